@@ -1,0 +1,1 @@
+//! The built-in data set: ten digits drawn by the program.

@@ -1,0 +1,1 @@
+//! A labelled grid of sample images, as PNG.

@@ -1,0 +1,1 @@
+//! The IDX format of MNIST's files.

@@ -1,0 +1,1 @@
+//! Image files, decoded and resized: the one decoder that every command uses.

@@ -1,0 +1,1 @@
+//! Data sets by name or path: where they lie, how they are fetched.

@@ -1,0 +1,1 @@
+//! Training images set aside for validation.

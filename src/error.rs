@@ -1,0 +1,229 @@
+//! One error type for the library: what went wrong, what was expected, what came, where, and what to do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::Path;
+
+/// The library's result type.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What an error is about. The command line turns each kind into one exit code (see [`ErrorKind::exit_code`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A fault of the program itself, or of the machine under it (a full disk while results are written, say).
+    Internal,
+    /// A flag, a configuration value or an output place that cannot be used.
+    Config,
+    /// A data set, an image or an array that cannot be used.
+    Data,
+    /// A model's architecture or weights that cannot be used.
+    Model,
+    /// A device or libtorch that cannot be used.
+    Device,
+    /// A number that stopped being finite.
+    Numeric,
+    /// A check that the user asked for did not hold.
+    Check,
+    /// Stopped by SIGINT (2) or SIGTERM (15) after everything was saved.
+    Stopped {
+        /// The signal's number.
+        signal: i32,
+    },
+}
+
+impl ErrorKind {
+    /// The process's exit code for this kind: part of the command line's contract.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            ErrorKind::Internal => 1,
+            ErrorKind::Config => 2,
+            ErrorKind::Data => 3,
+            ErrorKind::Model => 4,
+            ErrorKind::Device => 5,
+            ErrorKind::Numeric => 6,
+            ErrorKind::Check => 7,
+            ErrorKind::Stopped { signal } => 128 + u8::try_from(signal).unwrap_or(0),
+        }
+    }
+}
+
+/// An error as one paragraph: what; expected and got; where; the way out.
+///
+/// ```
+/// use convnet::error::Error;
+/// let error = Error::data("the header lies about its size")
+///     .expected("60000 images")
+///     .got("59999")
+///     .at("train-images-idx3-ubyte.gz")
+///     .help("download the file again");
+/// assert_eq!(
+///     error.to_string(),
+///     "the header lies about its size: expected 60000 images, got 59999 (train-images-idx3-ubyte.gz); download the file again"
+/// );
+/// ```
+#[derive(Debug)]
+pub struct Error(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    kind: ErrorKind,
+    what: String,
+    expected: Option<String>,
+    got: Option<String>,
+    /// Outermost place first: a file, then a key or a byte in it.
+    places: Vec<String>,
+    help: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` that says `what` went wrong.
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Error(Box::new(Parts {
+            kind,
+            what: what.into(),
+            expected: None,
+            got: None,
+            places: Vec::new(),
+            help: None,
+            source: None,
+        }))
+    }
+
+    /// A fault of the program or the machine: exit code 1.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, what)
+    }
+
+    /// A flag, a value or an output place that cannot be used: exit code 2.
+    pub fn config(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, what)
+    }
+
+    /// Data that cannot be used: exit code 3.
+    pub fn data(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Data, what)
+    }
+
+    /// A model that cannot be used: exit code 4.
+    pub fn model(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Model, what)
+    }
+
+    /// A device or libtorch that cannot be used: exit code 5.
+    pub fn device(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Device, what)
+    }
+
+    /// A number that is not finite: exit code 6.
+    pub fn numeric(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Numeric, what)
+    }
+
+    /// What was expected.
+    #[must_use]
+    pub fn expected(mut self, expected: impl fmt::Display) -> Self {
+        self.0.expected = Some(expected.to_string());
+        self
+    }
+
+    /// What came instead.
+    #[must_use]
+    pub fn got(mut self, got: impl fmt::Display) -> Self {
+        self.0.got = Some(got.to_string());
+        self
+    }
+
+    /// Where: a path, a layer, a key, a byte. Each call names a place around the ones named before.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.0.places.insert(0, place.to_string());
+        self
+    }
+
+    /// As [`Error::at`], for a path.
+    #[must_use]
+    pub fn at_path(self, path: &Path) -> Self {
+        self.at(path.display())
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// The error underneath, printed behind this one.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// What the error is about.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The process's exit code for this error.
+    pub fn exit_code(&self) -> u8 {
+        self.0.kind.exit_code()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = &*self.0;
+        f.write_str(&parts.what)?;
+        match (&parts.expected, &parts.got) {
+            (Some(expected), Some(got)) => write!(f, ": expected {expected}, got {got}")?,
+            (Some(expected), None) => write!(f, ": expected {expected}")?,
+            (None, Some(got)) => write!(f, ": got {got}")?,
+            (None, None) => {}
+        }
+        if !parts.places.is_empty() {
+            write!(f, " ({})", parts.places.join(", "))?;
+        }
+        if let Some(help) = &parts.help {
+            write!(f, "; {help}")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_contracted_exit_code() {
+        let stopped = ErrorKind::Stopped { signal: 2 };
+        let codes = [
+            (ErrorKind::Internal, 1),
+            (ErrorKind::Config, 2),
+            (ErrorKind::Data, 3),
+            (ErrorKind::Model, 4),
+            (ErrorKind::Device, 5),
+            (ErrorKind::Numeric, 6),
+            (ErrorKind::Check, 7),
+            (stopped, 130),
+            (ErrorKind::Stopped { signal: 15 }, 143),
+        ];
+        for (kind, code) in codes {
+            assert_eq!(kind.exit_code(), code, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn places_read_from_the_outside_in() {
+        let error = Error::model("unknown key").at("config.layers[2]").at("model.json");
+        assert_eq!(error.to_string(), "unknown key (model.json, config.layers[2])");
+    }
+}

@@ -1,0 +1,1 @@
+//! Progress on the terminal: a bar, or plain lines.

@@ -1,0 +1,1 @@
+//! One TensorBoard event file: whole records, flushed, never truncating another's.

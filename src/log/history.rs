@@ -1,0 +1,1 @@
+//! history.csv: a line per epoch.

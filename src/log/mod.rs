@@ -1,0 +1,96 @@
+//! What a training run tells, and who listens: the console, `history.csv`, TensorBoard.
+//!
+//! Steps are written in the training loop; [`Event`]s go out to [`Sink`]s, which only listen.
+
+pub mod console;
+pub mod event_file;
+pub mod history;
+pub mod tensorboard;
+
+use crate::error::Result;
+
+/// Mean loss and accuracy over some images: sums divided once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scores {
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// Share of images whose largest logit is at the label, 0 to 1.
+    pub accuracy: f64,
+}
+
+/// What is known of a run before its first step.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The run's name: its folder in `logs/`.
+    pub run: String,
+    /// The model's Keras JSON.
+    pub model_json: String,
+    /// The last epoch's number, from 1.
+    pub epochs: u64,
+    /// The first epoch's number, from 1: above 1 where a run is resumed.
+    pub first_epoch: u64,
+    /// Batches an epoch.
+    pub steps_per_epoch: u64,
+    /// Training images.
+    pub num_images: u64,
+    /// Batches done before (a resumed run).
+    pub first_step: u64,
+}
+
+/// Where training stands inside an epoch. Sent a few times a second at most: making one waits for the device.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch {
+    /// From 1.
+    pub epoch: u64,
+    /// Batches done in this epoch, from 1.
+    pub batch: u64,
+    /// Batches done in the whole run, from 1.
+    pub step: u64,
+    /// Running means over this epoch's images so far.
+    pub scores: Scores,
+    /// Training images a second, over this epoch so far.
+    pub images_per_second: f64,
+}
+
+/// A finished epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Epoch {
+    /// From 1.
+    pub epoch: u64,
+    /// Batches done in the whole run, from 1.
+    pub step: u64,
+    /// Over the epoch's training images, as they were trained on.
+    pub train: Scores,
+    /// Over the validation images after the epoch, where there are any.
+    pub validation: Option<Scores>,
+    /// The learning rate of the epoch's last step.
+    pub learning_rate: f64,
+    /// Wall time of the epoch in seconds, validation included.
+    pub seconds: f64,
+    /// Training images a second, validation not included.
+    pub images_per_second: f64,
+}
+
+/// Something that happened in a run.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The run begins.
+    Start(Start),
+    /// Some batches were trained on.
+    Batch(Batch),
+    /// All of an epoch's batches are done; validation begins (where there is any).
+    Validating,
+    /// An epoch and its validation are done.
+    Epoch(Epoch),
+    /// The run is over: by its end, an error, or a signal.
+    End,
+}
+
+/// Someone who listens to a run.
+pub trait Sink {
+    /// Takes note of `event`.
+    ///
+    /// # Errors
+    /// What stops the sink from working. The caller says it once and does not call the sink again; training goes on.
+    fn on(&mut self, event: &Event) -> Result<()>;
+}
