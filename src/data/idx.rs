@@ -1,1 +1,0 @@
-//! The IDX format of MNIST's files.

@@ -1,0 +1,302 @@
+//! Which files of a folder hold a data set, under every usual name.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// How many of a folder's entries an error lists.
+const MAX_LISTED: usize = 8;
+
+/// The files of one split.
+#[derive(Debug, PartialEq)]
+pub(super) struct Pair {
+    pub images: PathBuf,
+    pub labels: PathBuf,
+}
+
+/// The files of a data set: test files are optional.
+#[derive(Debug, PartialEq)]
+pub(super) struct Files {
+    pub train: Pair,
+    pub test: Option<Pair>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Split {
+    Train,
+    Test,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Images,
+    Labels,
+}
+
+/// A file that is an IDX file by its name. `stem` is the name in one spelling: `train-images.idx3-ubyte.gz` and
+/// `train-images-idx3-ubyte` have the same.
+struct Candidate {
+    split: Split,
+    content: Content,
+    stem: String,
+    path: PathBuf,
+}
+
+/// The IDX files of `folder`.
+///
+/// # Errors
+/// A data error where the folder cannot be read, holds no IDX files, images without labels or labels without images,
+/// no training files, or two different files for one part.
+pub(super) fn find(folder: &Path) -> Result<Files> {
+    let candidates = candidates(folder)?;
+    if candidates.is_empty() {
+        return Err(nothing_found(folder)?);
+    }
+    let train = find_pair(&candidates, Split::Train).map_err(|error| error.at_path(folder))?;
+    let test = find_pair(&candidates, Split::Test).map_err(|error| error.at_path(folder))?;
+    let train = train.ok_or_else(|| {
+        Error::data("the training files are missing")
+            .expected("train-images-idx3-ubyte and train-labels-idx1-ubyte, plain or .gz")
+            .got("test files alone")
+            .at_path(folder)
+    })?;
+    Ok(Files { train, test })
+}
+
+/// Whether `folder` is a folder with at least one file that is an IDX file by its name.
+///
+/// # Errors
+/// A data error where the folder cannot be read.
+pub(super) fn has_files(folder: &Path) -> Result<bool> {
+    Ok(folder.is_dir() && !candidates(folder)?.is_empty())
+}
+
+/// In the order of their names, so that a choice between two never depends on the file system.
+fn candidates(folder: &Path) -> Result<Vec<Candidate>> {
+    let mut found = Vec::new();
+    for path in sorted_entries(folder)? {
+        let parsed = path.file_name().and_then(OsStr::to_str).and_then(parse_name);
+        if let Some((split, content, stem)) = parsed.filter(|_| path.is_file()) {
+            found.push(Candidate { split, content, stem, path });
+        }
+    }
+    Ok(found)
+}
+
+fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cannot_list = |source| Error::data("cannot list the folder").at_path(folder).because(source);
+    let entries = fs::read_dir(folder).map_err(cannot_list)?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(cannot_list)?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// `[prefix-](train|t10k|test)-(images|labels)-(idxN|ubyte)…[.gz]`, with `-`, `.` or `_` between the words.
+fn parse_name(name: &str) -> Option<(Split, Content, String)> {
+    let lower = name.to_ascii_lowercase();
+    let stem = lower.strip_suffix(".gz").unwrap_or(&lower).replace(['.', '_'], "-");
+    let words: Vec<&str> = stem.split('-').collect();
+    let at = words.iter().position(|word| matches!(*word, "train" | "t10k" | "test"))?;
+    let split = if words[at] == "train" { Split::Train } else { Split::Test };
+    let content = match *words.get(at + 1)? {
+        "images" => Content::Images,
+        "labels" => Content::Labels,
+        _ => return None,
+    };
+    let endings = &words[at + 2..];
+    let is_idx = endings.iter().all(|word| matches!(*word, "idx" | "idx1" | "idx3" | "idx4" | "ubyte"));
+    (is_idx && !endings.is_empty()).then_some((split, content, stem))
+}
+
+fn find_pair(candidates: &[Candidate], split: Split) -> Result<Option<Pair>> {
+    let images = find_one(candidates, split, Content::Images)?;
+    let labels = find_one(candidates, split, Content::Labels)?;
+    match (images, labels) {
+        (Some(images), Some(labels)) => Ok(Some(Pair { images: images.path.clone(), labels: labels.path.clone() })),
+        (Some(images), None) => Err(partner_missing(images)),
+        (None, Some(labels)) => Err(partner_missing(labels)),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The one file for `split` and `content`. A plain file and its compressed copy are one file, and the plain one is
+/// read; files of other names could be of another data set, and choosing between them would be a guess.
+fn find_one(candidates: &[Candidate], split: Split, content: Content) -> Result<Option<&Candidate>> {
+    let mut all = candidates.iter().filter(|candidate| candidate.split == split && candidate.content == content);
+    let Some(first) = all.next() else { return Ok(None) };
+    let other = all.clone().find(|other| other.stem != first.stem);
+    if let Some(other) = other {
+        return Err(Error::data("two files for the same part of the data set")
+            .expected("one data set in the folder")
+            .got(format!("{} and {}", name_of(&first.path), name_of(&other.path)))
+            .help("give each data set a folder of its own"));
+    }
+    let is_plain = |candidate: &&Candidate| !name_of(&candidate.path).to_ascii_lowercase().ends_with(".gz");
+    Ok(Some([first].into_iter().chain(all).find(is_plain).unwrap_or(first)))
+}
+
+fn partner_missing(present: &Candidate) -> Error {
+    let (partner, name) = match present.content {
+        Content::Images => ("labels", present.stem.replace("images", "labels").replace("idx3", "idx1")),
+        Content::Labels => ("images", present.stem.replace("labels", "images").replace("idx1", "idx3")),
+    };
+    Error::data(format!("the {partner} for {} are missing", name_of(&present.path)))
+        .expected(format!("{name} beside it, plain or .gz"))
+        .got("no such file")
+}
+
+fn nothing_found(folder: &Path) -> Result<Error> {
+    let entries = sorted_entries(folder)?;
+    let mut names: Vec<String> = entries.iter().take(MAX_LISTED).map(|path| name_of(path)).collect();
+    if entries.len() > MAX_LISTED {
+        names.push(format!("{} more", entries.len() - MAX_LISTED));
+    }
+    let there = if names.is_empty() { "an empty folder".to_string() } else { names.join(", ") };
+    Ok(Error::data("no IDX files in the folder")
+        .expected(
+            "train-images-idx3-ubyte and train-labels-idx1-ubyte, and perhaps t10k-images-idx3-ubyte and \
+             t10k-labels-idx1-ubyte, plain or .gz",
+        )
+        .got(there)
+        .at_path(folder))
+}
+
+/// The last part of a path, with a slash behind a folder's.
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    if path.is_dir() { format!("{name}/") } else { name.into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
+        folder
+    }
+
+    fn find_in(names: &[&str]) -> Result<Files, String> {
+        let folder = folder_with(names);
+        find(folder.path()).map_err(|error| {
+            assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn every_usual_name_is_found() {
+        let spellings = [
+            ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
+            ["train-images.idx3-ubyte", "train-labels.idx1-ubyte", "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte"],
+            [
+                "train-images-idx3-ubyte.gz",
+                "train-labels-idx1-ubyte.gz",
+                "test-images-idx3-ubyte.gz",
+                "test-labels-idx1-ubyte.gz",
+            ],
+            [
+                "train-images.idx3-ubyte.gz",
+                "train-labels.idx1-ubyte.gz",
+                "test-images.idx3-ubyte",
+                "test-labels.idx1-ubyte",
+            ],
+            ["train-images-idx4-ubyte", "train-labels-idx1-ubyte", "test-images-idx4-ubyte", "test-labels-idx1-ubyte"],
+            ["train_images.idx", "train_labels.idx", "test_images.idx", "test_labels.idx"],
+            [
+                "TRAIN-IMAGES-IDX3-UBYTE.GZ",
+                "Train-Labels.Idx1-Ubyte",
+                "T10K-images-idx3-ubyte",
+                "t10k-labels-idx1-ubyte",
+            ],
+            [
+                "emnist-letters-train-images-idx3-ubyte.gz",
+                "emnist-letters-train-labels-idx1-ubyte.gz",
+                "emnist-letters-test-images-idx3-ubyte.gz",
+                "emnist-letters-test-labels-idx1-ubyte.gz",
+            ],
+        ];
+        for names in spellings {
+            let files = find_in(&names).unwrap();
+            let test = files.test.expect("test files are found");
+            let found = [files.train.images, files.train.labels, test.images, test.labels];
+            assert_eq!(found.map(|path| name_of(&path)), names.map(String::from));
+        }
+    }
+
+    #[test]
+    fn other_files_and_folders_are_passed_over() {
+        let folder = folder_with(&[
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+            "train-labels.csv",
+            "train-images-idx3-ubyte.md5",
+            "t10k-images.png",
+            "emnist-letters-mapping.txt",
+            "test-batch-idx3-ubyte",
+        ]);
+        fs::create_dir(folder.path().join("t10k-images-idx3-ubyte")).unwrap();
+        assert_eq!(find(folder.path()).unwrap().test, None);
+    }
+
+    #[test]
+    fn a_plain_file_wins_over_its_compressed_copy() {
+        let names = ["train-images-idx3-ubyte", "train-images.idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"];
+        let files = find_in(&names).unwrap();
+        assert_eq!(name_of(&files.train.images), "train-images-idx3-ubyte");
+        assert_eq!(name_of(&files.train.labels), "train-labels-idx1-ubyte.gz");
+    }
+
+    #[test]
+    fn two_data_sets_in_one_folder_are_an_error() {
+        let error = find_in(&[
+            "emnist-digits-train-images-idx3-ubyte",
+            "emnist-letters-train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+        ])
+        .unwrap_err();
+        assert!(error.contains("emnist-digits-train") && error.contains("emnist-letters-train"), "{error}");
+        let error = find_in(&[
+            "t10k-images-idx3-ubyte",
+            "test-images-idx3-ubyte",
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+        ]);
+        assert!(error.unwrap_err().contains("t10k-images-idx3-ubyte and test-images-idx3-ubyte"));
+    }
+
+    #[test]
+    fn a_missing_part_is_named() {
+        let train = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
+        let cases: [(&[&str], &str); 5] = [
+            (&train[..1], "expected train-labels-idx1-ubyte"),
+            (&train[1..], "expected train-images-idx3-ubyte"),
+            (&[train[0], train[1], "t10k-images.idx3-ubyte.gz"], "expected t10k-labels-idx1-ubyte"),
+            (&[train[0], train[1], "test-labels-idx1-ubyte"], "expected test-images-idx3-ubyte"),
+            (&["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"], "training files are missing"),
+        ];
+        for (names, part) in cases {
+            let error = find_in(names).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_without_idx_files_says_what_is_there() {
+        assert!(find_in(&[]).unwrap_err().contains("got an empty folder"));
+        let names: Vec<String> = (0..20).map(|number| format!("{number:02}.png")).collect();
+        let error = find_in(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap_err();
+        assert!(error.contains("train-images-idx3-ubyte") && error.contains("00.png, 01.png"), "{error}");
+        assert!(error.contains("07.png, 12 more") && !error.contains("08.png"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("raw")).unwrap();
+        assert!(find(folder.path()).unwrap_err().to_string().contains("got raw/"));
+        assert_eq!(find(&folder.path().join("nowhere")).unwrap_err().exit_code(), 3);
+        assert!(!has_files(folder.path()).unwrap() && !has_files(&folder.path().join("nowhere")).unwrap());
+    }
+}

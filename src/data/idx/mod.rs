@@ -1,0 +1,168 @@
+//! Folders of IDX files, the format of MNIST and its kin: big-endian sizes, then unsigned bytes, plain or gzip.
+//!
+//! Images are taken as they lie in the file. EMNIST's lie on their side (it stores columns first); every program that
+//! reads the files plainly sees them so, and so do models trained elsewhere.
+
+mod find;
+mod read;
+
+use std::path::Path;
+
+use crate::data::{Dataset, Samples};
+use crate::error::{Error, Result};
+
+use find::Pair;
+use read::Images;
+
+/// Reads a folder of IDX files: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, where there are any, test files
+/// (`t10k-…` or `test-…`), under any of the usual names, plain or gzip.
+///
+/// Images are `u8 [N, H, W]` or `u8 [N, H, W, C]` with C 1 or 3. K is the largest label plus one over both splits: at
+/// most 256, as labels are bytes. The classes are named "0" to K-1 and the data set after its folder;
+/// [`crate::data::registry::load`] knows better names.
+///
+/// # Errors
+/// A data error that names the file, for files that are missing, damaged, cut off, or do not go together.
+pub fn read_folder(folder: &Path) -> Result<Dataset> {
+    let files = find::find(folder)?;
+    let train = read_split(&files.train)?;
+    let test = files.test.as_ref().map(read_split).transpose()?;
+    if let (Some((test_images, _)), Some(test_files)) = (&test, &files.test) {
+        check_same_shape(&train.0, &files.train, test_images, test_files)?;
+    }
+    let labels = train.1.iter().chain(test.iter().flat_map(|(_, labels)| labels));
+    let num_classes = labels.max().map_or(0, |&label| usize::from(label) + 1);
+    Ok(Dataset {
+        name: folder_name(folder),
+        classes: (0..num_classes).map(|class| class.to_string()).collect(),
+        train: to_samples(train, num_classes)?,
+        test: test.map(|test| to_samples(test, num_classes)).transpose()?,
+    })
+}
+
+/// Whether `folder` is a folder with files that are IDX files by their names.
+///
+/// # Errors
+/// A data error where the folder cannot be listed.
+pub fn has_files(folder: &Path) -> Result<bool> {
+    find::has_files(folder)
+}
+
+fn read_split(files: &Pair) -> Result<(Images, Vec<u8>)> {
+    let labels = read::read_labels(&files.labels)?;
+    let images = read::read_images(&files.images)?;
+    if images.count != labels.len() {
+        return Err(Error::data("as many labels as images are needed")
+            .expected(format!("{} labels for {}", images.count, files.images.display()))
+            .got(format!("{} labels in {}", labels.len(), files.labels.display())));
+    }
+    Ok((images, labels))
+}
+
+fn check_same_shape(train: &Images, train_files: &Pair, test: &Images, test_files: &Pair) -> Result<()> {
+    if train.shape == test.shape {
+        return Ok(());
+    }
+    Err(Error::data("training and test images differ in shape")
+        .expected(format!("{} as in {}", train.shape, train_files.images.display()))
+        .got(format!("{} in {}", test.shape, test_files.images.display())))
+}
+
+fn to_samples((images, labels): (Images, Vec<u8>), num_classes: usize) -> Result<Samples> {
+    Samples::new(images.shape, images.pixels, labels.into_iter().map(i64::from).collect(), num_classes)
+}
+
+/// The folder's own name. PyTorch keeps a data set's files in a folder `raw`, which names nothing: then its parent's.
+fn folder_name(folder: &Path) -> String {
+    let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let mut names = absolute.iter().rev().map(|name| name.to_string_lossy());
+    names.find(|name| *name != "raw").unwrap_or_default().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn write_images(folder: &Path, name: &str, sizes: [u32; 3], pixels: &[u8]) {
+        let header = [0x0803].iter().chain(&sizes).flat_map(|word: &u32| word.to_be_bytes()).collect::<Vec<u8>>();
+        fs::write(folder.join(name), [&header, pixels].concat()).unwrap();
+    }
+
+    fn write_labels(folder: &Path, name: &str, labels: &[u8]) {
+        let header = [0x0801, labels.len() as u32].iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+        fs::write(folder.join(name), [&header, labels].concat()).unwrap();
+    }
+
+    fn small_folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        write_images(folder.path(), "train-images-idx3-ubyte", [3, 1, 2], &[1, 2, 3, 4, 5, 6]);
+        write_labels(folder.path(), "train-labels-idx1-ubyte", &[0, 2, 1]);
+        write_images(folder.path(), "t10k-images-idx3-ubyte", [1, 1, 2], &[7, 8]);
+        write_labels(folder.path(), "t10k-labels-idx1-ubyte", &[4]);
+        folder
+    }
+
+    #[test]
+    fn a_folder_is_read_and_its_classes_counted_over_both_splits() {
+        let folder = small_folder();
+        let dataset = read_folder(folder.path()).unwrap();
+        assert_eq!(dataset.name, folder.path().file_name().unwrap().to_str().unwrap());
+        assert_eq!(dataset.classes, ["0", "1", "2", "3", "4"]);
+        assert_eq!((dataset.train.pixels(), dataset.train.labels()), (&[1, 2, 3, 4, 5, 6][..], &[0, 2, 1][..]));
+        let test = dataset.test.unwrap();
+        assert_eq!((test.pixels(), test.labels()), (&[7, 8][..], &[4][..]));
+    }
+
+    #[test]
+    fn test_files_are_optional() {
+        let folder = small_folder();
+        for name in ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
+            fs::remove_file(folder.path().join(name)).unwrap();
+        }
+        let dataset = read_folder(folder.path()).unwrap();
+        assert_eq!((dataset.classes.len(), dataset.test), (3, None));
+    }
+
+    #[test]
+    fn counts_that_differ_name_both_files_and_both_counts() {
+        let folder = small_folder();
+        write_labels(folder.path(), "train-labels-idx1-ubyte", &[0, 1]);
+        let error = read_folder(folder.path()).unwrap_err().to_string();
+        for part in ["3 labels for", "train-images-idx3-ubyte", "2 labels in", "train-labels-idx1-ubyte"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn splits_of_two_shapes_are_refused() {
+        let folder = small_folder();
+        write_images(folder.path(), "t10k-images-idx3-ubyte", [1, 2, 1], &[7, 8]);
+        let error = read_folder(folder.path()).unwrap_err().to_string();
+        for part in ["1×2×1", "2×1×1", "train-images-idx3-ubyte", "t10k-images-idx3-ubyte"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_named_raw_is_named_after_its_parent() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("FashionMNIST/raw")).unwrap();
+        assert_eq!(folder_name(&folder.path().join("FashionMNIST/raw")), "FashionMNIST");
+        assert_eq!(folder_name(&folder.path().join("FashionMNIST/raw/..")), "FashionMNIST");
+    }
+
+    #[test]
+    fn fashion_mnist_is_read_whole() {
+        let Some(assets) = std::env::var_os("CONVNET_TEST_ASSETS") else {
+            return eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
+        };
+        let dataset = read_folder(&Path::new(&assets).join("data/fashion-mnist")).unwrap();
+        let test = dataset.test.as_ref().unwrap();
+        assert_eq!((dataset.train.len(), test.len(), dataset.classes.len()), (60_000, 10_000, 10));
+        assert_eq!(dataset.train.class_counts(10), [6_000; 10]);
+        assert_eq!(test.class_counts(10), [1_000; 10]);
+        assert_eq!(test.labels()[786], 8);
+    }
+}
