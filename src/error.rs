@@ -198,6 +198,18 @@ impl StdError for Error {
     }
 }
 
+/// The known word nearest to `word`, as the end of a message: `, did you mean 'relu'?`; the list where none is near.
+pub fn nearest(word: &str, known: &[&str]) -> String {
+    let scored = known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase()), candidate));
+    match scored.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
+        // 0.8: below it, words read as unrelated ("relu" and "selu" 0.83, "Dense" and "Reshape" 0.56)
+        Some((score, candidate)) if score >= 0.8 => format!(", did you mean '{candidate}'?"),
+        _ => format!("; known: {}", known.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

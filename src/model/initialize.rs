@@ -1,0 +1,109 @@
+//! Initial weights by Keras's formulas, drawn from the run's seed: the same on every machine and device.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::spec::{Initializer, WeightInfo};
+use crate::rng;
+
+/// The standard deviation of a standard normal cut off at ±2 (as TensorFlow and Keras have it).
+const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
+
+/// The values of `weight` in its own shape's row-major order, drawn from `generator`.
+pub fn initial_values(weight: &WeightInfo, generator: &mut ChaCha8Rng) -> Vec<f32> {
+    let count = weight.num_elements();
+    let (fan_in, fan_out) = fans(&weight.keras_shape);
+    let mut uniform = |limit: f64| draw(count, || rng::uniform(generator, -limit as f32, limit as f32));
+    match weight.initializer {
+        Initializer::GlorotUniform => uniform((6.0 / (fan_in + fan_out)).sqrt()),
+        Initializer::HeUniform => uniform((6.0 / fan_in).sqrt()),
+        Initializer::LecunUniform => uniform((3.0 / fan_in).sqrt()),
+        Initializer::GlorotNormal => truncated_normal(count, (2.0 / (fan_in + fan_out)).sqrt(), generator),
+        Initializer::HeNormal => truncated_normal(count, (2.0 / fan_in).sqrt(), generator),
+        Initializer::LecunNormal => truncated_normal(count, (1.0 / fan_in).sqrt(), generator),
+        Initializer::Zeros => vec![0.0; count],
+        Initializer::Ones => vec![1.0; count],
+        Initializer::Constant { value } => vec![value as f32; count],
+        Initializer::RandomNormal { mean, stddev } => draw(count, || (mean + stddev * normal(generator)) as f32),
+        Initializer::RandomUniform { minval, maxval } => {
+            draw(count, || rng::uniform(generator, minval as f32, maxval as f32))
+        }
+    }
+}
+
+fn draw(count: usize, mut value: impl FnMut() -> f32) -> Vec<f32> {
+    (0..count).map(|_| value()).collect()
+}
+
+/// Inputs and outputs of one unit, from the Keras shape: the last two axes times the product of all before them.
+fn fans(keras_shape: &[usize]) -> (f64, f64) {
+    match *keras_shape {
+        [] => (1.0, 1.0),
+        [size] => (size as f64, size as f64),
+        [ref receptive @ .., inputs, outputs] => {
+            let receptive: f64 = receptive.iter().map(|&size| size as f64).product();
+            (inputs as f64 * receptive, outputs as f64 * receptive)
+        }
+    }
+}
+
+/// Normal values redrawn beyond two standard deviations, scaled so that what is left has `stddev`.
+fn truncated_normal(count: usize, stddev: f64, generator: &mut ChaCha8Rng) -> Vec<f32> {
+    let scale = stddev / TRUNCATED_STDDEV;
+    draw(count, || {
+        loop {
+            let value = normal(generator);
+            if value.abs() <= 2.0 {
+                return (value * scale) as f32;
+            }
+        }
+    })
+}
+
+/// A standard normal value (Box and Muller 1958).
+fn normal(generator: &mut ChaCha8Rng) -> f64 {
+    let radius = (-2.0 * libm::log(1.0 - f64::from(rng::uniform(generator, 0.0, 1.0)))).sqrt();
+    radius * libm::cos(std::f64::consts::TAU * f64::from(rng::uniform(generator, 0.0, 1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Stream, generator};
+
+    fn weight(initializer: Initializer, keras_shape: &[usize]) -> WeightInfo {
+        let shape = keras_shape.to_vec();
+        WeightInfo { name: "weight", shape: shape.clone(), keras_shape: shape, initializer, trainable: true }
+    }
+
+    fn moments(values: &[f32]) -> (f64, f64) {
+        let n = values.len() as f64;
+        let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        (mean, (values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n).sqrt())
+    }
+
+    #[test]
+    fn glorot_limits_of_the_default_network() {
+        // √(6 / (9 + 288)), √(6 / (288 + 576)), √(6 / (1600 + 10)), as Keras 3.15 has them
+        for (shape, limit) in
+            [(vec![3, 3, 1, 32], 0.142_134), (vec![3, 3, 32, 64], 0.083_333), (vec![1600, 10], 0.061_047)]
+        {
+            let values = initial_values(&weight(Initializer::GlorotUniform, &shape), &mut generator(0, Stream::Init));
+            let largest = values.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+            assert!(f64::from(largest) <= limit + 1e-6 && f64::from(largest) > 0.95 * limit, "{largest} {limit}");
+            let (mean, stddev) = moments(&values);
+            assert!(mean.abs() < limit * 0.1 && (stddev / (limit / 3f64.sqrt()) - 1.0).abs() < 0.1, "{mean} {stddev}");
+        }
+    }
+
+    #[test]
+    fn normal_initializers_have_their_spread_and_no_tails() {
+        let values = initial_values(&weight(Initializer::HeNormal, &[200, 300]), &mut generator(1, Stream::Init));
+        let (mean, stddev) = moments(&values);
+        assert!(mean.abs() < 2e-3 && (stddev / 0.1 - 1.0).abs() < 0.01, "{mean} {stddev}");
+        let bound = 0.1 / TRUNCATED_STDDEV * 2.0;
+        assert!(values.iter().all(|x| f64::from(x.abs()) <= bound + 1e-6));
+        let random = Initializer::RandomNormal { mean: 1.0, stddev: 0.5 };
+        let (mean, stddev) = moments(&initial_values(&weight(random, &[60_000]), &mut generator(2, Stream::Init)));
+        assert!((mean - 1.0).abs() < 0.01 && (stddev - 0.5).abs() < 0.01, "{mean} {stddev}");
+    }
+}

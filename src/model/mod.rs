@@ -1,0 +1,136 @@
+//! A network: its architecture, its weights, what it computes.
+
+mod initialize;
+mod layers;
+pub mod presets;
+pub mod saved;
+pub mod spec;
+mod summary;
+
+use tch::{Device, Kind, Tensor, nn};
+
+pub use layers::{Weight, channels_last};
+pub use saved::{InputInfo, ModelInfo};
+pub use spec::Spec;
+pub use summary::{Summary, SummaryLayer};
+
+use crate::error::{Error, Result};
+use spec::{Activation, LayerInfo};
+
+/// In what kind of number the network computes. Weights, loss and optimizer are f32 always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32 throughout.
+    #[default]
+    Fp32,
+    /// Activations, and a copy of the weights made in every step, in bfloat16.
+    Bf16,
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Precision::Fp32 => "fp32",
+            Precision::Bf16 => "bf16",
+        })
+    }
+}
+
+/// A network with weights, on a device.
+pub struct Model {
+    spec: Spec,
+    plan: Vec<LayerInfo>,
+    store: nn::VarStore,
+    network: layers::Network,
+    input_scale: f64,
+    precision: Precision,
+}
+
+impl Model {
+    /// Builds `spec` on `device` with initial weights from `seed`. Stored images are multiplied by `input_scale` (Keras's
+    /// courses: 1/255) before they enter the network.
+    ///
+    /// # Errors
+    /// A model error where the shapes do not fit together.
+    pub fn new(spec: Spec, input_scale: f64, device: Device, seed: u64) -> Result<Self> {
+        let plan = spec.plan()?;
+        if !input_scale.is_finite() || input_scale <= 0.0 {
+            return Err(Error::model("the input scale is not usable").expected("a number above 0").got(input_scale));
+        }
+        let store = nn::VarStore::new(device);
+        let network = layers::build(&spec, &plan, &store.root(), seed);
+        Ok(Model { spec, plan, store, network, input_scale, precision: Precision::Fp32 })
+    }
+
+    /// The same network, computing in `precision`.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// The architecture.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Shapes and weights of every layer.
+    pub fn plan(&self) -> &[LayerInfo] {
+        &self.plan
+    }
+
+    /// Where the weights lie.
+    pub fn device(&self) -> Device {
+        self.store.device()
+    }
+
+    /// What stored images are multiplied by.
+    pub fn input_scale(&self) -> f64 {
+        self.input_scale
+    }
+
+    /// In what kind of number the network computes.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Every weight, in the order of the layers and, within a layer, of Keras.
+    pub fn weights(&self) -> &[Weight] {
+        &self.network.weights
+    }
+
+    /// K: how many classes the network tells apart.
+    pub fn num_classes(&self) -> usize {
+        let last = self.plan.last().expect("a network has a layer");
+        *last.output_shape.last().expect("every shape has an axis")
+    }
+
+    /// Logits `f32 [B, K]` of `images`: `u8 [B, H, W, C]` as stored, or `f32 [B, H, W, C]` as they are.
+    ///
+    /// In training (`train`), dropout is on and batch statistics move.
+    pub fn logits(&self, images: &Tensor, train: bool) -> Tensor {
+        use tch::nn::ModuleT;
+        let kind = match self.precision {
+            Precision::Fp32 => Kind::Float,
+            Precision::Bf16 => Kind::BFloat16,
+        };
+        let scaled = match images.kind() {
+            Kind::Uint8 => images.to_kind(Kind::Float) * self.input_scale, // f32 [B, H, W, C]
+            _ => images.shallow_clone(),
+        };
+        let inputs = match scaled.dim() {
+            4 => scaled.permute([0, 3, 1, 2]), // [B, C, H, W], channels last in memory
+            _ => scaled,
+        };
+        self.network.layers.forward_t(&inputs.to_kind(kind), train).to_kind(Kind::Float)
+    }
+
+    /// The network's outputs `f32 [B, K]` from its `logits`: probabilities where it ends in softmax.
+    pub fn outputs(&self, logits: &Tensor) -> Tensor {
+        match self.spec.output_activation() {
+            Activation::Softmax => logits.softmax(-1, Kind::Float),
+            _ => logits.shallow_clone(),
+        }
+    }
+}

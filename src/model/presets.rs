@@ -1,0 +1,39 @@
+//! The networks that come with the program: Keras JSON files in `models/presets/`, built in.
+
+use serde_json::Value;
+
+use super::spec::Spec;
+
+/// Every preset's name and its file's text.
+pub const PRESETS: [(&str, &str); 1] = [("keras-cnn", include_str!("../../models/presets/keras-cnn.json"))];
+
+/// The preset called `name`.
+pub fn preset(name: &str) -> Option<Spec> {
+    let (_, text) = PRESETS.iter().find(|(known, _)| *known == name)?;
+    let document: Value = serde_json::from_str(text).expect("presets are checked by a test");
+    Some(Spec::from_json(&document).expect("presets are checked by a test"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_a_network() {
+        for (name, _) in PRESETS {
+            let spec = preset(name).expect("it is in the table");
+            assert!(spec.plan().is_ok(), "{name}");
+        }
+        assert!(preset("no-such-preset").is_none());
+    }
+
+    #[test]
+    fn the_default_has_keras_s_parameters() {
+        let plan = preset("keras-cnn").unwrap().plan().unwrap();
+        let shapes: Vec<&[usize]> = plan.iter().map(|layer| &layer.output_shape[..]).collect();
+        let expected: [&[usize]; 7] =
+            [&[26, 26, 32], &[13, 13, 32], &[11, 11, 64], &[5, 5, 64], &[5, 5, 64], &[1600], &[10]];
+        assert_eq!(shapes, expected);
+        assert_eq!(plan.iter().map(|layer| layer.num_parameters()).sum::<usize>(), 34_826);
+    }
+}

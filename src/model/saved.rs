@@ -1,0 +1,312 @@
+//! A saved model: `<name>.json`, Keras's architecture with everything that predicting needs under the key `convnet`, and
+//! `<name>.safetensors`, the weights.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor};
+
+use super::{Model, Spec};
+use crate::error::{Error, Result};
+use crate::files;
+
+/// The format's version, under `convnet.version`.
+const VERSION: u32 = 1;
+/// The longest JSON that is read, in bytes.
+const MAX_JSON_BYTES: u64 = 64 << 20;
+/// The longest header a weights file may have beside its weights, in bytes.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
+
+/// What a model needs of its input.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputInfo {
+    /// H, in pixels.
+    pub height: usize,
+    /// W, in pixels.
+    pub width: usize,
+    /// C.
+    pub channels: usize,
+    /// What stored values 0 to 255 are multiplied by.
+    pub scale: f64,
+}
+
+/// Which file holds the weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WeightsInfo {
+    /// Its name, in the JSON's own folder.
+    file: String,
+    /// Its SHA-256, in hexadecimal.
+    sha256: String,
+}
+
+/// The value of the JSON's key `convnet`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConvnetKey {
+    version: u32,
+    created_by: String,
+    labels: Vec<String>,
+    input: InputInfo,
+    #[serde(default)]
+    metrics: BTreeMap<String, f64>,
+    weights: WeightsInfo,
+}
+
+/// What is known of a model beside its network.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ModelInfo {
+    /// The K classes' names, in the order of the outputs.
+    pub labels: Vec<String>,
+    /// How good it was when it was saved: `val_accuracy` and others.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// Writes the pair `<stem>.json` and `<stem>.safetensors`, each whole or not at all, the weights first.
+///
+/// # Errors
+/// An internal error where the disk does not take it.
+pub fn save(model: &Model, info: &ModelInfo, stem: &Path) -> Result<()> {
+    save_with_weights_at(model, info, &with_suffix(stem, ".json"), &with_suffix(stem, ".safetensors"))
+}
+
+/// As [`save`], with both files' paths given: they lie in one folder, and the JSON names the other.
+///
+/// # Errors
+/// An internal error where the disk does not take it.
+pub fn save_with_weights_at(model: &Model, info: &ModelInfo, json_path: &Path, weights_path: &Path) -> Result<()> {
+    let failed = |path: &Path, error| {
+        Error::internal("cannot save the model")
+            .at_path(path)
+            .because(error)
+            .help("free some space or choose another folder")
+    };
+    let bytes = weights_to_bytes(model)?;
+    let file = weights_path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let sha256 = hex(&Sha256::digest(&bytes));
+    let document = document(model, info, WeightsInfo { file, sha256 });
+    let text = serde_json::to_string_pretty(&document).expect("a JSON value is printable") + "\n";
+    let json =
+        files::write_aside(json_path, |writer| writer.write_all(text.as_bytes())).map_err(|e| failed(json_path, e))?;
+    let weights =
+        files::write_aside(weights_path, |writer| writer.write_all(&bytes)).map_err(|e| failed(weights_path, e))?;
+    files::rename_into_place(weights, weights_path).map_err(|error| failed(weights_path, error))?;
+    files::rename_into_place(json, json_path).map_err(|error| failed(json_path, error))
+}
+
+fn document(model: &Model, info: &ModelInfo, weights: WeightsInfo) -> Value {
+    let shape = model.spec().input_shape.clone().unwrap_or_default();
+    let side = |axis: usize| shape.get(axis).copied().unwrap_or(1);
+    let input = InputInfo { height: side(0), width: side(1), channels: side(2), scale: model.input_scale() };
+    let metrics = info.metrics.iter().filter(|(_, value)| value.is_finite()).map(|(k, v)| (k.clone(), *v)).collect();
+    let key = ConvnetKey {
+        version: VERSION,
+        created_by: format!("convnet {}", env!("CARGO_PKG_VERSION")),
+        labels: info.labels.clone(),
+        input,
+        metrics,
+        weights,
+    };
+    let mut document = model.spec().to_json();
+    document["convnet"] = json!(key);
+    document
+}
+
+fn weights_to_bytes(model: &Model) -> Result<Vec<u8>> {
+    let values: Vec<(&str, Vec<usize>, Vec<u8>)> = model
+        .weights()
+        .iter()
+        .map(|weight| {
+            let shape = weight.tensor.size().iter().map(|&size| size as usize).collect();
+            (weight.name.as_str(), shape, bytes_of(&weight.tensor))
+        })
+        .collect();
+    let views = values.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the bytes are the shape's");
+        (*name, view)
+    });
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    safetensors::serialize(views, Some(metadata))
+        .map_err(|error| Error::internal("cannot write the weights").because(error))
+}
+
+/// The values of an f32 tensor in row-major order, little-endian.
+pub(crate) fn bytes_of(tensor: &Tensor) -> Vec<u8> {
+    // waits for the device
+    let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
+    let values = Vec::<f32>::try_from(&flat).expect("a flat f32 tensor on the CPU");
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// Loads the model whose JSON is at `json_path` onto `device`. Every weight's name, shape and kind and the weights' checksum
+/// are checked.
+///
+/// # Errors
+/// A model error that says which file, layer or key is wrong.
+pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
+    let document = read_json(json_path)?;
+    let (spec, key) = parse(&document).map_err(|error| error.at_path(json_path))?;
+    let model = Model::new(spec, key.input.scale, device, 0).map_err(|error| error.at_path(json_path))?;
+    check_key(&model, &key).map_err(|error| error.at("convnet").at_path(json_path))?;
+    let weights_path = json_path.with_file_name(&key.weights.file);
+    load_weights(&model, &weights_path, &key.weights.sha256).map_err(|error| error.at_path(&weights_path))?;
+    Ok((model, ModelInfo { labels: key.labels, metrics: key.metrics }))
+}
+
+/// Reads a JSON file of bounded size.
+///
+/// # Errors
+/// A model error where it cannot be read or is not JSON.
+pub fn read_json(path: &Path) -> Result<Value> {
+    let bytes = read_bounded(path, MAX_JSON_BYTES).map_err(|error| error.at_path(path))?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Error::model("the model's architecture is not JSON")
+            .at(error.to_string())
+            .at_path(path)
+            .help("save the model again")
+    })
+}
+
+fn parse(document: &Value) -> Result<(Spec, ConvnetKey)> {
+    let spec = Spec::from_json(document)?;
+    let key = document.get("convnet").ok_or_else(|| {
+        Error::model("the file says nothing about labels, input and weights")
+            .expected("the key \"convnet\", which convnet writes")
+            .help("a Keras file has to be imported first")
+    })?;
+    let key: ConvnetKey = serde_path_to_error::deserialize(key)
+        .map_err(|error| Error::model(error.inner().to_string()).at(format!("convnet.{}", error.path())))?;
+    Ok((spec, key))
+}
+
+fn check_key(model: &Model, key: &ConvnetKey) -> Result<()> {
+    if key.version != VERSION {
+        return Err(Error::model("the file is of another version")
+            .expected(VERSION)
+            .got(key.version)
+            .at("version")
+            .help("use the version of convnet that wrote it"));
+    }
+    if key.labels.len() != model.num_classes() {
+        return Err(Error::model("labels and outputs do not go together")
+            .expected(format!("{} labels", model.num_classes()))
+            .got(key.labels.len())
+            .at("labels"));
+    }
+    let InputInfo { height, width, channels, .. } = key.input;
+    if model.spec().input_shape.as_deref() != Some(&[height, width, channels]) {
+        return Err(Error::model("the input is not the network's")
+            .expected(format!("{:?}", model.spec().input_shape.as_deref().unwrap_or_default()))
+            .got(format!("{:?}", [height, width, channels]))
+            .at("input"));
+    }
+    let file = Path::new(&key.weights.file);
+    if file.file_name() != Some(file.as_os_str()) {
+        return Err(Error::model("the weights' file is not a plain name")
+            .got(format!("'{}'", key.weights.file))
+            .at("weights.file"));
+    }
+    Ok(())
+}
+
+fn load_weights(model: &Model, path: &Path, sha256: &str) -> Result<()> {
+    let num_parameters: usize = model.plan().iter().map(|layer| layer.num_parameters()).sum();
+    let bytes = read_bounded(path, num_parameters as u64 * 4 + MAX_HEADER_BYTES)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+        Error::model("the weights are not a safetensors file").because(error).help("copy or save the model again")
+    })?;
+    check_weights(model, &file)?;
+    let actual = hex(&Sha256::digest(&bytes));
+    if !actual.eq_ignore_ascii_case(sha256) {
+        return Err(Error::model("the weights are not those that the model's JSON was saved with")
+            .expected(format!("SHA-256 {sha256}"))
+            .got(actual)
+            .help("copy both files again, from one save"));
+    }
+    for weight in model.weights() {
+        let view = file.tensor(&weight.name).expect("checked above");
+        let (bytes, _) = view.data().as_chunks::<4>();
+        let values: Vec<f32> = bytes.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let values = Tensor::from_slice(&values).reshape(weight.tensor.size());
+        tch::no_grad(|| weight.tensor.shallow_clone().copy_(&values));
+    }
+    Ok(())
+}
+
+/// Each weight of the network is in the file with its shape and kind, and the file has no other.
+fn check_weights(model: &Model, file: &SafeTensors) -> Result<()> {
+    let another = "these are the weights of another model, or the file is damaged";
+    for weight in model.weights() {
+        let view = file.tensor(&weight.name).map_err(|_| {
+            let there = file.names().join(", ");
+            Error::model(format!("the weight {} is missing", weight.name)).got(there).help(another)
+        })?;
+        let shape: Vec<usize> = weight.tensor.size().iter().map(|&size| size as usize).collect();
+        if view.shape() != shape {
+            return Err(Error::model(format!("the weight {} has another shape", weight.name))
+                .expected(format!("{shape:?}"))
+                .got(format!("{:?}", view.shape()))
+                .help(another));
+        }
+        if view.dtype() != Dtype::F32 {
+            return Err(Error::model(format!("the weight {} is of another kind", weight.name))
+                .expected("F32")
+                .got(format!("{:?}", view.dtype()))
+                .help(another));
+        }
+    }
+    match file.names().iter().find(|name| !model.weights().iter().any(|weight| weight.name == **name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::model("a weight is not the network's").got(name).help(another)),
+    }
+}
+
+fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+    let unreadable = |error| Error::model("cannot read the file").because(error);
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    match bytes.len() as u64 > max_bytes {
+        true => Err(Error::model("the file is too long").expected(format!("at most {max_bytes} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
+/// Where a model's JSON lies: `model` is a stem (`models/model`), one of its two files, or a run's folder (its best
+/// checkpoint, else its last).
+///
+/// # Errors
+/// A model error that says what was looked for.
+pub fn locate(model: &str) -> Result<PathBuf> {
+    let path = Path::new(model);
+    let stem = model.strip_suffix(".json").or_else(|| model.strip_suffix(".safetensors")).unwrap_or(model);
+    let candidates = match path.is_dir() {
+        true => ["best.json", "last.json"].map(|file| path.join("checkpoints").join(file)).to_vec(),
+        false => vec![with_suffix(Path::new(stem), ".json")],
+    };
+    candidates.iter().find(|candidate| candidate.is_file()).cloned().ok_or_else(|| {
+        let looked_for: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();
+        Error::model(format!("there is no model '{model}'"))
+            .expected(looked_for.join(" or "))
+            .help("train one first: convnet train; or name a stem such as models/model, or a run's folder in logs/")
+    })
+}
+
+/// `models/v1.5` and `.json` as `models/v1.5.json`: the suffix is added, nothing is taken away.
+pub fn with_suffix(stem: &Path, suffix: &str) -> PathBuf {
+    let mut path = stem.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,370 @@
+//! Keras 3's JSON of a Sequential network (`model.to_json()`), read and written.
+//!
+//! Unknown keys are errors with their path in the document. What is known at a place is what this module itself would
+//! write there, plus Keras's bookkeeping keys, which are accepted and ignored.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::{Layer, LayerSpec, Spec};
+use crate::error::{Error, Result, nearest};
+
+/// Keys that Keras writes for its own use: accepted anywhere, never used.
+const BOOKKEEPING: [&str; 8] = [
+    "module",
+    "registered_name",
+    "build_config",
+    "compile_config",
+    "build_input_shape",
+    "keras_version",
+    "backend",
+    "shared_object_id",
+];
+/// The most layers a document may have.
+const MAX_LAYERS: usize = 10_000;
+
+impl LayerSpec {
+    const CLASS_NAMES: [&str; 8] = [
+        "Conv2D",
+        "MaxPooling2D",
+        "GlobalAveragePooling2D",
+        "BatchNormalization",
+        "Dropout",
+        "Flatten",
+        "Dense",
+        "Activation",
+    ];
+
+    /// Keras's name of the layer's class.
+    pub fn class_name(&self) -> &'static str {
+        match self {
+            LayerSpec::Conv2D(_) => "Conv2D",
+            LayerSpec::MaxPooling2D(_) => "MaxPooling2D",
+            LayerSpec::GlobalAveragePooling2D(_) => "GlobalAveragePooling2D",
+            LayerSpec::BatchNormalization(_) => "BatchNormalization",
+            LayerSpec::Dropout(_) => "Dropout",
+            LayerSpec::Flatten(_) => "Flatten",
+            LayerSpec::Dense(_) => "Dense",
+            LayerSpec::Activation(_) => "Activation",
+        }
+    }
+
+    fn from_config(class_name: &str, config: Value) -> Result<Self> {
+        Ok(match class_name {
+            "Conv2D" => LayerSpec::Conv2D(typed(config)?),
+            "MaxPooling2D" => {
+                let mut pool: super::MaxPooling2D = typed(config)?;
+                pool.strides = pool.strides.or(Some(pool.pool_size));
+                LayerSpec::MaxPooling2D(pool)
+            }
+            "GlobalAveragePooling2D" => LayerSpec::GlobalAveragePooling2D(typed(config)?),
+            "BatchNormalization" => LayerSpec::BatchNormalization(typed(config)?),
+            "Dropout" => LayerSpec::Dropout(typed(config)?),
+            "Flatten" => LayerSpec::Flatten(typed(config)?),
+            "Dense" => LayerSpec::Dense(typed(config)?),
+            "Activation" => LayerSpec::Activation(typed(config)?),
+            other => {
+                let hint = nearest(other, &Self::CLASS_NAMES);
+                return Err(Error::model(format!("unknown layer '{other}'{hint}")).at("class_name"));
+            }
+        })
+    }
+
+    fn to_config(&self) -> Map<String, Value> {
+        let config = match self {
+            LayerSpec::Conv2D(config) => untyped(config),
+            LayerSpec::MaxPooling2D(config) => untyped(config),
+            LayerSpec::GlobalAveragePooling2D(config) => untyped(config),
+            LayerSpec::BatchNormalization(config) => untyped(config),
+            LayerSpec::Dropout(config) => untyped(config),
+            LayerSpec::Flatten(config) => untyped(config),
+            LayerSpec::Dense(config) => untyped(config),
+            LayerSpec::Activation(config) => untyped(config),
+        };
+        match config {
+            Value::Object(config) => config,
+            other => unreachable!("a layer's settings are an object, not {other}"),
+        }
+    }
+}
+
+impl Spec {
+    /// Reads Keras 3's JSON of a Sequential network. Layers without a name get Keras's: `conv2d`, `conv2d_1` …
+    ///
+    /// # Errors
+    /// A model error with the path in the document, for anything that is not known or not supported.
+    pub fn from_json(document: &Value) -> Result<Self> {
+        let document = object(document)?;
+        check_keys(document, &["class_name", "config", "convnet"])?;
+        match document.get("class_name").and_then(Value::as_str) {
+            Some("Sequential") => {}
+            Some("Functional" | "Model") => {
+                return Err(Error::model("Functional models are not supported")
+                    .expected("a Sequential model")
+                    .at("class_name"));
+            }
+            other => {
+                let got = other.unwrap_or("no class_name");
+                return Err(Error::model("not a Keras model")
+                    .expected("class_name \"Sequential\"")
+                    .got(got)
+                    .at("class_name"));
+            }
+        }
+        let config = document.get("config").ok_or_else(|| missing("config"))?;
+        read_sequential(config).map_err(|error| error.at("config"))
+    }
+
+    /// Keras 3's JSON of the network, as `keras.models.model_from_json` takes it.
+    pub fn to_json(&self) -> Value {
+        let mut layers = Vec::with_capacity(self.layers.len() + 1);
+        let batch_shape = self.input_shape.as_ref().map(|shape| {
+            let mut batch_shape = vec![Value::Null];
+            batch_shape.extend(shape.iter().map(|&size| json!(size)));
+            Value::Array(batch_shape)
+        });
+        if let Some(batch_shape) = &batch_shape {
+            layers.push(json!({
+                "module": "keras.layers",
+                "class_name": "InputLayer",
+                "config": {
+                    "batch_shape": batch_shape, "dtype": "float32", "sparse": false, "ragged": false,
+                    "name": "input_layer", "optional": false,
+                },
+                "registered_name": null,
+            }));
+        }
+        layers.extend(self.layers.iter().map(layer_to_json));
+        let mut config = json!({ "name": self.name, "trainable": true, "dtype": dtype(), "layers": layers });
+        if let Some(batch_shape) = batch_shape {
+            config["build_input_shape"] = batch_shape;
+        }
+        json!({ "module": "keras", "class_name": "Sequential", "config": config, "registered_name": null })
+    }
+}
+
+fn dtype() -> Value {
+    json!({ "module": "keras", "class_name": "DTypePolicy", "config": { "name": "float32" }, "registered_name": null })
+}
+
+fn layer_to_json(layer: &Layer) -> Value {
+    let mut config = Map::new();
+    config.insert("name".into(), json!(layer.name));
+    config.insert("trainable".into(), json!(layer.trainable));
+    config.insert("dtype".into(), dtype());
+    config.extend(layer.spec.to_config());
+    json!({
+        "module": "keras.layers",
+        "class_name": layer.spec.class_name(),
+        "config": config,
+        "registered_name": null,
+    })
+}
+
+fn read_sequential(config: &Value) -> Result<Spec> {
+    let config = object(config)?;
+    check_keys(config, &["name", "trainable", "dtype", "layers"])?;
+    check_dtype(config.get("dtype"))?;
+    let name = string(config, "name")?.unwrap_or("sequential").to_owned();
+    let entries = config.get("layers").and_then(Value::as_array).ok_or_else(|| missing("layers"))?;
+    if entries.len() > MAX_LAYERS {
+        return Err(Error::model("too many layers")
+            .expected(format!("at most {MAX_LAYERS}"))
+            .got(entries.len())
+            .at("layers"));
+    }
+    let mut spec = Spec { name, input_shape: None, layers: Vec::new() };
+    let mut names = Names::default();
+    for (index, entry) in entries.iter().enumerate() {
+        read_entry(entry, index, &mut spec, &mut names).map_err(|error| error.at(format!("layers[{index}]")))?;
+    }
+    match spec.layers.is_empty() {
+        true => Err(Error::model("the network has no layers").at("layers")),
+        false => Ok(spec),
+    }
+}
+
+/// One element of `layers`: the InputLayer, which gives the input's shape, or a layer.
+fn read_entry(entry: &Value, index: usize, spec: &mut Spec, names: &mut Names) -> Result<()> {
+    let entry = object(entry)?;
+    check_keys(entry, &["class_name", "config"])?;
+    let class_name = string(entry, "class_name")?.ok_or_else(|| missing("class_name"))?;
+    let empty = json!({});
+    let config = object(entry.get("config").unwrap_or(&empty)).map_err(|error| error.at("config"))?;
+    if class_name == "InputLayer" {
+        if index != 0 {
+            return Err(Error::model("an InputLayer can only come first"));
+        }
+        spec.input_shape = Some(read_input_layer(config).map_err(|error| error.at("config"))?);
+        return Ok(());
+    }
+    spec.layers.push(read_layer(class_name, config, names)?);
+    Ok(())
+}
+
+fn read_input_layer(config: &Map<String, Value>) -> Result<Vec<usize>> {
+    check_keys(config, &["batch_shape", "dtype", "sparse", "ragged", "name", "optional"])?;
+    check_dtype(config.get("dtype"))?;
+    let expected =
+        || Error::model("the input's shape is not usable").expected("batch_shape [null, H, W, C]").at("batch_shape");
+    let shape = config.get("batch_shape").and_then(Value::as_array).ok_or_else(expected)?;
+    let sizes = shape.get(1..).filter(|sizes| !sizes.is_empty()).ok_or_else(expected)?;
+    sizes.iter().map(|size| size.as_u64().and_then(|size| usize::try_from(size).ok()).ok_or_else(expected)).collect()
+}
+
+fn read_layer(class_name: &str, config: &Map<String, Value>, names: &mut Names) -> Result<Layer> {
+    let at_config = |error: Error| error.at("config");
+    check_dtype(config.get("dtype")).map_err(at_config)?;
+    let trainable = match config.get("trainable") {
+        None => true,
+        Some(Value::Bool(trainable)) => *trainable,
+        Some(other) => return Err(Error::model("trainable is not true or false").got(other).at("config")),
+    };
+    let given = string(config, "name").map_err(at_config)?.map(str::to_owned);
+    let mut own = config.clone();
+    own.retain(|key, _| {
+        !["name", "trainable", "dtype"].contains(&key.as_str()) && !BOOKKEEPING.contains(&key.as_str())
+    });
+    let spec = LayerSpec::from_config(class_name, Value::Object(own.clone()))
+        .map_err(|error| if LayerSpec::CLASS_NAMES.contains(&class_name) { error.at("config") } else { error })?;
+    let known = spec.to_config();
+    let known: Vec<&str> = known.keys().map(String::as_str).collect();
+    check_keys(&own, &known).map_err(at_config)?;
+    let name = names.take(given, class_name).map_err(at_config)?;
+    Ok(Layer { name, trainable, spec })
+}
+
+/// The names given so far: unique, and Keras's own where the file says none.
+#[derive(Default)]
+struct Names {
+    taken: HashMap<String, ()>,
+    per_class: HashMap<String, usize>,
+}
+
+impl Names {
+    fn take(&mut self, given: Option<String>, class_name: &str) -> Result<String> {
+        let base = snake_case(class_name);
+        let count = self.per_class.entry(base.clone()).or_default();
+        let automatic = if *count == 0 { base } else { format!("{base}_{count}") };
+        *count += 1;
+        let name = given.unwrap_or(automatic);
+        if name.is_empty() || name.contains(['/', '.']) || name.len() > 200 {
+            return Err(Error::model("a layer's name is not usable")
+                .expected("1 to 200 characters without '/' and '.', which separate names in weight files")
+                .got(format!("'{name}'"))
+                .at("name"));
+        }
+        match self.taken.insert(name.clone(), ()) {
+            None => Ok(name),
+            Some(()) => Err(Error::model("two layers have one name").got(format!("'{name}' twice")).at("name")),
+        }
+    }
+}
+
+/// Keras's automatic layer name for a class: `MaxPooling2D` → `max_pooling2d`, `PReLU` → `p_re_lu`.
+fn snake_case(class_name: &str) -> String {
+    let characters: Vec<char> = class_name.chars().collect();
+    let mut name = String::new();
+    for (index, &character) in characters.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| characters[before]);
+        let after_is_lower = characters.get(index + 1).is_some_and(char::is_ascii_lowercase);
+        if character.is_ascii_uppercase() && before.is_some_and(|before| after_is_lower || before.is_ascii_lowercase())
+        {
+            name.push('_');
+        }
+        name.push(character.to_ascii_lowercase());
+    }
+    name
+}
+
+fn check_keys(object: &Map<String, Value>, known: &[&str]) -> Result<()> {
+    let is_known = |key: &str| known.contains(&key) || BOOKKEEPING.contains(&key);
+    match object.keys().find(|key| !is_known(key)) {
+        None => Ok(()),
+        Some(key) => Err(Error::model(format!("unknown key '{key}'{}", nearest(key, known))).at(key)),
+    }
+}
+
+/// Everything is computed in f32; mixed precision is a flag of training, not of the file.
+fn check_dtype(dtype: Option<&Value>) -> Result<()> {
+    let name = match dtype {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::String(name)) => Some(name.as_str()),
+        Some(policy) => policy.pointer("/config/name").and_then(Value::as_str),
+    };
+    match name {
+        Some("float32") => Ok(()),
+        other => Err(Error::model("the layer's dtype is not supported")
+            .expected("float32")
+            .got(other.unwrap_or("something else"))
+            .at("dtype")),
+    }
+}
+
+fn object(value: &Value) -> Result<&Map<String, Value>> {
+    value.as_object().ok_or_else(|| Error::model("not a JSON object").got(kind_of(value)))
+}
+
+fn string<'a>(object: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>> {
+    match object.get(key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(Error::model(format!("{key} is not a string")).got(kind_of(other)).at(key)),
+    }
+}
+
+fn missing(key: &str) -> Error {
+    Error::model(format!("{key} is missing"))
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Settings from JSON; an error names the key.
+fn typed<T: DeserializeOwned>(config: Value) -> Result<T> {
+    serde_path_to_error::deserialize(config).map_err(|error| {
+        let path = error.path().to_string();
+        let error = Error::model(error.into_inner().to_string());
+        if path == "." { error } else { error.at(path) }
+    })
+}
+
+fn untyped(config: &impl Serialize) -> Value {
+    serde_json::to_value(config).expect("settings are plain numbers, strings and lists")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn automatic_names_are_keras_s() {
+        // printed by Keras 3.15.1: keras.src.utils.naming.to_snake_case(name)
+        for (class, name) in [
+            ("Conv2D", "conv2d"),
+            ("MaxPooling2D", "max_pooling2d"),
+            ("GlobalAveragePooling2D", "global_average_pooling2d"),
+            ("BatchNormalization", "batch_normalization"),
+            ("Dense", "dense"),
+            ("ReLU", "re_lu"),
+            ("PReLU", "p_re_lu"),
+            ("LeakyReLU", "leaky_re_lu"),
+            ("ELU", "elu"),
+            ("Conv2DTranspose", "conv2d_transpose"),
+            ("ZeroPadding2D", "zero_padding2d"),
+        ] {
+            assert_eq!(snake_case(class), name);
+        }
+    }
+}

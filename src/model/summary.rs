@@ -1,0 +1,168 @@
+//! The table that Keras's `model.summary()` prints.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::spec::Spec;
+use crate::error::Result;
+
+/// Keras's inner column widths at its default line length of 80.
+const COLUMN_WIDTHS: [usize; 3] = [33, 24, 15];
+
+/// A network in rows: what `summary --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// The network's name.
+    pub name: String,
+    /// Its layers, the input not counted.
+    pub layers: Vec<SummaryLayer>,
+    /// All parameters.
+    pub total: usize,
+    /// Those that gradients change.
+    pub trainable: usize,
+    /// The others.
+    pub non_trainable: usize,
+}
+
+/// A layer's row.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SummaryLayer {
+    /// The layer's name.
+    pub name: String,
+    /// Keras's class name.
+    pub class_name: String,
+    /// `[null, H, W, C]`: the first axis is the batch.
+    pub output_shape: Vec<Option<usize>>,
+    /// Its parameters.
+    pub parameters: usize,
+}
+
+impl Summary {
+    /// Summarises `spec`.
+    ///
+    /// # Errors
+    /// A model error where the shapes do not fit together.
+    pub fn new(spec: &Spec) -> Result<Self> {
+        let plan = spec.plan()?;
+        let total = plan.iter().map(|layer| layer.num_parameters()).sum();
+        let trainable = plan.iter().map(|layer| layer.num_trainable()).sum();
+        let layers = plan.iter().map(|layer| SummaryLayer {
+            name: layer.name.clone(),
+            class_name: layer.class_name.to_owned(),
+            output_shape: std::iter::once(None).chain(layer.output_shape.iter().copied().map(Some)).collect(),
+            parameters: layer.num_parameters(),
+        });
+        let layers = layers.collect();
+        Ok(Summary { name: spec.name.clone(), layers, total, trainable, non_trainable: total - trainable })
+    }
+
+    /// Keras's table. Columns grow where a name is longer than Keras's column.
+    pub fn table(&self) -> String {
+        let rows: Vec<[String; 3]> = self.layers.iter().map(SummaryLayer::cells).collect();
+        let header = ["Layer (type)", "Output Shape", "Param #"].map(str::to_owned);
+        let mut widths = COLUMN_WIDTHS;
+        for row in rows.iter().chain([&header]) {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count() + 2);
+            }
+        }
+        let mut table = format!("Model: \"{}\"\n", self.name);
+        table += &rule(widths, ['┏', '━', '┳', '┓']);
+        table += &line(widths, &header, '┃');
+        table += &rule(widths, ['┡', '━', '╇', '┩']);
+        for (index, row) in rows.iter().enumerate() {
+            if index > 0 {
+                table += &rule(widths, ['├', '─', '┼', '┤']);
+            }
+            table += &line(widths, row, '│');
+        }
+        table += &rule(widths, ['└', '─', '┴', '┘']);
+        for (what, count) in
+            [("Total", self.total), ("Trainable", self.trainable), ("Non-trainable", self.non_trainable)]
+        {
+            writeln!(table, " {what} params: {} ({})", thousands(count), memory(count)).expect("a String takes all");
+        }
+        table
+    }
+}
+
+impl SummaryLayer {
+    fn cells(&self) -> [String; 3] {
+        let sizes: Vec<String> =
+            self.output_shape.iter().map(|size| size.map_or("None".to_owned(), |size| size.to_string())).collect();
+        [format!("{} ({})", self.name, self.class_name), format!("({})", sizes.join(", ")), thousands(self.parameters)]
+    }
+}
+
+fn rule(widths: [usize; 3], [left, middle, between, right]: [char; 4]) -> String {
+    let columns = widths.map(|width| middle.to_string().repeat(width));
+    format!("{left}{}{right}\n", columns.join(&between.to_string()))
+}
+
+fn line([first, second, third]: [usize; 3], [layer, shape, parameters]: &[String; 3], bar: char) -> String {
+    let (first, second, third) = (first - 2, second - 2, third - 2);
+    format!("{bar} {layer:<first$} {bar} {shape:<second$} {bar} {parameters:>third$} {bar}\n")
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(count: usize) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// The memory of `count` f32 parameters as Keras writes it: `136.04 KB`.
+fn memory(count: usize) -> String {
+    let bytes = count as f64 * 4.0;
+    let unit =
+        ["B", "KB", "MB", "GB"].into_iter().enumerate().rev().find(|(power, _)| bytes >= 1024f64.powi(*power as i32));
+    let (power, unit) = unit.unwrap_or((0, "B"));
+    format!("{:.2} {unit}", bytes / 1024f64.powi(power as i32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_s_table_is_keras_s() {
+        // printed by Keras 3.15.1: model.summary() of the same network before it is compiled
+        let expected = "\
+Model: \"KerasCNN\"
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+│ conv2d (Conv2D)                 │ (None, 26, 26, 32)     │           320 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ max_pooling2d (MaxPooling2D)    │ (None, 13, 13, 32)     │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ conv2d_1 (Conv2D)               │ (None, 11, 11, 64)     │        18,496 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ max_pooling2d_1 (MaxPooling2D)  │ (None, 5, 5, 64)       │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ dropout (Dropout)               │ (None, 5, 5, 64)       │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ flatten (Flatten)               │ (None, 1600)           │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ dense (Dense)                   │ (None, 10)             │        16,010 │
+└─────────────────────────────────┴────────────────────────┴───────────────┘
+ Total params: 34,826 (136.04 KB)
+ Trainable params: 34,826 (136.04 KB)
+ Non-trainable params: 0 (0.00 B)
+";
+        let spec = crate::model::presets::preset("keras-cnn").unwrap();
+        assert_eq!(Summary::new(&spec).unwrap().table(), expected);
+    }
+
+    #[test]
+    fn counts_are_grouped() {
+        assert_eq!([0, 999, 1000, 34_826, 1_234_567].map(thousands), ["0", "999", "1,000", "34,826", "1,234,567"]);
+    }
+}
