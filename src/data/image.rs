@@ -1,1 +1,335 @@
 //! Image files, decoded and resized: the one decoder that every command uses.
+//!
+//! The pixels are those of Pillow, and so of Keras's `load_img`: colours become grey as in `convert("L")`, an alpha channel
+//! is dropped as in `convert("RGB")`, and then the image is resized as in `resize(size, BILINEAR)`, to within 1 of 255.
+//! Lossless files and WebP give Pillow's very bytes; JPEG comes from another decoder and differs by at most 4 of 255.
+//! Two things differ on purpose: the EXIF orientation is applied (Pillow's `ImageOps.exif_transpose`), and 16-bit samples
+//! are scaled to 8 bits instead of cut.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use image::error::ImageError;
+use image::imageops::FilterType;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Rgb, RgbImage};
+
+use super::ImageShape;
+use crate::error::{Error, Result};
+
+/// The largest image file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// The largest width and height, in pixels. Resizing needs 16 bytes × this × the model's height.
+const MAX_SIDE_PX: u32 = 32_767;
+/// The most bytes that a decoded image may have: 178,956,970 RGB pixels, where Pillow, too, refuses a decompression bomb.
+const MAX_DECODED_BYTES: u64 = 512 << 20;
+/// The deepest folder below the one that is listed.
+const MAX_DEPTH: usize = 32;
+/// What image files are called, in small letters.
+const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "jfif", "bmp", "gif", "webp"];
+
+/// The image in the file `path` as `u8 [H, W, C]`, row-major, stretched to `shape` where it has another size.
+///
+/// Reads PNG, JPEG, BMP, GIF and WebP (the first frame of an animation), known by their content, whatever the file's name.
+///
+/// # Errors
+/// A data error where the file cannot be read, is no such image, is damaged, cut short or too large, and where `shape` has
+/// neither 1 nor 3 channels.
+pub fn decode(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
+    let decoded = read(path).and_then(|bytes| decode_bytes(&bytes, shape));
+    decoded.map_err(|error| error.at_path(path))
+}
+
+/// Whether `path` is called as image files are: an extension of an image format, and no dot in front (`._cat.jpg` holds
+/// macOS's notes about `cat.jpg`).
+pub fn is_image_name(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
+    EXTENSIONS.contains(&extension.as_str()) && !is_hidden(path)
+}
+
+/// The image files in `folder` and the folders below it, known by their names, sorted by path: at least one. Hidden files
+/// and folders are left out; a folder that several links lead to is listed once.
+///
+/// # Errors
+/// A data error where a folder cannot be read, where folders are nested too deeply, and where there is no image.
+pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    list_below(folder, 0, &mut HashSet::new(), &mut images)?;
+    if images.is_empty() {
+        let expected = format!("files that end in {}", EXTENSIONS.map(|extension| format!(".{extension}")).join(", "));
+        return Err(Error::data("there is no image in the folder").expected(expected).got("none").at_path(folder));
+    }
+    images.sort();
+    Ok(images)
+}
+
+fn list_below(folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>, images: &mut Vec<PathBuf>) -> Result<()> {
+    let unreadable = |error: io::Error| Error::data("cannot list the folder").at_path(folder).because(error);
+    if depth > MAX_DEPTH {
+        return Err(Error::data(format!("folders are nested more than {MAX_DEPTH} deep")).at_path(folder));
+    }
+    if !seen.insert(fs::canonicalize(folder).map_err(unreadable)?) {
+        return Ok(());
+    }
+    let entries = fs::read_dir(folder).map_err(unreadable)?;
+    let mut paths =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
+    // in order, so that of several links to one folder always the same one is listed
+    paths.sort();
+    for path in paths.into_iter().filter(|path| !is_hidden(path)) {
+        if path.is_dir() {
+            list_below(&path, depth + 1, seen, images)?;
+        } else if is_image_name(&path) {
+            images.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// The file's bytes, where it is a file and of a size that an image can have.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let unreadable = |error: io::Error| Error::data("cannot read the image").because(error);
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        let got = if metadata.is_dir() { "a folder" } else { "a device, pipe or socket" };
+        return Err(Error::data("this is no image").expected("a file").got(got));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let expected = format!("at most {MAX_FILE_BYTES} bytes");
+        return Err(Error::data("the image file is too large").expected(expected).got(metadata.len()));
+    }
+    Ok(bytes)
+}
+
+fn decode_bytes(bytes: &[u8], shape: ImageShape) -> Result<Vec<u8>> {
+    let size = (side_px(shape.width)?, side_px(shape.height)?);
+    let image = decode_upright(bytes)?;
+    let image = match shape.channels {
+        1 if image.color().has_color() => DynamicImage::ImageLuma8(grey(&image.into_rgb8())),
+        1 => DynamicImage::ImageLuma8(image.into_luma8()),
+        3 => DynamicImage::ImageRgb8(image.into_rgb8()),
+        _ => return Err(Error::data("image files are read as 1 or 3 channels").got(shape)),
+    };
+    if (image.width(), image.height()) == size {
+        return Ok(image.into_bytes());
+    }
+    Ok(image.resize_exact(size.0, size.1, FilterType::Triangle).into_bytes())
+}
+
+/// A side of the wanted image, checked, so that no model can ask for one that fills the memory.
+fn side_px(side: usize) -> Result<u32> {
+    let side_px = u32::try_from(side).ok().filter(|side| (1..=MAX_SIDE_PX).contains(side));
+    side_px.ok_or_else(|| {
+        Error::data("images cannot have that size").expected(format!("sides of 1 to {MAX_SIDE_PX} pixels")).got(side)
+    })
+}
+
+/// The image as it is meant to be looked at, in its own size and colours.
+fn decode_upright(bytes: &[u8]) -> Result<DynamicImage> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let reader = reader.expect("reading from memory does not fail");
+    let Some(format) = reader.format() else {
+        return Err(Error::data("this is no image").expected("PNG, JPEG, BMP, GIF or WebP").got(describe_start(bytes)));
+    };
+    if !has_end(bytes, format) {
+        return Err(Error::data(format!("the {format:?} image is cut short")));
+    }
+    let damaged = |error| explain(error, format);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    if width.max(height) > MAX_SIDE_PX || decoder.total_bytes() > MAX_DECODED_BYTES {
+        return Err(too_large().got(format!("{width}×{height} pixels")));
+    }
+    let orientation = decoder.orientation().map_err(damaged)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+/// Luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in the fixed point of Pillow's `convert("L")`.
+fn grey(image: &RgbImage) -> GrayImage {
+    let luma = |pixel: &Rgb<u8>| {
+        let [red, green, blue] = pixel.0.map(u32::from);
+        ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
+    };
+    let pixels = image.pixels().map(luma).collect();
+    GrayImage::from_raw(image.width(), image.height(), pixels).expect("there is one byte for each pixel")
+}
+
+/// Whether the file's end is there, in the formats whose decoders make up pixels for what is missing. Pillow, too, refuses
+/// such files.
+fn has_end(bytes: &[u8], format: ImageFormat) -> bool {
+    match format {
+        ImageFormat::Jpeg => has_jpeg_end(bytes),
+        // RFC 9649, 2.4: the size behind "RIFF" counts what follows it
+        ImageFormat::WebP => match bytes.get(4..).and_then(|rest| rest.first_chunk()) {
+            Some(&size) => bytes.len() as u64 >= 8 + u64::from(u32::from_le_bytes(size)),
+            None => false,
+        },
+        _ => true,
+    }
+}
+
+/// Whether a JPEG's end marker is there (ITU-T T.81, B.1.1).
+fn has_jpeg_end(bytes: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(&[first, second]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        at += match (first, second) {
+            (0xff, 0xd9) => return true,
+            // a stuffed zero in the coded pixels, or a marker without a segment: TEM, RST, SOI
+            (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => 2,
+            // a segment, whose length counts itself; 0xff before a marker is a fill byte
+            (0xff, 0x02..=0xfe) => match bytes.get(at + 2..).and_then(|rest| rest.first_chunk()) {
+                Some(&length) => 2 + usize::from(u16::from_be_bytes(length)),
+                None => return false,
+            },
+            _ => 1,
+        };
+    }
+    false
+}
+
+fn too_large() -> Error {
+    let most = format!("sides up to {MAX_SIDE_PX} pixels and {} MiB of pixels", MAX_DECODED_BYTES >> 20);
+    Error::data("the image is too large").expected(most)
+}
+
+fn explain(error: ImageError, format: ImageFormat) -> Error {
+    let explained = match &error {
+        ImageError::Limits(_) => too_large(),
+        ImageError::Unsupported(_) => {
+            Error::data(format!("this kind of {format:?} image cannot be read")).help("convert it to PNG or JPEG")
+        }
+        _ => Error::data(format!("the {format:?} image is damaged or cut short")),
+    };
+    explained.because(error)
+}
+
+/// What a file that is no image begins with, for the error message.
+fn describe_start(bytes: &[u8]) -> String {
+    let start = bytes.get(..bytes.len().min(16)).unwrap_or_default();
+    match std::str::from_utf8(start) {
+        _ if start.is_empty() => "an empty file".to_owned(),
+        Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => format!("text: {text:?}"),
+        _ => format!("bytes {}", start.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/images");
+    const SHAPE: ImageShape = ImageShape { height: 9, width: 13, channels: 3 };
+
+    /// Expected values: Pillow 13.0.0, by scripts/fixtures/images.py.
+    #[test]
+    fn every_kind_of_file_gives_pillows_pixels() {
+        let expected = fs::read_to_string(Path::new(FIXTURES).join("expected.txt")).unwrap();
+        for line in expected.lines() {
+            let [name, width, height, channels, hex] = *line.split(' ').collect::<Vec<_>>() else { panic!("{line}") };
+            let [width, height, channels] = [width, height, channels].map(|number| number.parse().unwrap());
+            let pixels = decode(&Path::new(FIXTURES).join(name), ImageShape { height, width, channels }).unwrap();
+            let expected = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
+            let upright = (width, height) == (13, 9) || name.starts_with("orientation_");
+            let tolerance = if name.ends_with(".jpg") { 4 } else { u8::from(!upright) };
+            assert_eq!(pixels.len(), hex.len() / 2, "{name}");
+            let worst = pixels.iter().zip(expected).map(|(pixel, expected)| pixel.abs_diff(expected)).max();
+            assert!(worst <= Some(tolerance), "{name} {width}×{height}×{channels}: {worst:?} off");
+        }
+        assert_eq!(expected.lines().count(), 2 * (30 + 4));
+    }
+
+    #[test]
+    fn an_image_that_is_cut_short_is_an_error_wherever_it_is_cut() {
+        for path in list_images(Path::new(FIXTURES)).unwrap() {
+            let (bytes, pixels) = (fs::read(&path).unwrap(), decode(&path, SHAPE).unwrap());
+            for length in (0..bytes.len()).rev().step_by(13) {
+                // what lies behind the first frame's pixels may be missing
+                if let Ok(rest) = decode_bytes(&bytes[..length], SHAPE) {
+                    assert_eq!(rest, pixels, "{} cut to {length} bytes", path.display());
+                }
+            }
+            assert!(decode_bytes(&bytes[..bytes.len() / 2], SHAPE).is_err(), "{}", path.display());
+        }
+    }
+
+    fn message_for(bytes: &[u8]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image.png");
+        fs::write(&path, bytes).unwrap();
+        let error = decode(&path, SHAPE).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        let message = error.to_string();
+        assert!(message.contains("image.png"), "{message}");
+        message
+    }
+
+    #[test]
+    fn a_file_that_is_no_image_is_told_by_what_it_begins_with() {
+        assert!(message_for(b"").contains("got an empty file"));
+        assert!(message_for(b"<!DOCTYPE html><html>").contains(r#"got text: "<!DOCTYPE html><""#));
+        assert!(message_for(b"\x1f\x8b\x08\0").contains("got bytes 1f 8b 08 00"));
+        assert!(message_for(b"II\x2a\0\x08\0\0\0").contains("Tiff image cannot be read"));
+    }
+
+    #[test]
+    fn headers_that_lie_about_the_size_are_refused_before_any_memory_is_taken() {
+        let mut png = fs::read(Path::new(FIXTURES).join("rgb.png")).unwrap();
+        png[16..24].copy_from_slice(&[0, 0, 0x7f, 0xff, 0, 0, 0x7f, 0xff]);
+        let mut sum = flate2::Crc::new();
+        sum.update(&png[12..29]);
+        png[29..33].copy_from_slice(&sum.sum().to_be_bytes());
+        assert!(message_for(&png).contains("got 32767×32767 pixels"));
+        let mut bmp = fs::read(Path::new(FIXTURES).join("rgb.bmp")).unwrap();
+        bmp[18..26].copy_from_slice(&[0xff, 0x7f, 0, 0, 0xff, 0x7f, 0, 0]);
+        assert!(message_for(&bmp).contains("got 32767×32767 pixels"));
+        let mut gif = fs::read(Path::new(FIXTURES).join("palette.gif")).unwrap();
+        gif[6..10].copy_from_slice(&[0xff; 4]);
+        assert!(message_for(&gif).contains("got 65535×65535 pixels"));
+        // a segment that is longer than the file
+        assert!(message_for(b"\xff\xd8\xff\xe0\xff\xff\xff\xd9").contains("cut short"));
+    }
+
+    #[test]
+    fn what_is_no_readable_file_or_no_possible_shape_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, huge) = (Path::new(FIXTURES).join("rgb.png"), folder.path().join("huge.png"));
+        File::create(&huge).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        let refused = |path: &Path, shape| decode(path, shape).unwrap_err().to_string();
+        assert!(refused(folder.path(), SHAPE).contains("got a folder"));
+        assert!(refused(&folder.path().join("none.png"), SHAPE).contains("cannot read the image"));
+        assert!(refused(&huge, SHAPE).contains("file is too large"));
+        assert!(refused(&image, ImageShape { channels: 2, ..SHAPE }).contains("1 or 3 channels"));
+        assert!(refused(&image, ImageShape { width: 0, ..SHAPE }).contains("got 0"));
+        assert!(refused(&image, ImageShape { height: 1 << 40, ..SHAPE }).contains("cannot have that size"));
+    }
+
+    #[test]
+    fn images_are_listed_in_order_without_hidden_ones_and_links_in_a_circle() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["b/2.PNG", "b/1.jpeg", "a/x/3.webp", "a/notes.txt", "a/._1.jpg", ".cache/4.png", "0.gif", "png"] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), b"").unwrap();
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(root, root.join("b/circle")).unwrap();
+        let expected = ["0.gif", "a/x/3.webp", "b/1.jpeg", "b/2.PNG"].map(|name| root.join(name));
+        assert_eq!(list_images(root).unwrap(), expected);
+        let empty = tempfile::tempdir().unwrap();
+        assert!(list_images(empty.path()).unwrap_err().to_string().contains("no image in the folder"));
+        let deep = (0..=MAX_DEPTH).fold(empty.path().to_owned(), |path, _| path.join("d"));
+        fs::create_dir_all(&deep).unwrap();
+        assert!(list_images(empty.path()).unwrap_err().to_string().contains("deep"));
+        assert!(list_images(&root.join("0.gif")).unwrap_err().to_string().contains("cannot list"));
+    }
+}
