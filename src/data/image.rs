@@ -213,8 +213,8 @@ fn explain(error: ImageError, format: ImageFormat) -> Error {
     explained.because(error)
 }
 
-/// What a file that is no image begins with, for the error message.
-fn describe_start(bytes: &[u8]) -> String {
+/// What a file that is not what it should be begins with, for the error message.
+pub(super) fn describe_start(bytes: &[u8]) -> String {
     let start = bytes.get(..bytes.len().min(16)).unwrap_or_default();
     match std::str::from_utf8(start) {
         _ if start.is_empty() => "an empty file".to_owned(),

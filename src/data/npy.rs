@@ -1,1 +1,0 @@
-//! NumPy's .npy arrays of images.

@@ -1,0 +1,271 @@
+//! NumPy's `.npy` arrays: images in, model outputs out.
+//!
+//! The format is NumPy's NEP 1 (`numpy.lib.format`): a header, then the numbers.
+
+mod header;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::ImageShape;
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use header::{Header, f32_header, read_header_text};
+
+/// The most bytes of numbers that are read.
+const MAX_DATA_BYTES: u64 = 16 << 30;
+
+/// An array of N images.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NpyImages {
+    /// Images as they are stored: 0 to 255.
+    U8 {
+        /// H, W, C of each image.
+        shape: ImageShape,
+        /// N: never 0.
+        count: usize,
+        /// `u8 [N, H, W, C]`, row-major.
+        pixels: Vec<u8>,
+    },
+    /// Numbers for the model as they are, with no scaling left to do.
+    F32 {
+        /// H, W, C of each image.
+        shape: ImageShape,
+        /// N: never 0.
+        count: usize,
+        /// `f32 [N, H, W, C]`, row-major.
+        values: Vec<f32>,
+    },
+}
+
+/// The images in the `.npy` file `path`: `[N, H, W, C]`, or `[N, H, W]` for grey ones (then C is 1).
+///
+/// The kind must be uint8, float32 or float64 (rounded to float32, as NumPy's `astype` does), in either byte order, in C or
+/// in Fortran order.
+///
+/// # Errors
+/// A data error where the file cannot be read, is no `.npy` array, holds another kind or shape, or has another length than
+/// its header says.
+pub fn read_images(path: &Path) -> Result<NpyImages> {
+    read_file(path).map_err(|error| error.at_path(path))
+}
+
+/// Writes `values` as the `.npy` array of kind `<f4` and shape `shape`, row-major; the file appears whole or not at all.
+///
+/// # Errors
+/// A configuration error where the file cannot be written.
+///
+/// # Panics
+/// Where `shape` is not the shape of `values`.
+pub fn write_f32(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
+    assert_eq!(shape.iter().product::<usize>(), values.len(), "the shape is that of the values");
+    let written = write_atomically(path, |writer| {
+        writer.write_all(&f32_header(shape))?;
+        values.iter().try_for_each(|value| writer.write_all(&value.to_le_bytes()))
+    });
+    written.map_err(|error| Error::config("cannot write the array").at_path(path).because(error))
+}
+
+fn read_file(path: &Path) -> Result<NpyImages> {
+    let unreadable = |error: io::Error| Error::data("cannot read the array").because(error);
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(Error::data("this is no .npy array").expected("a file").got("a folder or a device"));
+    }
+    let mut file = File::open(path).map_err(unreadable)?;
+    let (text, header_bytes) = read_header_text(&mut file)?;
+    let header = Header::parse(&text)?;
+    let (kind, dimensions) = (Kind::from_descr(header.descr)?, image_dimensions(&header.shape)?);
+    let data_bytes = kind.data_bytes(dimensions)?;
+    let got = metadata.len().saturating_sub(header_bytes);
+    if got != data_bytes {
+        return Err(Error::data("the file's length is not what its header says")
+            .expected(format!("{data_bytes} bytes of numbers"))
+            .got(got));
+    }
+    let length = usize::try_from(data_bytes).map_err(|_| too_large(data_bytes))?;
+    let mut data = Vec::new();
+    data.try_reserve_exact(length).map_err(|error| too_large(data_bytes).because(error))?;
+    data.resize(length, 0);
+    file.read_exact(&mut data).map_err(unreadable)?;
+    Ok(kind.images(data, dimensions, header.fortran_order))
+}
+
+/// `[N, H, W, C]` of the array, without a zero.
+fn image_dimensions(shape: &[usize]) -> Result<[usize; 4]> {
+    let dimensions = match *shape {
+        [n, height, width, channels] => Some([n, height, width, channels]),
+        [n, height, width] => Some([n, height, width, 1]),
+        _ => None,
+    };
+    let wrong =
+        || Error::data("the array holds no images").expected("[N, H, W, C] or [N, H, W]").got(format!("{shape:?}"));
+    dimensions.filter(|dimensions| !dimensions.contains(&0)).ok_or_else(wrong)
+}
+
+fn wrong_kind(got: &str) -> Error {
+    Error::data("the array's kind cannot be used").expected("uint8, float32 or float64").got(got)
+}
+
+fn too_large(data_bytes: impl ToString) -> Error {
+    Error::data("the array is too large")
+        .expected(format!("at most {MAX_DATA_BYTES} bytes"))
+        .got(data_bytes.to_string())
+}
+
+/// The kinds of number that are read.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    U8,
+    F32 { big_endian: bool },
+    F64 { big_endian: bool },
+}
+
+impl Kind {
+    /// `descr`: NumPy's array-protocol type string: byte order, letter, bytes of one number.
+    fn from_descr(descr: &str) -> Result<Self> {
+        let big_endian = descr.starts_with('>');
+        match descr.trim_start_matches(['<', '>', '|', '=']) {
+            "u1" => Ok(Kind::U8),
+            "f4" => Ok(Kind::F32 { big_endian }),
+            "f8" => Ok(Kind::F64 { big_endian }),
+            other => Err(refuse(descr, other)),
+        }
+    }
+
+    fn data_bytes(self, dimensions: [usize; 4]) -> Result<u64> {
+        let item_bytes = match self {
+            Kind::U8 => 1_u64,
+            Kind::F32 { .. } => 4,
+            Kind::F64 { .. } => 8,
+        };
+        let product = dimensions.iter().try_fold(item_bytes, |product, &size| product.checked_mul(size as u64));
+        product.filter(|&bytes| bytes <= MAX_DATA_BYTES).ok_or_else(|| too_large(format!("shape {dimensions:?}")))
+    }
+
+    fn images(self, data: Vec<u8>, dimensions: [usize; 4], fortran_order: bool) -> NpyImages {
+        let [count, height, width, channels] = dimensions;
+        let shape = ImageShape { height, width, channels };
+        let values = match self {
+            Kind::U8 if fortran_order => return NpyImages::U8 { shape, count, pixels: row_major(&data, dimensions) },
+            Kind::U8 => return NpyImages::U8 { shape, count, pixels: data },
+            Kind::F32 { big_endian: false } => numbers(&data, f32::from_le_bytes),
+            Kind::F32 { big_endian: true } => numbers(&data, f32::from_be_bytes),
+            Kind::F64 { big_endian: false } => numbers(&data, |bytes| f64::from_le_bytes(bytes) as f32),
+            Kind::F64 { big_endian: true } => numbers(&data, |bytes| f64::from_be_bytes(bytes) as f32),
+        };
+        let values = if fortran_order { row_major(&values, dimensions) } else { values };
+        NpyImages::F32 { shape, count, values }
+    }
+}
+
+/// The error for another kind: its name in NumPy, and what to do with it.
+fn refuse(descr: &str, letter_and_size: &str) -> Error {
+    let mut letters = letter_and_size.chars();
+    let letter = letters.next().unwrap_or_default();
+    let bits = letters.as_str().parse::<u32>().unwrap_or_default().saturating_mul(8);
+    let (name, help) = match letter {
+        'O' => ("an object array".to_owned(), "it is a Python pickle, which can run code: save an array of numbers"),
+        'b' => ("bool".to_owned(), "convert it with array.astype('uint8') * 255"),
+        'i' => (format!("int{bits}"), "convert it with array.astype('uint8')"),
+        'u' => (format!("uint{bits}"), "convert it with array.astype('uint8')"),
+        'f' => (format!("float{bits}"), "convert it with array.astype('float32')"),
+        _ => ("another kind".to_owned(), "save an array of numbers"),
+    };
+    wrong_kind(&format!("{name} ('{descr}')")).help(help)
+}
+
+fn numbers<const BYTES: usize>(data: &[u8], number: impl Fn([u8; BYTES]) -> f32) -> Vec<f32> {
+    data.as_chunks::<BYTES>().0.iter().map(|&bytes| number(bytes)).collect()
+}
+
+/// From Fortran order, where the first index runs fastest, to C order, where the last one does.
+fn row_major<T: Copy>(values: &[T], [count, height, width, channels]: [usize; 4]) -> Vec<T> {
+    let mut ordered = Vec::with_capacity(values.len());
+    for n in 0..count {
+        for y in 0..height {
+            for x in 0..width {
+                ordered.extend((0..channels).map(|c| values[n + count * (y + height * (x + width * c))]));
+            }
+        }
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    const SHAPE: ImageShape = ImageShape { height: 3, width: 4, channels: 3 };
+
+    /// An array written by NumPy 2.4.6 (scripts/fixtures/arrays.py).
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/npy")).join(name)
+    }
+
+    #[test]
+    fn images_of_every_kind_and_order_are_read() {
+        for name in ["uint8.npy", "uint8_fortran.npy", "uint8_version_3.npy"] {
+            let expected = NpyImages::U8 { shape: SHAPE, count: 2, pixels: (0..72).collect() };
+            assert_eq!(read_images(&fixture(name)).unwrap(), expected, "{name}");
+        }
+        for name in ["float32.npy", "float32_big_endian.npy", "float64.npy", "float64_big_endian_fortran.npy"] {
+            let values = (0..72).map(|number| number as f32 / 8.0).collect();
+            assert_eq!(
+                read_images(&fixture(name)).unwrap(),
+                NpyImages::F32 { shape: SHAPE, count: 2, values },
+                "{name}"
+            );
+        }
+        let grey = ImageShape { channels: 1, ..SHAPE };
+        let expected = NpyImages::U8 { shape: grey, count: 2, pixels: (0..72).step_by(3).collect() };
+        assert_eq!(read_images(&fixture("uint8_grey.npy")).unwrap(), expected);
+    }
+
+    #[test]
+    fn other_kinds_and_shapes_are_refused_by_name() {
+        let expected = [
+            ("float16.npy", "got float16 ('<f2') ("),
+            ("int64.npy", "got int64 ('<i8') ("),
+            ("bool.npy", "got bool ('|b1') ("),
+            ("object.npy", "got an object array ('|O') ("),
+            ("structured.npy", "got a structured array ("),
+            ("text.npy", "got another kind ('<U3') ("),
+            ("matrix.npy", "expected [N, H, W, C] or [N, H, W], got [6, 12] ("),
+            ("no_images.npy", "got [0, 28, 28, 1] ("),
+            ("archive.npz", "got bytes 50 4b 03 04"),
+            ("none.npy", "cannot read the array"),
+            (".", "expected a file, got a folder"),
+        ];
+        for (name, part) in expected {
+            let error = read_images(&fixture(name)).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+            assert_eq!(error.exit_code(), 3);
+        }
+    }
+
+    #[test]
+    fn written_arrays_are_numpys_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outputs.npy");
+        write_f32(&path, &[3, 2], &[0.0, 0.125, 0.25, 0.375, 0.5, 0.625]).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), fs::read(fixture("outputs.npy")).unwrap());
+        write_f32(&path, &[1], &[0.5]).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), fs::read(fixture("outputs_vector.npy")).unwrap());
+        let error = write_f32(&folder.path().join("none/outputs.npy"), &[1], &[0.5]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_is_an_error_wherever_it_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut.npy");
+        let bytes = fs::read(fixture("uint8.npy")).unwrap();
+        for length in 0..bytes.len() {
+            fs::write(&path, &bytes[..length]).unwrap();
+            assert_eq!(read_images(&path).unwrap_err().exit_code(), 3, "{length}");
+        }
+    }
+}
