@@ -72,9 +72,11 @@ fn to_samples((images, labels): (Images, Vec<u8>), num_classes: usize) -> Result
     Samples::new(images.shape, images.pixels, labels.into_iter().map(i64::from).collect(), num_classes)
 }
 
-/// The folder's own name. PyTorch keeps a data set's files in a folder `raw`, which names nothing: then its parent's.
+/// The folder's own name, not that of what a link leads to. PyTorch keeps a data set's files in a folder `raw`, which
+/// names nothing: then its parent's.
 fn folder_name(folder: &Path) -> String {
-    let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let absolute = if folder.file_name().is_some() { std::path::absolute(folder) } else { folder.canonicalize() };
+    let absolute = absolute.unwrap_or_else(|_| folder.to_path_buf());
     let mut names = absolute.iter().rev().map(|name| name.to_string_lossy());
     names.find(|name| *name != "raw").unwrap_or_default().into_owned()
 }
