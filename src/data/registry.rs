@@ -1,1 +1,0 @@
-//! Data sets by name or path: where they lie, how they are fetched.

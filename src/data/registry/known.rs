@@ -1,0 +1,245 @@
+//! What is known about published data sets: where their files lie, their checksums and their classes' names.
+
+use sha2::{Digest, Sha256};
+
+use crate::data::Dataset;
+use crate::data::statistics::hex;
+use crate::error::{Error, Result};
+
+/// A published data set of four IDX files.
+pub(super) struct KnownSet {
+    /// Its name on the command line and its folder's name.
+    pub name: &'static str,
+    /// The classes' names, in label order.
+    pub classes: &'static [&'static str],
+    /// Under which terms its authors publish it.
+    pub licence: &'static str,
+    /// Folders on the web that hold the files, best first.
+    pub mirrors: &'static [&'static str],
+    /// The files, as published.
+    pub files: [KnownFile; 4],
+    /// SHA-256 of the training labels, a byte each: known where it was computed from the real files.
+    pub train_labels_sha256: Option<&'static str>,
+}
+
+/// A published file.
+pub(super) struct KnownFile {
+    pub name: &'static str,
+    /// The published checksum, which torchvision checks too (torchvision/datasets/mnist.py).
+    pub md5: &'static str,
+}
+
+const DIGITS: &[&str] = &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
+/// The data sets that convnet can fetch.
+pub(super) static KNOWN_SETS: [KnownSet; 3] = [
+    KnownSet {
+        name: "fashion-mnist",
+        classes: &[
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ],
+        licence: "MIT (Zalando SE, https://github.com/zalandoresearch/fashion-mnist)",
+        mirrors: &[
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ],
+        files: idx_files([
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "25c81989df183df01b3e8a0aad5dffbe",
+            "bef4ecab320f06d8554ea6380940ec79",
+            "bb300cfdad3c16e7a12a480ee83cd310",
+        ]),
+        train_labels_sha256: Some("657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7"),
+    },
+    KnownSet {
+        name: "mnist",
+        classes: DIGITS,
+        licence: "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes, Christopher Burges, http://yann.lecun.com/exdb/mnist/)",
+        mirrors: &[
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ],
+        files: idx_files([
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "d53e105ee54ea40749a09fcbcd1e9432",
+            "9fb629c4189551a2d022fa330f9573f3",
+            "ec29112dd5afa0611ce80d1b7f02629c",
+        ]),
+        train_labels_sha256: None,
+    },
+    KnownSet {
+        name: "kmnist",
+        classes: &["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
+        licence: "CC BY-SA 4.0 (CODH, adapted from the Kuzushiji Dataset of NIJL, doi:10.20676/00000341)",
+        mirrors: &["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
+        files: idx_files([
+            "bdb82020997e1d708af4cf47b453dcf7",
+            "e144d726b3acfaa3e44228e80efcd344",
+            "5c965bf0a639b31b8f53240b1b52f4d7",
+            "7320c461ea6c1c855c0b718fb2a4b134",
+        ]),
+        train_labels_sha256: None,
+    },
+];
+
+/// The four files under MNIST's names, with their md5s in that order.
+const fn idx_files(md5s: [&'static str; 4]) -> [KnownFile; 4] {
+    let [train_images, train_labels, test_images, test_labels] = md5s;
+    [
+        KnownFile { name: "train-images-idx3-ubyte.gz", md5: train_images },
+        KnownFile { name: "train-labels-idx1-ubyte.gz", md5: train_labels },
+        KnownFile { name: "t10k-images-idx3-ubyte.gz", md5: test_images },
+        KnownFile { name: "t10k-labels-idx1-ubyte.gz", md5: test_labels },
+    ]
+}
+
+impl KnownSet {
+    /// The set of this name, however it is spelled: `fashion-mnist`, `fashion_mnist`, `FashionMNIST`.
+    pub fn find(name: &str) -> Option<&'static KnownSet> {
+        KNOWN_SETS.iter().find(|set| bare(set.name) == bare(name))
+    }
+
+    /// `dataset` under this set's name and with its classes' names.
+    ///
+    /// # Errors
+    /// A data error where a label is none of this set's.
+    pub fn apply(&self, dataset: Dataset) -> Result<Dataset> {
+        if dataset.classes.len() > self.classes.len() {
+            return Err(Error::data(format!("a label is none of {}'s", self.name))
+                .expected(format!("0 to {}", self.classes.len() - 1))
+                .got(dataset.classes.len() - 1)
+                .help("if this is another data set, give its folder another name"));
+        }
+        let classes = self.classes.iter().map(|class| class.to_string()).collect();
+        Ok(Dataset { name: self.name.to_string(), classes, ..dataset })
+    }
+}
+
+/// Names the data set and its classes, where its training labels or its name tell which set it is.
+///
+/// # Errors
+/// As [`KnownSet::apply`].
+pub(super) fn recognise(mut dataset: Dataset) -> Result<Dataset> {
+    if let Some(set) = find_by_labels(&dataset).or_else(|| KnownSet::find(&dataset.name)) {
+        return set.apply(dataset);
+    }
+    if bare(&dataset.name).starts_with("emnist")
+        && let Some(classes) = emnist_classes(dataset.classes.len())
+    {
+        dataset.classes = classes;
+    }
+    Ok(dataset)
+}
+
+fn find_by_labels(dataset: &Dataset) -> Option<&'static KnownSet> {
+    let bytes: Option<Vec<u8>> = dataset.train.labels().iter().map(|&label| u8::try_from(label).ok()).collect();
+    let digest = hex(&Sha256::digest(bytes?));
+    KNOWN_SETS.iter().find(|set| set.train_labels_sha256 == Some(&digest))
+}
+
+/// EMNIST's parts, told apart by their number of classes (Cohen, Afshar, Tapson, van Schaik, arXiv:1702.05373): digits and
+/// mnist have 10, balanced and bymerge 47, byclass 62. The labels of letters count from 1, so that it has 27 and an
+/// empty first class, which torchvision names "N/A".
+fn emnist_classes(num_classes: usize) -> Option<Vec<String>> {
+    const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
+    let names = match num_classes {
+        10 => "0123456789".to_string(),
+        27 => return Some(["N/A".to_string()].into_iter().chain(LETTERS.chars().map(String::from)).collect()),
+        47 => format!("0123456789{}abdefghnqrt", LETTERS.to_ascii_uppercase()),
+        62 => format!("0123456789{}{LETTERS}", LETTERS.to_ascii_uppercase()),
+        _ => return None,
+    };
+    Some(names.chars().map(String::from).collect())
+}
+
+/// The known name most like `name`, if one is like it.
+pub(super) fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    // Below 0.75 the suggestions were no longer what anybody could have meant ("cifar10": "digits").
+    const LEAST_LIKENESS: f64 = 0.75;
+    let likeness = |known: &str| strsim::jaro_winkler(&bare(name), &bare(known));
+    let best = names.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) >= LEAST_LIKENESS).then_some(best)
+}
+
+/// A name without case and punctuation.
+fn bare(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{ImageShape, Samples};
+
+    fn dataset(name: &str, num_classes: usize) -> Dataset {
+        let shape = ImageShape { height: 1, width: 1, channels: 1 };
+        let labels: Vec<i64> = (0..num_classes as i64).collect();
+        Dataset {
+            name: name.to_string(),
+            classes: labels.iter().map(i64::to_string).collect(),
+            train: Samples::new(shape, vec![0; num_classes], labels, num_classes).unwrap(),
+            test: None,
+        }
+    }
+
+    #[test]
+    fn the_table_is_well_formed() {
+        for set in &KNOWN_SETS {
+            assert_eq!(set.classes.len(), 10, "{}", set.name);
+            assert!(set.mirrors.iter().all(|mirror| mirror.starts_with("http") && mirror.ends_with('/')));
+            for file in &set.files {
+                assert!(file.md5.len() == 32 && file.md5.bytes().all(|byte| byte.is_ascii_hexdigit()), "{}", file.md5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_is_known_by_its_name_in_any_spelling() {
+        for name in ["fashion-mnist", "fashion_mnist", "FashionMNIST", "Fashion MNIST"] {
+            let known = recognise(dataset(name, 10)).unwrap();
+            assert_eq!((known.name.as_str(), known.classes[8].as_str()), ("fashion-mnist", "Bag"));
+        }
+        assert_eq!(recognise(dataset("KMNIST", 10)).unwrap().classes[9], "wo");
+        assert_eq!(recognise(dataset("mnist", 4)).unwrap().classes.len(), 10, "a part of MNIST has all its classes");
+        let other = recognise(dataset("my-mnist", 3)).unwrap();
+        assert_eq!((other.name.as_str(), other.classes.len()), ("my-mnist", 3));
+    }
+
+    #[test]
+    fn a_label_beyond_a_known_set_is_an_error() {
+        let error = recognise(dataset("mnist", 11)).unwrap_err();
+        assert!(error.to_string().contains("none of mnist's: expected 0 to 9, got 10"), "{error}");
+        assert_eq!(error.exit_code(), 3);
+    }
+
+    #[test]
+    fn emnist_is_named_by_its_number_of_classes() {
+        for (num_classes, first, last) in [(10, "0", "9"), (27, "N/A", "z"), (47, "0", "t"), (62, "0", "z")] {
+            let known = recognise(dataset("EMNIST-letters", num_classes)).unwrap();
+            assert_eq!(known.classes.len(), num_classes);
+            assert_eq!((known.classes[0].as_str(), known.classes[num_classes - 1].as_str()), (first, last));
+        }
+        assert_eq!(recognise(dataset("emnist", 26)).unwrap().classes[25], "25");
+    }
+
+    #[test]
+    fn the_nearest_name_is_suggested_only_if_it_is_near() {
+        let names = ["digits", "fashion-mnist", "mnist", "kmnist"];
+        for (typed, meant) in [("fashon-mnist", "fashion-mnist"), ("minst", "mnist"), ("digit", "digits")] {
+            assert_eq!(nearest(typed, &names), Some(meant));
+        }
+        assert_eq!(nearest("kminst", &names), Some("kmnist"));
+        for typed in ["cifar10", "imagenet", "", "犬"] {
+            assert_eq!(nearest(typed, &names), None, "{typed}");
+        }
+    }
+}
