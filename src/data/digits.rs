@@ -1,1 +1,0 @@
-//! The built-in data set: ten digits drawn by the program.
