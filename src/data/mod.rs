@@ -1,6 +1,7 @@
 //! Data sets: images as `u8 [N, H, W, C]`, labels as `i64 [N]`, and where they come from.
 
 pub mod digits;
+mod font;
 pub mod grid;
 pub mod idx;
 pub mod image;
