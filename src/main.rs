@@ -1,1 +1,16 @@
-fn main(){}
+//! The program: parses, runs, prints an error with its causes, returns the exit code of the contract.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match convnet::cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {}", convnet::log::describe(error.as_ref()));
+            ExitCode::from(convnet::cli::exit_code(&error))
+        }
+    }
+}

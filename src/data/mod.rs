@@ -1,5 +1,6 @@
 //! Data sets: images as `u8 [N, H, W, C]`, labels as `i64 [N]`, and where they come from.
 
+pub mod batches;
 pub mod digits;
 mod font;
 pub mod grid;
@@ -64,7 +65,8 @@ impl Samples {
                 .expected(format!("{} labels' images of {shape} pixels", labels.len()))
                 .got(format!("{} bytes of pixels", pixels.len())));
         }
-        if let Some(index) = labels.iter().position(|&label| usize::try_from(label).map_or(true, |l| l >= num_classes)) {
+        if let Some(index) = labels.iter().position(|&label| usize::try_from(label).map_or(true, |l| l >= num_classes))
+        {
             return Err(Error::data(format!("label of image {index} is out of range"))
                 .expected(format!("0 to {}", num_classes.saturating_sub(1)))
                 .got(labels[index]));
@@ -109,7 +111,9 @@ impl Samples {
         let mut labels = Vec::with_capacity(indices.len());
         for &index in indices {
             let past_end = || {
-                Error::data(format!("there is no image {index}")).expected(format!("0 to {}", self.len() - 1)).got(index)
+                Error::data(format!("there is no image {index}"))
+                    .expected(format!("0 to {}", self.len() - 1))
+                    .got(index)
             };
             pixels.extend_from_slice(self.image(index).ok_or_else(past_end)?);
             labels.push(self.labels[index]);

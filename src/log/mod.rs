@@ -82,6 +82,8 @@ pub enum Event {
     Validating,
     /// An epoch and its validation are done.
     Epoch(Epoch),
+    /// Something that the user should know and that does not stop training.
+    Warning(String),
     /// The run is over: by its end, an error, or a signal.
     End,
 }
@@ -93,4 +95,38 @@ pub trait Sink {
     /// # Errors
     /// What stops the sink from working. The caller says it once and does not call the sink again; training goes on.
     fn on(&mut self, event: &Event) -> Result<()>;
+}
+
+/// Those who listen to a run.
+#[derive(Default)]
+pub struct Sinks(Vec<Box<dyn Sink>>);
+
+impl Sinks {
+    /// Adds a listener.
+    pub fn add(&mut self, sink: impl Sink + 'static) {
+        self.0.push(Box::new(sink));
+    }
+
+    /// Tells everyone. Who fails is not called again, and the others hear why: a full disk must not end a training.
+    pub fn send(&mut self, event: &Event) {
+        let mut warnings = Vec::new();
+        self.0.retain_mut(|sink| match sink.on(event) {
+            Ok(()) => true,
+            Err(error) => {
+                warnings.push(describe(&error));
+                false
+            }
+        });
+        for warning in warnings {
+            self.send(&Event::Warning(format!("{warning}; training goes on without this log")));
+        }
+    }
+}
+
+/// An error and those underneath, on one line.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", describe(source)),
+        None => error.to_string(),
+    }
 }

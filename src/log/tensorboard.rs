@@ -1,1 +1,227 @@
 //! The sink that writes what Keras's TensorBoard callback writes.
+//!
+//! Folders, tags and steps are those of `keras.callbacks.TensorBoard` in Keras 3 (keras/src/callbacks/tensorboard.py),
+//! compared with Keras 3.15:
+//!
+//! | folder | tag | step |
+//! | --- | --- | --- |
+//! | `train` | `keras`, the model's JSON | 0 |
+//! | `train` | `epoch_loss`, `epoch_accuracy`, `epoch_learning_rate` | epoch, from 0 |
+//! | `train` | `batch_loss`, `batch_accuracy`: running means of the epoch | batch, from 1 |
+//! | `validation` | `epoch_loss`, `epoch_accuracy` | epoch, from 0 |
+//! | `validation` | `evaluation_loss_vs_iterations`, `evaluation_accuracy_vs_iterations` | batches done |
+//!
+//! Scalars are `simple_value`s, which every version of TensorBoard and of its readers shows; Keras 3 writes tensors.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::event_file::EventFile;
+use super::{Batch, Epoch, Event, Scores, Sink};
+use crate::error::Result;
+
+/// The least time between two `batch_…` points: an hour of training makes 3600 of them.
+const BATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Writes a run's events to `train/` and `validation/` in its folder.
+///
+/// A resumed run goes on in new files of the same folders, without repeating a step.
+pub struct TensorBoardSink {
+    train: EventFile,
+    /// Made with the first validation scores: a run without validation has no such folder.
+    validation: Option<EventFile>,
+    validation_folder: PathBuf,
+    last_batch: Option<Instant>,
+}
+
+impl TensorBoardSink {
+    /// Opens a new event file in `train/` of `run_folder`, so that a bad place fails before training.
+    ///
+    /// # Errors
+    /// As [`EventFile::create`].
+    pub fn create(run_folder: &Path) -> Result<Self> {
+        Ok(TensorBoardSink {
+            train: EventFile::create(&run_folder.join("train"))?,
+            validation: None,
+            validation_folder: run_folder.join("validation"),
+            last_batch: None,
+        })
+    }
+
+    fn batch(&mut self, batch: &Batch, now: Instant) -> Result<()> {
+        if self.last_batch.is_some_and(|last| now.duration_since(last) < BATCH_INTERVAL) {
+            return Ok(());
+        }
+        self.last_batch = Some(now);
+        self.train.scalar("batch_loss", batch.step, batch.scores.loss)?;
+        self.train.scalar("batch_accuracy", batch.step, batch.scores.accuracy)
+    }
+
+    fn epoch(&mut self, epoch: &Epoch) -> Result<()> {
+        let step = epoch.epoch.saturating_sub(1);
+        self.train.scalar("epoch_loss", step, epoch.train.loss)?;
+        self.train.scalar("epoch_accuracy", step, epoch.train.accuracy)?;
+        self.train.scalar("epoch_learning_rate", step, epoch.learning_rate)?;
+        self.train.sync()?;
+        epoch.validation.map_or(Ok(()), |scores| self.validation(scores, epoch.step, step))
+    }
+
+    fn validation(&mut self, scores: Scores, batches: u64, epoch: u64) -> Result<()> {
+        let file = match &mut self.validation {
+            Some(file) => file,
+            none => none.insert(EventFile::create(&self.validation_folder)?),
+        };
+        file.scalar("evaluation_loss_vs_iterations", batches, scores.loss)?;
+        file.scalar("evaluation_accuracy_vs_iterations", batches, scores.accuracy)?;
+        file.scalar("epoch_loss", epoch, scores.loss)?;
+        file.scalar("epoch_accuracy", epoch, scores.accuracy)?;
+        file.sync()
+    }
+}
+
+impl Sink for TensorBoardSink {
+    fn on(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Start(start) if start.first_step == 0 => self.train.keras_graph(&start.model_json),
+            Event::Batch(batch) => self.batch(batch, Instant::now()),
+            Event::Epoch(epoch) => self.epoch(epoch),
+            Event::End => self.train.sync(),
+            Event::Start(_) | Event::Validating | Event::Warning(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::Start;
+    use super::super::event_file::tests::{read_events, read_scalars};
+    use super::*;
+
+    /// A run of 3 epochs of 430 batches, 55,000 images.
+    pub fn start(first_epoch: u64) -> Start {
+        Start {
+            run: "run".to_owned(),
+            model_json: "{}".to_owned(),
+            epochs: 3,
+            first_epoch,
+            steps_per_epoch: 430,
+            num_images: 55_000,
+            first_step: (first_epoch - 1) * 430,
+        }
+    }
+
+    /// Batch `batch` of epoch `epoch`.
+    pub fn batch(epoch: u64, batch: u64) -> Batch {
+        let scores = Scores { loss: 0.3012, accuracy: 0.8921 };
+        Batch { epoch, batch, step: (epoch - 1) * 430 + batch, scores, images_per_second: 9_100.0 }
+    }
+
+    /// The end of epoch `epoch`.
+    pub fn epoch(epoch: u64, validation: Option<Scores>) -> Epoch {
+        Epoch {
+            epoch,
+            step: epoch * 430,
+            train: Scores { loss: 0.3012, accuracy: 0.8921 },
+            validation,
+            learning_rate: 0.002,
+            seconds: 7.1,
+            images_per_second: 9_100.0,
+        }
+    }
+
+    const VALIDATION: Option<Scores> = Some(Scores { loss: 0.25, accuracy: 0.5 });
+
+    fn point(tag: &str, step: i64, value: f32) -> (String, i64, f32) {
+        (tag.to_owned(), step, value)
+    }
+
+    #[test]
+    fn tags_and_steps_are_keras_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let (train, validation) = (folder.path().join("train"), folder.path().join("validation"));
+        let mut sink = TensorBoardSink::create(folder.path()).unwrap();
+        sink.on(&Event::Start(start(1))).unwrap();
+        sink.on(&Event::Batch(batch(1, 5))).unwrap();
+        sink.on(&Event::Validating).unwrap();
+        assert!(!validation.exists());
+        sink.on(&Event::Epoch(epoch(1, VALIDATION))).unwrap();
+        sink.on(&Event::Epoch(epoch(2, VALIDATION))).unwrap();
+        sink.on(&Event::End).unwrap();
+        assert_eq!(read_events(&train)[1].get_summary().get_value()[0].get_tag(), "keras");
+        let mut expected = vec![point("batch_loss", 5, 0.3012), point("batch_accuracy", 5, 0.8921)];
+        for step in 0..2 {
+            expected.push(point("epoch_loss", step, 0.3012));
+            expected.push(point("epoch_accuracy", step, 0.8921));
+            expected.push(point("epoch_learning_rate", step, 0.002));
+        }
+        assert_eq!(read_scalars(&train), expected);
+        let of_epoch = |step| {
+            let batches = (step + 1) * 430;
+            [
+                point("evaluation_loss_vs_iterations", batches, 0.25),
+                point("evaluation_accuracy_vs_iterations", batches, 0.5),
+                point("epoch_loss", step, 0.25),
+                point("epoch_accuracy", step, 0.5),
+            ]
+        };
+        assert_eq!(read_scalars(&validation), [of_epoch(0), of_epoch(1)].concat());
+        assert_eq!((num_files(&train), num_files(&validation)), (1, 1));
+    }
+
+    #[test]
+    fn without_validation_there_is_no_folder_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sink = TensorBoardSink::create(folder.path()).unwrap();
+        sink.on(&Event::Start(start(1))).unwrap();
+        sink.on(&Event::Epoch(epoch(1, None))).unwrap();
+        assert_eq!(num_files(folder.path()), 1);
+    }
+
+    #[test]
+    fn batches_are_thinned_to_one_a_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sink = TensorBoardSink::create(folder.path()).unwrap();
+        let begin = Instant::now();
+        for tenth in 0..30 {
+            sink.batch(&batch(1, tenth + 1), begin + Duration::from_millis(100 * tenth)).unwrap();
+        }
+        let train = folder.path().join("train");
+        assert_eq!(steps(&train, "batch_loss"), [1, 11, 21]);
+        assert_eq!(steps(&train, "batch_accuracy"), [1, 11, 21]);
+    }
+
+    #[test]
+    fn a_resumed_run_goes_on_in_new_files_without_repeating_a_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let (train, validation) = (folder.path().join("train"), folder.path().join("validation"));
+        let mut killed = TensorBoardSink::create(folder.path()).unwrap();
+        killed.on(&Event::Start(start(1))).unwrap();
+        killed.on(&Event::Epoch(epoch(1, VALIDATION))).unwrap();
+        killed.on(&Event::Batch(batch(2, 100))).unwrap(); // after the checkpoint
+        drop(killed);
+        let mut resumed = TensorBoardSink::create(folder.path()).unwrap();
+        resumed.on(&Event::Start(start(2))).unwrap();
+        let begin = Instant::now();
+        for (number, second) in [(50, 0), (100, 1), (150, 2)] {
+            resumed.batch(&batch(2, number), begin + Duration::from_secs(second)).unwrap();
+        }
+        resumed.on(&Event::Epoch(epoch(2, VALIDATION))).unwrap();
+        assert_eq!((num_files(&train), num_files(&validation)), (2, 2));
+        assert_eq!(steps(&train, "batch_loss"), [530, 580]);
+        assert_eq!(steps(&train, "epoch_loss"), [0, 1]);
+        assert_eq!(steps(&validation, "evaluation_loss_vs_iterations"), [430, 860]);
+        let events = read_events(&train);
+        let graphs =
+            events.iter().flat_map(|event| event.get_summary().get_value()).filter(|value| value.tag == "keras");
+        assert_eq!(graphs.count(), 1);
+    }
+
+    /// The steps of `tag` under `folder`.
+    fn steps(folder: &Path, tag: &str) -> Vec<i64> {
+        read_scalars(folder).into_iter().filter(|(found, ..)| found == tag).map(|(_, step, _)| step).collect()
+    }
+
+    fn num_files(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+}

@@ -1,7 +1,7 @@
 //! A saved model: `<name>.json`, Keras's architecture with everything that predicting needs under the key `convnet`, and
 //! `<name>.safetensors`, the weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -37,10 +37,10 @@ pub struct InputInfo {
     pub scale: f64,
 }
 
-/// Which file holds the weights.
+/// A file beside the JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WeightsInfo {
+struct FileInfo {
     /// Its name, in the JSON's own folder.
     file: String,
     /// Its SHA-256, in hexadecimal.
@@ -57,7 +57,10 @@ struct ConvnetKey {
     input: InputInfo,
     #[serde(default)]
     metrics: BTreeMap<String, f64>,
-    weights: WeightsInfo,
+    weights: FileInfo,
+    /// A checkpoint's optimizer state and progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<FileInfo>,
 }
 
 /// What is known of a model beside its network.
@@ -69,39 +72,85 @@ pub struct ModelInfo {
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// Writes the pair `<stem>.json` and `<stem>.safetensors`, each whole or not at all, the weights first.
-///
-/// # Errors
-/// An internal error where the disk does not take it.
-pub fn save(model: &Model, info: &ModelInfo, stem: &Path) -> Result<()> {
-    save_with_weights_at(model, info, &with_suffix(stem, ".json"), &with_suffix(stem, ".safetensors"))
+/// Where a model is saved: all files in one folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Destination {
+    /// The architecture; it names the other files and is written last.
+    pub json: PathBuf,
+    /// The weights.
+    pub weights: PathBuf,
+    /// A checkpoint's state, and its bytes.
+    pub state: Option<(PathBuf, Vec<u8>)>,
 }
 
-/// As [`save`], with both files' paths given: they lie in one folder, and the JSON names the other.
+impl Destination {
+    /// The pair `<stem>.json` and `<stem>.safetensors`.
+    pub fn pair(stem: &Path) -> Self {
+        let [json, weights] = [".json", ".safetensors"].map(|suffix| with_suffix(stem, suffix));
+        Destination { json, weights, state: None }
+    }
+}
+
+/// Writes the model's files, each whole or not at all: all of them aside first, then renamed, the JSON last.
 ///
 /// # Errors
-/// An internal error where the disk does not take it.
-pub fn save_with_weights_at(model: &Model, info: &ModelInfo, json_path: &Path, weights_path: &Path) -> Result<()> {
+/// An internal error where the disk does not take it; before the renaming begins, nothing has changed then.
+pub fn save(model: &Model, info: &ModelInfo, to: &Destination) -> Result<()> {
+    let weights = weights_to_bytes(model)?;
+    let state = to.state.as_ref().map(|(path, bytes)| FileInfo::new(path, bytes));
+    let document = document(model, info, FileInfo::new(&to.weights, &weights), state);
+    let text = serde_json::to_string_pretty(&document).expect("a JSON value is printable") + "\n";
+    let mut files = vec![(&to.weights, &weights[..])];
+    files.extend(to.state.as_ref().map(|(path, bytes)| (path, &bytes[..])));
+    files.push((&to.json, text.as_bytes()));
     let failed = |path: &Path, error| {
         Error::internal("cannot save the model")
             .at_path(path)
             .because(error)
             .help("free some space or choose another folder")
     };
-    let bytes = weights_to_bytes(model)?;
-    let file = weights_path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let sha256 = hex(&Sha256::digest(&bytes));
-    let document = document(model, info, WeightsInfo { file, sha256 });
-    let text = serde_json::to_string_pretty(&document).expect("a JSON value is printable") + "\n";
-    let json =
-        files::write_aside(json_path, |writer| writer.write_all(text.as_bytes())).map_err(|e| failed(json_path, e))?;
-    let weights =
-        files::write_aside(weights_path, |writer| writer.write_all(&bytes)).map_err(|e| failed(weights_path, e))?;
-    files::rename_into_place(weights, weights_path).map_err(|error| failed(weights_path, error))?;
-    files::rename_into_place(json, json_path).map_err(|error| failed(json_path, error))
+    let mut aside = Vec::new();
+    for (path, bytes) in files {
+        let file = files::write_aside(path, |writer| writer.write_all(bytes)).map_err(|error| failed(path, error))?;
+        aside.push((path, file));
+    }
+    for (path, file) in aside {
+        files::rename_into_place(file, path).map_err(|error| failed(path, error))?;
+    }
+    Ok(())
 }
 
-fn document(model: &Model, info: &ModelInfo, weights: WeightsInfo) -> Value {
+impl FileInfo {
+    fn new(path: &Path, bytes: &[u8]) -> Self {
+        let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        FileInfo { file, sha256: hex(&Sha256::digest(bytes)) }
+    }
+
+    /// The file's bytes, of which there may be at most `max_bytes`, and its path; `what` names it in errors.
+    fn read(&self, json_path: &Path, max_bytes: u64, what: &str) -> Result<(PathBuf, Vec<u8>)> {
+        if Path::new(&self.file).file_name() != Some(self.file.as_ref()) {
+            return Err(Error::model(format!("the {what}' file is not a plain name"))
+                .got(format!("'{}'", self.file))
+                .at_path(json_path));
+        }
+        let path = json_path.with_file_name(&self.file);
+        let bytes = read_bounded(&path, max_bytes).map_err(|error| error.at_path(&path))?;
+        Ok((path, bytes))
+    }
+
+    fn check(&self, bytes: &[u8], what: &str) -> Result<()> {
+        let actual = hex(&Sha256::digest(bytes));
+        match actual.eq_ignore_ascii_case(&self.sha256) {
+            true => Ok(()),
+            false => Err(Error::model(format!("the {what} are not those that the model's JSON was saved with"))
+                .expected(format!("SHA-256 {}", self.sha256))
+                .got(actual)
+                .help("copy all files again, from one save")),
+        }
+    }
+}
+
+fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state: Option<FileInfo>) -> Value {
     let shape = model.spec().input_shape.clone().unwrap_or_default();
     let side = |axis: usize| shape.get(axis).copied().unwrap_or(1);
     let input = InputInfo { height: side(0), width: side(1), channels: side(2), scale: model.input_scale() };
@@ -113,6 +162,7 @@ fn document(model: &Model, info: &ModelInfo, weights: WeightsInfo) -> Value {
         input,
         metrics,
         weights,
+        state,
     };
     let mut document = model.spec().to_json();
     document["convnet"] = json!(key);
@@ -120,25 +170,31 @@ fn document(model: &Model, info: &ModelInfo, weights: WeightsInfo) -> Value {
 }
 
 fn weights_to_bytes(model: &Model) -> Result<Vec<u8>> {
-    let values: Vec<(&str, Vec<usize>, Vec<u8>)> = model
-        .weights()
-        .iter()
-        .map(|weight| {
-            let shape = weight.tensor.size().iter().map(|&size| size as usize).collect();
-            (weight.name.as_str(), shape, bytes_of(&weight.tensor))
+    let named = model.weights().iter().map(|weight| (weight.name.clone(), weight.tensor.shallow_clone()));
+    to_safetensors(named, [("format".to_owned(), "pt".to_owned())].into())
+}
+
+/// f32 tensors as the bytes of a safetensors file.
+pub(crate) fn to_safetensors(
+    tensors: impl Iterator<Item = (String, Tensor)>,
+    metadata: HashMap<String, String>,
+) -> Result<Vec<u8>> {
+    let values: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+        .map(|(name, tensor)| {
+            let shape = tensor.size().iter().map(|&size| size as usize).collect();
+            (name, shape, bytes_of(&tensor))
         })
         .collect();
     let views = values.iter().map(|(name, shape, bytes)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the bytes are the shape's");
-        (*name, view)
+        (name, view)
     });
-    let metadata = [("format".to_owned(), "pt".to_owned())].into();
     safetensors::serialize(views, Some(metadata))
-        .map_err(|error| Error::internal("cannot write the weights").because(error))
+        .map_err(|error| Error::internal("cannot write tensors").because(error))
 }
 
 /// The values of an f32 tensor in row-major order, little-endian.
-pub(crate) fn bytes_of(tensor: &Tensor) -> Vec<u8> {
+fn bytes_of(tensor: &Tensor) -> Vec<u8> {
     // waits for the device
     let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
     let values = Vec::<f32>::try_from(&flat).expect("a flat f32 tensor on the CPU");
@@ -155,9 +211,20 @@ pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
     let (spec, key) = parse(&document).map_err(|error| error.at_path(json_path))?;
     let model = Model::new(spec, key.input.scale, device, 0).map_err(|error| error.at_path(json_path))?;
     check_key(&model, &key).map_err(|error| error.at("convnet").at_path(json_path))?;
-    let weights_path = json_path.with_file_name(&key.weights.file);
-    load_weights(&model, &weights_path, &key.weights.sha256).map_err(|error| error.at_path(&weights_path))?;
+    load_weights(&model, &key.weights, json_path)?;
     Ok((model, ModelInfo { labels: key.labels, metrics: key.metrics }))
+}
+
+/// The state that a checkpoint's JSON names: its bytes, checked. `None` where it names none.
+///
+/// # Errors
+/// A model error where the file cannot be read or is not the one that was saved.
+pub fn load_state(json_path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>> {
+    let (_, key) = parse(&read_json(json_path)?).map_err(|error| error.at_path(json_path))?;
+    let Some(file) = key.state else { return Ok(None) };
+    let (path, bytes) = file.read(json_path, max_bytes, "state's values")?;
+    file.check(&bytes, "state's values").map_err(|error| error.at_path(&path))?;
+    Ok(Some(bytes))
 }
 
 /// Reads a JSON file of bounded size.
@@ -207,37 +274,33 @@ fn check_key(model: &Model, key: &ConvnetKey) -> Result<()> {
             .got(format!("{:?}", [height, width, channels]))
             .at("input"));
     }
-    let file = Path::new(&key.weights.file);
-    if file.file_name() != Some(file.as_os_str()) {
-        return Err(Error::model("the weights' file is not a plain name")
-            .got(format!("'{}'", key.weights.file))
-            .at("weights.file"));
+    Ok(())
+}
+
+fn load_weights(model: &Model, weights: &FileInfo, json_path: &Path) -> Result<()> {
+    let num_parameters: usize = model.plan().iter().map(|layer| layer.num_parameters()).sum();
+    let (path, bytes) = weights.read(json_path, num_parameters as u64 * 4 + MAX_HEADER_BYTES, "weights")?;
+    let at_path = |error: Error| error.at_path(&path);
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+        at_path(
+            Error::model("the weights are not a safetensors file").because(error).help("copy or save the model again"),
+        )
+    })?;
+    check_weights(model, &file).map_err(at_path)?;
+    weights.check(&bytes, "weights").map_err(at_path)?;
+    for weight in model.weights() {
+        let values = tensor_of(&file.tensor(&weight.name).expect("checked above"));
+        tch::no_grad(|| weight.tensor.shallow_clone().copy_(&values));
     }
     Ok(())
 }
 
-fn load_weights(model: &Model, path: &Path, sha256: &str) -> Result<()> {
-    let num_parameters: usize = model.plan().iter().map(|layer| layer.num_parameters()).sum();
-    let bytes = read_bounded(path, num_parameters as u64 * 4 + MAX_HEADER_BYTES)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
-        Error::model("the weights are not a safetensors file").because(error).help("copy or save the model again")
-    })?;
-    check_weights(model, &file)?;
-    let actual = hex(&Sha256::digest(&bytes));
-    if !actual.eq_ignore_ascii_case(sha256) {
-        return Err(Error::model("the weights are not those that the model's JSON was saved with")
-            .expected(format!("SHA-256 {sha256}"))
-            .got(actual)
-            .help("copy both files again, from one save"));
-    }
-    for weight in model.weights() {
-        let view = file.tensor(&weight.name).expect("checked above");
-        let (bytes, _) = view.data().as_chunks::<4>();
-        let values: Vec<f32> = bytes.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        let values = Tensor::from_slice(&values).reshape(weight.tensor.size());
-        tch::no_grad(|| weight.tensor.shallow_clone().copy_(&values));
-    }
-    Ok(())
+/// An f32 tensor from a safetensors file.
+pub(crate) fn tensor_of(view: &TensorView) -> Tensor {
+    let (bytes, _) = view.data().as_chunks::<4>();
+    let values: Vec<f32> = bytes.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+    Tensor::from_slice(&values).reshape(shape)
 }
 
 /// Each weight of the network is in the file with its shape and kind, and the file has no other.

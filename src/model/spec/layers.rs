@@ -184,7 +184,7 @@ pub struct ActivationLayer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BatchNormalization {
     /// The channel axis: always the last.
-    #[serde(default = "LastAxis::default")]
+    #[serde(default)]
     pub axis: LastAxis,
     /// How much of the old moving statistics a step keeps.
     #[serde(default = "BatchNormalization::default_momentum")]

@@ -133,7 +133,7 @@ fn conv2d(conv: &Conv2D, input: &[usize]) -> Result<(Vec<usize>, Vec<WeightInfo>
     let [height, width, channels] = image(input)?;
     positive("filters", conv.filters)?;
     positive("groups", conv.groups)?;
-    if channels % conv.groups != 0 || conv.filters % conv.groups != 0 {
+    if !channels.is_multiple_of(conv.groups) || !conv.filters.is_multiple_of(conv.groups) {
         return Err(Error::model("channels and filters do not fall into the groups")
             .expected(format!("multiples of groups = {}", conv.groups))
             .got(format!("{channels} channels, {} filters", conv.filters)));

@@ -1,0 +1,88 @@
+//! The command line: one file per subcommand. The only place that wires the parts together.
+
+mod completions;
+mod data;
+mod doctor;
+mod evaluate;
+mod output;
+mod predict;
+mod summary;
+mod train;
+
+use clap::{Parser, Subcommand};
+
+/// Trains convolutional image classifiers on libtorch, on CUDA or CPU, with Keras's files and TensorBoard's logs.
+#[derive(Debug, Parser)]
+#[command(name = "convnet", version, max_term_width = 100, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every subcommand has.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Globals {
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a network; writes logs/<run>/ and models/<name>.{json,safetensors}
+    #[command(visible_alias = "fit")]
+    Train(Box<train::Args>),
+    /// Measure a model on a data set: loss, accuracy, per-class scores, confusion matrix
+    #[command(visible_alias = "val")]
+    Evaluate(evaluate::Args),
+    /// Predict images, folders, .npy arrays, or images of a data set
+    Predict(predict::Args),
+    /// Print a network's layers as Keras's table
+    Summary(summary::Args),
+    /// Look at a data set
+    Data(data::Args),
+    /// Say which libtorch, CUDA and CPU features are used, which are not and why
+    Doctor(doctor::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// Whatever went wrong, with a [`crate::error::Error`] somewhere in the chain where it has an exit code of its own.
+    pub fn run(self) -> anyhow::Result<()> {
+        let globals = self.globals;
+        match self.command {
+            Command::Train(args) => train::run(*args, globals),
+            Command::Evaluate(args) => evaluate::run(args, globals),
+            Command::Predict(args) => predict::run(args, globals),
+            Command::Summary(args) => summary::run(args),
+            Command::Data(args) => data::run(args, globals),
+            Command::Doctor(args) => doctor::run(args),
+            Command::Completions(args) => completions::run(args),
+        }
+    }
+}
+
+/// The exit code for an error: the first [`crate::error::Error`] in the chain says it, else 1.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<crate::error::Error>());
+    own.map_or(1, crate::error::Error::exit_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_make_sense() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,35 @@
+//! Where words go: results to stdout, notes to stderr.
+
+use std::io::{self, Write};
+
+use super::Globals;
+use crate::error::{Error, Result};
+
+/// Prints a result on stdout. A reader that has gone away (`| head`) is no fault: the program ends quietly.
+///
+/// # Errors
+/// An internal error where stdout takes nothing more (a full disk).
+pub fn result(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Error::internal("cannot write to standard output").because(error)),
+    }
+}
+
+/// Prints `value` on stdout as one JSON document.
+///
+/// # Errors
+/// As [`result`].
+pub fn json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string(value).map_err(|error| Error::internal("cannot print JSON").because(error))?;
+    result(&(text + "\n"))
+}
+
+/// Says something on stderr, unless `--quiet`. Nobody has to listen.
+pub fn note(globals: Globals, text: &str) {
+    if !globals.quiet {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}

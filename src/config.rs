@@ -1,0 +1,1 @@
+//! What a run does, resolved: defaults, a file, flags.

@@ -1,0 +1,202 @@
+//! How good a model is: sums and counts over all images, divided once at the end.
+
+use serde::Serialize;
+use tch::{Device, Kind, Reduction, Tensor};
+
+use crate::data::batches::DeviceSamples;
+use crate::log::Scores;
+use crate::model::Model;
+
+/// Images a batch in evaluation. Any number gives the same sums up to rounding; this one keeps a batch of the default
+/// network's activations in a CPU's cache and a GPU busy.
+const BATCH_SIZE: usize = 250;
+/// The 97.5 % point of the standard normal distribution.
+const Z_95: f64 = 1.959_963_984_540_054;
+
+/// Mean cross-entropy of `logits f32 [B, K]` with `labels i64 [B]`, as a scalar on the device: softmax and logarithm in
+/// one, as Keras has it for a softmax output (`categorical_crossentropy` on its logits).
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
+    logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)
+}
+
+/// Loss and hits of the batches so far, kept on the device and read rarely.
+#[derive(Debug)]
+pub struct RunningSums {
+    loss: Tensor,
+    hits: Tensor,
+    count: u64,
+}
+
+/// [`RunningSums`] as plain numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, serde::Deserialize)]
+pub struct Sums {
+    /// Sum of the images' losses.
+    pub loss: f64,
+    /// Images whose largest logit is at the label.
+    pub hits: i64,
+    /// Images.
+    pub count: u64,
+}
+
+impl Sums {
+    /// The means. NaN where there are no images.
+    pub fn scores(self) -> Scores {
+        Scores { loss: self.loss / self.count as f64, accuracy: self.hits as f64 / self.count as f64 }
+    }
+}
+
+impl RunningSums {
+    /// Continues from `sums` on `device`.
+    pub fn new(sums: Sums, device: Device) -> Self {
+        RunningSums {
+            loss: Tensor::from(sums.loss).to_device(device),
+            hits: Tensor::from(sums.hits).to_device(device),
+            count: sums.count,
+        }
+    }
+
+    /// Adds a batch: its mean `loss` (a scalar), its `logits f32 [B, K]`, its `labels i64 [B]`.
+    pub fn add(&mut self, loss: &Tensor, logits: &Tensor, labels: &Tensor) {
+        let batch = labels.size()[0];
+        tch::no_grad(|| {
+            self.loss += loss.detach().to_kind(Kind::Double) * batch as f64;
+            self.hits += logits.argmax(-1, false).eq_tensor(labels).sum(Kind::Int64);
+        });
+        self.count += batch as u64;
+    }
+
+    /// The sums so far. Waits for the device.
+    pub fn read(&self) -> Sums {
+        Sums { loss: self.loss.double_value(&[]), hits: self.hits.int64_value(&[]), count: self.count }
+    }
+}
+
+/// What a model does on a data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Loss and hits.
+    pub sums: Sums,
+    /// How many of the largest logits count for [`Evaluation::top_k_accuracy`].
+    pub top_k: usize,
+    /// Images whose label is among the `top_k` largest logits.
+    pub top_k_hits: u64,
+    /// `[K][K]`: images by true class (row) and predicted class (column).
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// Precision, recall and F1 of one class; 0 where nothing was predicted or nothing is there, as scikit-learn has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassScores {
+    /// The class's name.
+    pub label: String,
+    /// Of the images predicted as this class, the share that is.
+    pub precision: f64,
+    /// Of the images of this class, the share predicted as it.
+    pub recall: f64,
+    /// The harmonic mean of both.
+    pub f1: f64,
+    /// Images of this class.
+    pub support: u64,
+}
+
+/// Runs `model` over all `samples`. `top_k` is cut to the number of classes.
+pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Evaluation {
+    let num_classes = model.num_classes();
+    let top_k = top_k.clamp(1, num_classes);
+    let device = samples.device();
+    let mut sums = RunningSums::new(Sums::default(), device);
+    let mut confusion = Tensor::zeros([(num_classes * num_classes) as i64], (Kind::Int64, device));
+    let mut top_k_hits = Tensor::zeros([], (Kind::Int64, device));
+    tch::no_grad(|| {
+        for index in 0..samples.num_batches(BATCH_SIZE) {
+            let (images, labels) = samples.batch(index, BATCH_SIZE);
+            let logits = model.logits(&images, false); // f32 [B, K]
+            sums.add(&cross_entropy(&logits, &labels), &logits, &labels);
+            let cells = &labels * num_classes as i64 + logits.argmax(-1, false); // i64 [B]
+            let _ = confusion.index_add_(0, &cells, &cells.ones_like());
+            let of_label = logits.gather(1, &labels.unsqueeze(1), false); // f32 [B, 1]
+            let rank = logits.gt_tensor(&of_label).sum_dim_intlist(1, false, Kind::Int64); // i64 [B], 0 is the largest
+            top_k_hits += rank.lt(top_k as i64).sum(Kind::Int64);
+        }
+    });
+    // the reads below wait for the device
+    let cells = Vec::<i64>::try_from(confusion).expect("a flat i64 tensor");
+    let rows = cells.chunks(num_classes).map(|row| row.iter().map(|&count| count as u64).collect());
+    Evaluation { sums: sums.read(), top_k, top_k_hits: top_k_hits.int64_value(&[]) as u64, confusion: rows.collect() }
+}
+
+impl Evaluation {
+    /// The share of images whose label is among the `top_k` largest logits.
+    pub fn top_k_accuracy(&self) -> f64 {
+        self.top_k_hits as f64 / self.sums.count as f64
+    }
+
+    /// Wilson's 95 % interval of the accuracy.
+    pub fn accuracy_interval(&self) -> [f64; 2] {
+        wilson_interval(self.sums.hits as u64, self.sums.count)
+    }
+
+    /// One row a class. `labels` are the K classes' names.
+    pub fn per_class(&self, labels: &[String]) -> Vec<ClassScores> {
+        let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        let row_of = |(class, label): (usize, &String)| {
+            let hits = self.confusion[class][class];
+            let support: u64 = self.confusion[class].iter().sum();
+            let predicted: u64 = self.confusion.iter().map(|row| row[class]).sum();
+            ClassScores {
+                label: label.clone(),
+                precision: ratio(hits, predicted),
+                recall: ratio(hits, support),
+                f1: ratio(2 * hits, predicted + support),
+                support,
+            }
+        };
+        labels.iter().enumerate().map(row_of).collect()
+    }
+}
+
+/// Wilson's 95 % score interval for `hits` of `count` (Wilson, JASA 1927).
+pub fn wilson_interval(hits: u64, count: u64) -> [f64; 2] {
+    let n = count as f64;
+    let p = hits as f64 / n;
+    let z2 = Z_95 * Z_95;
+    let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
+    let half = Z_95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+    [(centre - half).max(0.0), (centre + half).min(1.0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wilson_s_interval() {
+        // statsmodels 0.15: proportion_confint(k, n, method="wilson")
+        for (hits, count, low, high) in [
+            (9000, 10_000, 0.893_966, 0.905_727),
+            (0, 10, 0.0, 0.277_533),
+            (10, 10, 0.722_467, 1.0),
+            (1, 2, 0.094_531, 0.905_469),
+        ] {
+            let [l, h] = wilson_interval(hits, count);
+            assert!((l - low).abs() < 1e-6 && (h - high).abs() < 1e-6, "{hits}/{count}: {l} {h}");
+        }
+    }
+
+    #[test]
+    fn per_class_scores_from_the_confusion_matrix() {
+        let evaluation = Evaluation {
+            sums: Sums { loss: 3.0, hits: 5, count: 8 },
+            top_k: 2,
+            top_k_hits: 6,
+            confusion: vec![vec![3, 1, 0], vec![2, 2, 0], vec![0, 0, 0]],
+        };
+        let labels = ["a", "b", "c"].map(str::to_owned);
+        let rows = evaluation.per_class(&labels);
+        assert_eq!((rows[0].precision, rows[0].recall, rows[0].support), (0.6, 0.75, 4));
+        assert!((rows[0].f1 - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!((rows[2].precision, rows[2].recall, rows[2].f1, rows[2].support), (0.0, 0.0, 0.0, 0));
+        assert_eq!(evaluation.top_k_accuracy(), 0.75);
+        assert_eq!(evaluation.sums.scores(), Scores { loss: 0.375, accuracy: 0.625 });
+    }
+}

@@ -1,0 +1,139 @@
+//! Checkpoints of a run: `last`, from which training continues bit for bit, and `best`, a model.
+//!
+//! `<which>.json` is a loadable model's JSON and is renamed into place last; it names the weights and the state by files
+//! that carry the step in their names, so that an interrupted save leaves the checkpoint before it whole.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use super::optimizer::Optimizer;
+use crate::error::{Error, Result};
+use crate::evaluate::Sums;
+use crate::model::saved::{self, Destination};
+use crate::model::{Model, ModelInfo};
+
+/// Where a run stands. Everything else follows from the configuration and the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Whole epochs done.
+    pub epochs: u64,
+    /// Batches done in the epoch after those.
+    pub batches: u64,
+    /// Batches done in the whole run.
+    pub steps: u64,
+    /// Loss and hits of the unfinished epoch.
+    pub sums: Sums,
+    /// The best validation accuracy so far.
+    pub best: Option<f64>,
+}
+
+/// Which checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The latest, with all that is needed to go on.
+    Last,
+    /// The one with the best validation accuracy.
+    Best,
+}
+
+impl Which {
+    fn name(self) -> &'static str {
+        match self {
+            Which::Last => "last",
+            Which::Best => "best",
+        }
+    }
+}
+
+/// The folder of a run's checkpoints.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    labels: Vec<String>,
+}
+
+impl Checkpoints {
+    /// Checkpoints in `folder`, which has to exist, of models with these `labels`.
+    pub fn new(folder: &Path, labels: &[String]) -> Self {
+        Checkpoints { folder: folder.to_owned(), labels: labels.to_vec() }
+    }
+
+    /// The JSON of a checkpoint.
+    pub fn json_path(&self, which: Which) -> PathBuf {
+        self.folder.join(format!("{}.json", which.name()))
+    }
+
+    /// Saves `model` as `which`, the last one with the optimizer's state and `progress`.
+    ///
+    /// # Errors
+    /// An internal error where the disk does not take it; the checkpoint before is whole then.
+    pub fn save(&self, which: Which, model: &Model, optimizer: &Optimizer, progress: &Progress) -> Result<()> {
+        let data = |suffix: &str| self.folder.join(format!("{}.{}{suffix}", which.name(), progress.steps));
+        let state = match which {
+            Which::Last => Some((data(".state.safetensors"), state_to_bytes(optimizer, progress)?)),
+            Which::Best => None,
+        };
+        let mut metrics = std::collections::BTreeMap::new();
+        metrics.extend(progress.best.map(|best| ("best_val_accuracy".to_owned(), best)));
+        let info = ModelInfo { labels: self.labels.clone(), metrics };
+        let to = Destination { json: self.json_path(which), weights: data(".safetensors"), state };
+        saved::save(model, &info, &to)?;
+        self.remove_older(which, &to);
+        Ok(())
+    }
+
+    /// Removes the files of earlier saves of `which`. One that cannot be removed is only clutter.
+    fn remove_older(&self, which: Which, kept: &Destination) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let prefix = format!("{}.", which.name());
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let is_kept =
+                [&kept.json, &kept.weights].contains(&&path) || kept.state.as_ref().is_some_and(|(k, _)| *k == path);
+            if name.starts_with(&prefix) && name.ends_with(".safetensors") && !is_kept {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    /// Restores `optimizer` from the last checkpoint, whose weights `model` already has.
+    ///
+    /// # Errors
+    /// A model error where the state is missing, damaged or of another optimizer.
+    pub fn restore(&self, optimizer: &mut Optimizer) -> Result<Progress> {
+        let json_path = self.json_path(Which::Last);
+        let bytes = saved::load_state(&json_path, u64::MAX >> 1)?;
+        let bytes = bytes.ok_or_else(|| {
+            Error::model("the checkpoint has no optimizer state")
+                .help("only a run's last checkpoint can be continued")
+                .at_path(&json_path)
+        })?;
+        read_state(&bytes, optimizer).map_err(|error| error.at_path(&json_path))
+    }
+}
+
+fn state_to_bytes(optimizer: &Optimizer, progress: &Progress) -> Result<Vec<u8>> {
+    let progress = serde_json::to_string(progress).expect("plain numbers");
+    saved::to_safetensors(optimizer.state().into_iter(), [("progress".to_owned(), progress)].into())
+}
+
+fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<Progress> {
+    let damaged = || Error::model("the optimizer's state is damaged").help("start a new run");
+    let file = SafeTensors::deserialize(bytes).map_err(|error| damaged().because(error))?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged().because(error))?;
+    let progress = header.metadata().as_ref().and_then(|metadata| metadata.get("progress")).ok_or_else(damaged)?;
+    let progress: Progress = serde_json::from_str(progress).map_err(|error| damaged().because(error))?;
+    optimizer.restore(progress.steps, |name| {
+        let missing = |error| {
+            Error::model(format!("the optimizer's state has no {name}"))
+                .because(error)
+                .help("was it another optimizer?")
+        };
+        Ok(saved::tensor_of(&file.tensor(name).map_err(missing)?))
+    })?;
+    Ok(progress)
+}

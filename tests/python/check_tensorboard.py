@@ -1,0 +1,268 @@
+"""Checks a run's TensorBoard logs: folders, tags, steps, values and plugins are those of Keras 3's TensorBoard callback.
+
+    check_tensorboard.py RUN_FOLDER --epochs 3 --steps-per-epoch 430 [--no-validation] [--http]
+
+Reads the event files twice, record by record (with both checksums) and through TensorBoard's own loader, and compares
+them with history.csv where the run has one. With --http it also starts TensorBoard on a free port, once with each of
+its loaders, and compares what the scalars and graphs pages get. Prints every deviation; exits with 1 if there is one.
+Needs the packages tensorboard and numpy.
+"""
+
+import argparse
+import collections
+import csv
+import json
+import math
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+import numpy
+from tensorboard.backend.event_processing import plugin_event_accumulator
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+from tensorboard.data_compat import migrate_value
+from tensorboard.util import tensor_util
+
+BATCH_TAGS = {"batch_loss", "batch_accuracy"}
+GRAPH = ("keras", "graph_keras_model", b"1")  # tag, plugin, its content
+
+deviations = []
+
+
+def check(holds, what):
+    """Notes `what` where something that must hold does not."""
+    if not holds:
+        deviations.append(what)
+
+
+def expected_steps(arguments):
+    """The steps of every tag that must be there: {run: {tag: steps}}."""
+    epochs = list(range(arguments.epochs))
+    batches_done = [(epoch + 1) * arguments.steps_per_epoch for epoch in epochs]
+    runs = {"train": {tag: epochs for tag in ("epoch_loss", "epoch_accuracy", "epoch_learning_rate")}}
+    if arguments.validation:
+        runs["validation"] = {"epoch_loss": epochs, "epoch_accuracy": epochs}
+        for metric in ("loss", "accuracy"):
+            runs["validation"][f"evaluation_{metric}_vs_iterations"] = batches_done
+    return runs
+
+
+def read_records(path):
+    """The events of the file at `path`. A record that is not whole or not what was written is a deviation."""
+    data = path.read_bytes()
+    start = 0
+    while start < len(data):
+        header = data[start : start + 12]
+        length = struct.unpack("<Q", header[:8])[0] if len(header) == 12 else len(data)
+        body, crc = data[start + 12 : start + 12 + length], data[start + 12 + length : start + 16 + length]
+        if len(crc) < 4:
+            return check(False, f"{path}: torn record at byte {start}")
+        if header[8:] != struct.pack("<I", masked_crc32c(header[:8])) or crc != struct.pack("<I", masked_crc32c(body)):
+            return check(False, f"{path}: wrong checksum at byte {start}")
+        yield Event.FromString(body)
+        start += 16 + length
+
+
+def read_run(folder):
+    """The scalars of a run, {tag: [(step, value), …]} in the order they were written, and the JSON of its graphs."""
+    scalars, graphs = collections.defaultdict(list), []
+    for path in sorted(folder.iterdir()):
+        check(re.fullmatch(r"events\.out\.tfevents\.\d{10}\..+\.\d+\.\d+\.v2", path.name), f"{path}: unusual name")
+        events = list(read_records(path))
+        check(events and events[0].file_version == "brain.Event:2", f"{path}: no file version in the first record")
+        times = [event.wall_time for event in events]
+        check(times == sorted(times), f"{path}: time runs backwards")
+        check(all(1.6e9 < seconds < time.time() + 60 for seconds in times), f"{path}: times that cannot be: {times[:3]}")
+        for event in events:
+            for value in map(migrate_value, event.summary.value):
+                plugin = value.metadata.plugin_data
+                tensor = tensor_util.make_ndarray(value.tensor)
+                check(tensor.shape == (), f"{path}: {value.tag} has shape {tensor.shape}")
+                if plugin.plugin_name == "scalars":
+                    scalars[value.tag].append((event.step, float(tensor)))
+                else:
+                    found = (value.tag, plugin.plugin_name, plugin.content)
+                    check(found == GRAPH and event.step == 0, f"{path}: unexpected {found} at step {event.step}")
+                    graphs.append(tensor.item().decode())
+    return dict(scalars), graphs
+
+
+def check_run(name, scalars, expected, last_step):
+    """Compares a run's tags, steps and ranges with what is expected."""
+    batch_tags = BATCH_TAGS & scalars.keys()
+    check(batch_tags in (set(), BATCH_TAGS) if name == "train" else not batch_tags, f"{name}: only {batch_tags}")
+    check(scalars.keys() - batch_tags == expected.keys(), f"{name}: tags {sorted(scalars)}, not {sorted(expected)}")
+    for tag, points in scalars.items():
+        steps = [step for step, _ in points]
+        if tag in batch_tags:
+            check(steps == sorted(set(steps)), f"{name}/{tag}: repeated or unordered steps {steps}")
+            check(1 <= steps[0] and steps[-1] <= last_step, f"{name}/{tag}: steps {steps[0]} to {steps[-1]}")
+            check(steps == [step for step, _ in scalars.get("batch_loss", [])], f"{name}/{tag}: not batch_loss's steps")
+        elif tag in expected:
+            check(steps == expected[tag], f"{name}/{tag}: steps {steps}, not {expected[tag]}")
+        highest = 1.0 if "accuracy" in tag else math.inf
+        bad = [point for point in points if not (math.isfinite(point[1]) and 0 <= point[1] <= highest)]
+        check(not bad, f"{name}/{tag}: values that cannot be: {bad}")
+
+
+def check_graph(graphs):
+    """A run has one graph: the JSON of a Sequential model. Returns the names of its layers."""
+    check(len(graphs) == 1, f"train: {len(graphs)} Keras graphs")
+    try:
+        model = json.loads(graphs[0])
+        check(model["class_name"] == "Sequential", f"train: the graph is a {model['class_name']}")
+        layers = [layer for layer in model["config"]["layers"] if layer["class_name"] != "InputLayer"]
+        return [layer["config"]["name"] for layer in layers]
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        check(False, f"train: the graph is no model's JSON: {error!r}")
+        return []
+
+
+def check_history(path, runs):
+    """The same numbers, to float32, are in history.csv."""
+    columns = {("train", f"epoch_{name}"): name for name in ("loss", "accuracy", "learning_rate")}
+    columns |= {("validation", f"epoch_{name}"): f"val_{name}" for name in ("loss", "accuracy")}
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for (run, tag), column in columns.items():
+        logged = runs.get(run, {}).get(tag, [])
+        cells = [(int(row["epoch"]) - 1, float(numpy.float32(row[column]))) for row in rows if row[column]]
+        check(logged == cells, f"{run}/{tag}: {logged}, but {column} in history.csv is {cells}")
+
+
+def check_loader(folder, run, scalars):
+    """TensorBoard's own loader shows the same points, and files them under the same plugins."""
+    everything = {plugin_event_accumulator.TENSORS: 0}
+    loaded = plugin_event_accumulator.EventAccumulator(str(folder), size_guidance=everything)
+    loaded.Reload()
+    plugins = {plugin: set(loaded.PluginTagToContent(plugin)) for plugin in loaded.ActivePlugins()}
+    expected = {"scalars": set(scalars)} | ({GRAPH[1]: {GRAPH[0]}} if run == "train" else {})
+    check(plugins == expected, f"{run}: TensorBoard files the tags under {plugins}, not {expected}")
+    for tag, points in scalars.items() if plugins == expected else ():
+        seen = [(event.step, float(tensor_util.make_ndarray(event.tensor_proto))) for event in loaded.Tensors(tag)]
+        check(seen == points, f"{run}/{tag}: TensorBoard loads {seen}, the files hold {points}")
+
+
+class Server:
+    """TensorBoard on a free port, for as long as the `with` block takes."""
+
+    def __init__(self, folder, loader, timeout_seconds):
+        self.output = tempfile.TemporaryFile(mode="w+")
+        self.deadline = time.monotonic() + timeout_seconds
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1", "--port", "0"]
+        command += [f"--load_fast={loader}", "--samples_per_plugin=scalars=1000000"]
+        self.process = subprocess.Popen(command, stdout=self.output, stderr=self.output, stdin=subprocess.DEVNULL)
+        # no proxy between us and this machine
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.output.close()
+
+    def said(self):
+        self.output.seek(0)
+        return self.output.read()
+
+    def wait_for(self, what):
+        """The first answer of `what()` that is not empty; None when the time is over or TensorBoard has ended."""
+        while time.monotonic() < self.deadline and self.process.poll() is None:
+            if answer := what():
+                return answer
+            time.sleep(0.1)
+        return None
+
+    def address(self):
+        found = re.search(r"TensorBoard \S+ at (http://\S+:[1-9]\d*/)", self.said())
+        return found and found.group(1)
+
+    def get(self, address, page, **query):
+        timeout = max(1.0, self.deadline - time.monotonic())
+        with self.opener.open(f"{address}data/{page}?{urllib.parse.urlencode(query)}", timeout=timeout) as answer:
+            return answer.read().decode()
+
+
+def check_http(folder, loader, timeout_seconds, runs, layers):
+    """What the pages of a TensorBoard get over HTTP is what the files hold."""
+    expected = {run: set(scalars) for run, scalars in runs.items()}
+    with Server(folder, loader, timeout_seconds) as server:
+        address = server.wait_for(server.address)
+        if address is None:
+            return check(False, f"TensorBoard (--load_fast={loader}) does not start:\n{server.said()}")
+
+        def tags():
+            answer = json.loads(server.get(address, "plugin/scalars/tags"))
+            return {run: set(tags) for run, tags in answer.items()}
+
+        # the runs appear one by one while the files are read
+        seen = server.wait_for(lambda: (found := tags()) == expected and found) or tags()
+        check(seen == expected, f"--load_fast={loader}: tags {seen}, not {expected}")
+        for run, scalars in runs.items():
+            for tag, points in scalars.items():
+                answer = json.loads(server.get(address, "plugin/scalars/scalars", run=run, tag=tag))
+                seen = [(step, float(value)) for _, step, value in answer]
+                check(seen == points, f"--load_fast={loader}: {run}/{tag} is {seen}, not {points}")
+        graphs = json.loads(server.get(address, "plugin/graphs/info"))
+        named = {run: sorted(graph["tags"]) for run, graph in graphs.items()}
+        if named != {"train": ["keras"]}:
+            return check(False, f"--load_fast={loader}: graphs {named}")
+        check(graphs["train"]["tags"]["keras"]["conceptual_graph"], f"--load_fast={loader}: keras is no conceptual graph")
+        graph = server.get(address, "plugin/graphs/graph", run="train", tag="keras", conceptual="true")
+        missing = [layer for layer in layers if f'/{layer}"' not in graph and f'"{layer}"' not in graph]
+        check(not missing, f"--load_fast={loader}: layers {missing} are not in the graph")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run_folder", type=pathlib.Path, help="the folder that holds train/ and validation/")
+    parser.add_argument("--epochs", type=int, required=True, help="epochs that were trained, from the first")
+    parser.add_argument("--steps-per-epoch", type=int, required=True, help="batches in an epoch")
+    parser.add_argument("--no-validation", dest="validation", action="store_false", help="there must be no validation/")
+    parser.add_argument("--http", action="store_true", help="start TensorBoard and check its answers")
+    parser.add_argument("--timeout", type=float, default=60.0, help="seconds that each TensorBoard may take")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    folder = arguments.run_folder
+    expected = expected_steps(arguments)
+    found = {path.parent.relative_to(folder).as_posix() for path in folder.rglob("*tfevents*")}
+    check(found == expected.keys(), f"event files in {sorted(found)}, not in {sorted(expected)}")
+    runs, layers = {}, []
+    for run in sorted(found & expected.keys()):
+        runs[run], graphs = read_run(folder / run)
+        check_run(run, runs[run], expected[run], arguments.epochs * arguments.steps_per_epoch)
+        check_loader(folder / run, run, runs[run])
+        if run == "train":
+            layers = check_graph(graphs)
+        else:
+            check(not graphs, f"{run}: has a graph")
+    if (folder / "history.csv").exists():
+        check_history(folder / "history.csv", runs)
+    if arguments.http and not deviations:
+        for loader in ("auto", "false"):
+            check_http(folder, loader, arguments.timeout, runs, layers)
+    for deviation in deviations:
+        print(f"deviation: {deviation}")
+    num_points = sum(len(points) for scalars in runs.values() for points in scalars.values())
+    print(f"{folder}: {num_points} points, {len(layers)} layers, {len(deviations)} deviations")
+    return 1 if deviations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
