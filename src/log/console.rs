@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_bar_leaves_nothing_behind() {
-        for columns in [3, 40, 79, 80, 120] {
+        for columns in 3..=130 {
             let mut run = RunProgress::default();
             let mut text = String::new();
             let warning = Event::Warning("full".to_owned());

@@ -1,4 +1,4 @@
-"""Checks a run's TensorBoard logs: folders, tags, steps, values and plugins are those of Keras 3's TensorBoard callback.
+"""Checks a run's TensorBoard logs: folders, tags, steps, values and plugins are those of Keras 3's callback.
 
     check_tensorboard.py RUN_FOLDER --epochs 3 --steps-per-epoch 430 [--no-validation] [--http]
 
@@ -79,7 +79,7 @@ def read_run(folder):
         check(events and events[0].file_version == "brain.Event:2", f"{path}: no file version in the first record")
         times = [event.wall_time for event in events]
         check(times == sorted(times), f"{path}: time runs backwards")
-        check(all(1.6e9 < seconds < time.time() + 60 for seconds in times), f"{path}: times that cannot be: {times[:3]}")
+        check(all(1.6e9 < seconds < time.time() + 60 for seconds in times), f"{path}: wrong times: {times[:3]}")
         for event in events:
             for value in map(migrate_value, event.summary.value):
                 plugin = value.metadata.plugin_data
@@ -156,8 +156,8 @@ class Server:
     def __init__(self, folder, loader, timeout_seconds):
         self.output = tempfile.TemporaryFile(mode="w+")
         self.deadline = time.monotonic() + timeout_seconds
-        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1", "--port", "0"]
-        command += [f"--load_fast={loader}", "--samples_per_plugin=scalars=1000000"]
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1"]
+        command += ["--port", "0", f"--load_fast={loader}", "--samples_per_plugin=scalars=1000000"]
         self.process = subprocess.Popen(command, stdout=self.output, stderr=self.output, stdin=subprocess.DEVNULL)
         # no proxy between us and this machine
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -220,7 +220,8 @@ def check_http(folder, loader, timeout_seconds, runs, layers):
         named = {run: sorted(graph["tags"]) for run, graph in graphs.items()}
         if named != {"train": ["keras"]}:
             return check(False, f"--load_fast={loader}: graphs {named}")
-        check(graphs["train"]["tags"]["keras"]["conceptual_graph"], f"--load_fast={loader}: keras is no conceptual graph")
+        conceptual = graphs["train"]["tags"]["keras"]["conceptual_graph"]
+        check(conceptual, f"--load_fast={loader}: keras is no conceptual graph")
         graph = server.get(address, "plugin/graphs/graph", run="train", tag="keras", conceptual="true")
         missing = [layer for layer in layers if f'/{layer}"' not in graph and f'"{layer}"' not in graph]
         check(not missing, f"--load_fast={loader}: layers {missing} are not in the graph")
