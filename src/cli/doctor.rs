@@ -1,8 +1,161 @@
-//! A subcommand.
+//! `convnet doctor`: which parts of libtorch and of the machine are used, which are not and why.
 
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::output;
+use crate::device;
+
+/// The libtorch that this program is built for.
+const LIBTORCH_VERSION: &str = "2.11.0";
+
+/// What `convnet doctor` is told.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
-pub fn run(_args: Args) -> anyhow::Result<()> {
+/// One finding.
+#[derive(Debug, Serialize)]
+struct Row {
+    what: &'static str,
+    used: bool,
+    detail: String,
+}
+
+impl Row {
+    fn new(what: &'static str, used: bool, detail: impl Into<String>) -> Self {
+        Row { what, used, detail: detail.into() }
+    }
+}
+
+/// Prints the findings.
+///
+/// # Errors
+/// Where stdout takes nothing.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    device::configure(None);
+    let mut rows = vec![libtorch(), cuda()];
+    rows.extend(cpu(&read("/proc/cpuinfo")));
+    rows.extend(libraries());
+    match args.json {
+        true => output::json(&rows)?,
+        false => output::result(&table(&rows))?,
+    }
     Ok(())
+}
+
+/// The text of one of the kernel's files; empty on systems that have none.
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+fn libtorch() -> Row {
+    let maps = read("/proc/self/maps");
+    let Some(library) = mapped_library(&maps, "libtorch_cpu.so") else {
+        return Row::new(
+            "libtorch",
+            true,
+            format!("{LIBTORCH_VERSION} expected; its place is not known on this system"),
+        );
+    };
+    Row::new("libtorch", true, format!("{LIBTORCH_VERSION} expected; loaded from {library}"))
+}
+
+/// The path of the mapped file called `name` in the text of `/proc/self/maps`.
+fn mapped_library<'a>(maps: &'a str, name: &str) -> Option<&'a str> {
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|start| &line[start..]));
+    paths.into_iter().find(|path| Path::new(path).file_name().is_some_and(|file| file == name))
+}
+
+fn cuda() -> Row {
+    match device::cuda_devices() {
+        Ok(1) => Row::new("CUDA", true, "1 GPU"),
+        Ok(count) => Row::new("CUDA", true, format!("{count} GPUs; one is used, --device cuda:N chooses it")),
+        Err(reason) => {
+            let help = "without a GPU nothing needs mending; with one, install NVIDIA's driver and libtorch for CUDA";
+            Row::new("CUDA", false, format!("{reason}; {help}"))
+        }
+    }
+}
+
+/// From the text of `/proc/cpuinfo`.
+fn cpu(cpuinfo: &str) -> Vec<Row> {
+    let field = |name: &str| {
+        let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        lines.into_iter().find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
+    };
+    let flags: Vec<&str> = field("flags").unwrap_or_default().split_whitespace().collect();
+    let feature = |name: &'static str, needs_bf16: bool| match (flags.contains(&name), needs_bf16) {
+        (false, _) => Row::new(name, false, "the CPU does not have it, or the system does not show it"),
+        (true, false) => Row::new(name, true, "the CPU has it; libtorch chooses its kernels by it"),
+        (true, true) => Row::new(name, false, "the CPU has it; only computing in bfloat16 uses it"),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = tch::get_num_threads();
+    vec![
+        Row::new("CPU", true, field("model name").unwrap_or("its name is not shown by the system")),
+        feature("avx2", false),
+        feature("avx512f", false),
+        feature("avx512_bf16", true),
+        feature("amx_bf16", true),
+        Row::new("threads", true, format!("{threads} of {cores} cores; --threads changes it")),
+    ]
+}
+
+fn libraries() -> Vec<Row> {
+    let built_in = |what, present, purpose: &str| {
+        let state = if present { "in this libtorch" } else { "not in this libtorch" };
+        Row::new(what, present, format!("{state}: {purpose}"))
+    };
+    let tuned = cfg!(all(target_os = "linux", target_env = "gnu"));
+    let allocator = match tuned {
+        true => "glibc keeps freed memory for the next step",
+        false => "only glibc on Linux is tuned",
+    };
+    vec![
+        built_in("oneDNN", tch::utils::has_mkldnn(), "convolutions on the CPU"),
+        built_in("MKL", tch::utils::has_mkl(), "matrix products on the CPU"),
+        built_in("OpenMP", tch::utils::has_openmp(), "several threads an operator"),
+        Row::new("allocator tuning", tuned, allocator),
+    ]
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
+    let line = |row: &Row| {
+        let used = if row.used { "used" } else { "not used" };
+        format!("{:<width$}  {used:<8}  {}\n", row.what, row.detail)
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_aligned() {
+        let rows = [Row::new("CUDA", false, "no driver"), Row::new("libtorch", true, "2.11.0")];
+        assert_eq!(table(&rows), "CUDA      not used  no driver\nlibtorch  used      2.11.0\n");
+    }
+
+    #[test]
+    fn the_mapped_library_is_found() {
+        let maps = "7f0 r-xp 0 08:01 1 /usr/lib/libc.so.6\n7f1 rw-p 0 0 0\n7f2 r-xp 0 08:01 2 /a b/libtorch_cpu.so\n";
+        assert_eq!(mapped_library(maps, "libtorch_cpu.so"), Some("/a b/libtorch_cpu.so"));
+        assert_eq!(mapped_library(maps, "torch_cpu.so"), None);
+    }
+
+    #[test]
+    fn cpu_features_come_from_the_flags() {
+        let rows = cpu("model name\t: Some CPU @ 3 GHz\nflags\t\t: fpu avx2 amx_bf16\n");
+        assert_eq!(rows[0].detail, "Some CPU @ 3 GHz");
+        let used: Vec<bool> = rows[1..5].iter().map(|row| row.used).collect();
+        assert_eq!(used, [true, false, false, false]);
+        assert!(rows[4].detail.contains("bfloat16"), "{}", rows[4].detail);
+    }
 }

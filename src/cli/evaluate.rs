@@ -1,8 +1,227 @@
-//! A subcommand.
+//! `convnet evaluate`: loss, accuracy, per-class scores and the confusion matrix of a model on a data set.
 
+use std::fmt::Write;
+use std::num::NonZeroUsize;
+
+use serde::Serialize;
+
+use super::{Globals, output};
+use crate::data::batches::DeviceSamples;
+use crate::data::{Dataset, Samples, registry};
+use crate::device::{self, DeviceChoice};
+use crate::error::{Error, Result};
+use crate::evaluate::{ClassScores, Evaluation, evaluate};
+use crate::model::saved;
+
+/// Above this many classes the confusion matrix is too wide to read, and its largest cells are listed.
+const MAX_MATRIX_CLASSES: usize = 20;
+/// How many confusions are listed then.
+const LISTED_CONFUSIONS: usize = 10;
+
+/// What `convnet evaluate` is told.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The model: a stem such as models/model, one of its files, or a run's folder
+    model: String,
+    /// The data set: a known name, a file or a folder
+    #[arg(long, default_value = "digits")]
+    data: String,
+    /// Which of its images
+    #[arg(long, value_enum, default_value_t = Split::Test)]
+    split: Split,
+    /// A label among this many of the largest outputs counts as a top-k hit
+    #[arg(long, value_name = "K", default_value = "5")]
+    top_k: NonZeroUsize,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    device: DeviceChoice,
+    /// CPU threads of an operator (libtorch's choice by default)
+    #[arg(short = 'j', long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
 
-pub fn run(_args: Args, _globals: super::Globals) -> anyhow::Result<()> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Split {
+    Train,
+    Test,
+}
+
+/// Evaluates and prints.
+///
+/// # Errors
+/// Where the device, the model or the data cannot be used, or do not fit together.
+pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
+    device::configure(args.threads.map(NonZeroUsize::get));
+    let selected = device::select(args.device)?;
+    let (model, info) = saved::load(&saved::locate(&args.model)?, selected.device)?;
+    let dataset = registry::load(&args.data)?;
+    let classes = dataset.classes.clone();
+    if !info.labels.is_empty() && info.labels != classes {
+        output::note(globals, "note: the model's labels are not the data set's; the data set's are shown");
+    }
+    let samples = choose(dataset, args.split)?;
+    model.spec().check_fits(samples.shape(), classes.len())?;
+    let evaluation = evaluate(&model, &DeviceSamples::new(&samples, selected.device), args.top_k.get());
+    let report = Report::new(evaluation, &classes);
+    match args.json {
+        true => output::json(&report)?,
+        false => output::result(&report.text())?,
+    }
     Ok(())
+}
+
+fn choose(dataset: Dataset, split: Split) -> Result<Samples> {
+    match split {
+        Split::Train => Ok(dataset.train),
+        Split::Test => dataset.test.ok_or_else(|| {
+            Error::data(format!("the data set {} has no test images", dataset.name)).help("use --split train")
+        }),
+    }
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    loss: f64,
+    accuracy: f64,
+    accuracy_interval: [f64; 2],
+    top_k: TopK,
+    count: u64,
+    per_class: Vec<ClassScores>,
+    confusion: Vec<Vec<u64>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TopK {
+    k: usize,
+    accuracy: f64,
+}
+
+impl Report {
+    fn new(evaluation: Evaluation, classes: &[String]) -> Self {
+        let scores = evaluation.sums.scores();
+        Report {
+            loss: scores.loss,
+            accuracy: scores.accuracy,
+            accuracy_interval: evaluation.accuracy_interval(),
+            top_k: TopK { k: evaluation.top_k, accuracy: evaluation.top_k_accuracy() },
+            count: evaluation.sums.count,
+            per_class: evaluation.per_class(classes),
+            confusion: evaluation.confusion,
+        }
+    }
+
+    fn text(&self) -> String {
+        let [low, high] = self.accuracy_interval.map(|bound| bound * 100.0);
+        let mut text = format!("images    {}\nloss      {:.4}\n", self.count, self.loss);
+        text += &format!("accuracy  {:.2} % (95 % interval {low:.2} to {high:.2} %)\n", self.accuracy * 100.0);
+        text += &format!("top-{:<5} {:.2} %\n\n", self.top_k.k, self.top_k.accuracy * 100.0);
+        text += &self.class_table();
+        text += "\n";
+        text += &match self.confusion.len() > MAX_MATRIX_CLASSES {
+            true => self.largest_confusions(),
+            false => self.matrix(),
+        };
+        text
+    }
+
+    /// The widest label, in letters.
+    fn label_width(&self) -> usize {
+        self.per_class.iter().map(|class| class.label.chars().count()).max().unwrap_or(0).max("class".len())
+    }
+
+    fn class_table(&self) -> String {
+        let width = self.label_width();
+        let mut table = format!("    # {:<width$}  precision    recall        f1   support\n", "class");
+        for (number, class) in self.per_class.iter().enumerate() {
+            let ClassScores { label, precision, recall, f1, support } = class;
+            writeln!(table, "{number:>5} {label:<width$} {precision:>10.4}{recall:>10.4}{f1:>10.4}{support:>10}")
+                .expect("a String takes all");
+        }
+        table
+    }
+
+    /// Rows are true classes, columns predicted ones.
+    fn matrix(&self) -> String {
+        let label_width = self.label_width();
+        let largest = self.confusion.iter().flatten().copied().max().unwrap_or(0);
+        let width = largest.to_string().len().max(2) + 2;
+        let mut matrix =
+            format!("confusion matrix: rows are true classes, columns predicted ones\n    # {:<label_width$}", "");
+        matrix.extend((0..self.confusion.len()).map(|class| format!("{class:>width$}")));
+        for (number, (row, class)) in self.confusion.iter().zip(&self.per_class).enumerate() {
+            matrix += &format!("\n{number:>5} {:<label_width$}", class.label);
+            matrix.extend(row.iter().map(|count| format!("{count:>width$}")));
+        }
+        matrix + "\n"
+    }
+
+    fn largest_confusions(&self) -> String {
+        let cells =
+            self.confusion.iter().enumerate().flat_map(|(truth, row)| {
+                row.iter().enumerate().map(move |(predicted, &count)| (count, truth, predicted))
+            });
+        let mut wrong: Vec<_> = cells.filter(|&(count, truth, predicted)| count > 0 && truth != predicted).collect();
+        wrong.sort_by_key(|&(count, ..)| std::cmp::Reverse(count)); // stable
+        let mut list = "largest confusions: images, true class → predicted class\n".to_owned();
+        for (count, truth, predicted) in wrong.into_iter().take(LISTED_CONFUSIONS) {
+            let [truth, predicted] = [truth, predicted].map(|class| &self.per_class[class].label);
+            list += &format!("{count:>8}  {truth} → {predicted}\n");
+        }
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Sums;
+
+    fn report(confusion: Vec<Vec<u64>>) -> Report {
+        let classes: Vec<String> = (0..confusion.len()).map(|class| format!("c{class}")).collect();
+        let sums = Sums { loss: 4.0, hits: 5, count: 8 };
+        Report::new(Evaluation { sums, top_k: 2, top_k_hits: 6, confusion }, &classes)
+    }
+
+    #[test]
+    fn a_report_reads_as_tables() {
+        let expected = "\
+images    8
+loss      0.5000
+accuracy  62.50 % (95 % interval 30.57 to 86.32 %)
+top-2     75.00 %
+
+    # class  precision    recall        f1   support
+    0 c0        0.6000    0.7500    0.6667         4
+    1 c1        0.6667    0.5000    0.5714         4
+
+confusion matrix: rows are true classes, columns predicted ones
+    #         0   1
+    0 c0      3   1
+    1 c1      2   2
+";
+        assert_eq!(report(vec![vec![3, 1], vec![2, 2]]).text(), expected);
+    }
+
+    #[test]
+    fn many_classes_show_their_largest_confusions() {
+        let mut confusion = vec![vec![0; 21]; 21];
+        (confusion[3][3], confusion[1][2], confusion[20][0]) = (50, 4, 9);
+        let text = report(confusion).text();
+        assert!(text.ends_with("predicted class\n       9  c20 → c0\n       4  c1 → c2\n"), "{text}");
+    }
+
+    #[test]
+    fn json_has_the_contracted_keys() {
+        let json = serde_json::to_value(report(vec![vec![3, 1], vec![2, 2]])).unwrap();
+        let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        for key in ["loss", "accuracy", "accuracy_interval", "top_k", "count", "per_class", "confusion"] {
+            assert!(keys.contains(&key), "{key}");
+        }
+        assert_eq!(keys.len(), 7);
+        assert_eq!(json["top_k"], serde_json::json!({"k": 2, "accuracy": 0.75}));
+    }
 }
