@@ -1,1 +1,316 @@
 //! From images to probabilities and labels.
+
+use std::path::Path;
+use std::{fmt, io};
+
+use serde::Serialize;
+use tch::{Device, Kind, Tensor};
+
+use crate::data::{ImageShape, npy};
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use crate::model::Model;
+use crate::model::saved;
+
+/// A saved model, ready to tell what is in an image.
+pub struct Predictor {
+    model: Model,
+    labels: Vec<String>,
+    shape: ImageShape,
+}
+
+/// What the model says about one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Prediction {
+    /// The name of the most probable class.
+    pub label: String,
+    /// Its number, in `0..K`; the lowest where several are equally probable.
+    pub class: usize,
+    /// Its probability.
+    pub probability: f32,
+    /// The probability of each of the K classes: the softmax of the logits.
+    pub probabilities: Vec<f32>,
+    /// The network's K outputs as they are: the probabilities where it ends in softmax, else the logits.
+    #[serde(skip)]
+    pub outputs: Vec<f32>,
+}
+
+/// A class that an image may belong to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// Its number, in `0..K`.
+    pub class: usize,
+    /// Its name.
+    pub label: String,
+    /// Its probability.
+    pub probability: f32,
+}
+
+/// Where an image comes from.
+#[derive(Debug, Clone, Serialize)]
+pub struct Origin {
+    /// The file, or the data set and its split.
+    pub input: String,
+    /// The row of an array, or the number in the split; `None` for an image file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+    /// The true class, where it is known.
+    #[serde(skip)]
+    pub expected: Option<usize>,
+}
+
+/// One prediction, as the contract's JSON has it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Record {
+    /// Where the image comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// What the model says.
+    #[serde(flatten)]
+    pub prediction: Prediction,
+    /// The most probable classes, the most probable first.
+    pub top: Vec<Candidate>,
+    /// The true class, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<usize>,
+}
+
+/// What a file of predictions holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `.csv`: a line of names, then a line for each image.
+    Csv,
+    /// `.jsonl`: a JSON object on each line.
+    JsonLines,
+    /// `.npy`: the network's outputs, `f32 [N, K]`.
+    Npy,
+}
+
+impl Predictor {
+    /// Loads a saved model onto `device`. `model` is a stem, one of the model's files or a run's folder: see
+    /// [`saved::locate`].
+    ///
+    /// # Errors
+    /// A model error where there is no such model, it cannot be loaded, or it does not take images.
+    pub fn load(model: &str, device: Device) -> Result<Self> {
+        let json_path = saved::locate(model)?;
+        let (model, info) = saved::load(&json_path, device)?;
+        let shape = model.spec().image_shape().map_err(|error| error.at_path(&json_path))?;
+        Ok(Predictor { model, labels: info.labels, shape })
+    }
+
+    /// H, W, C of the images that the model takes.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    /// The K classes' names.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// Predicts `count` stored images: `pixels` is `u8 [count, H, W, C]`, row-major. They are one batch.
+    ///
+    /// # Errors
+    /// A data error where `pixels` has another length; a numeric error where an output is not finite.
+    pub fn predict_u8(&self, pixels: &[u8], count: usize) -> Result<Vec<Prediction>> {
+        self.check_length(pixels.len(), count)?;
+        self.predict(&Tensor::from_slice(pixels), count)
+    }
+
+    /// Predicts `count` images that are handed to the network as they are: `values` is `f32 [count, H, W, C]`, row-major,
+    /// and already scaled. They are one batch.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict_u8`].
+    pub fn predict_f32(&self, values: &[f32], count: usize) -> Result<Vec<Prediction>> {
+        self.check_length(values.len(), count)?;
+        self.predict(&Tensor::from_slice(values), count)
+    }
+
+    fn check_length(&self, length: usize, count: usize) -> Result<()> {
+        let expected = self.shape.num_bytes().and_then(|image| image.checked_mul(count));
+        match expected == Some(length) {
+            true => Ok(()),
+            false => Err(Error::data("the images have another size than the model's")
+                .expected(format!("{count} times {} values", self.shape))
+                .got(length)),
+        }
+    }
+
+    fn predict(&self, flat: &Tensor, count: usize) -> Result<Vec<Prediction>> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let ImageShape { height, width, channels } = self.shape;
+        let images = flat.reshape([count, height, width, channels].map(|size| size as i64)); // [B, H, W, C]
+        let (outputs, probabilities) = tch::no_grad(|| {
+            let logits = self.model.logits(&images.to_device(self.model.device()), false);
+            (rows(&self.model.outputs(&logits)), rows(&logits.softmax(-1, Kind::Float))) // [B, K]
+        });
+        let num_classes = self.labels.len();
+        let pairs = outputs.chunks(num_classes).zip(probabilities.chunks(num_classes));
+        pairs.map(|(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.labels)).collect()
+    }
+}
+
+/// The values of `f32 [B, K]` in row-major order.
+fn rows(tensor: &Tensor) -> Vec<f32> {
+    let flat = tensor.to_device(Device::Cpu).contiguous().view([-1]);
+    Vec::<f32>::try_from(&flat).expect("a flat f32 tensor on the CPU")
+}
+
+impl Prediction {
+    fn new(outputs: &[f32], probabilities: &[f32], labels: &[String]) -> Result<Self> {
+        if !outputs.iter().chain(probabilities).all(|value| value.is_finite()) {
+            return Err(Error::numeric("an output of the network is not finite")
+                .help("look for values that are not finite in the input, and in the model's weights"));
+        }
+        let best = top(probabilities, labels, 1);
+        let best = best.into_iter().next().ok_or_else(|| Error::model("the network has no class"))?;
+        let (outputs, probabilities) = (outputs.to_vec(), probabilities.to_vec());
+        let Candidate { class, label, probability } = best;
+        Ok(Prediction { label, class, probability, probabilities, outputs })
+    }
+
+    /// The `k` most probable classes, the most probable first; all K where `k` is greater. `labels` are the K names.
+    pub fn top(&self, labels: &[String], k: usize) -> Vec<Candidate> {
+        top(&self.probabilities, labels, k)
+    }
+}
+
+/// Where two are equally probable, the lower number comes first, as NumPy's `argmax` has it.
+fn top(probabilities: &[f32], labels: &[String], k: usize) -> Vec<Candidate> {
+    let mut classes: Vec<_> = probabilities.iter().copied().zip(labels).enumerate().collect();
+    classes.sort_by(|(_, (a, _)), (_, (b, _))| b.total_cmp(a)); // stable
+    let first = classes.into_iter().take(k);
+    first.map(|(class, (probability, label))| Candidate { class, label: label.clone(), probability }).collect()
+}
+
+impl Format {
+    /// The format that `path`'s extension names.
+    ///
+    /// # Errors
+    /// A configuration error where it names none.
+    pub fn of(path: &Path) -> Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        match extension.as_str() {
+            "csv" => Ok(Format::Csv),
+            "jsonl" => Ok(Format::JsonLines),
+            "npy" => Ok(Format::Npy),
+            _ => {
+                Err(Error::config("--out has no known extension").expected(".csv, .jsonl or .npy").got(path.display()))
+            }
+        }
+    }
+
+    /// Writes the predictions to `path`; the file appears whole or not at all. `labels` are the K classes' names.
+    ///
+    /// # Errors
+    /// A configuration error where the file cannot be written.
+    pub fn write(self, path: &Path, records: &[Record], labels: &[String]) -> Result<()> {
+        let written = match self {
+            Format::Csv => write_atomically(path, |writer| write_csv(writer, records, labels.len())),
+            Format::JsonLines => write_atomically(path, |writer| {
+                records.iter().try_for_each(|record| {
+                    serde_json::to_writer(&mut *writer, record)?;
+                    writer.write_all(b"\n")
+                })
+            }),
+            Format::Npy => {
+                let values: Vec<f32> = records.iter().flat_map(|record| record.prediction.outputs.clone()).collect();
+                return npy::write_f32(path, &[records.len(), labels.len()], &values);
+            }
+        };
+        written.map_err(|error| Error::config("cannot write the predictions").at_path(path).because(error))
+    }
+}
+
+fn write_csv(writer: &mut dyn io::Write, records: &[Record], num_classes: usize) -> io::Result<()> {
+    let mut table = csv::Writer::from_writer(writer);
+    let fixed = ["input", "index", "label", "class", "probability", "expected"].map(String::from);
+    table.write_record(fixed.into_iter().chain((0..num_classes).map(|class| format!("p_{class}"))))?;
+    let text = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
+    for Record { origin, prediction, expected, .. } in records {
+        let Prediction { label, class, probability, probabilities, .. } = prediction;
+        let (class, probability) = (class.to_string(), probability.to_string());
+        let fixed = [origin.input.clone(), text(origin.index), label.clone(), class, probability, text(*expected)];
+        table.write_record(fixed.into_iter().chain(probabilities.iter().map(f32::to_string)))?;
+    }
+    table.flush()
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "{} [{index}]", self.input),
+            None => f.write_str(&self.input),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Vec<String> {
+        ["cat", "dog", "owl"].map(String::from).to_vec()
+    }
+
+    #[test]
+    fn the_most_probable_come_first_and_ties_keep_their_order() {
+        let classes = |values: &[f32], k| -> Vec<usize> {
+            top(values, &labels(), k).into_iter().map(|candidate| candidate.class).collect()
+        };
+        assert_eq!(classes(&[0.2, 0.7, 0.1], 3), [1, 0, 2]);
+        assert_eq!(classes(&[0.2, 0.4, 0.4], 2), [1, 2]);
+        assert_eq!(classes(&[0.2, 0.4, 0.4], 9), [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_prediction_names_the_best_class() {
+        let prediction = Prediction::new(&[1.0, 2.0, 9.0], &[0.1, 0.2, 0.7], &labels()).unwrap();
+        assert_eq!((prediction.class, &*prediction.label, prediction.probability), (2, "owl", 0.7));
+        assert_eq!(prediction.outputs, [1.0, 2.0, 9.0]);
+    }
+
+    #[test]
+    fn an_output_that_is_not_finite_is_an_error() {
+        let error = Prediction::new(&[1.0, f32::NAN, 0.0], &[0.1, 0.2, 0.7], &labels()).unwrap_err();
+        assert_eq!(error.exit_code(), 6);
+    }
+
+    fn record() -> Record {
+        let (label, probabilities) = ("Bag".to_owned(), vec![0.25, 0.75]);
+        let prediction =
+            Prediction { label, class: 1, probability: 0.75, outputs: probabilities.clone(), probabilities };
+        let top = prediction.top(&names(), 1);
+        let origin = Origin { input: "a.png".into(), index: None, expected: Some(0) };
+        Record { expected: origin.expected, origin, prediction, top }
+    }
+
+    fn names() -> Vec<String> {
+        ["Shirt", "Bag"].map(String::from).to_vec()
+    }
+
+    #[test]
+    fn the_extension_decides_the_format() {
+        assert_eq!(Format::of(Path::new("a/b.JSONL")).unwrap(), Format::JsonLines);
+        assert_eq!(Format::of(Path::new("b.txt")).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn files_hold_what_the_contract_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = |name: &str| {
+            let path = folder.path().join(name);
+            Format::of(&path).unwrap().write(&path, &[record()], &names()).unwrap();
+            std::fs::read(path).unwrap()
+        };
+        let csv = "input,index,label,class,probability,expected,p_0,p_1\na.png,,Bag,1,0.75,0,0.25,0.75\n";
+        assert_eq!(String::from_utf8(written("p.csv")).unwrap(), csv);
+        let line = r#"{"input":"a.png","label":"Bag","class":1,"probability":0.75,"probabilities":[0.25,0.75],"top":[{"class":1,"label":"Bag","probability":0.75}],"expected":0}"#;
+        assert_eq!(String::from_utf8(written("p.jsonl")).unwrap(), format!("{line}\n"));
+        assert!(written("p.npy").ends_with(&[0.25f32, 0.75].map(f32::to_le_bytes).concat()));
+    }
+}
