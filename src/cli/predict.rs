@@ -208,8 +208,8 @@ impl<'a> Session<'a> {
         let origin = |index| Origin { input: input.to_owned(), index: Some(index), expected: None };
         match images {
             NpyImages::U8 { count, pixels, .. } => {
-                let rows = pixels.chunks(pixels.len() / count).enumerate();
-                rows.map(|(index, row)| self.push(origin(index), row)).collect()
+                let mut rows = pixels.chunks(pixels.len() / count).enumerate();
+                rows.try_for_each(|(index, row)| self.push(origin(index), row))
             }
             NpyImages::F32 { count, values, .. } => {
                 self.flush()?;
