@@ -1,0 +1,66 @@
+//! Nothing in the library points upward: each part uses only the parts named for it here.
+
+use std::path::{Path, PathBuf};
+
+const LEAVES: [&str; 4] = ["error", "rng", "device", "files"];
+/// A part, and which parts it may use beside itself and the leaves. A part that is not named may use all.
+const MAY_USE: [(&str, &[&str]); 11] = [
+    ("error", &[]),
+    ("rng", &[]),
+    ("device", &[]),
+    ("files", &[]),
+    ("data", &[]),
+    ("log", &[]),
+    ("model", &["data"]),
+    ("evaluate", &["data", "model", "log"]),
+    ("predict", &["data", "model"]),
+    ("train", &["data", "model", "log", "evaluate"]),
+    ("config", &["data", "model", "log", "train"]),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The parts that `text` names after `crate::` outside comments, with their line numbers.
+fn used_parts(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let code = (1..).zip(text.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
+    code.flat_map(|(number, line)| {
+        let parts = line.split("crate::").skip(1);
+        parts.map(move |rest| (number, rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("")))
+    })
+}
+
+#[test]
+fn no_part_uses_one_above_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut upward = Vec::new();
+    for file in &files {
+        let relative = file.strip_prefix(&root).unwrap();
+        let first = Path::new(relative.iter().next().unwrap());
+        let own = first.file_stem().unwrap().to_str().unwrap();
+        let Some((_, allowed)) = MAY_USE.iter().find(|(part, _)| *part == own) else { continue };
+        for (line, part) in used_parts(&std::fs::read_to_string(file).unwrap()) {
+            if part != own && !allowed.contains(&part) && !LEAVES.contains(&part) {
+                upward.push(format!("{}:{line} uses {part}", relative.display()));
+            }
+        }
+    }
+    assert!(files.len() > 20, "only {} sources were read", files.len());
+    assert!(upward.is_empty(), "{}", upward.join("\n"));
+}
+
+#[test]
+fn uses_are_found() {
+    let text = "use crate::model::Spec;\n// crate::cli\nlet x: crate::data::Samples = crate::train::y();";
+    assert_eq!(used_parts(text).collect::<Vec<_>>(), [(1, "model"), (3, "data"), (3, "train")]);
+}
