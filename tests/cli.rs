@@ -1,0 +1,226 @@
+//! The program as its users run it: files, bits, exit codes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const SMALL: [&str; 6] = ["--data", "digits:600", "--validation", "60", "-q", "--device=cpu"];
+
+fn convnet(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_convnet")).args(args).current_dir(folder).output().expect("the program starts")
+}
+
+fn train(folder: &Path, more: &[&str]) -> Output {
+    let epochs: &[&str] = if more.contains(&"--epochs") { &[] } else { &["--epochs", "2"] };
+    convnet(folder, &[&["train"], &SMALL[..], epochs, more].concat())
+}
+
+fn succeeded(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_str(&succeeded(output)).expect("one JSON document")
+}
+
+/// The exit code, and that the message is one paragraph without a panic.
+fn failed(output: &Output, code: i32, word: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(stderr.contains(word) && !stderr.contains("panicked"), "{word}: {stderr}");
+}
+
+fn assets() -> Option<PathBuf> {
+    let assets = std::env::var_os("CONVNET_TEST_ASSETS").map(PathBuf::from);
+    if assets.is_none() {
+        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
+    }
+    assets
+}
+
+#[test]
+fn train_evaluate_and_predict() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let report = json(&train(at, &["--run", "a", "--json"]));
+    assert_eq!(report["epochs"].as_array().unwrap().len(), 2);
+    assert_eq!((report["parameters"].as_u64(), report["run"].as_str()), (Some(34_826), Some("a")));
+    for file in ["run.json", "history.csv", "checkpoints/last.json", "checkpoints/best.json"] {
+        assert!(at.join("logs/a").join(file).is_file(), "{file}");
+    }
+
+    let evaluation = json(&convnet(at, &["evaluate", "models/model", "--data", "digits:600", "--json"]));
+    assert_eq!(evaluation["count"], 100);
+    let difference = evaluation["loss"].as_f64().unwrap() - report["test"]["loss"].as_f64().unwrap();
+    assert!(difference.abs() < 1e-12, "the saved model is the trained one: {difference}");
+    json(&convnet(at, &["evaluate", "logs/a", "--data", "digits:600", "--json"]));
+
+    let predict = ["predict", "models/model.json", "--data", "digits:600", "--index", "7", "--json"];
+    let first = succeeded(&convnet(at, &predict));
+    assert_eq!(first, succeeded(&convnet(at, &predict)), "two processes, the same bits");
+    let document: Value = serde_json::from_str(&first).unwrap();
+    let probabilities = document["predictions"][0]["probabilities"].as_array().unwrap();
+    let sum: f64 = probabilities.iter().map(|p| p.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-5 && probabilities.len() == 10);
+    assert!(document["predictions"][0]["expected"].is_u64());
+}
+
+#[test]
+fn one_seed_gives_one_model_and_a_resumed_run_is_the_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--run", "whole", "--name", "whole"]));
+    succeeded(&train(at, &["--run", "other", "--name", "other", "--seed", "1"]));
+    succeeded(&train(at, &["--run", "half", "--name", "half", "--epochs", "1"]));
+    succeeded(&convnet(at, &["train", "--resume", "half", "--epochs", "2", "-q"]));
+    let bytes = |name: &str| fs::read(at.join(format!("models/{name}.safetensors"))).unwrap();
+    assert_eq!(bytes("whole"), bytes("half"));
+    assert_ne!(bytes("whole"), bytes("other"));
+    let last = |run: &str| fs::read_to_string(at.join(format!("logs/{run}/history.csv"))).unwrap().lines().count();
+    assert_eq!((last("whole"), last("half")), (3, 3));
+    failed(&convnet(at, &["train", "--resume", "half", "-q"]), 2, "finished");
+    failed(&convnet(at, &["train", "--resume", "half", "--seed", "3", "-q"]), 2, "seed cannot change");
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_saves_and_the_run_goes_on_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let args = ["train", "--data", "digits:3000", "--validation", "none", "--epochs", "3", "-q", "--device=cpu"];
+    succeeded(&convnet(at, &[&args[..], &["--name", "whole", "--run", "whole"]].concat()));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_convnet"))
+        .args(args)
+        .args(["--name", "cut", "--run", "cut"])
+        .current_dir(at)
+        .spawn()
+        .expect("the program starts");
+    while !at.join("logs/cut/train").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    // SAFETY: the child is ours and not yet waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+    let status = child.wait().unwrap();
+    if status.code() == Some(130) {
+        assert!(at.join("models/cut.safetensors").is_file());
+        succeeded(&convnet(at, &["train", "--resume", "cut", "-q"]));
+    } else {
+        assert!(status.success(), "a fast machine is done before the signal: {status}");
+    }
+    let bytes = |name: &str| fs::read(at.join(format!("models/{name}.safetensors"))).unwrap();
+    assert_eq!(bytes("whole"), bytes("cut"));
+}
+
+#[test]
+fn wrong_flags_are_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (args, code, word) in [
+        (&["train", "--batch-size", "0"][..], 2, "batch-size"),
+        (&["train", "--lr", "NaN"], 2, "finite"),
+        (&["train", "--lr", "-1"], 2, "lr"),
+        (&["train", "--epochz", "3"], 2, "--epochs"),
+        (&["train", "--data", "fashion-mnst"], 3, "fashion-mnist"),
+        (&["train", "--data", "./nowhere"], 3, "nowhere"),
+        (&["train", "--data", "digits:600"], 2, "5000"),
+        (&["train", "--model", "keras-cn"], 4, "keras-cnn"),
+        (&["train", "--device", "cuda:99"], 5, "CUDA"),
+        (&["train", "--resume", "nothing"], 2, "nothing"),
+        (&["evaluate", "models/model"], 4, "models/model"),
+        (&["predict", "models/model", "a.png"], 4, "models/model"),
+        (&["summary", "nothing"], 4, "nothing"),
+    ] {
+        failed(&convnet(at, args), code, word);
+    }
+    assert_eq!(fs::read_dir(at).unwrap().count(), 0, "nothing is written");
+}
+
+#[test]
+fn damaged_models_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--epochs", "1"]));
+    let [json_path, weights_path] = ["json", "safetensors"].map(|e| at.join(format!("models/model.{e}")));
+    let (text, weights) = (fs::read_to_string(&json_path).unwrap(), fs::read(&weights_path).unwrap());
+    let evaluate = || convnet(at, &["evaluate", "models/model", "--data", "digits:600"]);
+    let mut flipped = weights.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for (bytes, word) in
+        [(&flipped[..], "SHA-256"), (&weights[..weights.len() / 2], "safetensors"), (&[], "safetensors")]
+    {
+        fs::write(&weights_path, bytes).unwrap();
+        failed(&evaluate(), 4, word);
+    }
+    fs::write(&weights_path, &weights).unwrap();
+    for (from, to, word) in [
+        ("\"Conv2D\"", "\"Conv3D\"", "unknown layer"),
+        ("\"use_bias\"", "\"use_bais\"", "did you mean 'use_bias'"),
+        ("\"units\": 10", "\"units\": 11", "labels"),
+        ("\"version\": 1", "\"version\": 9", "version"),
+        ("{", "[", "JSON"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        fs::write(&json_path, text.replacen(from, to, 1)).unwrap();
+        failed(&evaluate(), 4, word);
+    }
+}
+
+#[test]
+fn a_corrupt_image_among_good_ones_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--epochs", "1"]));
+    image::GrayImage::from_fn(40, 40, |x, _| image::Luma([x as u8 * 6])).save(at.join("good.png")).unwrap();
+    fs::write(at.join("bad.png"), b"not an image").unwrap();
+    let output = convnet(at, &["predict", "models/model", "bad.png", "good.png", "--json"]);
+    failed(&output, 3, "bad.png");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["predictions"].as_array().unwrap().len(), 1);
+    failed(&convnet(at, &["predict", "models/model", "missing.png"]), 3, "missing.png");
+    failed(&convnet(at, &["predict", "models/model", "--data", "digits:600", "--index", "100"]), 3, "100");
+}
+
+#[test]
+fn real_tensorboard_pytorch_and_keras_read_what_was_written() {
+    let Some(python) = std::env::var_os("CONVNET_TEST_PYTHON") else {
+        eprintln!("skipped: CONVNET_TEST_PYTHON is not set");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--run", "a"]));
+    // images as the network sees them, and what we say of them
+    let count = 8usize;
+    let values: Vec<f32> = (0..count * 784).map(|i| (i * 37 % 256) as f32 / 255.0).collect();
+    convnet::data::npy::write_f32(&at.join("input.npy"), &[count, 28, 28, 1], &values).unwrap();
+    succeeded(&convnet(at, &["predict", "models/model", "input.npy", "--out", "output.npy"]));
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");
+    let script = |name: &str, args: &[&str]| {
+        let output = Command::new(&python).arg(scripts.join(name)).args(args).current_dir(at).output().unwrap();
+        assert!(output.status.success(), "{name}: {output:?}");
+    };
+    // 540 training images in batches of 128
+    script("check_tensorboard.py", &["logs/a", "--epochs", "2", "--steps-per-epoch", "5", "--http"]);
+    script("read_weights.py", &["models/model", "input.npy", "--expect", "output.npy"]);
+    script("read_keras.py", &["models/model", "input.npy", "--expect", "output.npy", "--parameters", "34826"]);
+}
+
+#[test]
+fn fashion_mnist_s_image_786_is_a_bag() {
+    let Some(assets) = assets() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let data = assets.join("data/fashion-mnist");
+    let data = data.to_str().unwrap();
+    let limits = ["--limit-train", "6000", "--epochs", "2", "-q", "--device=cpu"];
+    succeeded(&convnet(at, &[&["train", "--data", data][..], &limits].concat()));
+    let predict =
+        convnet(at, &["predict", "models/model", "--data", data, "--split", "test", "--index", "786", "--json"]);
+    let prediction = &json(&predict)["predictions"][0];
+    assert_eq!((prediction["class"].as_u64(), prediction["label"].as_str()), (Some(8), Some("Bag")));
+    assert_eq!(prediction["expected"], 8);
+}
