@@ -1,45 +1,13 @@
 //! The program as its users run it: files, bits, exit codes.
 
+mod program;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
+use program::{assets, convnet, failed, json, succeeded, train};
 use serde_json::Value;
-
-const SMALL: [&str; 6] = ["--data", "digits:600", "--validation", "60", "-q", "--device=cpu"];
-
-fn convnet(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_convnet")).args(args).current_dir(folder).output().expect("the program starts")
-}
-
-fn train(folder: &Path, more: &[&str]) -> Output {
-    let epochs: &[&str] = if more.contains(&"--epochs") { &[] } else { &["--epochs", "2"] };
-    convnet(folder, &[&["train"], &SMALL[..], epochs, more].concat())
-}
-
-fn succeeded(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout.clone()).expect("UTF-8")
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_str(&succeeded(output)).expect("one JSON document")
-}
-
-/// The exit code, and that the message is one paragraph without a panic.
-fn failed(output: &Output, code: i32, word: &str) {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    assert!(stderr.contains(word) && !stderr.contains("panicked"), "{word}: {stderr}");
-}
-
-fn assets() -> Option<PathBuf> {
-    let assets = std::env::var_os("CONVNET_TEST_ASSETS").map(PathBuf::from);
-    if assets.is_none() {
-        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
-    }
-    assets
-}
 
 #[test]
 fn train_evaluate_and_predict() {
