@@ -68,11 +68,20 @@ fn normal(generator: &mut ChaCha8Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::spec::WeightOrder;
     use crate::rng::{Stream, generator};
 
     fn weight(initializer: Initializer, keras_shape: &[usize]) -> WeightInfo {
-        let shape = keras_shape.to_vec();
-        WeightInfo { name: "weight", shape: shape.clone(), keras_shape: shape, initializer, trainable: true }
+        let keras_shape = keras_shape.to_vec();
+        WeightInfo {
+            name: "weight",
+            keras_name: "kernel",
+            shape: keras_shape.clone(),
+            keras_shape,
+            order: WeightOrder::Same,
+            initializer,
+            trainable: true,
+        }
     }
 
     fn moments(values: &[f32]) -> (f64, f64) {

@@ -3,15 +3,17 @@
 //! A layer is one variant of [`LayerSpec`], its settings in `layers.rs`, one arm in `json.rs` (its class name), one rule
 //! in `shape.rs` (output shape and weights) and one arm in `model/layers.rs` (what libtorch computes).
 
+mod info;
 mod json;
 mod layers;
 mod shape;
 mod values;
 
+pub use info::{LayerInfo, WeightInfo, WeightOrder, leaves};
 pub use layers::{
     ActivationLayer, BatchNormalization, Conv2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, MaxPooling2D,
 };
-pub use shape::{LayerInfo, WeightInfo, same_padding};
+pub use shape::same_padding;
 pub use values::{Activation, Initializer, Padding, Pair};
 
 use crate::data::ImageShape;

@@ -1,61 +1,13 @@
 //! What comes out of each layer and which weights it has, by Keras's formulas.
 
-use super::{BatchNormalization, Conv2D, Dense, Initializer, Layer, LayerSpec, Padding, Pair, Spec};
+use super::{BatchNormalization, Conv2D, Dense, Initializer, Layer, LayerInfo, LayerSpec, Padding, Pair, Spec};
+use super::{WeightInfo, WeightOrder};
 use crate::error::{Error, Result};
 
 /// More weights than this in one network is taken for a mistake: 4·10⁹ f32 values are 16 GB.
 const MAX_PARAMETERS: usize = 4_000_000_000;
 /// No side of an output may be longer.
 const MAX_SIZE: usize = 1 << 24;
-
-/// A weight as its layer needs it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WeightInfo {
-    /// Its name below the layer's, as PyTorch has it: `weight`, `bias`, `running_mean` …
-    pub name: &'static str,
-    /// Its shape here, as PyTorch has it: convolution `[out, in/groups, kh, kw]`, dense `[out, in]`.
-    pub shape: Vec<usize>,
-    /// Its shape in Keras, from which the initialiser's fans come.
-    pub keras_shape: Vec<usize>,
-    /// How it begins.
-    pub initializer: Initializer,
-    /// Whether gradients change it (moving statistics are changed otherwise).
-    pub trainable: bool,
-}
-
-impl WeightInfo {
-    /// How many numbers it has.
-    pub fn num_elements(&self) -> usize {
-        self.shape.iter().product()
-    }
-}
-
-/// A layer in its place: what goes in, what comes out, what it holds. Shapes are Keras's, without the batch axis.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LayerInfo {
-    /// The layer's name.
-    pub name: String,
-    /// Keras's class name.
-    pub class_name: &'static str,
-    /// What goes in.
-    pub input_shape: Vec<usize>,
-    /// What comes out.
-    pub output_shape: Vec<usize>,
-    /// Its weights in Keras's order.
-    pub weights: Vec<WeightInfo>,
-}
-
-impl LayerInfo {
-    /// How many numbers its weights have together.
-    pub fn num_parameters(&self) -> usize {
-        self.weights.iter().map(WeightInfo::num_elements).sum()
-    }
-
-    /// Of these, how many gradients change.
-    pub fn num_trainable(&self) -> usize {
-        self.weights.iter().filter(|weight| weight.trainable).map(WeightInfo::num_elements).sum()
-    }
-}
 
 pub(super) fn plan(spec: &Spec) -> Result<Vec<LayerInfo>> {
     let unknown = || Error::model("the network's input shape is not known").help("add an InputLayer to its JSON");
@@ -126,7 +78,14 @@ fn place(layer: &Layer, input: &[usize]) -> Result<LayerInfo> {
         weight.trainable &= layer.trainable;
     }
     let class_name = layer.spec.class_name();
-    Ok(LayerInfo { name: layer.name.clone(), class_name, input_shape: input.to_vec(), output_shape, weights })
+    Ok(LayerInfo {
+        name: layer.name.clone(),
+        class_name,
+        input_shape: input.to_vec(),
+        output_shape,
+        weights,
+        inner: vec![],
+    })
 }
 
 fn conv2d(conv: &Conv2D, input: &[usize]) -> Result<(Vec<usize>, Vec<WeightInfo>)> {
@@ -144,28 +103,19 @@ fn conv2d(conv: &Conv2D, input: &[usize]) -> Result<(Vec<usize>, Vec<WeightInfo>
     let out = window_output((height, width), conv.kernel_size, conv.strides, conv.dilation_rate, conv.padding)?;
     let Pair { height: kh, width: kw } = conv.kernel_size;
     let per_group = channels / conv.groups;
-    let mut weights = vec![WeightInfo {
-        name: "weight",
-        shape: vec![conv.filters, per_group, kh, kw],
-        keras_shape: vec![kh, kw, per_group, conv.filters],
-        initializer: conv.kernel_initializer,
-        trainable: true,
-    }];
-    weights.extend(conv.use_bias.then(|| vector("bias", conv.filters, conv.bias_initializer, true)));
+    let kernel = vec![kh, kw, per_group, conv.filters];
+    let mut weights =
+        vec![WeightInfo::new(["weight", "kernel"], kernel, WeightOrder::Convolution, conv.kernel_initializer)];
+    weights.extend(conv.use_bias.then(|| vector(["bias", "bias"], conv.filters, conv.bias_initializer)));
     Ok((vec![out.height, out.width, conv.filters], weights))
 }
 
 fn dense_layer(dense: &Dense, input: &[usize]) -> Result<(Vec<usize>, Vec<WeightInfo>)> {
     let inputs = last(input)?;
     positive("units", dense.units)?;
-    let mut weights = vec![WeightInfo {
-        name: "weight",
-        shape: vec![dense.units, inputs],
-        keras_shape: vec![inputs, dense.units],
-        initializer: dense.kernel_initializer,
-        trainable: true,
-    }];
-    weights.extend(dense.use_bias.then(|| vector("bias", dense.units, dense.bias_initializer, true)));
+    let kernel = vec![inputs, dense.units];
+    let mut weights = vec![WeightInfo::new(["weight", "kernel"], kernel, WeightOrder::Dense, dense.kernel_initializer)];
+    weights.extend(dense.use_bias.then(|| vector(["bias", "bias"], dense.units, dense.bias_initializer)));
     let mut output = input.to_vec();
     *output.last_mut().expect("checked above") = dense.units;
     Ok((output, weights))
@@ -173,15 +123,18 @@ fn dense_layer(dense: &Dense, input: &[usize]) -> Result<(Vec<usize>, Vec<Weight
 
 fn batch_normalization(norm: &BatchNormalization, channels: usize) -> Vec<WeightInfo> {
     let mut weights = Vec::new();
-    weights.extend(norm.scale.then(|| vector("weight", channels, norm.gamma_initializer, true)));
-    weights.extend(norm.center.then(|| vector("bias", channels, norm.beta_initializer, true)));
-    weights.push(vector("running_mean", channels, norm.moving_mean_initializer, false));
-    weights.push(vector("running_var", channels, norm.moving_variance_initializer, false));
+    weights.extend(norm.scale.then(|| vector(["weight", "gamma"], channels, norm.gamma_initializer)));
+    weights.extend(norm.center.then(|| vector(["bias", "beta"], channels, norm.beta_initializer)));
+    let statistics = [
+        vector(["running_mean", "moving_mean"], channels, norm.moving_mean_initializer),
+        vector(["running_var", "moving_variance"], channels, norm.moving_variance_initializer),
+    ];
+    weights.extend(statistics.map(|weight| WeightInfo { trainable: false, ..weight }));
     weights
 }
 
-fn vector(name: &'static str, size: usize, initializer: Initializer, trainable: bool) -> WeightInfo {
-    WeightInfo { name, shape: vec![size], keras_shape: vec![size], initializer, trainable }
+fn vector(names: [&'static str; 2], size: usize, initializer: Initializer) -> WeightInfo {
+    WeightInfo::new(names, vec![size], WeightOrder::Same, initializer)
 }
 
 fn image(input: &[usize]) -> Result<[usize; 3]> {

@@ -1,0 +1,223 @@
+//! What a network's plan says of each layer and each weight, and how a weight's values lie in Keras's files and here.
+
+use super::Initializer;
+
+/// How a weight's axes lie in Keras and here. A closed set: values cross by one permutation each, never by a flip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightOrder {
+    /// The same shape in both: vectors, and everything that PyTorch has no layer for.
+    Same,
+    /// A matrix: `[in, out]` in Keras, `[out, in]` here.
+    Dense,
+    /// Keras `[kh, kw, in, out]`, here `[out, in, kh, kw]`. A transposed convolution's kernel is `[kh, kw, out, in]` there
+    /// and `[in, out, kh, kw]` here: the same permutation.
+    Convolution,
+    /// A depthwise kernel: Keras `[kh, kw, C, M]`, here `[C·M, 1, kh, kw]`, channel c's m-th output at c·M + m.
+    Depthwise,
+}
+
+impl WeightOrder {
+    /// For each axis here (a depthwise kernel's first two not yet merged), the axis of Keras that it is.
+    fn axes(self, num_axes: usize) -> Vec<usize> {
+        match self {
+            WeightOrder::Same => (0..num_axes).collect(),
+            WeightOrder::Dense => vec![1, 0],
+            WeightOrder::Convolution => vec![3, 2, 0, 1],
+            WeightOrder::Depthwise => vec![2, 3, 0, 1],
+        }
+    }
+
+    /// The shape here of a weight with `keras_shape`.
+    fn shape(self, keras_shape: &[usize]) -> Vec<usize> {
+        match (self, keras_shape) {
+            (WeightOrder::Depthwise, &[height, width, channels, multiplier]) => {
+                vec![channels.saturating_mul(multiplier), 1, height, width]
+            }
+            _ => self.axes(keras_shape.len()).into_iter().map(|axis| keras_shape[axis]).collect(),
+        }
+    }
+}
+
+/// A weight as its layer needs it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightInfo {
+    /// Its name below the layer's, as PyTorch has it: `weight`, `bias`, `running_mean` …
+    pub name: &'static str,
+    /// Its name in Keras: `kernel`, `bias`, `gamma`, `moving_mean` …
+    pub keras_name: &'static str,
+    /// Its shape here, as PyTorch has it: convolution `[out, in/groups, kh, kw]`, dense `[out, in]`.
+    pub shape: Vec<usize>,
+    /// Its shape in Keras, from which the initialiser's fans come.
+    pub keras_shape: Vec<usize>,
+    /// How the two shapes belong together.
+    pub order: WeightOrder,
+    /// How it begins.
+    pub initializer: Initializer,
+    /// Whether gradients change it (moving statistics are changed otherwise).
+    pub trainable: bool,
+}
+
+impl WeightInfo {
+    /// A trainable weight of `keras_shape`, called `names` here and in Keras.
+    pub(super) fn new(
+        [name, keras_name]: [&'static str; 2],
+        keras_shape: Vec<usize>,
+        order: WeightOrder,
+        initializer: Initializer,
+    ) -> Self {
+        let shape = order.shape(&keras_shape);
+        WeightInfo { name, keras_name, shape, keras_shape, order, initializer, trainable: true }
+    }
+
+    /// How many numbers it has.
+    pub fn num_elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether Keras keeps it as an i64 rather than as f32: only the `count` of Normalization.
+    pub fn is_integer_in_keras(&self) -> bool {
+        self.keras_name == "count"
+    }
+
+    /// Row-major values of `keras_shape` as row-major values of `shape`. There must be [`WeightInfo::num_elements`].
+    pub fn to_torch(&self, keras: &[f32]) -> Vec<f32> {
+        self.sources().map(|source| keras[source]).collect()
+    }
+
+    /// Row-major values of `shape` as row-major values of `keras_shape`. There must be [`WeightInfo::num_elements`].
+    pub fn to_keras(&self, torch: &[f32]) -> Vec<f32> {
+        let mut keras = vec![0.0; torch.len()];
+        for (value, target) in torch.iter().zip(self.sources()) {
+            keras[target] = *value;
+        }
+        keras
+    }
+
+    /// For each value here, in row-major order, its index in Keras's row-major order.
+    fn sources(&self) -> impl Iterator<Item = usize> {
+        let axes = self.order.axes(self.keras_shape.len());
+        let stride = |axis: usize| self.keras_shape[axis + 1..].iter().product::<usize>();
+        // (size, stride in Keras's order) of every axis here, the innermost first
+        let walk: Vec<(usize, usize)> =
+            axes.into_iter().rev().map(|axis| (self.keras_shape[axis], stride(axis))).collect();
+        (0..self.num_elements()).map(move |index| {
+            let step = |(rest, source): (usize, usize), &(size, stride): &(usize, usize)| {
+                (rest / size, source + rest % size * stride)
+            };
+            walk.iter().fold((index, 0), step).1
+        })
+    }
+}
+
+/// A layer in its place: what goes in, what comes out, what it holds. Shapes are Keras's, without the batch axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerInfo {
+    /// The layer's name.
+    pub name: String,
+    /// Keras's class name.
+    pub class_name: &'static str,
+    /// What goes in.
+    pub input_shape: Vec<usize>,
+    /// What comes out.
+    pub output_shape: Vec<usize>,
+    /// Its own weights in Keras's order; none for a nested network.
+    pub weights: Vec<WeightInfo>,
+    /// The layers of a nested Sequential network; empty for every other layer.
+    pub inner: Vec<LayerInfo>,
+}
+
+impl LayerInfo {
+    /// How many numbers its weights have together, a nested network's layers included.
+    pub fn num_parameters(&self) -> usize {
+        self.count(|_| true)
+    }
+
+    /// Of these, how many gradients change.
+    pub fn num_trainable(&self) -> usize {
+        self.count(|weight| weight.trainable)
+    }
+
+    fn count(&self, counts: impl Fn(&WeightInfo) -> bool + Copy) -> usize {
+        let own = self.weights.iter().filter(|weight| counts(weight)).map(WeightInfo::num_elements).sum::<usize>();
+        own + self.inner.iter().map(|layer| layer.count(counts)).sum::<usize>()
+    }
+}
+
+/// Every layer that is not a nested network, in order, with its path `<outer>.<inner>`: its weights are called
+/// `<path>.<weight>` in files, and [`crate::model::Model::weights`] has them in this order.
+pub fn leaves(plan: &[LayerInfo]) -> Vec<(String, &LayerInfo)> {
+    let mut found = Vec::new();
+    for layer in plan {
+        match layer.inner.is_empty() {
+            true => found.push((layer.name.clone(), layer)),
+            false => {
+                let below = leaves(&layer.inner).into_iter();
+                found.extend(below.map(|(path, leaf)| (format!("{}.{path}", layer.name), leaf)));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weight(order: WeightOrder, keras_shape: &[usize]) -> WeightInfo {
+        WeightInfo::new(["weight", "kernel"], keras_shape.to_vec(), order, Initializer::Zeros)
+    }
+
+    fn counting(weight: &WeightInfo) -> Vec<f32> {
+        (0..weight.num_elements()).map(|index| index as f32).collect()
+    }
+
+    #[test]
+    fn values_are_reordered_as_numpy_does() {
+        // numpy: np.arange(6).reshape(2, 3).T.ravel()
+        let dense = weight(WeightOrder::Dense, &[2, 3]);
+        assert_eq!(dense.shape, [3, 2]);
+        assert_eq!(dense.to_torch(&counting(&dense)), [0., 3., 1., 4., 2., 5.]);
+        // np.arange(12).reshape(1, 2, 3, 2).transpose(3, 2, 0, 1).ravel()
+        let convolution = weight(WeightOrder::Convolution, &[1, 2, 3, 2]);
+        assert_eq!(convolution.shape, [2, 3, 1, 2]);
+        let expected = [0., 6., 2., 8., 4., 10., 1., 7., 3., 9., 5., 11.];
+        assert_eq!(convolution.to_torch(&counting(&convolution)), expected);
+        // np.arange(12).reshape(1, 2, 3, 2).transpose(2, 3, 0, 1).reshape(6, 1, 1, 2).ravel()
+        let depthwise = weight(WeightOrder::Depthwise, &[1, 2, 3, 2]);
+        assert_eq!(depthwise.shape, [6, 1, 1, 2]);
+        let expected = [0., 6., 1., 7., 2., 8., 3., 9., 4., 10., 5., 11.];
+        assert_eq!(depthwise.to_torch(&counting(&depthwise)), expected);
+    }
+
+    #[test]
+    fn every_order_is_undone() {
+        for (order, shape) in [
+            (WeightOrder::Same, vec![2, 3, 4]),
+            (WeightOrder::Same, vec![]),
+            (WeightOrder::Dense, vec![5, 3]),
+            (WeightOrder::Convolution, vec![3, 2, 4, 5]),
+            (WeightOrder::Depthwise, vec![3, 2, 4, 5]),
+        ] {
+            let weight = weight(order, &shape);
+            let values = counting(&weight);
+            assert_eq!(weight.to_keras(&weight.to_torch(&values)), values, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn leaves_are_named_by_their_path() {
+        let layer = |name: &str, class_name, inner: Vec<LayerInfo>| LayerInfo {
+            name: name.into(),
+            class_name,
+            input_shape: vec![2],
+            output_shape: vec![2],
+            weights: if class_name == "Dense" { vec![weight(WeightOrder::Dense, &[2, 2])] } else { vec![] },
+            inner,
+        };
+        let block = layer("block", "Sequential", vec![layer("a", "Dense", vec![]), layer("b", "Dense", vec![])]);
+        assert_eq!(block.num_parameters(), 8);
+        let plan = [layer("first", "Dense", vec![]), block];
+        let paths: Vec<String> = leaves(&plan).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["first", "block.a", "block.b"]);
+    }
+}
