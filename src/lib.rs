@@ -18,3 +18,8 @@ pub mod model;
 pub mod predict;
 pub mod rng;
 pub mod train;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
