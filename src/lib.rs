@@ -13,6 +13,7 @@ pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod files;
+pub mod libtorch;
 pub mod log;
 pub mod model;
 pub mod predict;

@@ -16,6 +16,7 @@ use crate::data::{registry, statistics};
 use crate::device::{self, Selected};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Evaluation, evaluate};
+use crate::libtorch;
 use crate::log::Sinks;
 use crate::log::console::{ConsoleSink, Progress as ProgressMode};
 use crate::log::history::{self, HistorySink};
@@ -139,7 +140,7 @@ fn describe_run(config: &RunConfig, parts: &Parts, model: &Model, selected: &Sel
     let count = |samples: &Option<crate::data::Samples>| samples.as_ref().map(crate::data::Samples::len);
     json!({
         "config": config,
-        "versions": { "convnet": env!("CARGO_PKG_VERSION"), "tch": "0.24.0", "libtorch": "2.11.0" },
+        "versions": { "convnet": env!("CARGO_PKG_VERSION"), "tch": "0.24.0", "libtorch": libtorch::EXPECTED_VERSION },
         "device": selected.name,
         "threads": tch::get_num_threads(),
         "parameters": model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>(),
