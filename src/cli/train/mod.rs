@@ -38,6 +38,12 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let selected = device::select(config.device)?;
     output::note(globals, &device_line(&selected));
     let parts = split(registry::load(&config.data)?, &config.validation, config.limit_train, config.seed)?;
+    if config.augment.flip > 0.0 && parts.classes.iter().all(|class| class.chars().count() == 1) {
+        output::note(
+            globals,
+            "note: mirror images of digits and letters are others or none; --augment …,flip=0 leaves them out",
+        );
+    }
     let fingerprint = statistics::fingerprint(&parts.train);
     let model = build_model(&config, &parts, resumed.as_ref(), &selected)?.with_precision(config.precision);
     let folder = match resumed {
@@ -64,6 +70,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
             batch_size: config.batch_size,
             schedule: config.schedule(train.num_batches(config.batch_size)),
             seed: config.seed,
+            augment: config.augment,
         },
         model: &model,
         optimizer,
