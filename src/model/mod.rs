@@ -1,6 +1,8 @@
 //! A network: its architecture, its weights, what it computes.
 
+pub mod export;
 mod initialize;
+pub mod keras;
 mod layers;
 pub mod presets;
 pub mod saved;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use super::keras::CompileInfo;
 use super::{Model, Spec};
 use crate::error::{Error, Result};
 use crate::files;
@@ -58,9 +59,12 @@ struct ConvnetKey {
     #[serde(default)]
     metrics: BTreeMap<String, f64>,
     weights: FileInfo,
-    /// A checkpoint's optimizer state and progress.
+    /// An optimizer's state: a checkpoint's, with its progress, or an imported model's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<FileInfo>,
+    /// What an imported model was compiled with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compile: Option<CompileInfo>,
 }
 
 /// What is known of a model beside its network.
@@ -70,6 +74,8 @@ pub struct ModelInfo {
     pub labels: Vec<String>,
     /// How good it was when it was saved: `val_accuracy` and others.
     pub metrics: BTreeMap<String, f64>,
+    /// What Keras compiled it with, where it was imported.
+    pub compile: Option<CompileInfo>,
 }
 
 /// Where a model is saved: all files in one folder.
@@ -79,7 +85,7 @@ pub struct Destination {
     pub json: PathBuf,
     /// The weights.
     pub weights: PathBuf,
-    /// A checkpoint's state, and its bytes.
+    /// An optimizer's state, and its bytes.
     pub state: Option<(PathBuf, Vec<u8>)>,
 }
 
@@ -163,6 +169,7 @@ fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state: Option<Fi
         metrics,
         weights,
         state,
+        compile: info.compile.clone(),
     };
     let mut document = model.spec().to_json();
     document["convnet"] = json!(key);
@@ -212,7 +219,7 @@ pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
     let model = Model::new(spec, key.input.scale, device, 0).map_err(|error| error.at_path(json_path))?;
     check_key(&model, &key).map_err(|error| error.at("convnet").at_path(json_path))?;
     load_weights(&model, &key.weights, json_path)?;
-    Ok((model, ModelInfo { labels: key.labels, metrics: key.metrics }))
+    Ok((model, ModelInfo { labels: key.labels, metrics: key.metrics, compile: key.compile }))
 }
 
 /// The state that a checkpoint's JSON names: its bytes, checked. `None` where it names none.

@@ -79,7 +79,7 @@ impl Checkpoints {
         };
         let mut metrics = std::collections::BTreeMap::new();
         metrics.extend(progress.best.map(|best| ("best_val_accuracy".to_owned(), best)));
-        let info = ModelInfo { labels: self.labels.clone(), metrics };
+        let info = ModelInfo { labels: self.labels.clone(), metrics, ..ModelInfo::default() };
         let to = Destination { json: self.json_path(which), weights: data(".safetensors"), state };
         saved::save(model, &info, &to)?;
         self.remove_older(which, &to);

@@ -265,7 +265,7 @@ impl Names {
 }
 
 /// Keras's automatic layer name for a class: `MaxPooling2D` → `max_pooling2d`, `PReLU` → `p_re_lu`.
-fn snake_case(class_name: &str) -> String {
+pub(in crate::model) fn snake_case(class_name: &str) -> String {
     let characters: Vec<char> = class_name.chars().collect();
     let mut name = String::new();
     for (index, &character) in characters.iter().enumerate() {

@@ -10,6 +10,7 @@ mod shape;
 mod values;
 
 pub use info::{LayerInfo, WeightInfo, WeightOrder, leaves};
+pub(in crate::model) use json::snake_case;
 pub use layers::{
     ActivationLayer, BatchNormalization, Conv2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, MaxPooling2D,
 };

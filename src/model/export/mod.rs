@@ -1,0 +1,158 @@
+//! Models for other programs: Keras's files, and PyTorch's. Nothing is called done before it was read back.
+
+use std::path::{Path, PathBuf};
+
+use tch::{Device, Kind, Tensor};
+
+use super::keras::{self, Form, KerasModel};
+use super::{Model, ModelInfo};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::rng::{Stream, generator, uniform};
+
+/// How many images the export and the model are compared on.
+const NUM_PROBES: usize = 4;
+/// The largest difference of an output, absolute for small numbers, relative for large ones.
+const TOLERANCE: f64 = 1e-5;
+
+/// What an export is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// FILE.keras: architecture and weights for Keras 3
+    Keras,
+    /// FILE.json and FILE.weights.h5 for Keras 3
+    KerasJson,
+    /// FILE.h5: a whole model that Keras 3, Keras 2 and TF 1.15 load
+    KerasLegacy,
+    /// FILE.json and FILE.h5 (weights) that Keras 3, Keras 2 and TF 1.15 load
+    Portable,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exported {
+    /// The files, the main one first.
+    pub files: Vec<PathBuf>,
+    /// The largest difference between an output of the export, read back, and one of the model, on probe images.
+    pub max_difference: f64,
+}
+
+impl Format {
+    /// The extensions of its files, the main one first.
+    fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Format::Keras => &[".keras"],
+            Format::KerasJson => &[".json", ".weights.h5"],
+            Format::KerasLegacy => &[".h5"],
+            Format::Portable => &[".json", ".h5"],
+        }
+    }
+
+    /// Where its files go when the main one is `out`, which may lack its extension.
+    fn paths(self, out: &Path) -> Result<Vec<PathBuf>> {
+        let [main, ..] = self.extensions() else { unreachable!("every format has a file") };
+        let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem = name.strip_suffix(main).unwrap_or(&name);
+        let known = [".keras", ".json", ".h5", ".py", ".safetensors"];
+        if stem.is_empty() || known.iter().any(|extension| stem.ends_with(extension)) {
+            return Err(Error::config("--out does not go with the format")
+                .expected(format!("a file name that ends in {main}"))
+                .got(out.display()));
+        }
+        Ok(self.extensions().iter().map(|extension| out.with_file_name(format!("{stem}{extension}"))).collect())
+    }
+}
+
+/// Writes `model` as `format` to `out`; its files appear all or none, after they were read back and compared.
+///
+/// # Errors
+/// A model error where the network cannot be said in that format, a configuration error where `out` cannot be written, a
+/// check error where what was written is not the model.
+pub fn export(model: &Model, info: &ModelInfo, format: Format, out: &Path) -> Result<Exported> {
+    let paths = format.paths(out)?;
+    let contents = match format {
+        Format::Keras => keras::to_files(model, &info.labels, Form::Archive)?,
+        Format::KerasJson => keras::to_files(model, &info.labels, Form::Json)?,
+        Format::KerasLegacy => keras::to_files(model, &info.labels, Form::LegacyModel)?,
+        Format::Portable => keras::to_files(model, &info.labels, Form::Portable)?,
+    };
+    let failed = |path: &Path, error| Error::config("cannot write the export").at_path(path).because(error);
+    let mut asides = Vec::new();
+    for (path, bytes) in paths.iter().zip(&contents) {
+        asides.push(files::write_aside(path, |writer| writer.write_all(bytes)).map_err(|error| failed(path, error))?);
+    }
+    let written: Vec<&Path> = asides.iter().map(|aside| aside.path()).collect();
+    let max_difference = verify_keras(model, &written)?;
+    for (path, aside) in paths.iter().zip(asides) {
+        files::rename_into_place(aside, path).map_err(|error| failed(path, error))?;
+    }
+    Ok(Exported { files: paths, max_difference })
+}
+
+/// Reads Keras's files back: every weight must be the model's bit for bit, every output within [`TOLERANCE`].
+fn verify_keras(model: &Model, written: &[&Path]) -> Result<f64> {
+    let unreadable =
+        |error: Error| Error::new(crate::error::ErrorKind::Check, "the export cannot be read back").because(error);
+    let read = KerasModel::open(written[0], written.get(1).copied()).map_err(unreadable)?;
+    let read = read.build(model.input_scale(), Device::Cpu).map_err(unreadable)?;
+    for (ours, theirs) in model.weights().iter().zip(read.weights()) {
+        if !ours.tensor.to_device(Device::Cpu).equal(&theirs.tensor) {
+            return Err(not_the_model().got(format!("another {}", ours.name)));
+        }
+    }
+    compare_outputs(model, &read)
+}
+
+/// The largest difference of the outputs of two networks on the same images.
+fn compare_outputs(model: &Model, other: &Model) -> Result<f64> {
+    let images = probes(model)?;
+    let outputs = |model: &Model| {
+        tch::no_grad(|| model.outputs(&model.logits(&images.to_device(model.device()), false)).to_device(Device::Cpu))
+    };
+    let (expected, got) = (outputs(model), outputs(other));
+    if expected.size() != got.size() {
+        return Err(not_the_model()
+            .expected(format!("outputs {:?}", expected.size()))
+            .got(format!("{:?}", got.size())));
+    }
+    let largest = ((&got - &expected).abs() / expected.abs().clamp_min(1.0)).max().double_value(&[]);
+    match largest <= TOLERANCE {
+        true => Ok(largest),
+        false => Err(not_the_model().expected(format!("outputs within {TOLERANCE}")).got(largest)), // NaN too
+    }
+}
+
+fn not_the_model() -> Error {
+    Error::new(crate::error::ErrorKind::Check, "the export, read back, is not the model")
+}
+
+/// Images that fill the range of scaled pixels: `f32 [NUM_PROBES, …]`, the same every time.
+fn probes(model: &Model) -> Result<Tensor> {
+    let shape = model.spec().input_shape.clone().unwrap_or_default();
+    let largest = (255.0 * model.input_scale()) as f32;
+    let count = NUM_PROBES * shape.iter().product::<usize>();
+    let mut random = generator(0, Stream::Show);
+    let values: Vec<f32> = (0..count).map(|_| uniform(&mut random, 0.0, largest)).collect();
+    let sizes: Vec<i64> = std::iter::once(NUM_PROBES).chain(shape).map(|size| size as i64).collect();
+    Ok(Tensor::from_slice(&values).to_kind(Kind::Float).reshape(sizes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_after_the_main_one() {
+        let paths = |format: Format, out: &str| {
+            let paths = format.paths(Path::new(out))?;
+            Ok::<_, Error>(paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(paths(Format::Keras, "a/b.keras").unwrap(), ["a/b.keras"]);
+        assert_eq!(paths(Format::Keras, "a/b.v2").unwrap(), ["a/b.v2.keras"]);
+        assert_eq!(paths(Format::KerasJson, "b").unwrap(), ["b.json", "b.weights.h5"]);
+        assert_eq!(paths(Format::Portable, "b.json").unwrap(), ["b.json", "b.h5"]);
+        for out in ["b.h5", ".keras", "", "b.json.keras"] {
+            assert_eq!(paths(Format::Keras, out).unwrap_err().exit_code(), 2, "{out}");
+        }
+    }
+}
