@@ -40,14 +40,7 @@ fn main() -> Result<()> {
     let mut sinks = Sinks::default();
     sinks.add(ConsoleSink::new(Show::Auto));
     let outcome = Trainer {
-        config: TrainConfig {
-            run: "example".into(),
-            epochs: EPOCHS,
-            batch_size: BATCH_SIZE,
-            schedule,
-            seed: SEED,
-            augment: "light,flip=0".parse()?,
-        },
+        config: TrainConfig { run: "example".into(), epochs: EPOCHS, batch_size: BATCH_SIZE, schedule, seed: SEED },
         model: &model,
         optimizer: Optimizer::new(adam, model.weights()),
         train: &train,

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-const LEAVES: [&str; 5] = ["error", "rng", "device", "files", "libtorch"];
+const LEAVES: [&str; 4] = ["error", "rng", "device", "files"];
 /// A part, and which parts it may use beside itself and the leaves. A part that is not named may use all.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("error", &[]),
     ("rng", &[]),
     ("device", &[]),
     ("files", &[]),
-    ("libtorch", &[]),
     ("data", &[]),
     ("log", &[]),
     ("model", &["data"]),

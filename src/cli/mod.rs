@@ -4,6 +4,8 @@ mod completions;
 mod data;
 mod doctor;
 mod evaluate;
+mod export;
+mod import;
 mod output;
 mod predict;
 mod summary;
@@ -44,6 +46,10 @@ enum Command {
     Predict(predict::Args),
     /// Print a network's layers as Keras's table
     Summary(summary::Args),
+    /// Take over a model that Keras saved; writes models/<name>.{json,safetensors}
+    Import(import::Args),
+    /// Write a model for Keras or PyTorch
+    Export(export::Args),
     /// Look at a data set
     Data(data::Args),
     /// Say which libtorch, CUDA and CPU features are used, which are not and why
@@ -64,6 +70,8 @@ impl Cli {
             Command::Evaluate(args) => evaluate::run(args, globals),
             Command::Predict(args) => predict::run(args, globals),
             Command::Summary(args) => summary::run(args),
+            Command::Import(args) => import::run(args, globals),
+            Command::Export(args) => export::run(args),
             Command::Data(args) => data::run(args, globals),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args),

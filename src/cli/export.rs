@@ -1,0 +1,55 @@
+//! `convnet export`: a model of ours for Keras or PyTorch.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tch::Device;
+
+use super::output;
+use crate::model::export::{self, Format};
+use crate::model::saved;
+
+/// What `convnet export` is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A stem (models/model), either of its two files, or a run's folder
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// For whom
+    #[arg(long, value_enum)]
+    format: Format,
+    /// The main file; others get its name with another extension
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `export --json` prints.
+#[derive(Serialize)]
+struct Report {
+    files: Vec<String>,
+    max_difference: f64,
+}
+
+/// Writes the files, reads them back and compares.
+///
+/// # Errors
+/// A model error where the model cannot be loaded or said in that format; a check error where what was written is not the
+/// model.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let (model, info) = saved::load(&saved::locate(&args.model)?, Device::Cpu)?;
+    let exported = export::export(&model, &info, args.format, &args.out)?;
+    let files: Vec<String> = exported.files.iter().map(|path| path.display().to_string()).collect();
+    let report = Report { files, max_difference: exported.max_difference };
+    match args.json {
+        true => output::json(&report)?,
+        false => output::result(&format!(
+            "exported  {}\nchecked   read back: every weight the same, outputs within {:.1e}\n",
+            report.files.join(", "),
+            report.max_difference
+        ))?,
+    }
+    Ok(())
+}
