@@ -40,7 +40,14 @@ fn main() -> Result<()> {
     let mut sinks = Sinks::default();
     sinks.add(ConsoleSink::new(Show::Auto));
     let outcome = Trainer {
-        config: TrainConfig { run: "example".into(), epochs: EPOCHS, batch_size: BATCH_SIZE, schedule, seed: SEED },
+        config: TrainConfig {
+            run: "example".into(),
+            epochs: EPOCHS,
+            batch_size: BATCH_SIZE,
+            schedule,
+            seed: SEED,
+            augment: "light,flip=0".parse()?,
+        },
         model: &model,
         optimizer: Optimizer::new(adam, model.weights()),
         train: &train,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::data::augment::AugmentConfig;
 use crate::data::split::Validation;
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result, nearest};
@@ -41,6 +42,8 @@ pub struct RunConfig {
     pub schedule: ScheduleKind,
     /// Epochs over which it rises first.
     pub warmup_epochs: f64,
+    /// How training images are changed.
+    pub augment: AugmentConfig,
     /// Where the validation images come from.
     pub validation: Validation,
     /// Where all random numbers come from.
@@ -80,6 +83,7 @@ impl Default for RunConfig {
             nesterov: false,
             schedule: ScheduleKind::Constant,
             warmup_epochs: 0.0,
+            augment: AugmentConfig::default(),
             validation: Validation::Count(5000),
             seed: 0,
             device: DeviceChoice::Auto,

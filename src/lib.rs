@@ -13,8 +13,14 @@ pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod files;
+pub mod libtorch;
 pub mod log;
 pub mod model;
 pub mod predict;
 pub mod rng;
 pub mod train;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -22,6 +22,10 @@ pub enum Stream {
     Sample(u64),
     /// Which images a sample grid shows.
     Show,
+    /// How training images are changed in an epoch (from 0).
+    Augment(u64),
+    /// How the images of one training step (from 0) are mixed.
+    Mix(u64),
 }
 
 impl Stream {
@@ -33,6 +37,8 @@ impl Stream {
             Stream::Step(step) => (4, step),
             Stream::Sample(index) => (5, index),
             Stream::Show => (6, 0),
+            Stream::Augment(epoch) => (7, epoch),
+            Stream::Mix(step) => (8, step),
         }
     }
 }

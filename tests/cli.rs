@@ -58,10 +58,11 @@ fn one_seed_gives_one_model_and_a_resumed_run_is_the_whole_one() {
 fn ctrl_c_saves_and_the_run_goes_on_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let args = ["train", "--data", "digits:3000", "--validation", "none", "--epochs", "3", "-q", "--device=cpu"];
+    let data = ["train", "--data", "digits:3000", "--validation", "none", "--epochs", "3", "-q", "--device=cpu"];
+    let args = [&data[..], &["--augment", "strong,mixup=0.2,cutmix=1"]].concat();
     succeeded(&convnet(at, &[&args[..], &["--name", "whole", "--run", "whole"]].concat()));
     let mut child = Command::new(env!("CARGO_BIN_EXE_convnet"))
-        .args(args)
+        .args(&args)
         .args(["--name", "cut", "--run", "cut"])
         .current_dir(at)
         .spawn()

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-const LEAVES: [&str; 4] = ["error", "rng", "device", "files"];
+const LEAVES: [&str; 5] = ["error", "rng", "device", "files", "libtorch"];
 /// A part, and which parts it may use beside itself and the leaves. A part that is not named may use all.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("rng", &[]),
     ("device", &[]),
     ("files", &[]),
+    ("libtorch", &[]),
     ("data", &[]),
     ("log", &[]),
     ("model", &["data"]),

@@ -6,9 +6,7 @@ use serde::Serialize;
 
 use super::output;
 use crate::device;
-
-/// The libtorch that this program is built for.
-const LIBTORCH_VERSION: &str = "2.11.0";
+use crate::libtorch::{self, EXPECTED_VERSION};
 
 /// What `convnet doctor` is told.
 #[derive(Debug, clap::Args)]
@@ -38,7 +36,7 @@ impl Row {
 /// Where stdout takes nothing.
 pub fn run(args: Args) -> anyhow::Result<()> {
     device::configure(None);
-    let mut rows = vec![libtorch(), cuda()];
+    let mut rows = vec![libtorch_row(), cuda()];
     rows.extend(cpu(&read("/proc/cpuinfo")));
     rows.extend(libraries());
     match args.json {
@@ -53,16 +51,21 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-fn libtorch() -> Row {
+fn libtorch_row() -> Row {
     let maps = read("/proc/self/maps");
-    let Some(library) = mapped_library(&maps, "libtorch_cpu.so") else {
-        return Row::new(
-            "libtorch",
-            true,
-            format!("{LIBTORCH_VERSION} expected; its place is not known on this system"),
-        );
+    let library = mapped_library(&maps, "libtorch_cpu.so").map(Path::new);
+    // <libtorch>/lib/libtorch_cpu.so
+    let found = library.and_then(|library| libtorch::version(library.parent()?.parent()?));
+    let place = library.map_or("an unknown place".into(), |library| library.display().to_string());
+    let detail = match found {
+        Some((version, _)) if version == EXPECTED_VERSION => format!("{version} from {place}"),
+        Some((version, _)) => format!(
+            "{version} from {place}, and this program goes with {EXPECTED_VERSION} only: run scripts/setup, and look at \
+             LD_LIBRARY_PATH"
+        ),
+        None => format!("{EXPECTED_VERSION} expected; {place} does not tell its version"),
     };
-    Row::new("libtorch", true, format!("{LIBTORCH_VERSION} expected; loaded from {library}"))
+    Row::new("libtorch", true, detail)
 }
 
 /// The path of the mapped file called `name` in the text of `/proc/self/maps`.

@@ -42,7 +42,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every preset under the name that `--preset` takes, which need not be its network's.
+/// Every preset under the name that `--model` takes, which need not be its network's.
 fn summarize_presets() -> Result<Vec<Summary>> {
     let specs = PRESETS.iter().filter_map(|(name, _)| Some((name, preset(name)?)));
     specs.map(|(name, spec)| Ok(Summary { name: (*name).to_owned(), ..Summary::new(&spec)? })).collect()

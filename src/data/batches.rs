@@ -40,9 +40,14 @@ impl DeviceSamples {
 
     /// Batch `index` of the images in `order` (`i64 [N]`): images `u8 [B, H, W, C]`, labels `i64 [B]`.
     pub fn batch_of(&self, order: &Tensor, index: u64, batch_size: usize) -> (Tensor, Tensor) {
-        let (start, count) = self.range(index, batch_size);
-        let chosen = order.narrow(0, start, count);
+        let chosen = self.numbers_of(order, index, batch_size);
         (self.images.index_select(0, &chosen), self.labels.index_select(0, &chosen))
+    }
+
+    /// Which images batch `index` of `order` has: `i64 [B]`.
+    pub fn numbers_of(&self, order: &Tensor, index: u64, batch_size: usize) -> Tensor {
+        let (start, count) = self.range(index, batch_size);
+        order.narrow(0, start, count)
     }
 
     /// Batch `index` in the order of the files: images `u8 [B, H, W, C]`, labels `i64 [B]`. Views, nothing is copied.

@@ -1,5 +1,6 @@
 //! Data sets: images as `u8 [N, H, W, C]`, labels as `i64 [N]`, and where they come from.
 
+pub mod augment;
 pub mod batches;
 pub mod digits;
 mod font;

@@ -7,6 +7,7 @@ pub mod schedule;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::data::augment::{AugmentConfig, Mixer, augment};
 use crate::data::batches::DeviceSamples;
 use crate::error::{Error, Result};
 use crate::evaluate::{RunningSums, Sums, cross_entropy, evaluate};
@@ -34,6 +35,8 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// Where every random number comes from.
     pub seed: u64,
+    /// How training images are changed.
+    pub augment: AugmentConfig,
 }
 
 /// The signal that asks training to stop, 0 while there is none. A signal handler sets it; the loop reads it after each
@@ -121,13 +124,23 @@ impl Trainer<'_> {
     fn step(&mut self, order: &tch::Tensor, sums: &mut RunningSums) {
         let step = self.progress.steps;
         tch::manual_seed(derive(self.config.seed, Stream::Step(step)) as i64); // dropout masks
-        let (images, labels) = self.train.batch_of(order, self.progress.batches, self.config.batch_size);
+        let (images, labels) = self.batch(order);
         let logits = self.model.logits(&images, true); // f32 [B, K]
-        let loss = cross_entropy(&logits, &labels);
+        let loss = labels.loss(&logits);
         self.optimizer.step(&loss, self.config.schedule.learning_rate(step));
-        sums.add(&loss, &logits, &labels);
+        sums.add(&loss, &logits, labels.of_most());
         self.progress.steps += 1;
         self.progress.batches += 1;
+    }
+
+    /// The next batch, augmented: images `u8 [B, H, W, C]` and what they are to be recognised as.
+    fn batch(&self, order: &tch::Tensor) -> (tch::Tensor, Targets) {
+        let TrainConfig { batch_size, seed, augment: config, .. } = &self.config;
+        let (images, labels) = self.train.batch_of(order, self.progress.batches, *batch_size);
+        let numbers = self.train.numbers_of(order, self.progress.batches, *batch_size);
+        let images = augment(config, &images, &numbers, *seed, self.progress.epochs);
+        let mixed = Mixer::new(config).mix(images, &labels, *seed, self.progress.steps);
+        (mixed.images, Targets { labels, others: mixed.others })
     }
 
     fn report(&mut self, sums: Sums, clock: &Clock) -> Result<()> {
@@ -191,6 +204,31 @@ impl Trainer<'_> {
             steps_per_epoch: self.train.num_batches(self.config.batch_size),
             num_images: self.train.num_images() as u64,
             first_step: self.progress.steps,
+        }
+    }
+}
+
+/// What the images of a batch are: labels `i64 [B]`, and where images were mixed, the others' labels and share.
+struct Targets {
+    labels: tch::Tensor,
+    others: Option<(tch::Tensor, f64)>,
+}
+
+impl Targets {
+    /// The cross-entropy with the labels in their shares, as a scalar.
+    fn loss(&self, logits: &tch::Tensor) -> tch::Tensor {
+        let loss = cross_entropy(logits, &self.labels);
+        match &self.others {
+            None => loss,
+            Some((others, share)) => loss * (1.0 - share) + cross_entropy(logits, others) * *share,
+        }
+    }
+
+    /// The labels with the larger share, which accuracy counts.
+    fn of_most(&self) -> &tch::Tensor {
+        match &self.others {
+            Some((others, share)) if *share > 0.5 => others,
+            _ => &self.labels,
         }
     }
 }

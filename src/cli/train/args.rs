@@ -90,6 +90,10 @@ struct Flags {
     #[arg(long, value_name = "N", value_parser = finite)]
     #[serde(skip_serializing_if = "Option::is_none")]
     warmup_epochs: Option<f64>,
+    /// Change training images: none, light, strong or amounts (flip=0.5,shift=0.1) [default: none]
+    #[arg(long, value_name = "none|light|strong|LIST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    augment: Option<String>,
     /// Validation images: a count, a fraction, test or none [default: 5000]
     #[arg(long, value_name = "COUNT|FRACTION|test|none")]
     #[serde(skip_serializing_if = "Option::is_none")]

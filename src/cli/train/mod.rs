@@ -16,6 +16,7 @@ use crate::data::{registry, statistics};
 use crate::device::{self, Selected};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Evaluation, evaluate};
+use crate::libtorch;
 use crate::log::Sinks;
 use crate::log::console::{ConsoleSink, Progress as ProgressMode};
 use crate::log::history::{self, HistorySink};
@@ -37,6 +38,12 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let selected = device::select(config.device)?;
     output::note(globals, &device_line(&selected));
     let parts = split(registry::load(&config.data)?, &config.validation, config.limit_train, config.seed)?;
+    if config.augment.flip > 0.0 && parts.classes.iter().all(|class| class.chars().count() == 1) {
+        output::note(
+            globals,
+            "note: mirror images of digits and letters are others or none; --augment …,flip=0 leaves them out",
+        );
+    }
     let fingerprint = statistics::fingerprint(&parts.train);
     let model = build_model(&config, &parts, resumed.as_ref(), &selected)?.with_precision(config.precision);
     let folder = match resumed {
@@ -63,6 +70,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
             batch_size: config.batch_size,
             schedule: config.schedule(train.num_batches(config.batch_size)),
             seed: config.seed,
+            augment: config.augment,
         },
         model: &model,
         optimizer,
@@ -139,7 +147,7 @@ fn describe_run(config: &RunConfig, parts: &Parts, model: &Model, selected: &Sel
     let count = |samples: &Option<crate::data::Samples>| samples.as_ref().map(crate::data::Samples::len);
     json!({
         "config": config,
-        "versions": { "convnet": env!("CARGO_PKG_VERSION"), "tch": "0.24.0", "libtorch": "2.11.0" },
+        "versions": { "convnet": env!("CARGO_PKG_VERSION"), "tch": "0.24.0", "libtorch": libtorch::EXPECTED_VERSION },
         "device": selected.name,
         "threads": tch::get_num_threads(),
         "parameters": model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>(),
