@@ -20,6 +20,10 @@ pub struct RunConfig {
     pub data: String,
     /// A preset's name, or the path of a Keras JSON.
     pub model: String,
+    /// The model whose network and weights the run starts from, in place of `model`.
+    pub init_from: Option<String>,
+    /// Names of layers that stay as they are, with `*` and `?`.
+    pub freeze: Vec<String>,
     /// Epochs of the whole run.
     pub epochs: u64,
     /// Images a batch.
@@ -72,6 +76,8 @@ impl Default for RunConfig {
         RunConfig {
             data: "digits".into(),
             model: "keras-cnn".into(),
+            init_from: None,
+            freeze: Vec::new(),
             epochs: 10,
             batch_size: 128,
             optimizer: OptimizerKind::Adam,

@@ -54,6 +54,25 @@ fn one_seed_gives_one_model_and_a_resumed_run_is_the_whole_one() {
 }
 
 #[test]
+fn a_run_starts_from_a_trained_model_and_frozen_layers_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--epochs", "1", "--name", "first"]));
+    let more = ["--epochs", "1", "--seed", "1", "--name", "second", "--init-from", "models/first"];
+    succeeded(&train(at, &[&more[..], &["--freeze", "conv2d*"]].concat()));
+    let tensors = |name: &str| {
+        let tensors = tch::Tensor::read_safetensors(at.join(format!("models/{name}.safetensors"))).unwrap();
+        tensors.into_iter().collect::<std::collections::HashMap<_, _>>()
+    };
+    let (first, second) = (tensors("first"), tensors("second"));
+    for (name, weight) in &first {
+        assert_eq!(weight.equal(&second[name]), name.starts_with("conv2d"), "{name}");
+    }
+    failed(&train(at, &["--init-from", "models/first", "--freeze", "convolution"]), 2, "conv2d_1");
+    failed(&train(at, &["--init-from", "models/none"]), 4, "models/none");
+}
+
+#[test]
 #[cfg(unix)]
 fn ctrl_c_saves_and_the_run_goes_on_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();

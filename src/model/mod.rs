@@ -8,6 +8,7 @@ pub mod presets;
 pub mod saved;
 pub mod spec;
 mod summary;
+pub mod transfer;
 
 use tch::{Device, Kind, Tensor, nn};
 

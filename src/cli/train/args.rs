@@ -46,6 +46,14 @@ struct Flags {
     #[arg(long, value_name = "PRESET|FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
+    /// Start from a trained model: its network and weights, with a new last layer where the classes are others in number
+    #[arg(long, value_name = "MODEL", conflicts_with = "model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    init_from: Option<String>,
+    /// Layers that stay as they are, by name, with * and ?
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    freeze: Option<Vec<String>>,
     /// Epochs of the whole run [default: 10]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -23,7 +23,7 @@ use crate::log::history::{self, HistorySink};
 use crate::log::tensorboard::TensorBoardSink;
 use crate::model::saved::{self, Destination};
 use crate::model::spec::Activation;
-use crate::model::{Model, ModelInfo, Spec, presets};
+use crate::model::{Model, ModelInfo, Spec, presets, transfer};
 use crate::train::{Checkpoints, Optimizer, Outcome, Progress, StopSignal, TrainConfig, Trainer, Which};
 use run_folder::RunFolder;
 
@@ -45,7 +45,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         );
     }
     let fingerprint = statistics::fingerprint(&parts.train);
-    let model = build_model(&config, &parts, resumed.as_ref(), &selected)?.with_precision(config.precision);
+    let model = build_model(&config, &parts, resumed.as_ref(), &selected, globals)?.with_precision(config.precision);
     let folder = match resumed {
         Some(folder) => folder.check_data(&fingerprint)?,
         None => RunFolder::create(&config, describe_run(&config, &parts, &model, &selected, &fingerprint))?,
@@ -106,19 +106,43 @@ fn device_line(selected: &Selected) -> String {
     }
 }
 
-fn build_model(config: &RunConfig, parts: &Parts, resumed: Option<&RunFolder>, selected: &Selected) -> Result<Model> {
+fn build_model(
+    config: &RunConfig,
+    parts: &Parts,
+    resumed: Option<&RunFolder>,
+    selected: &Selected,
+    globals: Globals,
+) -> Result<Model> {
     let (shape, num_classes) = (parts.train.shape(), parts.classes.len());
     let model = match resumed {
         Some(folder) => {
             saved::load(&Checkpoints::new(&folder.checkpoints(), &[]).json_path(Which::Last), selected.device)?.0
         }
-        None => Model::new(load_spec(config, parts)?, INPUT_SCALE, selected.device, config.seed)?,
+        None => new_model(config, parts, selected, globals)?,
     };
     model.spec().check_fits(shape, num_classes)?;
     if model.spec().output_activation() != Activation::Softmax {
         return Err(Error::model("the network cannot be trained as a classifier")
             .expected("softmax as its last activation")
             .got(model.spec().output_activation()));
+    }
+    Ok(model)
+}
+
+/// A network with first weights, or with those of the model to start from.
+fn new_model(config: &RunConfig, parts: &Parts, selected: &Selected, globals: Globals) -> Result<Model> {
+    let Some(source) = &config.init_from else {
+        let mut spec = load_spec(config, parts)?;
+        transfer::freeze(&mut spec, &config.freeze)?;
+        return Model::new(spec, INPUT_SCALE, selected.device, config.seed);
+    };
+    let (source, _) = saved::load(&saved::locate(source)?, selected.device)?;
+    let mut spec = source.spec().clone();
+    spec.adapt(parts.train.shape(), parts.classes.len());
+    transfer::freeze(&mut spec, &config.freeze)?;
+    let model = Model::new(spec, source.input_scale(), selected.device, config.seed)?;
+    if let Some(head) = transfer::copy_weights(&source, &model)? {
+        output::note(globals, &format!("note: layer {head} starts anew, with {} classes", parts.classes.len()));
     }
     Ok(model)
 }
