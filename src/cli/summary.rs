@@ -1,11 +1,12 @@
 //! `convnet summary`: a network's layers as Keras's table.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::output;
 use crate::error::{Error, Result, nearest};
+use crate::files;
 use crate::model::presets::{PRESETS, preset};
-use crate::model::{Spec, Summary, saved};
+use crate::model::{Spec, Summary, plot, saved};
 
 /// What `convnet summary` is told.
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,9 @@ pub struct Args {
     /// List the presets with their numbers of parameters
     #[arg(long, conflicts_with = "model")]
     presets: bool,
+    /// Draw the network too, as an SVG
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "presets")]
+    plot: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -34,7 +38,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         return Ok(());
     };
-    let summary = Summary::new(&find(&model)?)?;
+    let spec = find(&model)?;
+    let summary = Summary::new(&spec)?;
+    if let Some(path) = &args.plot {
+        let drawing = plot::svg(&spec)?;
+        files::write_atomically(path, |file| file.write_all(drawing.as_bytes()))
+            .map_err(|error| Error::config("cannot write the drawing").at_path(path).because(error))?;
+    }
     match args.json {
         true => output::json(&summary)?,
         false => output::result(&summary.table())?,

@@ -4,6 +4,7 @@ pub mod export;
 mod initialize;
 pub mod keras;
 mod layers;
+pub mod plot;
 pub mod presets;
 pub mod saved;
 pub mod spec;

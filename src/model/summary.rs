@@ -89,10 +89,15 @@ impl Summary {
 
 impl SummaryLayer {
     fn cells(&self) -> [String; 3] {
-        let sizes: Vec<String> =
-            self.output_shape.iter().map(|size| size.map_or("None".to_owned(), |size| size.to_string())).collect();
-        [format!("{} ({})", self.name, self.class_name), format!("({})", sizes.join(", ")), thousands(self.parameters)]
+        let layer = format!("{} ({})", self.name, self.class_name);
+        [layer, shape_text(&self.output_shape), thousands(self.parameters)]
     }
+}
+
+/// A shape as Keras prints it: `(None, 26, 26, 32)`.
+pub fn shape_text(shape: &[Option<usize>]) -> String {
+    let sizes: Vec<String> = shape.iter().map(|size| size.map_or("None".to_owned(), |size| size.to_string())).collect();
+    format!("({})", sizes.join(", "))
 }
 
 fn rule(widths: [usize; 3], [left, middle, between, right]: [char; 4]) -> String {
