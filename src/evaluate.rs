@@ -99,7 +99,7 @@ pub struct ClassScores {
     pub support: u64,
 }
 
-/// Runs `model` over all `samples`. `top_k` is cut to the number of classes.
+/// Runs `model` over all `samples`. The loss includes what the weights' regularisers add, as in Keras. `top_k` is cut to the number of classes.
 pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Evaluation {
     let num_classes = model.num_classes();
     let top_k = top_k.clamp(1, num_classes);
@@ -111,7 +111,7 @@ pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Evaluat
         for index in 0..samples.num_batches(BATCH_SIZE) {
             let (images, labels) = samples.batch(index, BATCH_SIZE);
             let logits = model.logits(&images, false); // f32 [B, K]
-            sums.add(&cross_entropy(&logits, &labels), &logits, &labels);
+            sums.add(&model.regularized(cross_entropy(&logits, &labels)), &logits, &labels);
             let cells = &labels * num_classes as i64 + logits.argmax(-1, false); // i64 [B]
             let _ = confusion.index_add_(0, &cells, &cells.ones_like());
             let of_label = logits.gather(1, &labels.unsqueeze(1), false); // f32 [B, 1]

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::spec::{Initializer, WeightInfo};
+use super::spec::{Distribution, Fan, Initializer, WeightInfo};
 use crate::rng;
 
 /// The standard deviation of a standard normal cut off at ±2 (as TensorFlow and Keras have it).
@@ -12,21 +12,40 @@ const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
 pub fn initial_values(weight: &WeightInfo, generator: &mut ChaCha8Rng) -> Vec<f32> {
     let count = weight.num_elements();
     let (fan_in, fan_out) = fans(&weight.keras_shape);
-    let mut uniform = |limit: f64| draw(count, || rng::uniform(generator, -limit as f32, limit as f32));
+    let uniform =
+        |limit: f64, generator: &mut ChaCha8Rng| draw(count, || rng::uniform(generator, -limit as f32, limit as f32));
     match weight.initializer {
-        Initializer::GlorotUniform => uniform((6.0 / (fan_in + fan_out)).sqrt()),
-        Initializer::HeUniform => uniform((6.0 / fan_in).sqrt()),
-        Initializer::LecunUniform => uniform((3.0 / fan_in).sqrt()),
-        Initializer::GlorotNormal => truncated_normal(count, (2.0 / (fan_in + fan_out)).sqrt(), generator),
-        Initializer::HeNormal => truncated_normal(count, (2.0 / fan_in).sqrt(), generator),
-        Initializer::LecunNormal => truncated_normal(count, (1.0 / fan_in).sqrt(), generator),
+        Initializer::GlorotUniform => uniform((6.0 / (fan_in + fan_out)).sqrt(), generator),
+        Initializer::HeUniform => uniform((6.0 / fan_in).sqrt(), generator),
+        Initializer::LecunUniform => uniform((3.0 / fan_in).sqrt(), generator),
+        Initializer::GlorotNormal => scaled_normal(count, (2.0 / (fan_in + fan_out)).sqrt(), generator),
+        Initializer::HeNormal => scaled_normal(count, (2.0 / fan_in).sqrt(), generator),
+        Initializer::LecunNormal => scaled_normal(count, (1.0 / fan_in).sqrt(), generator),
         Initializer::Zeros => vec![0.0; count],
         Initializer::Ones => vec![1.0; count],
         Initializer::Constant { value } => vec![value as f32; count],
         Initializer::RandomNormal { mean, stddev } => draw(count, || (mean + stddev * normal(generator)) as f32),
+        Initializer::TruncatedNormal { mean, stddev } => {
+            draw(count, || (mean + stddev * truncated_normal(generator)) as f32)
+        }
         Initializer::RandomUniform { minval, maxval } => {
             draw(count, || rng::uniform(generator, minval as f32, maxval as f32))
         }
+        Initializer::VarianceScaling { scale, mode, distribution } => {
+            let fan = match mode {
+                Fan::In => fan_in,
+                Fan::Out => fan_out,
+                Fan::Average => (fan_in + fan_out) / 2.0,
+            };
+            let variance = scale / fan.max(1.0);
+            match distribution {
+                Distribution::TruncatedNormal => scaled_normal(count, variance.sqrt(), generator),
+                Distribution::UntruncatedNormal => draw(count, || (variance.sqrt() * normal(generator)) as f32),
+                Distribution::Uniform => uniform((3.0 * variance).sqrt(), generator),
+            }
+        }
+        Initializer::Identity { gain } => weight.to_torch(&identity(&weight.keras_shape, gain)),
+        Initializer::Orthogonal { gain } => weight.to_torch(&orthogonal(&weight.keras_shape, gain, generator)),
     }
 }
 
@@ -47,16 +66,51 @@ fn fans(keras_shape: &[usize]) -> (f64, f64) {
 }
 
 /// Normal values redrawn beyond two standard deviations, scaled so that what is left has `stddev`.
-fn truncated_normal(count: usize, stddev: f64, generator: &mut ChaCha8Rng) -> Vec<f32> {
+fn scaled_normal(count: usize, stddev: f64, generator: &mut ChaCha8Rng) -> Vec<f32> {
     let scale = stddev / TRUNCATED_STDDEV;
-    draw(count, || {
-        loop {
-            let value = normal(generator);
-            if value.abs() <= 2.0 {
-                return (value * scale) as f32;
-            }
+    draw(count, || (truncated_normal(generator) * scale) as f32)
+}
+
+/// A standard normal value, redrawn beyond ±2.
+fn truncated_normal(generator: &mut ChaCha8Rng) -> f64 {
+    loop {
+        let value = normal(generator);
+        if value.abs() <= 2.0 {
+            return value;
         }
-    })
+    }
+}
+
+/// `gain` on the diagonal of a matrix of `shape`, row-major.
+fn identity(shape: &[usize], gain: f64) -> Vec<f32> {
+    let columns = shape.last().copied().unwrap_or(1);
+    let count = shape.iter().product::<usize>();
+    (0..count).map(|index| if index / columns == index % columns { gain as f32 } else { 0.0 }).collect()
+}
+
+/// The orthogonal factor of a random normal matrix, all axes but the last by the last, row-major: orthonormal columns, or
+/// rows where there are fewer of them. Gram and Schmidt's process, twice for f64's rounding, is QR with a positive diagonal.
+fn orthogonal(shape: &[usize], gain: f64, generator: &mut ChaCha8Rng) -> Vec<f32> {
+    let columns = shape.last().copied().unwrap_or(1);
+    let rows = shape.iter().product::<usize>() / columns.max(1);
+    let (count, length) = (rows.min(columns), rows.max(columns));
+    let mut vectors: Vec<Vec<f64>> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut vector: Vec<f64> = (0..length).map(|_| normal(generator)).collect();
+        for other in vectors.iter().chain(&vectors) {
+            let along = dot(&vector, other);
+            vector.iter_mut().zip(other).for_each(|(x, y)| *x -= along * y);
+        }
+        let norm = dot(&vector, &vector).sqrt();
+        vector.iter_mut().for_each(|x| *x /= norm);
+        vectors.push(vector);
+    }
+    let at = |row: usize, column: usize| if rows >= columns { vectors[column][row] } else { vectors[row][column] };
+    (0..rows * columns).map(|index| (gain * at(index / columns, index % columns)) as f32).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 /// A standard normal value (Box and Muller 1958).
@@ -81,6 +135,8 @@ mod tests {
             order: WeightOrder::Same,
             initializer,
             trainable: true,
+            regularizer: None,
+            constraint: None,
         }
     }
 
@@ -114,5 +170,47 @@ mod tests {
         let random = Initializer::RandomNormal { mean: 1.0, stddev: 0.5 };
         let (mean, stddev) = moments(&initial_values(&weight(random, &[60_000]), &mut generator(2, Stream::Init)));
         assert!((mean - 1.0).abs() < 0.01 && (stddev - 0.5).abs() < 0.01, "{mean} {stddev}");
+    }
+
+    #[test]
+    fn scaled_variances_are_those_asked_for() {
+        for distribution in [Distribution::TruncatedNormal, Distribution::UntruncatedNormal, Distribution::Uniform] {
+            for (mode, variance) in [(Fan::In, 2.0 / 200.0), (Fan::Out, 2.0 / 300.0), (Fan::Average, 2.0 / 250.0)] {
+                let initializer = Initializer::VarianceScaling { scale: 2.0, mode, distribution };
+                let values = initial_values(&weight(initializer, &[200, 300]), &mut generator(3, Stream::Init));
+                let (mean, stddev) = moments(&values);
+                assert!(
+                    mean.abs() < 2e-3 && (stddev * stddev / variance - 1.0).abs() < 0.03,
+                    "{distribution:?} {mode:?}"
+                );
+            }
+        }
+        let truncated = Initializer::TruncatedNormal { mean: 0.0, stddev: 0.05 };
+        let values = initial_values(&weight(truncated, &[60_000]), &mut generator(4, Stream::Init));
+        assert!(values.iter().all(|x| x.abs() <= 0.1 + 1e-6));
+        assert!((moments(&values).1 / (0.05 * TRUNCATED_STDDEV) - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn orthogonal_vectors_are_orthonormal() {
+        for shape in [vec![3, 3, 2, 5], vec![4, 9], vec![6, 6]] {
+            let columns = shape[shape.len() - 1];
+            let rows = shape.iter().product::<usize>() / columns;
+            let mut weight = weight(Initializer::Orthogonal { gain: 2.0 }, &shape);
+            weight.order = WeightOrder::Same;
+            let values = initial_values(&weight, &mut generator(5, Stream::Init));
+            let count = rows.min(columns);
+            let entry = |vector: usize, index: usize| {
+                let (row, column) = if rows >= columns { (index, vector) } else { (vector, index) };
+                f64::from(values[row * columns + column]) / 2.0
+            };
+            for a in 0..count {
+                for b in 0..count {
+                    let product: f64 = (0..rows.max(columns)).map(|index| entry(a, index) * entry(b, index)).sum();
+                    assert!((product - f64::from(u8::from(a == b))).abs() < 1e-6, "{shape:?} {a} {b} {product}");
+                }
+            }
+        }
+        assert_eq!(identity(&[2, 3], 2.0), [2.0, 0.0, 0.0, 0.0, 2.0, 0.0]);
     }
 }

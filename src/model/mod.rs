@@ -4,6 +4,7 @@ pub mod export;
 mod initialize;
 pub mod keras;
 mod layers;
+mod penalties;
 pub mod plot;
 pub mod presets;
 pub mod saved;
@@ -127,7 +128,26 @@ impl Model {
             4 => scaled.permute([0, 3, 1, 2]), // [B, C, H, W], channels last in memory
             _ => scaled,
         };
-        self.network.layers.forward_t(&inputs.to_kind(kind), train).to_kind(Kind::Float)
+        let outputs = self.network.layers.forward_t(&inputs.to_kind(kind), train);
+        layers::to_keras_order(&outputs).to_kind(Kind::Float)
+    }
+
+    /// `loss` plus what the weights' regularisers add to it. Keras counts them in training and in evaluation.
+    pub fn regularized(&self, loss: Tensor) -> Tensor {
+        match self.regularization_loss() {
+            Some(penalty) => loss + penalty,
+            None => loss,
+        }
+    }
+
+    /// What the regularisers of the trainable weights add to the loss, f32, a scalar; `None` where there is none.
+    pub fn regularization_loss(&self) -> Option<Tensor> {
+        penalties::regularization_loss(self.weights())
+    }
+
+    /// Brings the trainable weights back to where their constraints hold them: after each step of the optimizer.
+    pub fn apply_constraints(&self) {
+        penalties::apply_constraints(self.weights());
     }
 
     /// The network's outputs `f32 [B, K]` from its `logits`: probabilities where it ends in softmax.

@@ -126,8 +126,9 @@ impl Trainer<'_> {
         tch::manual_seed(derive(self.config.seed, Stream::Step(step)) as i64); // dropout masks
         let (images, labels) = self.batch(order);
         let logits = self.model.logits(&images, true); // f32 [B, K]
-        let loss = labels.loss(&logits);
+        let loss = self.model.regularized(labels.loss(&logits));
         self.optimizer.step(&loss, self.config.schedule.learning_rate(step));
+        self.model.apply_constraints();
         sums.add(&loss, &logits, labels.of_most());
         self.progress.steps += 1;
         self.progress.batches += 1;

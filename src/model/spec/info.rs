@@ -1,6 +1,6 @@
 //! What a network's plan says of each layer and each weight, and how a weight's values lie in Keras's files and here.
 
-use super::Initializer;
+use super::{Constraint, Initializer, Regularizer};
 
 /// How a weight's axes lie in Keras and here. A closed set: values cross by one permutation each, never by a flip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,10 @@ pub struct WeightInfo {
     pub initializer: Initializer,
     /// Whether gradients change it (moving statistics are changed otherwise).
     pub trainable: bool,
+    /// A loss on its values.
+    pub regularizer: Option<Regularizer>,
+    /// What it is held to after each step.
+    pub constraint: Option<Constraint>,
 }
 
 impl WeightInfo {
@@ -66,7 +70,23 @@ impl WeightInfo {
         initializer: Initializer,
     ) -> Self {
         let shape = order.shape(&keras_shape);
-        WeightInfo { name, keras_name, shape, keras_shape, order, initializer, trainable: true }
+        WeightInfo {
+            name,
+            keras_name,
+            shape,
+            keras_shape,
+            order,
+            initializer,
+            trainable: true,
+            regularizer: None,
+            constraint: None,
+        }
+    }
+
+    /// The same weight with a loss on it and what it is held to.
+    #[must_use]
+    pub(super) fn held(self, regularizer: Option<Regularizer>, constraint: &Option<Constraint>) -> Self {
+        WeightInfo { regularizer, constraint: constraint.clone(), ..self }
     }
 
     /// How many numbers it has.

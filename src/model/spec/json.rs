@@ -1,14 +1,14 @@
-//! Keras 3's JSON of a Sequential network (`model.to_json()`), read and written.
+//! The JSON of a Sequential network (`model.to_json()`), read from any Keras, written as Keras 3 does.
 //!
 //! Unknown keys are errors with their path in the document. What is known at a place is what this module itself would
 //! write there, plus Keras's bookkeeping keys, which are accepted and ignored.
 
 use std::collections::HashMap;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::dialect::{self, Version, check_origin};
 use super::{Layer, LayerSpec, Spec};
 use crate::error::{Error, Result, nearest};
 
@@ -25,74 +25,39 @@ const BOOKKEEPING: [&str; 8] = [
 ];
 /// The most layers a document may have.
 const MAX_LAYERS: usize = 10_000;
+/// How deeply networks may be nested in one another.
+const MAX_DEPTH: usize = 16;
 
 impl LayerSpec {
-    const CLASS_NAMES: [&str; 8] = [
-        "Conv2D",
-        "MaxPooling2D",
-        "GlobalAveragePooling2D",
-        "BatchNormalization",
-        "Dropout",
-        "Flatten",
-        "Dense",
-        "Activation",
-    ];
-
-    /// Keras's name of the layer's class.
-    pub fn class_name(&self) -> &'static str {
-        match self {
-            LayerSpec::Conv2D(_) => "Conv2D",
-            LayerSpec::MaxPooling2D(_) => "MaxPooling2D",
-            LayerSpec::GlobalAveragePooling2D(_) => "GlobalAveragePooling2D",
-            LayerSpec::BatchNormalization(_) => "BatchNormalization",
-            LayerSpec::Dropout(_) => "Dropout",
-            LayerSpec::Flatten(_) => "Flatten",
-            LayerSpec::Dense(_) => "Dense",
-            LayerSpec::Activation(_) => "Activation",
+    /// A layer's settings with their types. `config` is in Keras 3's form.
+    fn from_config(class_name: &str, config: Map<String, Value>) -> Result<Self> {
+        let mut spec: LayerSpec = typed(json!({ "class_name": class_name, "config": config }))?;
+        match &mut spec {
+            LayerSpec::MaxPooling2D(pool) => pool.strides = pool.strides.or(Some(pool.pool_size)),
+            LayerSpec::AveragePooling2D(pool) => pool.strides = pool.strides.or(Some(pool.pool_size)),
+            _ => {}
         }
-    }
-
-    fn from_config(class_name: &str, config: Value) -> Result<Self> {
-        Ok(match class_name {
-            "Conv2D" => LayerSpec::Conv2D(typed(config)?),
-            "MaxPooling2D" => {
-                let mut pool: super::MaxPooling2D = typed(config)?;
-                pool.strides = pool.strides.or(Some(pool.pool_size));
-                LayerSpec::MaxPooling2D(pool)
-            }
-            "GlobalAveragePooling2D" => LayerSpec::GlobalAveragePooling2D(typed(config)?),
-            "BatchNormalization" => LayerSpec::BatchNormalization(typed(config)?),
-            "Dropout" => LayerSpec::Dropout(typed(config)?),
-            "Flatten" => LayerSpec::Flatten(typed(config)?),
-            "Dense" => LayerSpec::Dense(typed(config)?),
-            "Activation" => LayerSpec::Activation(typed(config)?),
-            other => {
-                let hint = nearest(other, &Self::CLASS_NAMES);
-                return Err(Error::model(format!("unknown layer '{other}'{hint}")).at("class_name"));
-            }
-        })
+        Ok(spec)
     }
 
     fn to_config(&self) -> Map<String, Value> {
-        let config = match self {
-            LayerSpec::Conv2D(config) => untyped(config),
-            LayerSpec::MaxPooling2D(config) => untyped(config),
-            LayerSpec::GlobalAveragePooling2D(config) => untyped(config),
-            LayerSpec::BatchNormalization(config) => untyped(config),
-            LayerSpec::Dropout(config) => untyped(config),
-            LayerSpec::Flatten(config) => untyped(config),
-            LayerSpec::Dense(config) => untyped(config),
-            LayerSpec::Activation(config) => untyped(config),
-        };
-        match config {
-            Value::Object(config) => config,
+        let object = serde_json::to_value(self).expect("settings are plain numbers, strings and lists");
+        match object {
+            Value::Object(mut object) => match object.remove("config") {
+                Some(Value::Object(config)) => config,
+                _ => Map::new(),
+            },
             other => unreachable!("a layer's settings are an object, not {other}"),
         }
     }
 }
 
 impl Spec {
-    /// Reads Keras 3's JSON of a Sequential network. Layers without a name get Keras's: `conv2d`, `conv2d_1` …
+    /// Reads the JSON of a Sequential network that Keras 3, tf.keras, Keras 2 or Keras 1 wrote. Layers without a name get
+    /// Keras's: `conv2d`, `conv2d_1` …
+    ///
+    /// Which Keras wrote it, and with it the meaning of `hard_sigmoid`, is what the key `keras_version` says, or what its
+    /// layers look like.
     ///
     /// # Errors
     /// A model error with the path in the document, for anything that is not known or not supported.
@@ -100,9 +65,9 @@ impl Spec {
         let document = object(document)?;
         check_keys(document, &["class_name", "config", "convnet"])?;
         match document.get("class_name").and_then(Value::as_str) {
-            Some("Sequential") => {}
-            Some("Functional" | "Model") => {
-                return Err(Error::model("Functional models are not supported")
+            Some("Sequential") => check_origin(document)?,
+            Some(other @ ("Functional" | "Model")) => {
+                return Err(Error::model(format!("{other} models are not supported: their layers can have branches"))
                     .expected("a Sequential model")
                     .at("class_name"));
             }
@@ -111,11 +76,13 @@ impl Spec {
                 return Err(Error::model("not a Keras model")
                     .expected("class_name \"Sequential\"")
                     .got(got)
-                    .at("class_name"));
+                    .at("class_name")
+                    .help("models of classes of your own hold Python code; only Sequential ones can be read"));
             }
         }
+        let version = Version::of(document)?;
         let config = document.get("config").ok_or_else(|| missing("config"))?;
-        read_sequential(config).map_err(|error| error.at("config"))
+        read_sequential(config, version, 0).map_err(|error| error.at("config"))
     }
 
     /// Keras 3's JSON of the network, as `keras.models.model_from_json` takes it.
@@ -151,6 +118,9 @@ fn dtype() -> Value {
 }
 
 fn layer_to_json(layer: &Layer) -> Value {
+    if let LayerSpec::Sequential(inner) = &layer.spec {
+        return Spec { name: layer.name.clone(), ..inner.clone() }.to_json();
+    }
     let mut config = Map::new();
     config.insert("name".into(), json!(layer.name));
     config.insert("trainable".into(), json!(layer.trainable));
@@ -164,8 +134,13 @@ fn layer_to_json(layer: &Layer) -> Value {
     })
 }
 
-fn read_sequential(config: &Value) -> Result<Spec> {
-    let config = object(config)?;
+/// Reads a Sequential's `config`: an object, or up to Keras 2.2.2 only the list of its layers.
+fn read_sequential(config: &Value, version: Version, depth: usize) -> Result<Spec> {
+    if depth > MAX_DEPTH {
+        return Err(Error::model("networks are nested too deeply").expected(format!("at most {MAX_DEPTH} levels")));
+    }
+    let listed = json!({ "layers": config });
+    let config = object(if config.is_array() { &listed } else { config })?;
     check_keys(config, &["name", "trainable", "dtype", "layers"])?;
     check_dtype(config.get("dtype"))?;
     let name = string(config, "name")?.unwrap_or("sequential").to_owned();
@@ -177,64 +152,122 @@ fn read_sequential(config: &Value) -> Result<Spec> {
             .at("layers"));
     }
     let mut spec = Spec { name, input_shape: None, layers: Vec::new() };
-    let mut names = Names::default();
+    let mut reader = Reader { version, depth, names: Names::default() };
     for (index, entry) in entries.iter().enumerate() {
-        read_entry(entry, index, &mut spec, &mut names).map_err(|error| error.at(format!("layers[{index}]")))?;
+        reader.entry(entry, index, &mut spec).map_err(|error| error.at(format!("layers[{index}]")))?;
     }
-    match spec.layers.is_empty() {
-        true => Err(Error::model("the network has no layers").at("layers")),
-        false => Ok(spec),
+    if spec.layers.is_empty() {
+        return Err(Error::model("the network has no layers").at("layers"));
     }
+    if spec.input_shape.is_none() {
+        spec.input_shape = built_shape(config).or_else(|| match &spec.layers[0].spec {
+            LayerSpec::Sequential(inner) => inner.input_shape.clone(),
+            _ => None,
+        });
+    }
+    Ok(spec)
 }
 
-/// One element of `layers`: the InputLayer, which gives the input's shape, or a layer.
-fn read_entry(entry: &Value, index: usize, spec: &mut Spec, names: &mut Names) -> Result<()> {
-    let entry = object(entry)?;
-    check_keys(entry, &["class_name", "config"])?;
-    let class_name = string(entry, "class_name")?.ok_or_else(|| missing("class_name"))?;
-    let empty = json!({});
-    let config = object(entry.get("config").unwrap_or(&empty)).map_err(|error| error.at("config"))?;
-    if class_name == "InputLayer" {
-        if index != 0 {
-            return Err(Error::model("an InputLayer can only come first"));
+/// The shape that a network without an InputLayer was built for, where Keras wrote it.
+fn built_shape(config: &Map<String, Value>) -> Option<Vec<usize>> {
+    read_batch_shape(config.get("build_input_shape")?).ok()
+}
+
+/// Reads the elements of one `layers` list.
+struct Reader {
+    version: Version,
+    depth: usize,
+    names: Names,
+}
+
+impl Reader {
+    /// One element: the InputLayer, which gives the input's shape, or a layer.
+    fn entry(&mut self, entry: &Value, index: usize, spec: &mut Spec) -> Result<()> {
+        let entry = object(entry)?;
+        check_keys(entry, &["class_name", "config"])?;
+        check_origin(entry)?;
+        let class_name = string(entry, "class_name")?.ok_or_else(|| missing("class_name"))?;
+        let empty = json!({});
+        let config = entry.get("config").unwrap_or(&empty);
+        if class_name == "Sequential" {
+            spec.layers.push(self.nested(config).map_err(|error| error.at("config"))?);
+            return Ok(());
         }
-        spec.input_shape = Some(read_input_layer(config).map_err(|error| error.at("config"))?);
-        return Ok(());
+        let config = object(config).map_err(|error| error.at("config"))?;
+        let modern = dialect::modernize(class_name, config, self.version).map_err(|error| error.at("config"))?;
+        if class_name == "InputLayer" {
+            if index != 0 {
+                return Err(Error::model("an InputLayer can only come first"));
+            }
+            let shape = read_input_layer(&modern.config, modern.batch_shape);
+            spec.input_shape = Some(shape.map_err(|error| error.at("config"))?);
+            return Ok(());
+        }
+        if let (true, None, Some(shape)) = (spec.layers.is_empty(), &spec.input_shape, &modern.batch_shape) {
+            spec.input_shape =
+                Some(read_batch_shape(shape).map_err(|error| error.at("batch_input_shape").at("config"))?);
+        }
+        spec.layers.push(self.layer(&modern.class_name, &modern.config)?);
+        Ok(())
     }
-    spec.layers.push(read_layer(class_name, config, names)?);
-    Ok(())
+
+    fn nested(&mut self, config: &Value) -> Result<Layer> {
+        let inner = read_sequential(config, self.version, self.depth + 1)?;
+        let given = config.get("name").is_some().then(|| inner.name.clone());
+        let name = self.names.take(given, "Sequential")?;
+        Ok(Layer { name, trainable: true, spec: LayerSpec::Sequential(inner) })
+    }
+
+    fn layer(&mut self, class_name: &str, config: &Map<String, Value>) -> Result<Layer> {
+        if !LayerSpec::CLASS_NAMES.contains(&class_name) {
+            return Err(dialect::unknown_layer(class_name));
+        }
+        let at_config = |error: Error| error.at("config");
+        check_dtype(config.get("dtype")).map_err(at_config)?;
+        let trainable = match config.get("trainable") {
+            None => true,
+            Some(Value::Bool(trainable)) => *trainable,
+            Some(other) => return Err(Error::model("trainable is not true or false").got(other).at("config")),
+        };
+        let given = string(config, "name").map_err(at_config)?.map(str::to_owned);
+        let mut own = config.clone();
+        own.retain(|key, _| {
+            !["name", "trainable", "dtype"].contains(&key.as_str()) && !BOOKKEEPING.contains(&key.as_str())
+        });
+        let spec = LayerSpec::from_config(class_name, own.clone())?;
+        let known = spec.to_config();
+        let known: Vec<&str> = known.keys().map(String::as_str).collect();
+        check_keys(&own, &known).map_err(at_config)?;
+        let name = self.names.take(given, class_name).map_err(at_config)?;
+        Ok(Layer { name, trainable, spec })
+    }
 }
 
-fn read_input_layer(config: &Map<String, Value>) -> Result<Vec<usize>> {
-    check_keys(config, &["batch_shape", "dtype", "sparse", "ragged", "name", "optional"])?;
+fn read_input_layer(config: &Map<String, Value>, batch_input_shape: Option<Value>) -> Result<Vec<usize>> {
+    check_keys(config, &["batch_shape", "shape", "dtype", "sparse", "ragged", "name", "optional"])?;
     check_dtype(config.get("dtype"))?;
-    let expected =
-        || Error::model("the input's shape is not usable").expected("batch_shape [null, H, W, C]").at("batch_shape");
-    let shape = config.get("batch_shape").and_then(Value::as_array).ok_or_else(expected)?;
-    let sizes = shape.get(1..).filter(|sizes| !sizes.is_empty()).ok_or_else(expected)?;
-    sizes.iter().map(|size| size.as_u64().and_then(|size| usize::try_from(size).ok()).ok_or_else(expected)).collect()
+    for key in ["sparse", "ragged"] {
+        if config.get(key).is_some_and(|value| value == true) {
+            return Err(Error::model(format!("a {key} input is not supported")).at(key));
+        }
+    }
+    let with_batch = |shape: &Value| match shape {
+        Value::Array(sizes) => Value::Array(std::iter::once(&Value::Null).chain(sizes).cloned().collect()),
+        other => other.clone(),
+    };
+    let given = config.get("batch_shape").cloned().or(batch_input_shape);
+    let shape = given.or_else(|| config.get("shape").map(with_batch)).unwrap_or_default();
+    read_batch_shape(&shape).map_err(|error| error.at("batch_shape"))
 }
 
-fn read_layer(class_name: &str, config: &Map<String, Value>, names: &mut Names) -> Result<Layer> {
-    let at_config = |error: Error| error.at("config");
-    check_dtype(config.get("dtype")).map_err(at_config)?;
-    let trainable = match config.get("trainable") {
-        None => true,
-        Some(Value::Bool(trainable)) => *trainable,
-        Some(other) => return Err(Error::model("trainable is not true or false").got(other).at("config")),
+/// `[null, H, W, C]` without its batch.
+fn read_batch_shape(shape: &Value) -> Result<Vec<usize>> {
+    let expected = || {
+        Error::model("the input's shape is not usable").expected("[null, H, W, C], every size but the batch a number")
     };
-    let given = string(config, "name").map_err(at_config)?.map(str::to_owned);
-    let mut own = config.clone();
-    own.retain(|key, _| {
-        !["name", "trainable", "dtype"].contains(&key.as_str()) && !BOOKKEEPING.contains(&key.as_str())
-    });
-    let spec = LayerSpec::from_config(class_name, Value::Object(own.clone()))
-        .map_err(|error| if LayerSpec::CLASS_NAMES.contains(&class_name) { error.at("config") } else { error })?;
-    let known = spec.to_config();
-    let known: Vec<&str> = known.keys().map(String::as_str).collect();
-    check_keys(&own, &known).map_err(at_config)?;
-    let name = names.take(given, class_name).map_err(at_config)?;
-    Ok(Layer { name, trainable, spec })
+    let sizes = shape.as_array().and_then(|shape| shape.get(1..)).filter(|sizes| !sizes.is_empty());
+    let size = |size: &Value| size.as_u64().and_then(|size| usize::try_from(size).ok());
+    sizes.ok_or_else(expected)?.iter().map(|value| size(value).ok_or_else(|| expected().got(shape))).collect()
 }
 
 /// The names given so far: unique, and Keras's own where the file says none.
@@ -300,6 +333,7 @@ fn check_dtype(dtype: Option<&Value>) -> Result<()> {
         other => Err(Error::model("the layer's dtype is not supported")
             .expected("float32")
             .got(other.unwrap_or("something else"))
+            .help("build the model in Keras with dtype float32 and copy its weights")
             .at("dtype")),
     }
 }
@@ -338,10 +372,6 @@ fn typed<T: DeserializeOwned>(config: Value) -> Result<T> {
         let error = Error::model(error.into_inner().to_string());
         if path == "." { error } else { error.at(path) }
     })
-}
-
-fn untyped(config: &impl Serialize) -> Value {
-    serde_json::to_value(config).expect("settings are plain numbers, strings and lists")
 }
 
 #[cfg(test)]

@@ -1,45 +1,29 @@
 //! A network's architecture as types: Keras's Sequential, layer by layer. Pure: nothing here touches libtorch.
 //!
-//! A layer is one variant of [`LayerSpec`], its settings in `layers.rs`, one arm in `json.rs` (its class name), one rule
-//! in `shape.rs` (output shape and weights) and one arm in `model/layers.rs` (what libtorch computes).
+//! A layer is one variant of [`LayerSpec`] (`kind.rs`), its settings and its rule (output shape and weights) in `layers/`,
+//! one arm in `plan.rs` and one in `model/layers/` (what libtorch computes). `dialect.rs` brings what older Keras wrote
+//! into Keras 3's form, which `json.rs` reads and writes.
 
+mod dialect;
 mod info;
 mod json;
-mod layers;
-mod shape;
+mod kind;
+pub mod layers;
+mod plan;
 mod values;
+mod window;
 
 pub use info::{LayerInfo, WeightInfo, WeightOrder, leaves};
 pub(in crate::model) use json::snake_case;
-pub use layers::{
-    ActivationLayer, BatchNormalization, Conv2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, MaxPooling2D,
+pub use kind::LayerSpec;
+pub use values::{
+    Activation, Axes, Bounds, Constraint, Distribution, Fan, FunctionLayer, Initializer, Numbers, OrthogonalMode,
+    Padding, Pair, Regularizer, Sides,
 };
-pub use shape::same_padding;
-pub use values::{Activation, Initializer, Padding, Pair};
+pub use window::{same_padding, transposed_crop};
 
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
-
-/// What a layer computes, with its settings.
-#[derive(Debug, Clone, PartialEq)]
-pub enum LayerSpec {
-    /// See [`Conv2D`].
-    Conv2D(Conv2D),
-    /// See [`MaxPooling2D`].
-    MaxPooling2D(MaxPooling2D),
-    /// See [`GlobalAveragePooling2D`].
-    GlobalAveragePooling2D(GlobalAveragePooling2D),
-    /// See [`BatchNormalization`].
-    BatchNormalization(BatchNormalization),
-    /// See [`Dropout`].
-    Dropout(Dropout),
-    /// See [`Flatten`].
-    Flatten(Flatten),
-    /// See [`Dense`].
-    Dense(Dense),
-    /// See [`ActivationLayer`].
-    Activation(ActivationLayer),
-}
 
 /// A layer with its name, unique in its network.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +54,7 @@ impl Spec {
     /// A model error that names the layer, where its input does not fit it or a size is out of bounds, or where the
     /// input shape is not known.
     pub fn plan(&self) -> Result<Vec<LayerInfo>> {
-        shape::plan(self)
+        plan::plan(self)
     }
 
     /// The input as an image's shape.
@@ -87,14 +71,21 @@ impl Spec {
         }
     }
 
-    /// The activation that makes the output: the last layer's.
+    /// The activation that makes the output: the last layer's. A Softmax layer over the last axis is softmax, too.
     pub fn output_activation(&self) -> Activation {
-        match self.layers.last().map(|layer| &layer.spec) {
-            Some(LayerSpec::Dense(dense)) => dense.activation,
-            Some(LayerSpec::Conv2D(conv)) => conv.activation,
-            Some(LayerSpec::Activation(layer)) => layer.activation,
-            _ => Activation::Linear,
+        let last = self.layers.last().map(|layer| layer.spec.activation());
+        match last.unwrap_or_default() {
+            Activation::Layer(FunctionLayer::Softmax(layer)) if layer.is_over_last(self.output_rank()) => {
+                Activation::Softmax
+            }
+            activation => activation,
         }
+    }
+
+    /// How many axes the output has, the batch counted; 2 where the shapes do not fit together.
+    fn output_rank(&self) -> usize {
+        let last = self.plan().ok().and_then(|plan| plan.last().map(|last| last.output_shape.len()));
+        last.unwrap_or(1) + 1
     }
 
     /// Fits a preset to a data set: its input shape becomes `shape`, its last Dense layer gets `num_classes` units.
@@ -107,6 +98,18 @@ impl Spec {
         if let Some(dense) = dense {
             dense.units = num_classes;
         }
+    }
+
+    /// Every layer that is not a nested network, in order: as [`leaves`] of the plan.
+    pub fn leaves(&self) -> Vec<&Layer> {
+        let mut found = Vec::new();
+        for layer in &self.layers {
+            match &layer.spec {
+                LayerSpec::Sequential(inner) => found.extend(inner.leaves()),
+                _ => found.push(layer),
+            }
+        }
+        found
     }
 
     /// Checks that the network can learn a data set of images of `shape` in `num_classes` classes.
@@ -129,6 +132,41 @@ impl Spec {
                 .got(format!("{output:?} from the model's last layer"))
                 .help(format!("give the last Dense layer {num_classes} units")));
         }
+        self.check_trainable()
+    }
+
+    /// Checks that every layer can do in training what Keras does there.
+    ///
+    /// # Errors
+    /// A model error that names the first layer that cannot.
+    pub fn check_trainable(&self) -> Result<()> {
+        let plan = self.plan()?;
+        for (layer, (path, info)) in self.leaves().into_iter().zip(leaves(&plan)) {
+            if let Some(reason) = why_not_trainable(layer, info) {
+                return Err(Error::model(format!("the network can predict but not be trained: {reason}"))
+                    .at(format!("layer {path} ({})", info.class_name)));
+            }
+        }
         Ok(())
+    }
+}
+
+fn why_not_trainable(layer: &Layer, info: &LayerInfo) -> Option<&'static str> {
+    use layers::FillMode::Wrap;
+    let is_orthogonal = |weight: &WeightInfo| matches!(weight.regularizer, Some(Regularizer::Orthogonal { .. }));
+    let fill_mode = match &layer.spec {
+        LayerSpec::RandomRotation(layer) => Some(layer.fill_mode),
+        LayerSpec::RandomZoom(layer) => Some(layer.fill_mode),
+        LayerSpec::RandomTranslation(layer) => Some(layer.fill_mode),
+        _ => None,
+    };
+    if layer.spec.activity_regularizer().is_some() {
+        Some("a loss on a layer's output is not supported")
+    } else if fill_mode == Some(Wrap) {
+        Some("fill_mode \"wrap\" is not supported")
+    } else if info.weights.iter().any(|weight| is_orthogonal(weight) && weight.keras_shape.len() != 2) {
+        Some("an OrthogonalRegularizer needs a matrix")
+    } else {
+        None
     }
 }

@@ -1,0 +1,50 @@
+//! Noise in training.
+
+use tch::{Kind, Tensor};
+
+/// The negative saturation value of SELU, -α·λ (Klambauer and others 2017).
+const SELU_FLOOR: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
+
+/// Inverted dropout of `x`, any shape: a value stays with probability `1 - rate` (to the next 1/65536, by whose exact
+/// value it is then divided), else becomes 0.
+///
+/// The mask comes from 16-bit pieces of random 64-bit words: libtorch draws them one after the other on the CPU, and this
+/// needs a fourth of the draws of its own dropout.
+pub fn dropout(x: &Tensor, rate: f64) -> Tensor {
+    let dropped = (rate * 65536.0).round();
+    let count = x.numel() as i64;
+    let mut words = Tensor::empty([(count + 3) / 4], (Kind::Int64, x.device()));
+    // from the smallest value without an upper bound: all 64 bits are drawn
+    let words = words.random_from_(i64::MIN, None);
+    let pieces = words.view_dtype(Kind::Int16).narrow(0, 0, count);
+    let kept = pieces.ge(dropped - 32768.0).to_kind(x.kind());
+    let mask = kept * (65536.0 / (65536.0 - dropped));
+    match x.size()[..] {
+        [batch, channels, height, width] => x * mask.reshape([batch, height, width, channels]).permute([0, 3, 1, 2]),
+        _ => x * mask.reshape(x.size()),
+    }
+}
+
+/// Inverted dropout of whole channels of `x [B, C, H, W]`.
+pub fn spatial(x: &Tensor, rate: f64) -> Tensor {
+    x.feature_dropout(rate, true)
+}
+
+/// Values become SELU's floor with probability `rate`; all are then scaled and moved back to mean 0 and variance 1.
+pub fn alpha(x: &Tensor, rate: f64) -> Tensor {
+    let kept = x.rand_like().ge(rate).to_kind(x.kind());
+    let scale = ((1.0 - rate) * (1.0 + rate * SELU_FLOOR * SELU_FLOOR)).powf(-0.5);
+    let offset = -scale * SELU_FLOOR * rate;
+    let floor = (1.0 - &kept) * SELU_FLOOR;
+    (x * kept + floor) * scale + offset
+}
+
+/// `x` times normal values of mean 1 and variance rate / (1 - rate).
+pub fn gaussian(x: &Tensor, rate: f64) -> Tensor {
+    x * (x.randn_like() * (rate / (1.0 - rate)).sqrt() + 1.0)
+}
+
+/// `x` plus normal values.
+pub fn noise(x: &Tensor, stddev: f64) -> Tensor {
+    x + x.randn_like() * stddev
+}

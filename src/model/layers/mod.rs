@@ -1,0 +1,160 @@
+//! From a specification to libtorch: the only place where Keras's meanings become torch's.
+//!
+//! Inside the network an image is `[B, C, H, W]` with the channels last in memory: a permuted view of Keras's
+//! `[B, H, W, C]`, so that going from one to the other costs nothing. Every other shape is Keras's.
+
+mod activation;
+mod augmentation;
+mod convolution;
+mod dropout;
+mod normalization;
+mod order;
+mod pooling;
+mod preprocessing;
+mod reshaping;
+
+use tch::Tensor;
+use tch::nn::{self, SequentialT};
+
+use super::initialize::initial_values;
+use super::spec::{Activation, Layer, LayerInfo, LayerSpec, Spec, WeightInfo, leaves};
+use crate::rng::{Stream, generator};
+use activation::activate;
+pub use order::channels_last;
+pub(super) use order::to_keras_order;
+
+/// A network that libtorch can run, and its weights in order.
+pub struct Network {
+    /// Layer after layer; the output's softmax is not part of it.
+    pub layers: SequentialT,
+    /// Every weight, by its name in files.
+    pub weights: Vec<Weight>,
+}
+
+/// A weight of a built network.
+pub struct Weight {
+    /// `<layer>.<weight>`, as in safetensors files; inside a nested network `<network>.<layer>.<weight>`.
+    pub name: String,
+    /// f32, in PyTorch's shape; convolution kernels lie channels-last in memory.
+    pub tensor: Tensor,
+    /// Whether gradients change it.
+    pub trainable: bool,
+    /// What the plan says of it.
+    pub info: WeightInfo,
+}
+
+/// Builds `spec` (with its `plan`) below `path`, with initial weights from `seed`.
+///
+/// Two changes of order leave every value as it is: max-pooling goes before ReLU (a quarter of the elements to clip), and
+/// the output's softmax is left to the loss and to [`super::Model::outputs`].
+pub fn build(spec: &Spec, plan: &[LayerInfo], path: &nn::Path, seed: u64) -> Network {
+    let infos = leaves(plan);
+    let specs: Vec<&Layer> = spec.leaves();
+    let weights = create_weights(&infos, path, seed);
+    let is_softmax = spec.output_activation() == Activation::Softmax;
+    let mut layers = nn::seq_t();
+    let mut deferred = None;
+    for (index, (layer, (_, info))) in specs.iter().zip(&infos).enumerate() {
+        let own = weights.iter().filter(|(owner, _)| *owner == index).map(|(_, weight)| weight.tensor.shallow_clone());
+        layers = add_layer(layers, layer, info, own.collect());
+        let activation = deferred.take().unwrap_or_else(|| layer.spec.activation());
+        let next = specs.get(index + 1).map(|next| &next.spec);
+        match activation {
+            Activation::Linear => {}
+            _ if is_softmax && next.is_none() => {}
+            Activation::Relu if matches!(next, Some(LayerSpec::MaxPooling2D(_))) => deferred = Some(activation),
+            activation => layers = layers.add_fn(move |x| activate(x, &activation)),
+        }
+    }
+    Network { layers, weights: weights.into_iter().map(|(_, weight)| weight).collect() }
+}
+
+/// Every weight with the index of its layer.
+fn create_weights(layers: &[(String, &LayerInfo)], path: &nn::Path, seed: u64) -> Vec<(usize, Weight)> {
+    let mut generator = generator(seed, Stream::Init);
+    let mut weights = Vec::new();
+    for (index, (layer, info)) in layers.iter().enumerate() {
+        let below = layer.split('.').fold(path.clone(), |path, name| path / name);
+        for weight in &info.weights {
+            let shape: Vec<i64> = weight.shape.iter().map(|&size| size as i64).collect();
+            let values = Tensor::from_slice(&initial_values(weight, &mut generator)).reshape(&shape);
+            let values = channels_last(&values).to_device(path.device());
+            let tensor = below.add(weight.name, values, weight.trainable);
+            let name = format!("{layer}.{}", weight.name);
+            weights.push((index, Weight { name, tensor, trainable: weight.trainable, info: weight.clone() }));
+        }
+    }
+    weights
+}
+
+/// What a layer does before its activation.
+fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerInfo, own: Vec<Tensor>) -> SequentialT {
+    let input = &info.input_shape[..];
+    match &layer.spec {
+        LayerSpec::Conv2D(spec) => layers.add_fn(convolution::conv2d(spec, input, own)),
+        LayerSpec::DepthwiseConv2D(spec) => layers.add_fn(convolution::depthwise(spec, input, own)),
+        LayerSpec::SeparableConv2D(spec) => layers.add_fn(convolution::separable(spec, input, own)),
+        LayerSpec::Conv2DTranspose(spec) => layers.add_fn(convolution::transposed(spec, info, own)),
+        LayerSpec::Dense(spec) => layers.add_fn(convolution::dense(spec, own)),
+        LayerSpec::MaxPooling2D(spec) => layers.add_fn(pooling::max(spec, input)),
+        LayerSpec::AveragePooling2D(spec) => layers.add_fn(pooling::average(spec, input)),
+        LayerSpec::GlobalAveragePooling2D(spec) => layers.add_fn(pooling::global_average(spec.keepdims)),
+        LayerSpec::GlobalMaxPooling2D(spec) => layers.add_fn(pooling::global_max(spec.keepdims)),
+        LayerSpec::BatchNormalization(spec) => layers.add_fn_t(normalization::batch(spec, own, layer.trainable)),
+        LayerSpec::LayerNormalization(spec) => layers.add_fn(normalization::layer(spec, input, own)),
+        LayerSpec::GroupNormalization(spec) => layers.add_fn(normalization::group(spec, input, own)),
+        LayerSpec::UnitNormalization(spec) => layers.add_fn(normalization::unit(spec, input)),
+        LayerSpec::PReLU(_) => layers.add_fn(activation::prelu(own)),
+        LayerSpec::Flatten(_) => layers.add_fn(|x| to_keras_order(x).flatten(1, -1)),
+        LayerSpec::Reshape(_) => layers.add_fn(reshaping::reshape(&info.output_shape)),
+        LayerSpec::Permute(spec) => layers.add_fn(reshaping::permute(spec)),
+        LayerSpec::ZeroPadding2D(spec) => layers.add_fn(reshaping::zero_padding(spec.padding)),
+        LayerSpec::Cropping2D(spec) => layers.add_fn(reshaping::crop(spec.cropping, &info.output_shape)),
+        LayerSpec::UpSampling2D(spec) => layers.add_fn(reshaping::resize(spec.interpolation, &info.output_shape)),
+        LayerSpec::Resizing(spec) => layers.add_fn(reshaping::resize(spec.interpolation, &info.output_shape)),
+        LayerSpec::CenterCrop(_) => layers.add_fn(reshaping::center_crop(input, &info.output_shape)),
+        LayerSpec::Rescaling(spec) => layers.add_fn(preprocessing::rescaling(spec)),
+        LayerSpec::Normalization(spec) => layers.add_fn(preprocessing::normalization(spec, own)),
+        LayerSpec::Identity(_)
+        | LayerSpec::ActivityRegularization(_)
+        | LayerSpec::Activation(_)
+        | LayerSpec::ReLU(_)
+        | LayerSpec::LeakyReLU(_)
+        | LayerSpec::ELU(_)
+        | LayerSpec::ThresholdedReLU(_)
+        | LayerSpec::Softmax(_) => layers,
+        LayerSpec::Sequential(_) => unreachable!("nested networks are built leaf by leaf"),
+        _ => add_random_layer(layers, &layer.spec),
+    }
+}
+
+/// A layer that does something in training only, by random numbers.
+fn add_random_layer(layers: SequentialT, spec: &LayerSpec) -> SequentialT {
+    match spec.clone() {
+        LayerSpec::Dropout(spec) => in_training(layers, spec.rate != 0.0, move |x| dropout::dropout(x, spec.rate)),
+        LayerSpec::SpatialDropout2D(spec) => {
+            in_training(layers, spec.rate != 0.0, move |x| dropout::spatial(x, spec.rate))
+        }
+        LayerSpec::AlphaDropout(spec) => in_training(layers, spec.rate != 0.0, move |x| dropout::alpha(x, spec.rate)),
+        LayerSpec::GaussianDropout(spec) => {
+            in_training(layers, spec.rate != 0.0, move |x| dropout::gaussian(x, spec.rate))
+        }
+        LayerSpec::GaussianNoise(spec) => {
+            in_training(layers, spec.stddev != 0.0, move |x| dropout::noise(x, spec.stddev))
+        }
+        LayerSpec::RandomFlip(spec) => in_training(layers, true, move |x| augmentation::flip(x, &spec)),
+        LayerSpec::RandomRotation(spec) => in_training(layers, true, move |x| augmentation::rotate(x, &spec)),
+        LayerSpec::RandomZoom(spec) => in_training(layers, true, move |x| augmentation::zoom(x, &spec)),
+        LayerSpec::RandomTranslation(spec) => in_training(layers, true, move |x| augmentation::translate(x, &spec)),
+        LayerSpec::RandomContrast(spec) => in_training(layers, true, move |x| augmentation::contrast(x, &spec)),
+        LayerSpec::RandomBrightness(spec) => in_training(layers, true, move |x| augmentation::brightness(x, &spec)),
+        other => unreachable!("{} is built otherwise", other.class_name()),
+    }
+}
+
+fn in_training(layers: SequentialT, on: bool, change: impl Fn(&Tensor) -> Tensor + Send + 'static) -> SequentialT {
+    if !on {
+        return layers;
+    }
+    layers.add_fn_t(move |x, train| if train { change(x) } else { x.shallow_clone() })
+}

@@ -1,0 +1,106 @@
+//! Normalisation by Keras's formulas.
+
+use tch::Tensor;
+
+use super::super::spec::layers::{BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization};
+use super::order::{axis_here, from_keras_order, to_keras_order, with_channels_second};
+
+/// Keras's floor under the squared length in [`unit`].
+const SMALLEST_SQUARE: f64 = 1e-12;
+
+/// Gamma and beta, where there are any.
+fn affine(scale: bool, center: bool, own: &mut Vec<Tensor>) -> [Option<Tensor>; 2] {
+    [scale, center].map(|there| there.then(|| own.remove(0)))
+}
+
+/// Normalises each channel of `x` (`[B, C]`, `[B, C, H, W]` or Keras's order), by the batch in training (and moves the
+/// statistics as Keras 3 does: by the biased variance), by the moving statistics otherwise.
+pub fn batch(
+    spec: &BatchNormalization,
+    mut own: Vec<Tensor>,
+    trainable: bool,
+) -> impl Fn(&Tensor, bool) -> Tensor + Send + 'static {
+    let affine = affine(spec.scale, spec.center, &mut own);
+    let moving = <[Tensor; 2]>::try_from(own).expect("the plan ends with the two moving statistics");
+    let (momentum, epsilon) = (spec.momentum, spec.epsilon);
+    move |x, train| {
+        with_channels_second(x, |x| match train && trainable {
+            true => by_batch(x, &affine, &moving, momentum, epsilon),
+            false => by_moving_statistics(x, &affine, &moving, epsilon),
+        })
+    }
+}
+
+fn by_moving_statistics(x: &Tensor, affine: &[Option<Tensor>; 2], moving: &[Tensor; 2], epsilon: f64) -> Tensor {
+    let ([scale, center], [mean, variance]) = (affine, moving);
+    x.native_batch_norm(scale.as_ref(), center.as_ref(), Some(mean), Some(variance), false, 0.0, epsilon).0
+}
+
+fn by_batch(x: &Tensor, affine: &[Option<Tensor>; 2], moving: &[Tensor; 2], momentum: f64, epsilon: f64) -> Tensor {
+    let ([scale, center], [mean, variance]) = (affine, moving);
+    let none = None::<&Tensor>;
+    let (y, batch_mean, inverse_stddev) =
+        x.native_batch_norm(scale.as_ref(), center.as_ref(), none, none, true, 0.0, epsilon);
+    tch::no_grad(|| {
+        let batch_variance = inverse_stddev.pow_tensor_scalar(-2.0) - epsilon;
+        let _ = mean.shallow_clone().lerp_(&batch_mean.to_kind(mean.kind()), 1.0 - momentum);
+        let _ = variance.shallow_clone().lerp_(&batch_variance.to_kind(variance.kind()), 1.0 - momentum);
+    });
+    y
+}
+
+/// Normalises each image over some axes.
+pub fn layer(
+    spec: &LayerNormalization,
+    input: &[usize],
+    mut own: Vec<Tensor>,
+) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    let rank = input.len() + 1;
+    let axes = spec.axes(rank).expect("the plan has checked the axes");
+    let shape: Vec<i64> = axes.iter().map(|&axis| input[axis - 1] as i64).collect();
+    // the normalised axes last, in ascending order, as the weights have them
+    let first = (0..rank).filter(|axis| !axes.contains(axis));
+    let order: Vec<i64> = first.chain(axes.iter().copied()).map(|axis| axis as i64).collect();
+    let mut back = vec![0; rank];
+    for (here, &axis) in order.iter().enumerate() {
+        back[axis as usize] = here as i64;
+    }
+    let [scale, center] = affine(spec.scale, spec.center, &mut own);
+    let epsilon = spec.epsilon;
+    move |x| {
+        let kind = x.kind();
+        let [scale, center] = [&scale, &center].map(|weight| weight.as_ref().map(|weight| weight.to_kind(kind)));
+        let y = to_keras_order(x).permute(&order).layer_norm(&shape, scale, center, epsilon, true);
+        from_keras_order(&y.permute(&back))
+    }
+}
+
+/// Normalises groups of neighbouring channels of each image.
+pub fn group(
+    spec: &GroupNormalization,
+    input: &[usize],
+    mut own: Vec<Tensor>,
+) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    let channels = input.last().copied().unwrap_or(1);
+    let groups = spec.num_groups(channels).expect("the plan has checked the groups") as i64;
+    let [scale, center] = affine(spec.scale, spec.center, &mut own);
+    let epsilon = spec.epsilon;
+    move |x| {
+        let kind = x.kind();
+        let [scale, center] = [&scale, &center].map(|weight| weight.as_ref().map(|weight| weight.to_kind(kind)));
+        with_channels_second(x, |x| {
+            // libtorch 2.11's backward of this one reads through a null pointer where the channels lie last and the
+            // input needs no gradient: as the network's first layer
+            let x = if x.requires_grad() { x.shallow_clone() } else { x.contiguous() };
+            x.group_norm(groups, scale, center, epsilon, true)
+        })
+    }
+}
+
+/// Brings each image's vectors along some axes to length 1.
+pub fn unit(spec: &UnitNormalization, input: &[usize]) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    let rank = input.len() + 1;
+    let axes = spec.axes(rank).expect("the plan has checked the axes");
+    let axes: Vec<i64> = axes.into_iter().map(|axis| axis_here(axis, rank)).collect();
+    move |x| x * x.square().sum_dim_intlist(&axes[..], true, None).clamp_min(SMALLEST_SQUARE).rsqrt()
+}

@@ -1,0 +1,82 @@
+//! Pooling, and the padding that windows need.
+
+use tch::Tensor;
+
+use super::super::spec::layers::{AveragePooling2D, MaxPooling2D};
+use super::super::spec::{Padding, Pair, same_padding};
+
+/// `x [B, C, H, W] → [B, C, H', W']`.
+pub fn max(spec: &MaxPooling2D, input: &[usize]) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    let window = sizes(spec.pool_size);
+    let strides = spec.strides.unwrap_or(spec.pool_size);
+    let pad = Pad::new(spec.padding, input, spec.pool_size, strides, Pair::square(1));
+    let strides = sizes(strides);
+    move |x| pad.around(x, f64::NEG_INFINITY).max_pool2d(window, strides, [0, 0], [1, 1], false)
+}
+
+/// `x [B, C, H, W] → [B, C, H', W']`, the mean over the pixels that are there.
+pub fn average(spec: &AveragePooling2D, input: &[usize]) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    let window = sizes(spec.pool_size);
+    let strides = spec.strides.unwrap_or(spec.pool_size);
+    let pad = Pad::new(spec.padding, input, spec.pool_size, strides, Pair::square(1));
+    let strides = sizes(strides);
+    move |x| {
+        let pool = |x: &Tensor| pad.around(x, 0.0).avg_pool2d(window, strides, [0, 0], false, true, None);
+        if pad.is_none() {
+            return pool(x);
+        }
+        let size = x.size();
+        let there = Tensor::ones([1, 1, size[2], size[3]], (x.kind(), x.device()));
+        pool(x) / pool(&there)
+    }
+}
+
+/// `x [B, C, H, W] → [B, C]`, or `[B, C, 1, 1]`.
+pub fn global_average(keepdims: bool) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    move |x| x.mean_dim([2i64, 3].as_slice(), keepdims, None)
+}
+
+/// `x [B, C, H, W] → [B, C]`, or `[B, C, 1, 1]`.
+pub fn global_max(keepdims: bool) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    move |x| x.amax([2i64, 3].as_slice(), keepdims)
+}
+
+/// Keras's padding in numbers: left, right, top, bottom.
+pub struct Pad([i64; 4]);
+
+impl Pad {
+    /// What `padding` means for windows on an image of Keras's shape `input`.
+    pub fn new(padding: Padding, input: &[usize], window: Pair, strides: Pair, dilation: Pair) -> Self {
+        let (Padding::Same, &[height, width, _]) = (padding, input) else {
+            return Pad::none();
+        };
+        let (top, bottom) = same_padding(height, window.height, strides.height, dilation.height);
+        let (left, right) = same_padding(width, window.width, strides.width, dilation.width);
+        Pad([left as i64, right as i64, top as i64, bottom as i64])
+    }
+
+    /// No padding.
+    pub fn none() -> Self {
+        Pad([0; 4])
+    }
+
+    fn is_none(&self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// The input and the padding to give to the operator: even padding is the operator's own, the rest is done here.
+    pub fn apply(&self, x: &Tensor, value: f64) -> (Tensor, [i64; 2]) {
+        let [left, right, top, bottom] = self.0;
+        if left == right && top == bottom { (x.shallow_clone(), [top, left]) } else { (self.around(x, value), [0, 0]) }
+    }
+
+    /// `x` with `value` around it.
+    pub fn around(&self, x: &Tensor, value: f64) -> Tensor {
+        if self.is_none() { x.shallow_clone() } else { x.pad(self.0, "constant", value) }
+    }
+}
+
+/// Height and width as libtorch takes them.
+pub fn sizes(pair: Pair) -> [i64; 2] {
+    [pair.height as i64, pair.width as i64]
+}

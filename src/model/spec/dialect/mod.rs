@@ -1,0 +1,251 @@
+//! What Keras 1, Keras 2 and tf.keras wrote otherwise than Keras 3 does, brought into Keras 3's form.
+//!
+//! Layer by layer, before the settings get their types: class names, keys and values are renamed where their meaning is the
+//! same, and refused where it is not. Keys that nothing depends on are dropped by name; what is left is checked afterwards.
+
+mod keras1;
+mod unsupported;
+
+use serde_json::{Map, Value, json};
+
+use super::values::keras2_hard_sigmoid;
+use crate::error::{Error, Result};
+
+pub(super) use unsupported::{check_origin, unknown_layer};
+
+/// Which Keras wrote a document. What differs between 2 and tf.keras does not matter here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Up to 1.2.2.
+    Keras1,
+    /// 2 and tf.keras.
+    Keras2,
+    /// From 3.0 on.
+    Keras3,
+}
+
+impl Version {
+    /// From the document's `keras_version`; without one, from what only old documents have.
+    pub fn of(document: &Map<String, Value>) -> Result<Self> {
+        let config = &document.get("config").unwrap_or(&Value::Null);
+        match document.get("keras_version") {
+            None | Some(Value::Null) if config.is_array() => Ok(Version::of_layers(config)),
+            None | Some(Value::Null) => Ok(Version::of_layers(&config["layers"])),
+            Some(version) => match version.as_str().and_then(|text| text.split('.').next()) {
+                Some("0" | "1") => Ok(Version::Keras1),
+                Some("2") => Ok(Version::Keras2),
+                Some("3") => Ok(Version::Keras3),
+                _ => Err(Error::model("the document's Keras version is not known")
+                    .expected("1, 2 or 3")
+                    .got(version)
+                    .at("keras_version")),
+            },
+        }
+    }
+
+    /// From keys that Keras 3 does not write.
+    fn of_layers(layers: &Value) -> Self {
+        let entries = layers.as_array().map_or(&[][..], Vec::as_slice);
+        let has = |key: &str| entries.iter().any(|entry| entry["config"].get(key).is_some());
+        if keras1::KEYS.iter().any(|key| has(key)) {
+            Version::Keras1
+        } else if has("batch_input_shape") || entries.iter().any(|entry| entry["config"].is_array()) {
+            Version::Keras2
+        } else {
+            Version::Keras3
+        }
+    }
+}
+
+/// Other names of classes.
+const ALIASES: [(&str, &str); 11] = [
+    ("Convolution2D", "Conv2D"),
+    ("DepthwiseConvolution2D", "DepthwiseConv2D"),
+    ("SeparableConvolution2D", "SeparableConv2D"),
+    ("Convolution2DTranspose", "Conv2DTranspose"),
+    ("Deconvolution2D", "Conv2DTranspose"),
+    ("MaxPool2D", "MaxPooling2D"),
+    ("AvgPool2D", "AveragePooling2D"),
+    ("GlobalAvgPool2D", "GlobalAveragePooling2D"),
+    ("GlobalMaxPool2D", "GlobalMaxPooling2D"),
+    ("BatchNormalizationV1", "BatchNormalization"),
+    ("BatchNormalizationV2", "BatchNormalization"),
+];
+
+/// Keys that other versions write and nothing depends on.
+const UNUSED: [(&str, &[&str]); 5] = [
+    ("DepthwiseConv2D", &["kernel_initializer", "kernel_regularizer", "kernel_constraint"]),
+    ("SeparableConv2D", &["kernel_initializer", "kernel_regularizer", "kernel_constraint"]),
+    ("RandomRotation", &["value_range"]),
+    ("BatchNormalization", &["fused"]),
+    ("InputLayer", &["input_dtype"]),
+];
+
+/// Keys that mean nothing while they are null (or one group); with another value they are not supported.
+const USUALLY_NULL: [(&str, &[&str]); 6] = [
+    ("DepthwiseConv2D", &["groups"]),
+    ("SeparableConv2D", &["groups"]),
+    ("Conv2DTranspose", &["groups"]),
+    ("Dense", &["activity_regularizer"]),
+    ("SpatialDropout2D", &["noise_shape"]),
+    ("BatchNormalization", &["virtual_batch_size", "adjustment"]),
+];
+
+/// A layer as Keras 3 would write it.
+pub(super) struct Modern {
+    /// Keras 3's class name.
+    pub class_name: String,
+    /// Keras 3's settings.
+    pub config: Map<String, Value>,
+    /// The input's shape with the batch, where the layer's own settings have it.
+    pub batch_shape: Option<Value>,
+}
+
+/// Brings one layer into Keras 3's form.
+pub(super) fn modernize(class_name: &str, config: &Map<String, Value>, version: Version) -> Result<Modern> {
+    let class_name = ALIASES.iter().find(|(alias, _)| *alias == class_name).map_or(class_name, |(_, name)| name);
+    let mut config = config.clone();
+    config.values_mut().for_each(unwrap);
+    let mut batch_shape = config.remove("batch_input_shape");
+    if class_name != "InputLayer" {
+        let with_batch = |shape: Value| match shape {
+            Value::Array(sizes) => Value::Array(std::iter::once(Value::Null).chain(sizes).collect()),
+            other => other,
+        };
+        batch_shape = batch_shape.or_else(|| config.remove("input_shape").map(with_batch));
+        config.remove("input_shape");
+    }
+    if version == Version::Keras1 {
+        keras1::rename(class_name, &mut config)?;
+    }
+    drop_unused(class_name, &mut config);
+    rename(class_name, &mut config);
+    if config.get("data_format").is_some_and(|format| format == "channels_first") {
+        return Err(Error::model("channels_first is not supported")
+            .expected("data_format \"channels_last\"")
+            .got("\"channels_first\"")
+            .help("build the model again in Keras with channels_last and copy its weights")
+            .at("data_format"));
+    }
+    if let Some(activation) = config.get_mut("activation") {
+        modernize_activation(activation, version).map_err(|error| error.at("activation"))?;
+    }
+    Ok(Modern { class_name: class_name.to_owned(), config, batch_shape })
+}
+
+fn drop_unused(class_name: &str, config: &mut Map<String, Value>) {
+    for (_, keys) in UNUSED.iter().filter(|(class, _)| *class == class_name) {
+        config.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+    for (_, keys) in USUALLY_NULL.iter().filter(|(class, _)| *class == class_name) {
+        let means_nothing = |key: &str, value: &Value| value.is_null() || key == "groups" && value == 1;
+        config.retain(|key, value| !(keys.contains(&key.as_str()) && means_nothing(key, value)));
+    }
+    if config.get("data_format").is_some_and(Value::is_null) {
+        config.remove("data_format");
+    }
+}
+
+fn rename(class_name: &str, config: &mut Map<String, Value>) {
+    if class_name == "LeakyReLU"
+        && let Some(slope) = config.remove("alpha")
+    {
+        config.insert("negative_slope".into(), slope);
+    }
+    // written as [3] after building
+    if matches!(class_name, "BatchNormalization" | "GroupNormalization")
+        && let Some(axis) = config.get_mut("axis")
+        && let Some([only]) = axis.as_array().map(Vec::as_slice)
+    {
+        *axis = only.clone();
+    }
+}
+
+/// An activation is a name, or a layer of its own; Keras 3 has another function under the name `hard_sigmoid`.
+fn modernize_activation(activation: &mut Value, version: Version) -> Result<()> {
+    if activation == "hard_sigmoid" && version != Version::Keras3 {
+        *activation = keras2_hard_sigmoid();
+    }
+    let Value::Object(object) = activation else { return Ok(()) };
+    check_origin(object)?;
+    let Some((class_name, config)) = object.get("class_name").and_then(Value::as_str).zip(object.get("config")) else {
+        return Ok(());
+    };
+    if let Value::Object(config) = config
+        && class_name != "Sequential"
+    {
+        let modern = modernize(class_name, config, version)?;
+        *activation = json!({ "class_name": modern.class_name, "config": modern.config });
+    }
+    Ok(())
+}
+
+/// Python's tuples and numpy's arrays and numbers, which Keras wraps in objects, as plain lists and numbers.
+fn unwrap(value: &mut Value) {
+    let inner = match value {
+        Value::Object(object) => match object.get("class_name").and_then(Value::as_str) {
+            Some("__tuple__") => object.get("items").cloned(),
+            Some("__numpy__" | "__tensor__") => object.get("config").and_then(|config| config.get("value")).cloned(),
+            None if object.get("type").is_some_and(|kind| kind == "ndarray") => object.get("value").cloned(),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(inner) = inner {
+        *value = inner;
+    }
+    if let Value::Array(items) = value {
+        items.iter_mut().for_each(unwrap);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn modern(class_name: &str, config: Value, version: Version) -> Result<Modern> {
+        modernize(class_name, config.as_object().unwrap(), version)
+    }
+
+    #[test]
+    fn versions_are_told_apart() {
+        let version = |document: Value| Version::of(document.as_object().unwrap()).unwrap();
+        assert_eq!(version(json!({ "keras_version": "1.2.2" })), Version::Keras1);
+        assert_eq!(version(json!({ "keras_version": "2.3.0-tf" })), Version::Keras2);
+        assert_eq!(version(json!({ "keras_version": "3.15.1" })), Version::Keras3);
+        let layers = |config: Value| json!({ "config": [{ "class_name": "Dense", "config": config }] });
+        assert_eq!(version(layers(json!({ "output_dim": 3 }))), Version::Keras1);
+        assert_eq!(version(layers(json!({ "units": 3, "batch_input_shape": [null, 4] }))), Version::Keras2);
+        assert_eq!(version(json!({ "module": "keras", "config": { "layers": [] } })), Version::Keras3);
+        assert!(Version::of(json!({ "keras_version": "four" }).as_object().unwrap()).is_err());
+    }
+
+    #[test]
+    fn the_hard_sigmoid_is_that_of_the_document_s_version() {
+        for class_name in ["Dense", "Activation"] {
+            let config = json!({ "activation": "hard_sigmoid" });
+            let kept = modern(class_name, config.clone(), Version::Keras3).unwrap();
+            assert_eq!(kept.config["activation"], "hard_sigmoid");
+            let changed = modern(class_name, config, Version::Keras2).unwrap();
+            assert_eq!(changed.config["activation"]["class_name"], "Sequential");
+        }
+    }
+
+    #[test]
+    fn wrapped_values_are_unwrapped() {
+        let config = json!({
+            "target_shape": { "class_name": "__tuple__", "items": [4, { "type": "ndarray", "value": 2 }] },
+            "mean": { "class_name": "__numpy__", "config": { "value": [1.0], "dtype": "float32" } },
+        });
+        let modern = modern("Reshape", config, Version::Keras2).unwrap();
+        assert_eq!(Value::Object(modern.config), json!({ "target_shape": [4, 2], "mean": [1.0] }));
+    }
+
+    #[test]
+    fn the_other_order_of_axes_is_refused() {
+        let config = json!({ "data_format": "channels_first" });
+        assert!(modern("Conv2D", config, Version::Keras3).is_err());
+        let config = json!({ "dim_ordering": "th" });
+        assert!(modern("Convolution2D", config, Version::Keras1).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! Noise in training, the identity otherwise. All leave the shape as it is.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::values::{Absent, DataFormat};
+use super::{Placed, share, unchanged};
+use crate::error::Error;
+
+/// Sets a share of the values to 0 and scales the others up.
+/// <https://keras.io/api/layers/regularization_layers/dropout/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dropout {
+    /// The share that is dropped, in `[0, 1)`.
+    pub rate: f64,
+    /// Ignored: every seed derives from the run's.
+    #[serde(default)]
+    pub seed: Option<i64>,
+    /// Not supported.
+    #[serde(default)]
+    pub noise_shape: Absent,
+}
+
+/// As [`Dropout`], for whole channels of an image.
+/// <https://keras.io/api/layers/regularization_layers/spatial_dropout2d/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpatialDropout2D {
+    /// The share that is dropped, in `[0, 1)`.
+    pub rate: f64,
+    /// Ignored: every seed derives from the run's.
+    #[serde(default)]
+    pub seed: Option<i64>,
+    /// Always `channels_last`.
+    #[serde(default)]
+    pub data_format: DataFormat,
+}
+
+/// Dropout that keeps mean and variance of self-normalising networks (Klambauer and others 2017).
+/// <https://keras.io/api/layers/regularization_layers/alpha_dropout/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlphaDropout {
+    /// The share that is dropped, in `[0, 1)`.
+    pub rate: f64,
+    /// Ignored: every seed derives from the run's.
+    #[serde(default)]
+    pub seed: Option<i64>,
+    /// Not supported.
+    #[serde(default)]
+    pub noise_shape: Absent,
+}
+
+/// Multiplies by normal values of mean 1 and variance rate / (1 - rate).
+/// <https://keras.io/api/layers/regularization_layers/gaussian_dropout/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GaussianDropout {
+    /// What the variance comes from, in `[0, 1)`.
+    pub rate: f64,
+    /// Ignored: every seed derives from the run's.
+    #[serde(default)]
+    pub seed: Option<i64>,
+}
+
+/// Adds normal values of mean 0.
+/// <https://keras.io/api/layers/regularization_layers/gaussian_noise/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GaussianNoise {
+    /// Their standard deviation.
+    pub stddev: f64,
+    /// Ignored: every seed derives from the run's.
+    #[serde(default)]
+    pub seed: Option<i64>,
+}
+
+/// A layer that only needs a `rate` in `[0, 1)`.
+pub(in super::super) fn place_rate(input: &[usize], rate: f64) -> Placed {
+    share("dropout rate", rate)?;
+    unchanged(input)
+}
+
+impl SpatialDropout2D {
+    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+        super::image(input)?;
+        place_rate(input, self.rate)
+    }
+}
+
+impl GaussianNoise {
+    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+        match self.stddev >= 0.0 && self.stddev.is_finite() {
+            true => unchanged(input),
+            false => Err(Error::model("stddev is out of range").expected("0 or more").got(self.stddev)),
+        }
+    }
+}

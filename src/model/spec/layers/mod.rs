@@ -1,0 +1,102 @@
+//! A layer's settings, key by key as Keras 3 writes them, and its rule: what comes out and which weights it has. One struct
+//! per class: what Keras calls `config`, less the keys that every layer has (`name`, `trainable`, `dtype`).
+
+mod activation;
+pub(super) mod augmentation;
+mod convolution;
+mod core;
+pub(super) mod dropout;
+mod normalization;
+pub(super) mod pooling;
+mod preprocessing;
+mod reshaping;
+mod separable;
+
+pub use self::core::{ActivationLayer, ActivityRegularization, Dense, Identity};
+pub use activation::{ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU};
+pub use augmentation::{
+    FillMode, FlipMode, Interpolation, RandomBrightness, RandomContrast, RandomFlip, RandomRotation, RandomTranslation,
+    RandomZoom,
+};
+pub use convolution::{Conv2D, Conv2DTranspose};
+pub use dropout::{AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D};
+pub use normalization::{BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization};
+pub use pooling::{AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D};
+pub use preprocessing::{CenterCrop, Normalization, Rescaling, Resizing};
+pub use reshaping::{Cropping2D, Flatten, Permute, Reshape, UpSampling2D, ZeroPadding2D};
+pub use separable::{DepthwiseConv2D, SeparableConv2D};
+
+use super::info::{WeightInfo, WeightOrder};
+use super::values::{Initializer, Pair};
+use crate::error::{Error, Result};
+
+/// A layer's rule: its output's shape and its weights, or why the input does not fit.
+pub(super) type Placed = Result<(Vec<usize>, Vec<WeightInfo>)>;
+
+const fn glorot_uniform() -> Initializer {
+    Initializer::GlorotUniform
+}
+const fn zeros() -> Initializer {
+    Initializer::Zeros
+}
+const fn ones() -> Initializer {
+    Initializer::Ones
+}
+const fn yes() -> bool {
+    true
+}
+const fn one() -> usize {
+    1
+}
+const fn single() -> Pair {
+    Pair::square(1)
+}
+const fn double() -> Pair {
+    Pair::square(2)
+}
+const fn thousandth() -> f64 {
+    1e-3
+}
+
+/// A layer without weights that leaves the shape as it is.
+pub(super) fn unchanged(input: &[usize]) -> Placed {
+    Ok((input.to_vec(), vec![]))
+}
+
+/// A weight of one value a channel, called `names` here and in Keras.
+fn vector(names: [&'static str; 2], size: usize, initializer: Initializer) -> WeightInfo {
+    WeightInfo::new(names, vec![size], WeightOrder::Same, initializer)
+}
+
+fn image(input: &[usize]) -> Result<[usize; 3]> {
+    <[usize; 3]>::try_from(input).map_err(|_| {
+        Error::model("the layer needs an image").expected("an input of shape [H, W, C]").got(format!("{input:?}"))
+    })
+}
+
+fn last(input: &[usize]) -> Result<usize> {
+    input.last().copied().ok_or_else(|| Error::model("the layer needs at least one axis").got("none"))
+}
+
+fn positive(key: &str, value: usize) -> Result<()> {
+    if value == 0 { Err(Error::model(format!("{key} must not be 0"))) } else { Ok(()) }
+}
+
+/// Checks a number that is a probability below 1.
+fn share(key: &str, value: f64) -> Result<()> {
+    match (0.0..1.0).contains(&value) {
+        true => Ok(()),
+        false => Err(Error::model(format!("the {key} is out of range")).expected("0 to below 1").got(value)),
+    }
+}
+
+/// Checks that an `axis` setting names the last axis: what is normalised by channel has the channels there.
+fn last_axis_only(axis: &super::values::Axes, input: &[usize]) -> Result<()> {
+    let resolved = axis.resolve(input.len() + 1)?;
+    match resolved == [input.len()] {
+        true => Ok(()),
+        false => {
+            Err(Error::model("only the last axis, the channels, is supported").got(format!("{axis:?}")).at("axis"))
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! One value for each window, or for each channel.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::values::{DataFormat, Padding, Pair};
+use super::super::window;
+use super::{Placed, double, image};
+
+/// The largest value of each window.
+///
+/// `[N, H, W, C] → [N, H', W', C]`, sizes as for [`super::Conv2D`] with the pool as window.
+/// <https://keras.io/api/layers/pooling_layers/max_pooling2d/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MaxPooling2D {
+    /// The window, in pixels.
+    #[serde(default = "double")]
+    pub pool_size: Pair,
+    /// What happens at the border; padded pixels never win.
+    #[serde(default)]
+    pub padding: Padding,
+    /// The window's step; the window itself where absent.
+    #[serde(default)]
+    pub strides: Option<Pair>,
+    /// Always `channels_last`.
+    #[serde(default)]
+    pub data_format: DataFormat,
+}
+
+impl MaxPooling2D {
+    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+        place(input, self.pool_size, self.strides, self.padding)
+    }
+}
+
+/// The mean of each window, over the pixels that are there.
+///
+/// `[N, H, W, C] → [N, H', W', C]`, sizes as for [`super::Conv2D`] with the pool as window.
+/// <https://keras.io/api/layers/pooling_layers/average_pooling2d/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AveragePooling2D {
+    /// The window, in pixels.
+    #[serde(default = "double")]
+    pub pool_size: Pair,
+    /// What happens at the border; padded pixels do not count.
+    #[serde(default)]
+    pub padding: Padding,
+    /// The window's step; the window itself where absent.
+    #[serde(default)]
+    pub strides: Option<Pair>,
+    /// Always `channels_last`.
+    #[serde(default)]
+    pub data_format: DataFormat,
+}
+
+impl AveragePooling2D {
+    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+        place(input, self.pool_size, self.strides, self.padding)
+    }
+}
+
+fn place(input: &[usize], pool_size: Pair, strides: Option<Pair>, padding: Padding) -> Placed {
+    let [height, width, channels] = image(input)?;
+    let strides = strides.unwrap_or(pool_size);
+    let out = window::output((height, width), pool_size, strides, Pair::square(1), padding)?;
+    Ok((vec![out.height, out.width, channels], vec![]))
+}
+
+/// The mean over height and width: `[N, H, W, C] → [N, C]`.
+/// <https://keras.io/api/layers/pooling_layers/global_average_pooling2d/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GlobalAveragePooling2D {
+    /// Always `channels_last`.
+    #[serde(default)]
+    pub data_format: DataFormat,
+    /// Whether the output is `[N, 1, 1, C]` instead.
+    #[serde(default)]
+    pub keepdims: bool,
+}
+
+/// The largest value over height and width: `[N, H, W, C] → [N, C]`.
+/// <https://keras.io/api/layers/pooling_layers/global_max_pooling2d/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GlobalMaxPooling2D {
+    /// Always `channels_last`.
+    #[serde(default)]
+    pub data_format: DataFormat,
+    /// Whether the output is `[N, 1, 1, C]` instead.
+    #[serde(default)]
+    pub keepdims: bool,
+}
+
+/// What either global pooling leaves of an image.
+pub(in super::super) fn place_global(input: &[usize], keepdims: bool) -> Placed {
+    let [_, _, channels] = image(input)?;
+    Ok((if keepdims { vec![1, 1, channels] } else { vec![channels] }, vec![]))
+}

@@ -1,0 +1,153 @@
+//! The same values in another shape or order, more of them, or fewer.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::values::{DataFormat, Pair, Sides};
+use super::super::window::MAX_SIZE;
+use super::augmentation::Interpolation;
+use super::{Placed, double, image};
+use crate::error::{Error, Result};
+
+const fn frame() -> Sides {
+    Sides { top: 1, bottom: 1, left: 1, right: 1 }
+}
+
+/// All values of an image as one vector, in height, width, channel order: `[N, H, W, C] → [N, H·W·C]`.
+/// <https://keras.io/api/layers/reshaping_layers/flatten/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flatten {
+    /// Always `channels_last`.
+    #[serde(default)]
+    pub data_format: DataFormat,
+}
+
+/// The values of each image in another shape, in Keras's order.
+/// <https://keras.io/api/layers/reshaping_layers/reshape/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reshape {
+    /// The shape without the batch; one size may be -1, what is left.
+    pub target_shape: Vec<i64>,
+}
+
+impl Reshape {
+    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+        let wrong = || {
+            Error::model("the values do not fill the target shape")
+                .expected(format!("a shape of {} values, at most one size -1", input.iter().product::<usize>()))
+                .got(format!("{:?}", self.target_shape))
+        };
+        let total: usize = input.iter().product();
+        let mut sizes = self.target_shape.iter().filter(|&&size| size != -1);
+        let known = sizes.try_fold(1usize, |product, &size| product.checked_mul(usize::try_from(size).ok()?));
+        let known = known.filter(|&known| known > 0 && total.is_multiple_of(known)).ok_or_else(wrong)?;
+        let rest = total / known;
+        match self.target_shape.iter().filter(|&&size| size == -1).count() {
+            0 if rest == 1 => {}
+            1 => {}
+            _ => return Err(wrong()),
+        }
+        let size = |&size: &i64| usize::try_from(size).unwrap_or(rest);
+        Ok((self.target_shape.iter().map(size).collect(), vec![]))
+    }
+}
+
+/// The axes of each image in another order.
+/// <https://keras.io/api/layers/reshaping_layers/permute/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Permute {
+    /// For each axis of the output, which of the input's it is, counted from 1.
+    pub dims: Vec<usize>,
+}
+
+impl Permute {
+    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+        let mut sorted = self.dims.clone();
+        sorted.sort_unstable();
+        match sorted.iter().copied().eq(1..=input.len()) {
+            true => Ok((self.dims.iter().map(|&axis| input[axis - 1]).collect(), vec![])),
+            false => Err(Error::model("dims does not name every axis once")
+                .expected(format!("1 to {} in any order", input.len()))
+                .got(format!("{:?}", self.dims))),
+        }
+    }
+}
+
+/// Zeros around an image.
+/// <https://keras.io/api/layers/reshaping_layers/zero_padding2d/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ZeroPadding2D {
+    /// How many at each side.
+    #[serde(default = "frame")]
+    pub padding: Sides,
+    /// Always `channels_last`.
+    #[serde(default)]
+    pub data_format: DataFormat,
+}
+
+impl ZeroPadding2D {
+    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+        let [height, width, channels] = image(input)?;
+        let Sides { top, bottom, left, right } = self.padding;
+        let height = sum(height, top, bottom)?;
+        let width = sum(width, left, right)?;
+        Ok((vec![height, width, channels], vec![]))
+    }
+}
+
+fn sum(size: usize, before: usize, after: usize) -> Result<usize> {
+    let sum = size.checked_add(before).and_then(|sum| sum.checked_add(after));
+    let too_large = || Error::model("the padding is too large").expected(format!("sizes up to {MAX_SIZE}"));
+    sum.filter(|sum| *sum <= MAX_SIZE).ok_or_else(too_large)
+}
+
+/// An image less its border.
+/// <https://keras.io/api/layers/reshaping_layers/cropping2d/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cropping2D {
+    /// How much goes at each side.
+    #[serde(default)]
+    pub cropping: Sides,
+    /// Always `channels_last`.
+    #[serde(default)]
+    pub data_format: DataFormat,
+}
+
+impl Cropping2D {
+    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+        let [height, width, channels] = image(input)?;
+        let Sides { top, bottom, left, right } = self.cropping;
+        let rest = |size: usize, before: usize, after: usize| {
+            let rest = size.checked_sub(before).and_then(|rest| rest.checked_sub(after)).filter(|rest| *rest > 0);
+            rest.ok_or_else(|| {
+                Error::model("the cropping leaves nothing").expected(format!("less than {size} pixels in all"))
+            })
+        };
+        Ok((vec![rest(height, top, bottom)?, rest(width, left, right)?, channels], vec![]))
+    }
+}
+
+/// An image made larger by whole factors.
+/// <https://keras.io/api/layers/reshaping_layers/up_sampling2d/>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpSampling2D {
+    /// The factors.
+    #[serde(default = "double")]
+    pub size: Pair,
+    /// Always `channels_last`.
+    #[serde(default)]
+    pub data_format: DataFormat,
+    /// Where new values come from.
+    #[serde(default = "Interpolation::nearest")]
+    pub interpolation: Interpolation,
+}
+
+impl UpSampling2D {
+    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+        let [height, width, channels] = image(input)?;
+        let product = |size: usize, factor: usize| {
+            let product = size.checked_mul(factor).filter(|product| (1..=MAX_SIZE).contains(product));
+            product.ok_or_else(|| Error::model("the size is not usable").got(factor).at("size"))
+        };
+        Ok((vec![product(height, self.size.height)?, product(width, self.size.width)?, channels], vec![]))
+    }
+}
