@@ -1,0 +1,128 @@
+//! Every layer against Keras 3.15.1: outputs from the same weights, and one training step. `scripts/fixtures/keras_layers.py`
+//! made the numbers.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use convnet::evaluate::cross_entropy;
+use convnet::model::spec::{WeightInfo, leaves};
+use convnet::model::{Model, Spec};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+/// Outputs differ by rounding, relative to numbers above 1.
+const OUTPUT_TOLERANCE: f64 = 1e-5;
+/// Losses and weights after a step differ by the rounding of gradients, too.
+const STEP_TOLERANCE: f64 = 3e-5;
+
+struct Case {
+    name: String,
+    model: Model,
+    trained: bool,
+}
+
+impl Case {
+    fn new(document: &Value, arrays: &HashMap<String, Tensor>) -> Self {
+        let name = document["name"].as_str().unwrap().to_owned();
+        let spec = Spec::from_json(&document["model"]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let written = Spec::from_json(&spec.to_json()).unwrap();
+        assert_eq!(written, spec, "{name}");
+        let model = Model::new(spec, 1.0, Device::Cpu, 0).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let case = Case { name, model, trained: document["trained"].as_bool().unwrap() };
+        let keras = case.in_keras_order("weight", arrays);
+        assert_eq!(Some(keras.len() as u64), document["weights"].as_u64(), "{}", case.name);
+        for (weight, values) in case.model.weights().iter().zip(keras) {
+            tch::no_grad(|| weight.tensor.shallow_clone().copy_(&values));
+        }
+        case
+    }
+
+    /// Keras's arrays of all weights in this program's shapes.
+    fn in_keras_order(&self, kind: &str, arrays: &HashMap<String, Tensor>) -> Vec<Tensor> {
+        let infos: Vec<&WeightInfo> = leaves(self.model.plan()).iter().flat_map(|(_, leaf)| &leaf.weights).collect();
+        let of = |(index, info): (usize, &&WeightInfo)| {
+            let array = &arrays[&format!("{}/{kind}_{index}", self.name)];
+            let shape: Vec<i64> = info.keras_shape.iter().map(|&size| size as i64).collect();
+            assert_eq!(array.size(), shape, "{}: {}", self.name, info.name);
+            let values = info.to_torch(&Vec::<f32>::try_from(array.flatten(0, -1)).unwrap());
+            let shape: Vec<i64> = info.shape.iter().map(|&size| size as i64).collect();
+            Tensor::from_slice(&values).reshape(shape)
+        };
+        infos.iter().enumerate().map(of).collect()
+    }
+
+    fn array(&self, name: &str, arrays: &HashMap<String, Tensor>) -> Tensor {
+        arrays[&format!("{}/{name}", self.name)].shallow_clone()
+    }
+}
+
+/// The largest difference, relative to expected values above 1.
+fn difference(actual: &Tensor, expected: &Tensor) -> f64 {
+    let scale = expected.abs().clamp_min(1.0);
+    ((actual.detach() - expected) / scale).abs().max().double_value(&[])
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keras_layers")
+}
+
+fn cases() -> (Vec<Case>, HashMap<String, Tensor>) {
+    let arrays: HashMap<String, Tensor> = Tensor::read_npz(folder().join("arrays.npz")).unwrap().into_iter().collect();
+    let text = std::fs::read_to_string(folder().join("models.json")).unwrap();
+    let documents: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let cases = documents.iter().map(|document| Case::new(document, &arrays)).collect();
+    (cases, arrays)
+}
+
+#[test]
+fn outputs_are_keras_s() {
+    let (cases, arrays) = cases();
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let logits = tch::no_grad(|| case.model.logits(&case.array("input", &arrays), false));
+        let outputs = case.model.outputs(&logits);
+        let expected = case.array("output", &arrays);
+        assert_eq!(outputs.size(), expected.size(), "{}", case.name);
+        let difference = difference(&outputs, &expected);
+        if difference.is_nan() || difference > OUTPUT_TOLERANCE {
+            wrong.push(format!("{}: {difference:e}", case.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(cases.len() > 100, "only {} networks", cases.len());
+}
+
+#[test]
+fn a_training_step_is_keras_s() {
+    let (cases, arrays) = cases();
+    let mut wrong = Vec::new();
+    for case in cases.iter().filter(|case| case.trained) {
+        for (what, difference) in step(case, &arrays) {
+            if difference.is_nan() || difference > STEP_TOLERANCE {
+                wrong.push(format!("{}: {what} {difference:e}", case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// One step of SGD with what the training loop adds, and the differences from Keras's.
+fn step(case: &Case, arrays: &HashMap<String, Tensor>) -> Vec<(String, f64)> {
+    case.model.spec().check_trainable().unwrap();
+    let (images, labels) = (case.array("input", arrays), case.array("labels", arrays).to_kind(Kind::Int64));
+    let loss = case.model.regularized(cross_entropy(&case.model.logits(&images, true), &labels));
+    let mut differences = vec![("loss".to_owned(), difference(&loss, &case.array("loss", arrays)))];
+    loss.backward();
+    tch::no_grad(|| {
+        for weight in case.model.weights().iter().filter(|weight| weight.trainable) {
+            let _ = weight.tensor.shallow_clone().g_sub_(&(weight.tensor.grad() * 0.1));
+        }
+    });
+    case.model.apply_constraints();
+    for (weight, expected) in case.model.weights().iter().zip(case.in_keras_order("after", arrays)) {
+        differences.push((weight.name.clone(), difference(&weight.tensor, &expected)));
+    }
+    let loss = tch::no_grad(|| case.model.regularized(cross_entropy(&case.model.logits(&images, false), &labels)));
+    differences.push(("loss afterwards".into(), difference(&loss, &case.array("evaluated", arrays))));
+    differences
+}

@@ -1,0 +1,99 @@
+//! Models that real Keras made, of every version: read, planned, and (with their weights) run to Keras's own outputs.
+
+use std::path::{Path, PathBuf};
+
+use convnet::model::spec::leaves;
+use convnet::model::{Spec, Summary};
+use serde_json::Value;
+
+/// The architecture files that a folder may have.
+const DIALECTS: [&str; 7] = [
+    "model.json",
+    "minimal.json",
+    "keras305_model.json",
+    "legacy_model.json",
+    "tf115_model.json",
+    "keras216_model.json",
+    "keras122_model.json",
+];
+
+/// The folders of models among the fixtures; empty where there are none.
+fn folders() -> Vec<PathBuf> {
+    let Some(assets) = std::env::var_os("CONVNET_TEST_ASSETS") else {
+        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
+        return Vec::new();
+    };
+    let entries = std::fs::read_dir(Path::new(&assets).join("fixtures/keras")).unwrap();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("meta.json").is_file());
+    folders.sort();
+    assert!(!folders.is_empty());
+    folders
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn architectures(folder: &Path) -> impl Iterator<Item = (&'static str, Value)> {
+    let paths = DIALECTS.map(|name| (name, folder.join(name)));
+    paths.into_iter().filter(|(_, path)| path.is_file()).map(|(name, path)| (name, json(&path)))
+}
+
+fn sizes(shape: &Value) -> Vec<usize> {
+    let sizes = shape.as_array().unwrap().iter().filter(|size| !size.is_null());
+    sizes.map(|size| usize::try_from(size.as_u64().unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn every_dialect_is_the_network_that_keras_built() {
+    for folder in folders() {
+        let meta = json(&folder.join("meta.json"));
+        let expected = meta["layers"].as_array().unwrap();
+        for (file, document) in architectures(&folder) {
+            let place = format!("{}/{file}", folder.display());
+            let spec = match (
+                Spec::from_json(&document).and_then(|spec| spec.plan().map(|_| spec)),
+                meta["expect"].as_str(),
+            ) {
+                (Ok(_), Some("reject")) => panic!("{place} is accepted"),
+                (Ok(spec), _) => spec,
+                (Err(error), Some("ok")) => panic!("{place}: {error}"),
+                (Err(error), _) => {
+                    assert_eq!(error.exit_code(), 4, "{place}: {error}");
+                    continue;
+                }
+            };
+            check_plan(&spec, expected, &place);
+            let summary = Summary::new(&spec).unwrap();
+            let params = &meta["params"];
+            assert_eq!(Some(summary.total as u64), params["total"].as_u64(), "{place}");
+            assert_eq!(Some(summary.trainable as u64), params["trainable"].as_u64(), "{place}");
+            assert_eq!(Some(summary.non_trainable as u64), params["non_trainable"].as_u64(), "{place}");
+        }
+    }
+}
+
+fn check_plan(spec: &Spec, expected: &[Value], place: &str) {
+    let plan = spec.plan().unwrap();
+    assert_eq!(plan.len(), expected.len(), "{place}");
+    for (layer, expected) in plan.iter().zip(expected) {
+        assert_eq!(Some(layer.class_name), expected["class_name"].as_str(), "{place}");
+        assert_eq!(layer.output_shape, sizes(&expected["output_shape"]), "{place}: {}", layer.name);
+        assert_eq!(Some(layer.num_parameters() as u64), expected["params"].as_u64(), "{place}: {}", layer.name);
+        let weights: Vec<&convnet::model::spec::WeightInfo> =
+            leaves(std::slice::from_ref(layer)).iter().flat_map(|(_, leaf)| &leaf.weights).collect();
+        let expected = expected["weights"].as_array().unwrap();
+        assert_eq!(weights.len(), expected.len(), "{place}: {}", layer.name);
+        for (weight, expected) in weights.iter().zip(expected) {
+            // Keras 3 calls DepthwiseConv2D's own kernel only that; Keras 2's files have depthwise_kernel
+            let name = expected["name"].as_str().unwrap();
+            assert!(
+                weight.keras_name == name || (weight.keras_name, name) == ("depthwise_kernel", "kernel"),
+                "{place}: {}.{name}",
+                layer.name
+            );
+            assert_eq!(weight.keras_shape, sizes(&expected["shape"]), "{place}: {}.{}", layer.name, weight.name);
+        }
+    }
+}
