@@ -5,7 +5,13 @@ use serde_json::Value;
 use super::spec::Spec;
 
 /// Every preset's name and its file's text.
-pub const PRESETS: [(&str, &str); 1] = [("keras-cnn", include_str!("../../models/presets/keras-cnn.json"))];
+pub const PRESETS: [(&str, &str); 5] = [
+    ("keras-cnn", include_str!("../../models/presets/keras-cnn.json")),
+    ("mlp", include_str!("../../models/presets/mlp.json")),
+    ("lenet5", include_str!("../../models/presets/lenet5.json")),
+    ("vgg-small", include_str!("../../models/presets/vgg-small.json")),
+    ("wide-cnn", include_str!("../../models/presets/wide-cnn.json")),
+];
 
 /// The preset called `name`.
 pub fn preset(name: &str) -> Option<Spec> {
@@ -17,6 +23,8 @@ pub fn preset(name: &str) -> Option<Spec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageShape;
+    use crate::model::spec::Activation;
 
     #[test]
     fn every_preset_is_a_network() {
@@ -25,6 +33,22 @@ mod tests {
             assert!(spec.plan().is_ok(), "{name}");
         }
         assert!(preset("no-such-preset").is_none());
+    }
+
+    #[test]
+    fn presets_have_keras_s_parameters_and_fit_other_data() {
+        // counted by Keras 3.15.1: count_params() of the same files
+        for (name, parameters) in
+            [("mlp", 669_706), ("lenet5", 61_706), ("vgg-small", 437_034), ("wide-cnn", 242_602), ("keras-cnn", 34_826)]
+        {
+            let mut spec = preset(name).unwrap();
+            let total: usize = spec.plan().unwrap().iter().map(|layer| layer.num_parameters()).sum();
+            assert_eq!(total, parameters, "{name}");
+            let colour = ImageShape { height: 32, width: 32, channels: 3 };
+            spec.adapt(colour, 100);
+            spec.check_fits(colour, 100).unwrap();
+            assert_eq!(spec.output_activation(), Activation::Softmax, "{name}");
+        }
     }
 
     #[test]
