@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::spec::Spec;
+use super::spec::{Spec, leaves};
 use crate::error::Result;
 
 /// Keras's inner column widths at its default line length of 80.
@@ -23,6 +23,9 @@ pub struct Summary {
     pub trainable: usize,
     /// The others.
     pub non_trainable: usize,
+    /// How many of these Keras keeps in eight bytes rather than four.
+    #[serde(skip)]
+    pub integers: usize,
 }
 
 /// A layer's row.
@@ -54,7 +57,10 @@ impl Summary {
             parameters: layer.num_parameters(),
         });
         let layers = layers.collect();
-        Ok(Summary { name: spec.name.clone(), layers, total, trainable, non_trainable: total - trainable })
+        let weights = leaves(&plan).into_iter().flat_map(|(_, leaf)| &leaf.weights);
+        let integers = weights.filter(|weight| weight.is_integer_in_keras()).map(|weight| weight.num_elements()).sum();
+        let non_trainable = total - trainable;
+        Ok(Summary { name: spec.name.clone(), layers, total, trainable, non_trainable, integers })
     }
 
     /// Keras's table. Columns grow where a name is longer than Keras's column.
@@ -78,10 +84,13 @@ impl Summary {
             table += &line(widths, row, '│');
         }
         table += &rule(widths, ['└', '─', '┴', '┘']);
-        for (what, count) in
-            [("Total", self.total), ("Trainable", self.trainable), ("Non-trainable", self.non_trainable)]
-        {
-            writeln!(table, " {what} params: {} ({})", thousands(count), memory(count)).expect("a String takes all");
+        for (what, count, integers) in [
+            ("Total", self.total, self.integers),
+            ("Trainable", self.trainable, 0),
+            ("Non-trainable", self.non_trainable, self.integers),
+        ] {
+            let memory = memory(count * 4 + integers * 4);
+            writeln!(table, " {what} params: {} ({memory})", thousands(count)).expect("a String takes all");
         }
         table
     }
@@ -123,9 +132,9 @@ pub fn thousands(count: usize) -> String {
     grouped
 }
 
-/// The memory of `count` f32 parameters as Keras writes it: `136.04 KB`.
-fn memory(count: usize) -> String {
-    let bytes = count as f64 * 4.0;
+/// The memory of f32 parameters as Keras writes it: `136.04 KB`.
+fn memory(bytes: usize) -> String {
+    let bytes = bytes as f64;
     let unit =
         ["B", "KB", "MB", "GB"].into_iter().enumerate().rev().find(|(power, _)| bytes >= 1024f64.powi(*power as i32));
     let (power, unit) = unit.unwrap_or((0, "B"));
@@ -134,6 +143,8 @@ fn memory(count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -164,6 +175,39 @@ Model: \"KerasCNN\"
 ";
         let spec = crate::model::presets::preset("keras-cnn").unwrap();
         assert_eq!(Summary::new(&spec).unwrap().table(), expected);
+    }
+
+    #[test]
+    fn a_nested_network_is_one_row_and_the_count_takes_eight_bytes() {
+        // printed by Keras 3.15.1: model.summary() of Normalization, Sequential of Conv2D(4, 3) and BatchNormalization,
+        // Flatten, Dense(3) on images of 8 × 8 × 3
+        let layer = |class_name: &str, config: Value| json!({ "class_name": class_name, "config": config });
+        let inner =
+            [layer("Conv2D", json!({ "filters": 4, "kernel_size": 3 })), layer("BatchNormalization", json!({}))];
+        let document = layer(
+            "Sequential",
+            json!({ "layers": [
+                layer("InputLayer", json!({ "batch_shape": [null, 8, 8, 3] })),
+                layer("Normalization", json!({})),
+                layer("Sequential", json!({ "layers": inner })),
+                layer("Flatten", json!({})),
+                layer("Dense", json!({ "units": 3 })),
+            ] }),
+        );
+        let summary = Summary::new(&Spec::from_json(&document).unwrap()).unwrap();
+        let rows: Vec<usize> = summary.layers.iter().map(|layer| layer.parameters).collect();
+        assert_eq!(rows, [7, 128, 0, 435]);
+        let table = summary.table();
+        assert!(
+            table.contains("│ sequential (Sequential)         │ (None, 6, 6, 4)        │           128 │"),
+            "{table}"
+        );
+        assert!(
+            table.ends_with(
+                " Total params: 570 (2.23 KB)\n Trainable params: 555 (2.17 KB)\n Non-trainable params: 15 (64.00 B)\n"
+            ),
+            "{table}"
+        );
     }
 
     #[test]
