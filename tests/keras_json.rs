@@ -65,11 +65,6 @@ fn models_are_written_as_keras_writes_them() {
         for (ours, theirs) in layers(&written).iter().zip(layers(&keras)) {
             let mut theirs = theirs.clone();
             theirs.as_object_mut().unwrap().remove("build_config");
-            if theirs["class_name"] == "SpatialDropout2D" {
-                // Keras 3 leaves trainable out of this one
-                theirs["config"]["trainable"] = json!(true);
-                theirs["config"]["dtype"] = ours["config"]["dtype"].clone();
-            }
             assert_eq!(as_floats(ours), as_floats(&theirs), "{name}");
         }
     }
@@ -227,4 +222,122 @@ fn documents_that_are_no_sequential_network_are_refused() {
     assert_refused(&network(vec![layer("InputLayer", json!({}))]), &["InputLayer"]);
     let no_input = json!({ "class_name": "Sequential", "config": { "layers": [layer("Flatten", json!({}))] } });
     assert_refused(&no_input, &["input shape"]);
+}
+
+#[test]
+fn what_cannot_be_computed_is_refused_with_the_reason() {
+    let image = |class_name: &str, config: Value| network(vec![layer(class_name, config)]);
+    for (document, says) in [
+        (image("Lambda", json!({ "function": ["...", null, null] })), ["'Lambda'", "Python code"]),
+        (image("LSTM", json!({ "units": 3 })), ["'LSTM'", "recurrent"]),
+        (image("Conv1D", json!({ "filters": 3 })), ["'Conv1D'", "two-dimensional"]),
+        (image("Functional", json!({ "layers": [] })), ["'Functional'", "Functional"]),
+        (image("MyOwnLayer", json!({})), ["unknown layer 'MyOwnLayer'", "layers[1]"]),
+        (image("RandomCrop", json!({ "height": 3, "width": 3 })), ["'RandomCrop'", "versions"]),
+        (image("Activation", json!({ "activation": "sparsemax" })), ["'sparsemax'", "activation"]),
+        (image("Dropout", json!({ "rate": 0.5, "noise_shape": [null, 1, 1, 1] })), ["noise_shape", "null"]),
+        (image("SpatialDropout2D", json!({ "rate": 0.5, "noise_shape": [1] })), ["noise_shape", "layers[1]"]),
+        (
+            image("Conv2DTranspose", json!({ "filters": 2, "kernel_size": 3, "dilation_rate": 2 })),
+            ["conv2d_transpose", "dilated"],
+        ),
+        (convolution(json!({ "strides": 2, "dilation_rate": 2 })), ["conv2d", "strides and dilation_rate"]),
+        (convolution(json!({ "data_format": "channels_first" })), ["channels_first", "channels_last"]),
+        (image("BatchNormalization", json!({ "axis": 1 })), ["batch_normalization", "last axis"]),
+        (image("BatchNormalization", json!({ "renorm": true })), ["renorm", "false"]),
+        (image("UpSampling2D", json!({ "interpolation": "bicubic" })), ["bicubic", "interpolation"]),
+        (image("CenterCrop", json!({ "height": 9, "width": 3 })), ["center_crop", "9"]),
+        (image("Resizing", json!({ "height": 9, "width": 3, "antialias": true })), ["antialias", "false"]),
+        (image("Reshape", json!({ "target_shape": [5, -1] })), ["reshape", "64"]),
+        (image("Permute", json!({ "dims": [1, 1, 2] })), ["permute", "dims"]),
+        (image("GroupNormalization", json!({ "groups": 32 })), ["group_normalization", "divides"]),
+        (
+            image("Dense", json!({ "units": 2, "dtype": { "config": { "name": "mixed_float16" } } })),
+            ["mixed_float16", "dtype"],
+        ),
+        (image("Dense", json!({ "units": 2, "bias_initializer": "orthogonal" })), ["bias", "two axes"]),
+        (
+            image(
+                "Dense",
+                json!({ "units": 2, "bias_constraint": { "class_name": "UnitNorm", "config": { "axis": 1 } } }),
+            ),
+            ["bias", "axis"],
+        ),
+    ] {
+        assert_refused(&document, &says);
+    }
+}
+
+#[test]
+fn classes_of_other_origin_are_refused_whatever_their_name() {
+    let mut document = convolution(json!({}));
+    document["config"]["layers"][1]["registered_name"] = json!("mine>Conv2D");
+    assert_refused(&document, &["custom class 'Conv2D'", "mine>Conv2D", "layers[1]"]);
+    let mut document = convolution(json!({}));
+    document["module"] = json!("my_package.models");
+    assert_refused(&document, &["custom class 'Sequential'", "my_package.models"]);
+    let mine = json!({ "class_name": "MyModel", "config": {} });
+    assert_refused(&mine, &["MyModel", "Sequential"]);
+}
+
+#[test]
+fn keras_1_is_refused_where_it_is_not_the_same() {
+    let keras1 = |config: Value| {
+        let mut full = json!({
+            "batch_input_shape": [null, 8, 8, 1], "nb_filter": 2, "nb_row": 3, "nb_col": 3, "dim_ordering": "tf",
+        });
+        full.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+        json!({ "class_name": "Sequential", "keras_version": "1.2.2", "config": [layer("Convolution2D", full)] })
+    };
+    let spec = Spec::from_json(&keras1(json!({ "border_mode": "same" }))).unwrap();
+    assert_eq!(spec.plan().unwrap()[0].output_shape, [8, 8, 2]);
+    assert_refused(&keras1(json!({ "dim_ordering": "th" })), &["Theano", "layers[0]"]);
+    assert_refused(&keras1(json!({ "nb_filtre": 2 })), &["unknown key 'nb_filtre'", "layers[0]"]);
+}
+
+#[test]
+fn nested_networks_keep_their_names_and_shapes() {
+    let inner = |layers: Value| json!({ "class_name": "Sequential", "config": { "name": "block", "layers": layers } });
+    let dense = layer("Dense", json!({ "units": 3, "name": "dense" }));
+    let document =
+        network(vec![layer("Flatten", json!({})), inner(json!([dense])), layer("Dense", json!({ "units": 2 }))]);
+    let spec = Spec::from_json(&document).unwrap();
+    let plan = spec.plan().unwrap();
+    assert_eq!(plan[1].name, "block");
+    assert_eq!(plan[1].num_parameters(), 64 * 3 + 3);
+    assert_eq!(plan[2].name, "dense");
+    assert_eq!(Spec::from_json(&spec.to_json()).unwrap(), spec);
+    let other = layer("InputLayer", json!({ "batch_shape": [null, 65] }));
+    let mismatch = network(vec![layer("Flatten", json!({})), inner(json!([other, dense]))]);
+    assert_refused(&mismatch, &["block", "[65]", "[64]"]);
+    let mut deep = layer("Flatten", json!({}));
+    for _ in 0..40 {
+        deep = json!({ "class_name": "Sequential", "config": { "layers": [deep] } });
+    }
+    assert_refused(&network(vec![deep]), &["nested too deeply"]);
+}
+
+#[test]
+fn training_is_refused_where_only_predicting_is_right() {
+    use convnet::data::ImageShape;
+    let shape = ImageShape { height: 8, width: 8, channels: 1 };
+    let classifier = |first: Value| {
+        let layers = vec![first, layer("Flatten", json!({})), layer("Dense", json!({ "units": 2, "name": "out" }))];
+        Spec::from_json(&network(layers)).unwrap().check_fits(shape, 2)
+    };
+    for (first, says) in [
+        (layer("ActivityRegularization", json!({ "l2": 0.1 })), "activity_regularization"),
+        (layer("Dense", json!({ "units": 2, "activity_regularizer": "l2" })), "layer's output"),
+        (layer("RandomZoom", json!({ "height_factor": 0.1, "fill_mode": "wrap" })), "wrap"),
+        (
+            layer("Conv2D", json!({ "filters": 2, "kernel_size": 1, "kernel_regularizer": "orthogonal_regularizer" })),
+            "matrix",
+        ),
+    ] {
+        let error = classifier(first).unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    assert!(classifier(layer("ActivityRegularization", json!({}))).is_ok());
+    assert!(classifier(layer("RandomZoom", json!({ "height_factor": 0.1 }))).is_ok());
 }

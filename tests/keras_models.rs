@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use convnet::model::spec::leaves;
+use convnet::model::presets::{PRESETS, preset};
+use convnet::model::spec::{WeightInfo, leaves};
 use convnet::model::{Spec, Summary};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The architecture files that a folder may have.
 const DIALECTS: [&str; 7] = [
@@ -81,7 +82,7 @@ fn check_plan(spec: &Spec, expected: &[Value], place: &str) {
         assert_eq!(Some(layer.class_name), expected["class_name"].as_str(), "{place}");
         assert_eq!(layer.output_shape, sizes(&expected["output_shape"]), "{place}: {}", layer.name);
         assert_eq!(Some(layer.num_parameters() as u64), expected["params"].as_u64(), "{place}: {}", layer.name);
-        let weights: Vec<&convnet::model::spec::WeightInfo> =
+        let weights: Vec<&WeightInfo> =
             leaves(std::slice::from_ref(layer)).iter().flat_map(|(_, leaf)| &leaf.weights).collect();
         let expected = expected["weights"].as_array().unwrap();
         assert_eq!(weights.len(), expected.len(), "{place}: {}", layer.name);
@@ -96,4 +97,45 @@ fn check_plan(spec: &Spec, expected: &[Value], place: &str) {
             assert_eq!(weight.keras_shape, sizes(&expected["shape"]), "{place}: {}.{}", layer.name, weight.name);
         }
     }
+}
+
+/// Every network at hand: of all dialects among the fixtures, of the layers' own, and the presets.
+fn networks() -> Vec<(String, Spec)> {
+    let layers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keras_layers/models.json");
+    let layers = json(&layers);
+    let of_layers = layers.as_array().unwrap().iter();
+    let mut networks: Vec<(String, Spec)> = of_layers
+        .map(|case| (case["name"].as_str().unwrap().to_owned(), Spec::from_json(&case["model"]).unwrap()))
+        .collect();
+    networks.extend(PRESETS.iter().map(|(name, _)| ((*name).to_owned(), preset(name).unwrap())));
+    for folder in folders() {
+        let of_folder = architectures(&folder).filter_map(|(file, document)| {
+            Some((format!("{}/{file}", folder.display()), Spec::from_json(&document).ok()?))
+        });
+        networks.extend(of_folder);
+    }
+    networks
+}
+
+#[test]
+fn real_keras_takes_what_is_written() {
+    let Some(python) = std::env::var_os("CONVNET_TEST_PYTHON") else {
+        eprintln!("skipped: CONVNET_TEST_PYTHON is not set");
+        return;
+    };
+    let documents = networks().into_iter().filter(|(_, spec)| spec.input_shape.is_some()).map(|(name, spec)| {
+        let mut model = spec.to_json();
+        model["convnet"] = json!({ "version": 1, "labels": ["a", "b"] });
+        let plan = spec.plan().unwrap();
+        let parameters: usize = plan.iter().map(|layer| layer.num_parameters()).sum();
+        let output_shape = &plan.last().unwrap().output_shape;
+        json!({ "name": name, "model": model, "parameters": parameters, "output_shape": output_shape })
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("documents.json");
+    std::fs::write(&path, Value::from_iter(documents).to_string()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/accept_json.py");
+    let output = std::process::Command::new(python).arg(script).arg(&path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }

@@ -46,7 +46,6 @@ fn function(x: &Tensor, layer: &FunctionLayer) -> Tensor {
         FunctionLayer::ReLU(spec) => relu(x, spec),
         FunctionLayer::LeakyReLU(spec) => leaky(x, spec.negative_slope),
         FunctionLayer::ELU(spec) => x.relu() + x.clamp_max(0.0).expm1() * spec.alpha,
-        FunctionLayer::ThresholdedReLU(spec) => x * x.gt(spec.theta).to_kind(x.kind()),
         FunctionLayer::Softmax(spec) => softmax(x, &spec.axis),
     }
 }

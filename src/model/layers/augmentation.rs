@@ -34,7 +34,7 @@ pub fn flip(x: &Tensor, spec: &RandomFlip) -> Tensor {
 /// Moves values away from their channel's mean.
 pub fn contrast(x: &Tensor, spec: &RandomContrast) -> Tensor {
     let mean = x.mean_dim([2i64, 3].as_slice(), true, None);
-    let factor = per_image(&draw(x, spec.factors()), x);
+    let factor = per_image(&draw(x, [1.0 - spec.factor[0], 1.0 + spec.factor[1]]), x);
     let [low, high] = spec.value_range;
     ((x - &mean) * factor + mean).clamp(low, high)
 }

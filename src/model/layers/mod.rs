@@ -121,7 +121,6 @@ fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerInfo, own: Vec<Tens
         | LayerSpec::ReLU(_)
         | LayerSpec::LeakyReLU(_)
         | LayerSpec::ELU(_)
-        | LayerSpec::ThresholdedReLU(_)
         | LayerSpec::Softmax(_) => layers,
         LayerSpec::Sequential(_) => unreachable!("nested networks are built leaf by leaf"),
         _ => add_random_layer(layers, &layer.spec),

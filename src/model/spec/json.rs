@@ -123,8 +123,13 @@ fn layer_to_json(layer: &Layer) -> Value {
     }
     let mut config = Map::new();
     config.insert("name".into(), json!(layer.name));
-    config.insert("trainable".into(), json!(layer.trainable));
-    config.insert("dtype".into(), dtype());
+    if matches!(layer.spec, LayerSpec::SpatialDropout2D(_)) {
+        // Keras 3.15's constructor takes no more of this one
+        config.insert("dtype".into(), json!("float32"));
+    } else {
+        config.insert("trainable".into(), json!(layer.trainable));
+        config.insert("dtype".into(), dtype());
+    }
     config.extend(layer.spec.to_config());
     json!({
         "module": "keras.layers",

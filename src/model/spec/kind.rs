@@ -9,7 +9,7 @@ use super::layers::{
     GlobalAveragePooling2D, GlobalMaxPooling2D, GroupNormalization, Identity, LayerNormalization, LeakyReLU,
     MaxPooling2D, Normalization, PReLU, Permute, RandomBrightness, RandomContrast, RandomFlip, RandomRotation,
     RandomTranslation, RandomZoom, ReLU, Rescaling, Reshape, Resizing, SeparableConv2D, Softmax, SpatialDropout2D,
-    ThresholdedReLU, UnitNormalization, UpSampling2D, ZeroPadding2D,
+    UnitNormalization, UpSampling2D, ZeroPadding2D,
 };
 use super::values::{Activation, FunctionLayer, Regularizer};
 
@@ -73,8 +73,6 @@ pub enum LayerSpec {
     PReLU(PReLU),
     /// See [`ELU`].
     ELU(ELU),
-    /// See [`ThresholdedReLU`].
-    ThresholdedReLU(ThresholdedReLU),
     /// See [`Softmax`].
     Softmax(Softmax),
     /// See [`ZeroPadding2D`].
@@ -110,7 +108,7 @@ pub enum LayerSpec {
 
 impl LayerSpec {
     /// Every class name but `Sequential`.
-    pub(super) const CLASS_NAMES: [&str; 43] = [
+    pub(super) const CLASS_NAMES: [&str; 42] = [
         "Conv2D",
         "DepthwiseConv2D",
         "SeparableConv2D",
@@ -139,7 +137,6 @@ impl LayerSpec {
         "LeakyReLU",
         "PReLU",
         "ELU",
-        "ThresholdedReLU",
         "Softmax",
         "ZeroPadding2D",
         "Cropping2D",
@@ -187,7 +184,6 @@ impl LayerSpec {
             LayerSpec::LeakyReLU(_) => "LeakyReLU",
             LayerSpec::PReLU(_) => "PReLU",
             LayerSpec::ELU(_) => "ELU",
-            LayerSpec::ThresholdedReLU(_) => "ThresholdedReLU",
             LayerSpec::Softmax(_) => "Softmax",
             LayerSpec::ZeroPadding2D(_) => "ZeroPadding2D",
             LayerSpec::Cropping2D(_) => "Cropping2D",
@@ -218,7 +214,6 @@ impl LayerSpec {
             LayerSpec::ReLU(layer) => Activation::Layer(FunctionLayer::ReLU(layer.clone())),
             LayerSpec::LeakyReLU(layer) => Activation::Layer(FunctionLayer::LeakyReLU(layer.clone())),
             LayerSpec::ELU(layer) => Activation::Layer(FunctionLayer::ELU(layer.clone())),
-            LayerSpec::ThresholdedReLU(layer) => Activation::Layer(FunctionLayer::ThresholdedReLU(layer.clone())),
             LayerSpec::Softmax(layer) => Activation::Layer(FunctionLayer::Softmax(layer.clone())),
             LayerSpec::Sequential(inner) => inner.output_activation(),
             _ => Activation::Linear,

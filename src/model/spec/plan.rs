@@ -142,8 +142,7 @@ fn place(spec: &LayerSpec, input: &[usize]) -> Placed {
         | LayerSpec::Activation(_)
         | LayerSpec::ReLU(_)
         | LayerSpec::LeakyReLU(_)
-        | LayerSpec::ELU(_)
-        | LayerSpec::ThresholdedReLU(_) => unchanged(input),
+        | LayerSpec::ELU(_) => unchanged(input),
         LayerSpec::Sequential(_) => unreachable!("a nested network is placed layer by layer"),
     }
 }

@@ -58,7 +58,7 @@ impl Version {
 }
 
 /// Other names of classes.
-const ALIASES: [(&str, &str); 11] = [
+const ALIASES: [(&str, &str); 13] = [
     ("Convolution2D", "Conv2D"),
     ("DepthwiseConvolution2D", "DepthwiseConv2D"),
     ("SeparableConvolution2D", "SeparableConv2D"),
@@ -68,6 +68,10 @@ const ALIASES: [(&str, &str); 11] = [
     ("AvgPool2D", "AveragePooling2D"),
     ("GlobalAvgPool2D", "GlobalAveragePooling2D"),
     ("GlobalMaxPool2D", "GlobalMaxPooling2D"),
+    // the same function: x above the threshold, else 0
+    ("ThresholdedReLU", "ReLU"),
+    // Keras 1's dilated convolution
+    ("AtrousConvolution2D", "Conv2D"),
     ("BatchNormalizationV1", "BatchNormalization"),
     ("BatchNormalizationV2", "BatchNormalization"),
 ];
@@ -103,8 +107,13 @@ pub(super) struct Modern {
 
 /// Brings one layer into Keras 3's form.
 pub(super) fn modernize(class_name: &str, config: &Map<String, Value>, version: Version) -> Result<Modern> {
+    let is_thresholded = class_name == "ThresholdedReLU";
     let class_name = ALIASES.iter().find(|(alias, _)| *alias == class_name).map_or(class_name, |(_, name)| name);
     let mut config = config.clone();
+    if is_thresholded {
+        let theta = config.remove("theta").unwrap_or(json!(1.0));
+        config.insert("threshold".into(), theta);
+    }
     config.values_mut().for_each(unwrap);
     let mut batch_shape = config.remove("batch_input_shape");
     if class_name != "InputLayer" {
@@ -151,6 +160,12 @@ fn rename(class_name: &str, config: &mut Map<String, Value>) {
         && let Some(slope) = config.remove("alpha")
     {
         config.insert("negative_slope".into(), slope);
+    }
+    // Keras 3.15 reads one number f as [0, f]; those that wrote it meant 1 - f to 1 + f
+    if class_name == "RandomContrast"
+        && let Some(factor) = config.get_mut("factor").filter(|factor| factor.is_number())
+    {
+        *factor = json!([factor, factor]);
     }
     // written as [3] after building
     if matches!(class_name, "BatchNormalization" | "GroupNormalization")
@@ -228,6 +243,20 @@ mod tests {
             assert_eq!(kept.config["activation"], "hard_sigmoid");
             let changed = modern(class_name, config, Version::Keras2).unwrap();
             assert_eq!(changed.config["activation"]["class_name"], "Sequential");
+        }
+    }
+
+    #[test]
+    fn old_layers_are_brought_into_keras_3_s_form() {
+        for (class_name, config, new_name, expected) in [
+            ("ThresholdedReLU", json!({ "theta": 0.5 }), "ReLU", json!({ "threshold": 0.5 })),
+            ("LeakyReLU", json!({ "alpha": 0.1 }), "LeakyReLU", json!({ "negative_slope": 0.1 })),
+            ("BatchNormalizationV1", json!({ "axis": [3] }), "BatchNormalization", json!({ "axis": 3 })),
+            ("RandomContrast", json!({ "factor": 0.2 }), "RandomContrast", json!({ "factor": [0.2, 0.2] })),
+            ("DepthwiseConv2D", json!({ "groups": 1, "kernel_regularizer": null }), "DepthwiseConv2D", json!({})),
+        ] {
+            let modern = modern(class_name, config, Version::Keras2).unwrap();
+            assert_eq!((modern.class_name.as_str(), Value::Object(modern.config)), (new_name, expected));
         }
     }
 

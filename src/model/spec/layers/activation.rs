@@ -47,14 +47,6 @@ pub struct ELU {
     pub alpha: f64,
 }
 
-/// `x` above `theta`, else 0. Keras 3 has it no more: it reads the same function as a [`ReLU`] with a threshold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ThresholdedReLU {
-    /// From where on values pass.
-    #[serde(default = "unit")]
-    pub theta: f64,
-}
-
 /// `e^x` divided by its sum over some axes.
 /// <https://keras.io/api/layers/activation_layers/softmax/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

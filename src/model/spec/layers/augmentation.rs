@@ -160,8 +160,8 @@ pub struct RandomContrast {
     /// Always `channels_last`.
     #[serde(default)]
     pub data_format: DataFormat,
-    /// Low and high; older files have one number for both.
-    pub factor: Bounds,
+    /// Low and high.
+    pub factor: [f64; 2],
     /// What the result is held to.
     #[serde(default = "colours")]
     pub value_range: [f64; 2],
@@ -185,16 +185,6 @@ pub struct RandomBrightness {
     /// Ignored: every seed derives from the run's.
     #[serde(default)]
     pub seed: Option<i64>,
-}
-
-impl RandomContrast {
-    /// The bounds of what distances from the mean are multiplied by.
-    pub fn factors(&self) -> [f64; 2] {
-        match self.factor {
-            Bounds::Symmetric(factor) => [1.0 - factor, 1.0 + factor],
-            Bounds::Both([low, high]) => [1.0 - low, 1.0 + high],
-        }
-    }
 }
 
 /// A layer of this file: it needs images and bounds in order.

@@ -13,7 +13,7 @@ mod reshaping;
 mod separable;
 
 pub use self::core::{ActivationLayer, ActivityRegularization, Dense, Identity};
-pub use activation::{ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU};
+pub use activation::{ELU, LeakyReLU, PReLU, ReLU, Softmax};
 pub use augmentation::{
     FillMode, FlipMode, Interpolation, RandomBrightness, RandomContrast, RandomFlip, RandomRotation, RandomTranslation,
     RandomZoom,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::super::layers::{ELU, LeakyReLU, ReLU, Softmax, ThresholdedReLU};
+use super::super::layers::{ELU, LeakyReLU, ReLU, Softmax};
 use super::object::to_json;
 use crate::error::nearest;
 
@@ -116,14 +116,12 @@ pub enum FunctionLayer {
     LeakyReLU(LeakyReLU),
     /// See [`ELU`].
     ELU(ELU),
-    /// See [`ThresholdedReLU`].
-    ThresholdedReLU(ThresholdedReLU),
     /// See [`Softmax`].
     Softmax(Softmax),
 }
 
 impl FunctionLayer {
-    const CLASS_NAMES: [&'static str; 5] = ["ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Softmax"];
+    const CLASS_NAMES: [&'static str; 4] = ["ReLU", "LeakyReLU", "ELU", "Softmax"];
 
     /// Keras's name of the layer's class.
     pub fn class_name(&self) -> &'static str {
@@ -131,7 +129,6 @@ impl FunctionLayer {
             FunctionLayer::ReLU(_) => "ReLU",
             FunctionLayer::LeakyReLU(_) => "LeakyReLU",
             FunctionLayer::ELU(_) => "ELU",
-            FunctionLayer::ThresholdedReLU(_) => "ThresholdedReLU",
             FunctionLayer::Softmax(_) => "Softmax",
         }
     }
