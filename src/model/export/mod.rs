@@ -1,12 +1,14 @@
 //! Models for other programs: Keras's files, and PyTorch's. Nothing is called done before it was read back.
 
+mod pytorch;
+
 use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
 use super::keras::{self, Form, KerasModel};
 use super::{Model, ModelInfo};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::rng::{Stream, generator, uniform};
 
@@ -26,6 +28,8 @@ pub enum Format {
     KerasLegacy,
     /// FILE.json and FILE.h5 (weights) that Keras 3, Keras 2 and TF 1.15 load
     Portable,
+    /// FILE.py and FILE.safetensors: an nn.Sequential and its weights
+    Pytorch,
 }
 
 /// What was written.
@@ -45,6 +49,7 @@ impl Format {
             Format::KerasJson => &[".json", ".weights.h5"],
             Format::KerasLegacy => &[".h5"],
             Format::Portable => &[".json", ".h5"],
+            Format::Pytorch => &[".py", ".safetensors"],
         }
     }
 
@@ -70,60 +75,93 @@ impl Format {
 /// check error where what was written is not the model.
 pub fn export(model: &Model, info: &ModelInfo, format: Format, out: &Path) -> Result<Exported> {
     let paths = format.paths(out)?;
-    let contents = match format {
-        Format::Keras => keras::to_files(model, &info.labels, Form::Archive)?,
-        Format::KerasJson => keras::to_files(model, &info.labels, Form::Json)?,
-        Format::KerasLegacy => keras::to_files(model, &info.labels, Form::LegacyModel)?,
-        Format::Portable => keras::to_files(model, &info.labels, Form::Portable)?,
-    };
+    let export = Content::new(model, info, format, &paths)?;
     let failed = |path: &Path, error| Error::config("cannot write the export").at_path(path).because(error);
     let mut asides = Vec::new();
-    for (path, bytes) in paths.iter().zip(&contents) {
+    for (path, bytes) in paths.iter().zip(&export.files) {
         asides.push(files::write_aside(path, |writer| writer.write_all(bytes)).map_err(|error| failed(path, error))?);
     }
     let written: Vec<&Path> = asides.iter().map(|aside| aside.path()).collect();
-    let max_difference = verify_keras(model, &written)?;
+    let max_difference = export.verify(model, &written)?;
     for (path, aside) in paths.iter().zip(asides) {
         files::rename_into_place(aside, path).map_err(|error| failed(path, error))?;
     }
     Ok(Exported { files: paths, max_difference })
 }
 
-/// Reads Keras's files back: every weight must be the model's bit for bit, every output within [`TOLERANCE`].
-fn verify_keras(model: &Model, written: &[&Path]) -> Result<f64> {
-    let unreadable =
-        |error: Error| Error::new(crate::error::ErrorKind::Check, "the export cannot be read back").because(error);
-    let read = KerasModel::open(written[0], written.get(1).copied()).map_err(unreadable)?;
-    let read = read.build(model.input_scale(), Device::Cpu).map_err(unreadable)?;
+/// What an export's files are to hold.
+struct Content {
+    files: Vec<Vec<u8>>,
+    /// The network of a PyTorch export.
+    network: Option<pytorch::Network>,
+}
+
+impl Content {
+    fn new(model: &Model, info: &ModelInfo, format: Format, paths: &[PathBuf]) -> Result<Self> {
+        let form = match format {
+            Format::Keras => Form::Archive,
+            Format::KerasJson => Form::Json,
+            Format::KerasLegacy => Form::LegacyModel,
+            Format::Portable => Form::Portable,
+            Format::Pytorch => {
+                let network = pytorch::Network::new(model)?;
+                let weights = paths.last().and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy();
+                let script = network.script(model, &info.labels, &weights);
+                let files = vec![script.into_bytes(), network.weights_to_bytes()?];
+                return Ok(Content { files, network: Some(network) });
+            }
+        };
+        Ok(Content { files: keras::to_files(model, &info.labels, form)?, network: None })
+    }
+
+    /// Reads the files back: every weight must be the model's bit for bit, every output within [`TOLERANCE`].
+    fn verify(&self, model: &Model, written: &[&Path]) -> Result<f64> {
+        let images = probes(model)?;
+        let outputs = |model: &Model| tch::no_grad(|| model.outputs(&model.logits(&images, false)));
+        let expected = tch::no_grad(|| model.outputs(&model.logits(&images.to_device(model.device()), false)));
+        let got = match &self.network {
+            None => outputs(&read_keras(model, written)?),
+            Some(network) => {
+                let weights = std::fs::read(written[1]).map_err(|error| unreadable().because(error))?;
+                tch::no_grad(|| network.forward(&images, &weights))?
+            }
+        };
+        compare(&expected.to_device(Device::Cpu), &got)
+    }
+}
+
+/// The model in Keras's files, its weights compared.
+fn read_keras(model: &Model, written: &[&Path]) -> Result<Model> {
+    let read = KerasModel::open(written[0], written.get(1).copied()).map_err(|error| unreadable().because(error))?;
+    let read = read.build(model.input_scale(), Device::Cpu).map_err(|error| unreadable().because(error))?;
     for (ours, theirs) in model.weights().iter().zip(read.weights()) {
         if !ours.tensor.to_device(Device::Cpu).equal(&theirs.tensor) {
             return Err(not_the_model().got(format!("another {}", ours.name)));
         }
     }
-    compare_outputs(model, &read)
+    Ok(read)
 }
 
-/// The largest difference of the outputs of two networks on the same images.
-fn compare_outputs(model: &Model, other: &Model) -> Result<f64> {
-    let images = probes(model)?;
-    let outputs = |model: &Model| {
-        tch::no_grad(|| model.outputs(&model.logits(&images.to_device(model.device()), false)).to_device(Device::Cpu))
-    };
-    let (expected, got) = (outputs(model), outputs(other));
+/// The largest difference of two networks' outputs.
+fn compare(expected: &Tensor, got: &Tensor) -> Result<f64> {
     if expected.size() != got.size() {
         return Err(not_the_model()
             .expected(format!("outputs {:?}", expected.size()))
             .got(format!("{:?}", got.size())));
     }
-    let largest = ((&got - &expected).abs() / expected.abs().clamp_min(1.0)).max().double_value(&[]);
+    let largest = ((got - expected).abs() / expected.abs().clamp_min(1.0)).max().double_value(&[]);
     match largest <= TOLERANCE {
         true => Ok(largest),
         false => Err(not_the_model().expected(format!("outputs within {TOLERANCE}")).got(largest)), // NaN too
     }
 }
 
+fn unreadable() -> Error {
+    Error::new(ErrorKind::Check, "the export cannot be read back")
+}
+
 fn not_the_model() -> Error {
-    Error::new(crate::error::ErrorKind::Check, "the export, read back, is not the model")
+    Error::new(ErrorKind::Check, "the export, read back, is not the model")
 }
 
 /// Images that fill the range of scaled pixels: `f32 [NUM_PROBES, …]`, the same every time.

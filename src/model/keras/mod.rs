@@ -157,10 +157,10 @@ pub(super) enum Form {
 /// # Errors
 /// A model error where the network cannot be said in that form.
 pub(super) fn to_files(model: &Model, labels: &[String], form: Form) -> Result<Vec<Vec<u8>>> {
-    let mut document = model.spec().to_json();
-    if matches!(form, Form::LegacyModel | Form::Portable) {
-        document = portable::portable(&document);
-    }
+    let mut document = match form {
+        Form::Archive | Form::Json => model.spec().to_json(),
+        Form::LegacyModel | Form::Portable => portable::portable(model.spec())?,
+    };
     document["convnet"] = json!({ "labels": labels, "input": { "scale": model.input_scale() } });
     let text = |document: &Value| serde_json::to_string_pretty(document).expect("a JSON value is printable") + "\n";
     Ok(match form {

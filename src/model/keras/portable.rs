@@ -3,14 +3,39 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::spec::snake_case;
+use crate::error::{Error, Result};
+use crate::model::spec::{Activation, LayerSpec, Spec, snake_case};
 
-/// The portable form of Keras 3's JSON of a Sequential network.
-pub(super) fn portable(document: &Value) -> Value {
-    let mut portable = sequential(document);
+/// The portable form of a network.
+///
+/// # Errors
+/// A model error that names a layer which means another thing in Keras 2, or is lost there.
+pub(super) fn portable(spec: &Spec) -> Result<Value> {
+    check(spec)?;
+    let mut portable = sequential(&spec.to_json());
     portable["keras_version"] = json!("2.15.0");
     portable["backend"] = json!("tensorflow");
-    portable
+    Ok(portable)
+}
+
+fn check(spec: &Spec) -> Result<()> {
+    for layer in &spec.layers {
+        let refused = |what: &str| {
+            Err(Error::model(what)
+                .at(format!("layer {}", layer.name))
+                .help("export for Keras 3 alone: --format keras or keras-json"))
+        };
+        if let Activation::HardSigmoid | Activation::Keras2HardSigmoid = layer.spec.activation() {
+            return refused("hard_sigmoid is another function in Keras 2 than in Keras 3");
+        }
+        if let LayerSpec::Sequential(inner) = &layer.spec {
+            if !layer.trainable {
+                return refused("Keras 2 does not keep that a nested network is frozen");
+            }
+            check(inner)?;
+        }
+    }
+    Ok(())
 }
 
 fn sequential(document: &Value) -> Value {
@@ -29,9 +54,17 @@ fn layer(document: &Value) -> Value {
         return sequential(document);
     }
     let settings = document["config"].as_object().cloned().unwrap_or_default();
-    let kept = settings.into_iter().filter(|(key, value)| !is_unsaid(key, value));
+    let is_augmentation = class_name.starts_with("Random") || class_name == "CenterCrop" || class_name == "Resizing";
+    let kept = settings.into_iter().filter(|(key, value)| {
+        // augmentation has no orders of axes in Keras 2, and knows pixels from 0 to 255 only
+        !(is_unsaid(key, value) || is_augmentation && ["data_format", "value_range"].contains(&key.as_str()))
+    });
     let config: Map<String, Value> = kept.map(|(key, value)| setting(class_name, key, value)).collect();
-    json!({ "class_name": class_name, "config": config })
+    let mut layer = json!({ "class_name": class_name, "config": config });
+    if layer["config"]["axis"].as_array().is_some_and(|axes| axes.len() > 1) {
+        layer["module"] = json!("keras.layers"); // without it, Keras 3.15 drops a list of axes
+    }
+    layer
 }
 
 /// Whether a setting is one that older versions refuse, at the value that says nothing.
@@ -58,12 +91,13 @@ fn setting(class_name: &str, key: String, value: Value) -> (String, Value) {
 /// An initialiser, a regulariser, a constraint or an activation: by its name where that says all.
 fn object(value: &Value) -> Value {
     let class_name = value["class_name"].as_str().unwrap_or_default();
-    let config = value["config"].as_object().cloned().unwrap_or_default();
+    let mut config = value["config"].as_object().cloned().unwrap_or_default();
+    config.retain(|_, value| !value.is_null());
     let penalty = |key: &str| config.get(key).cloned().unwrap_or(json!(0.0));
     match class_name {
         // TF 1.15 has this one only
         "L1" | "L2" => json!({ "class_name": "L1L2", "config": { "l1": penalty("l1"), "l2": penalty("l2") } }),
-        _ if config.iter().all(|(key, value)| key == "seed" && value.is_null()) => json!(snake_case(class_name)),
+        _ if config.is_empty() => json!(snake_case(class_name)),
         _ => json!({ "class_name": class_name, "config": config }),
     }
 }

@@ -19,7 +19,7 @@ use tch::nn::{self, SequentialT};
 use super::initialize::initial_values;
 use super::spec::{Activation, Layer, LayerInfo, LayerSpec, Spec, WeightInfo, leaves};
 use crate::rng::{Stream, generator};
-use activation::activate;
+pub(super) use activation::activate;
 pub use order::channels_last;
 pub(super) use order::to_keras_order;
 

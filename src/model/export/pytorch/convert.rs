@@ -1,0 +1,367 @@
+//! Layers as modules of PyTorch. Images lie `[B, C, H, W]` there; what needs Keras's order is put into it and back.
+
+use tch::Tensor;
+
+use super::module::Module;
+use crate::error::{Error, Result};
+use crate::model::spec::layers::{Conv2DTranspose, Interpolation, SeparableConv2D, Softmax};
+use crate::model::spec::{
+    Activation, FunctionLayer, Layer, LayerInfo, LayerSpec, Padding, Pair, same_padding, transposed_crop,
+};
+
+/// A module with its weights by the names that PyTorch gives them. The first with an empty suffix has the layer's own name.
+pub(super) struct Step {
+    /// What is added to the layer's name.
+    pub suffix: &'static str,
+    pub module: Module,
+    pub weights: Vec<(&'static str, Tensor)>,
+}
+
+/// Puts a layer's steps together.
+pub(super) struct Steps<'a> {
+    pub(super) info: &'a LayerInfo,
+    own: Vec<Tensor>,
+    steps: Vec<Step>,
+}
+
+const TO_KERAS: [i64; 4] = [0, 2, 3, 1];
+const FROM_KERAS: [i64; 4] = [0, 3, 1, 2];
+
+/// The modules of a layer that is no nested network. `own` are its weights in the plan's order, on the CPU.
+///
+/// # Errors
+/// A model error where PyTorch has no module for it.
+pub(super) fn steps(layer: &Layer, info: &LayerInfo, own: Vec<Tensor>) -> Result<Vec<Step>> {
+    let mut steps = Steps { info, own, steps: Vec::new() };
+    steps.add_layer(&layer.spec)?;
+    steps.add_activation(&layer.spec.activation())?;
+    Ok(steps.steps)
+}
+
+impl Steps<'_> {
+    pub(super) fn push(&mut self, suffix: &'static str, module: Module) {
+        self.steps.push(Step { suffix, module, weights: Vec::new() });
+    }
+
+    /// A module with weights, called as the layer is.
+    pub(super) fn push_with(&mut self, suffix: &'static str, module: Module, weights: Vec<(&'static str, Tensor)>) {
+        self.steps.push(Step { suffix, module, weights });
+    }
+
+    /// The layer's own weight called `name` here.
+    fn own(&self, name: &str) -> Option<Tensor> {
+        let index = self.info.weights.iter().position(|weight| weight.name == name)?;
+        self.own.get(index).map(Tensor::shallow_clone)
+    }
+
+    pub(super) fn weight(&self, name: &str) -> Tensor {
+        self.own(name).expect("the plan has it")
+    }
+
+    /// `weight`, and `bias` where there is one.
+    fn weight_and_bias(&self, weight: &str) -> Vec<(&'static str, Tensor)> {
+        let mut weights = vec![("weight", self.weight(weight))];
+        weights.extend(self.own("bias").map(|bias| ("bias", bias)));
+        weights
+    }
+
+    /// Factor and offset of a normalisation, 1 and 0 where Keras leaves them out.
+    pub(super) fn affine(&self, shape: &[i64]) -> Vec<(&'static str, Tensor)> {
+        let options = (tch::Kind::Float, tch::Device::Cpu);
+        let scale = self.own("weight").unwrap_or_else(|| Tensor::ones(shape, options));
+        let offset = self.own("bias").unwrap_or_else(|| Tensor::zeros(shape, options));
+        vec![("weight", scale), ("bias", offset)]
+    }
+
+    pub(super) fn is_image(&self) -> bool {
+        self.info.input_shape.len() == 3
+    }
+
+    /// The axes of the input with the batch.
+    pub(super) fn rank(&self) -> i64 {
+        self.info.input_shape.len() as i64 + 1
+    }
+
+    pub(super) fn channels(&self) -> i64 {
+        self.info.input_shape.last().copied().unwrap_or(1) as i64
+    }
+
+    /// Where a Keras axis (the batch is 0) lies in PyTorch.
+    pub(super) fn dim(&self, axis: usize) -> i64 {
+        let axis = axis as i64;
+        if self.is_image() {
+            FROM_KERAS.iter().position(|&keras| keras == axis).map_or(axis, |dim| dim as i64)
+        } else {
+            axis
+        }
+    }
+
+    pub(super) fn push_to_keras(&mut self) {
+        if self.info.input_shape.len() == 3 {
+            self.push("_to_keras", Module::Permute(TO_KERAS.to_vec()));
+        }
+    }
+
+    pub(super) fn push_from_keras(&mut self) {
+        if self.info.output_shape.len() == 3 {
+            self.push("_from_keras", Module::Permute(FROM_KERAS.to_vec()));
+        }
+    }
+
+    fn add_layer(&mut self, spec: &LayerSpec) -> Result<()> {
+        match spec {
+            LayerSpec::Conv2D(conv) => {
+                let padding = self.padding(conv.padding, conv.kernel_size, conv.strides, conv.dilation_rate, 0.0);
+                let module = self.convolution(conv.kernel_size, conv.strides, conv.dilation_rate, padding, conv.groups);
+                let weights = self.weight_and_bias("weight");
+                self.push_with("", module, weights);
+            }
+            LayerSpec::DepthwiseConv2D(conv) => {
+                let padding = self.padding(conv.padding, conv.kernel_size, conv.strides, conv.dilation_rate, 0.0);
+                let groups = self.channels() as usize;
+                let module = self.convolution(conv.kernel_size, conv.strides, conv.dilation_rate, padding, groups);
+                let weights = self.weight_and_bias("weight");
+                self.push_with("", module, weights);
+            }
+            LayerSpec::SeparableConv2D(conv) => self.separable(conv),
+            LayerSpec::Conv2DTranspose(conv) => self.transposed(conv),
+            LayerSpec::Dense(dense) => {
+                let module = Module::Linear { features: [self.channels(), dense.units as i64], bias: dense.use_bias };
+                let weights = self.weight_and_bias("weight");
+                self.push_to_keras();
+                self.push_with("", module, weights);
+                self.push_from_keras();
+            }
+            LayerSpec::MaxPooling2D(pool) => {
+                let strides = pool.strides.unwrap_or(pool.pool_size);
+                self.pad_all(pool.padding, pool.pool_size, strides, Pair::square(1), f64::NEG_INFINITY);
+                self.push("", Module::MaxPool { kernel: sizes(pool.pool_size), stride: sizes(strides) });
+            }
+            LayerSpec::AveragePooling2D(pool) => {
+                let strides = pool.strides.unwrap_or(pool.pool_size);
+                let sides = self.sides(pool.padding, pool.pool_size, strides, Pair::square(1));
+                self.push("", Module::AveragePool { kernel: sizes(pool.pool_size), stride: sizes(strides), sides });
+            }
+            LayerSpec::GlobalAveragePooling2D(pool) => self.push("", Module::GlobalAverage { keepdims: pool.keepdims }),
+            LayerSpec::GlobalMaxPooling2D(pool) => self.push("", Module::GlobalMax { keepdims: pool.keepdims }),
+            other => return self.add_other(other),
+        }
+        Ok(())
+    }
+
+    fn add_other(&mut self, spec: &LayerSpec) -> Result<()> {
+        match spec {
+            LayerSpec::BatchNormalization(norm) => self.batch_norm(norm)?,
+            LayerSpec::LayerNormalization(norm) => self.layer_norm(norm)?,
+            LayerSpec::GroupNormalization(norm) => {
+                let channels = self.channels();
+                let groups = norm.num_groups(channels as usize)? as i64;
+                let weights = self.affine(&[channels]);
+                match self.is_image() || self.rank() == 2 {
+                    true => self.push_with("", Module::GroupNorm { groups, channels, epsilon: norm.epsilon }, weights),
+                    false => return Err(refused("GroupNormalization of what is no image")),
+                }
+            }
+            LayerSpec::UnitNormalization(norm) => {
+                let dims = norm.axes(self.rank() as usize)?.into_iter().map(|axis| self.dim(axis)).collect();
+                self.push("", Module::UnitNorm { dims });
+            }
+            LayerSpec::Dropout(dropout) => self.push("", Module::Dropout(dropout.rate)),
+            LayerSpec::SpatialDropout2D(dropout) => self.push("", Module::Dropout2d(dropout.rate)),
+            LayerSpec::AlphaDropout(dropout) => self.push("", Module::AlphaDropout(dropout.rate)),
+            LayerSpec::GaussianDropout(_)
+            | LayerSpec::GaussianNoise(_)
+            | LayerSpec::ActivityRegularization(_)
+            | LayerSpec::Identity(_)
+            | LayerSpec::RandomFlip(_)
+            | LayerSpec::RandomRotation(_)
+            | LayerSpec::RandomZoom(_)
+            | LayerSpec::RandomTranslation(_)
+            | LayerSpec::RandomContrast(_)
+            | LayerSpec::RandomBrightness(_) => self.push("", Module::Identity), // at work in training only
+            LayerSpec::PReLU(_) => self.slopes(),
+            LayerSpec::Rescaling(rescaling) => self.rescaling(rescaling),
+            LayerSpec::Normalization(norm) => self.normalization(norm),
+            LayerSpec::Resizing(_) => return Err(refused("Resizing")),
+            other => self.reshaping(other)?,
+        }
+        Ok(())
+    }
+
+    /// What moves values without changing them.
+    fn reshaping(&mut self, spec: &LayerSpec) -> Result<()> {
+        match spec {
+            LayerSpec::Flatten(_) => {
+                self.push_to_keras();
+                self.push("", Module::Flatten);
+            }
+            LayerSpec::Reshape(_) => {
+                self.push_to_keras();
+                let shape = self.info.output_shape.iter().map(|&size| size as i64).collect();
+                self.push("", Module::Reshape(shape));
+                self.push_from_keras();
+            }
+            LayerSpec::Permute(permute) => {
+                self.push_to_keras();
+                let dims = std::iter::once(0).chain(permute.dims.iter().map(|&axis| axis as i64)).collect();
+                self.push("", Module::Permute(dims));
+                self.push_from_keras();
+            }
+            LayerSpec::ZeroPadding2D(pad) => {
+                let sides = [pad.padding.left, pad.padding.right, pad.padding.top, pad.padding.bottom];
+                self.push("", Module::Pad { sides: sides.map(|size| size as i64), value: 0.0 });
+            }
+            LayerSpec::Cropping2D(crop) => self.crop(crop.cropping.top, crop.cropping.left)?,
+            LayerSpec::CenterCrop(_) => {
+                let offset = |axis: usize| (self.info.input_shape[axis] - self.info.output_shape[axis]) / 2;
+                self.crop(offset(0), offset(1))?;
+            }
+            LayerSpec::UpSampling2D(up) => {
+                let bilinear = match up.interpolation {
+                    Interpolation::Nearest => false,
+                    Interpolation::Bilinear => true,
+                };
+                self.push("", Module::Upsample { factors: sizes(up.size), bilinear });
+            }
+            _ => {} // an activation alone
+        }
+        Ok(())
+    }
+
+    /// The output's height and width from `top`, `left` on.
+    fn crop(&mut self, top: usize, left: usize) -> Result<()> {
+        let [height, width, _] = image(&self.info.output_shape)?;
+        self.push("", Module::Crop { top: top as i64, left: left as i64, height, width });
+        Ok(())
+    }
+
+    /// Zeros or the like at the sides that give Keras's padding: left, right, top, bottom.
+    fn sides(&self, padding: Padding, window: Pair, strides: Pair, dilation: Pair) -> [i64; 4] {
+        let (Padding::Same, &[height, width, _]) = (padding, &self.info.input_shape[..]) else { return [0; 4] };
+        let (top, bottom) = same_padding(height, window.height, strides.height, dilation.height);
+        let (left, right) = same_padding(width, window.width, strides.width, dilation.width);
+        [left, right, top, bottom].map(|size| size as i64)
+    }
+
+    fn pad_all(&mut self, padding: Padding, window: Pair, strides: Pair, dilation: Pair, value: f64) {
+        let sides = self.sides(padding, window, strides, dilation);
+        if sides != [0; 4] {
+            self.push("_pad", Module::Pad { sides, value });
+        }
+    }
+
+    /// The padding that the operator can do itself; what is uneven is a module before it.
+    fn padding(&mut self, padding: Padding, window: Pair, strides: Pair, dilation: Pair, value: f64) -> [i64; 2] {
+        match self.sides(padding, window, strides, dilation) {
+            [left, right, top, bottom] if left == right && top == bottom => [top, left],
+            _ => {
+                self.pad_all(padding, window, strides, dilation, value);
+                [0, 0]
+            }
+        }
+    }
+
+    fn convolution(&self, kernel: Pair, strides: Pair, dilation: Pair, padding: [i64; 2], groups: usize) -> Module {
+        Module::Conv2d {
+            channels: [self.channels(), self.outputs()],
+            kernel: sizes(kernel),
+            stride: sizes(strides),
+            padding,
+            dilation: sizes(dilation),
+            groups: groups as i64,
+            bias: self.own("bias").is_some(),
+        }
+    }
+
+    fn outputs(&self) -> i64 {
+        self.info.output_shape.last().copied().unwrap_or(1) as i64
+    }
+
+    fn separable(&mut self, conv: &SeparableConv2D) {
+        let padding = self.padding(conv.padding, conv.kernel_size, conv.strides, conv.dilation_rate, 0.0);
+        let between = self.channels() * conv.depth_multiplier as i64;
+        let depthwise = Module::Conv2d {
+            channels: [self.channels(), between],
+            kernel: sizes(conv.kernel_size),
+            stride: sizes(conv.strides),
+            padding,
+            dilation: sizes(conv.dilation_rate),
+            groups: self.channels(),
+            bias: false,
+        };
+        let pointwise = Module::Conv2d {
+            channels: [between, self.outputs()],
+            kernel: [1, 1],
+            stride: [1, 1],
+            padding: [0, 0],
+            dilation: [1, 1],
+            groups: 1,
+            bias: conv.use_bias,
+        };
+        let weights = vec![("weight", self.weight("depthwise_weight"))];
+        self.push_with("_depthwise", depthwise, weights);
+        let weights = self.weight_and_bias("pointwise_weight");
+        self.push_with("", pointwise, weights);
+    }
+
+    /// The whole transposed convolution, as large as Keras's output needs, then Keras's part of it.
+    fn transposed(&mut self, conv: &Conv2DTranspose) {
+        let axis = |axis: usize, kernel: usize, stride: usize| {
+            let (size, out) = (self.info.input_shape[axis], self.info.output_shape[axis]);
+            let before = transposed_crop(size, kernel, stride, out, conv.padding);
+            let full = (size - 1) * stride + kernel;
+            (before as i64, (before + out).saturating_sub(full) as i64)
+        };
+        let (top, below) = axis(0, conv.kernel_size.height, conv.strides.height);
+        let (left, after) = axis(1, conv.kernel_size.width, conv.strides.width);
+        let module = Module::ConvTranspose2d {
+            channels: [self.channels(), self.outputs()],
+            kernel: sizes(conv.kernel_size),
+            stride: sizes(conv.strides),
+            output_padding: [below, after],
+            bias: conv.use_bias,
+        };
+        let weights = self.weight_and_bias("weight");
+        self.push_with("", module, weights);
+        let (height, width) = (self.info.output_shape[0] as i64, self.info.output_shape[1] as i64);
+        self.push("_crop", Module::Crop { top, left, height, width });
+    }
+
+    fn add_activation(&mut self, activation: &Activation) -> Result<()> {
+        let last = if self.info.output_shape.len() == 3 { 1 } else { self.info.output_shape.len() as i64 };
+        let module = match activation {
+            Activation::Linear => return Ok(()),
+            Activation::Softmax => Module::Softmax { dim: last },
+            Activation::LogSoftmax => Module::LogSoftmax { dim: last },
+            Activation::Layer(FunctionLayer::Softmax(softmax)) => self.softmax(softmax)?,
+            each => Module::Elementwise(each.clone()),
+        };
+        self.push("_activation", module);
+        Ok(())
+    }
+
+    fn softmax(&self, softmax: &Softmax) -> Result<Module> {
+        let rank = self.info.output_shape.len() + 1;
+        match softmax.axis.resolve(rank)?[..] {
+            [axis] if rank == 4 => {
+                let dim = FROM_KERAS.iter().position(|&keras| keras == axis as i64).expect("an axis of four");
+                Ok(Module::Softmax { dim: dim as i64 })
+            }
+            [axis] => Ok(Module::Softmax { dim: axis as i64 }),
+            _ => Err(refused("Softmax over several axes")),
+        }
+    }
+}
+
+fn sizes(pair: Pair) -> [i64; 2] {
+    [pair.height as i64, pair.width as i64]
+}
+
+fn image(shape: &[usize]) -> Result<[i64; 3]> {
+    let sizes = <[usize; 3]>::try_from(shape).map_err(|_| Error::internal("an image was expected"))?;
+    Ok(sizes.map(|size| size as i64))
+}
+
+pub(super) fn refused(what: &str) -> Error {
+    Error::model(format!("{what} cannot be written as modules of PyTorch")).help("use another --format")
+}

@@ -1,0 +1,75 @@
+//! Normalisation and rescaling as modules of PyTorch, the factors and offsets that Keras leaves out filled in.
+
+use super::convert::{Steps, refused};
+use super::module::Module;
+use crate::error::Result;
+use crate::model::spec::Numbers;
+use crate::model::spec::layers::{BatchNormalization, LayerNormalization, Normalization, Rescaling};
+
+impl Steps<'_> {
+    pub(super) fn batch_norm(&mut self, norm: &BatchNormalization) -> Result<()> {
+        if !self.is_image() && self.rank() != 2 {
+            return Err(refused("BatchNormalization of what is neither an image nor a vector"));
+        }
+        let features = self.channels();
+        let (epsilon, momentum, image) = (norm.epsilon, 1.0 - norm.momentum, self.is_image());
+        let mut weights = self.affine(&[features]);
+        weights.extend(["running_mean", "running_var"].map(|name| (name, self.weight(name))));
+        self.push_with("", Module::BatchNorm { features, epsilon, momentum, image }, weights);
+        Ok(())
+    }
+
+    pub(super) fn layer_norm(&mut self, norm: &LayerNormalization) -> Result<()> {
+        let rank = self.rank() as usize;
+        let axes = norm.axes(rank)?;
+        let first = axes.first().copied().unwrap_or(rank);
+        if !axes.iter().copied().eq(first..rank) {
+            return Err(refused("LayerNormalization over axes that are not the last ones"));
+        }
+        let shape: Vec<i64> = self.info.input_shape[first - 1..].iter().map(|&size| size as i64).collect();
+        let weights = self.affine(&shape);
+        self.push_to_keras();
+        self.push_with("", Module::LayerNorm { shape, epsilon: norm.epsilon }, weights);
+        self.push_from_keras();
+        Ok(())
+    }
+
+    pub(super) fn slopes(&mut self) {
+        let alpha = self.weight("weight");
+        let alpha = if self.is_image() { alpha.permute([2, 0, 1]).contiguous() } else { alpha };
+        self.push_with("", Module::Slopes { shape: alpha.size() }, vec![("weight", alpha)]);
+    }
+
+    pub(super) fn rescaling(&mut self, rescaling: &Rescaling) {
+        let (scale, offset) = (rescaling.scale.values().to_vec(), rescaling.offset.values().to_vec());
+        self.by_channel(scale, offset);
+    }
+
+    fn by_channel(&mut self, scale: Vec<f64>, offset: Vec<f64>) {
+        let (rank, dim) = (self.rank(), self.dim(self.info.input_shape.len()));
+        self.push("", Module::Affine { scale, offset, rank, dim });
+    }
+
+    /// `(x - mean) / s` as `x · (1 / s) - mean / s`, with `s = max(√variance, 1e-7)`; inverted `x · s + mean`.
+    pub(super) fn normalization(&mut self, norm: &Normalization) {
+        let numbers = |setting: &Option<Numbers>, name: &str| match setting {
+            Some(numbers) => numbers.values().to_vec(),
+            None => {
+                let weight = self.weight(name).to_kind(tch::Kind::Double).reshape([-1]);
+                Vec::<f64>::try_from(&weight).expect("a flat f64 tensor")
+            }
+        };
+        let (mean, variance) = (numbers(&norm.mean, "mean"), numbers(&norm.variance, "variance"));
+        let stddev = variance.iter().map(|variance| variance.sqrt().max(1e-7));
+        match norm.invert {
+            true => self.by_channel(stddev.collect(), mean),
+            false => {
+                let scale: Vec<f64> = stddev.map(|stddev| 1.0 / stddev).collect();
+                let longer = scale.len().max(mean.len());
+                let at = |numbers: &[f64], index: usize| numbers[if numbers.len() == 1 { 0 } else { index }];
+                let offset = (0..longer).map(|index| -at(&mean, index) * at(&scale, index)).collect();
+                self.by_channel(scale, offset);
+            }
+        }
+    }
+}

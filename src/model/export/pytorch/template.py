@@ -1,0 +1,51 @@
+# written by convnet {version}; needs torch and safetensors
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+LABELS = {labels}
+INPUT_SCALE = {scale}  # what pixels 0 to 255 are multiplied by
+WEIGHTS = Path(__file__).with_name({weights})
+
+
+class Function(nn.Module):
+    """A function that is no module of PyTorch's."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+class PReLU(nn.Module):
+    """x above 0, weight * x below, with a weight of any shape."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x):
+        return F.relu(x) - self.weight * F.relu(-x)
+
+
+def build():
+    """The network without its weights: float32 {shape} in, already scaled."""
+    return nn.Sequential(OrderedDict([
+{modules}    ]))
+
+
+def load(weights=WEIGHTS):
+    """The network with its weights, ready to predict."""
+    model = build()
+    model.load_state_dict(load_file(weights))
+    return model.eval()
+
+
+if __name__ == "__main__":
+    print(load())
