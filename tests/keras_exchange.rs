@@ -1,0 +1,120 @@
+//! Round trips through real Keras, and exported scripts under real PyTorch. Needs CONVNET_TEST_PYTHON.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use convnet::model::export::{Format, export};
+use convnet::model::keras::KerasModel;
+use convnet::model::presets::preset;
+use convnet::model::{Model, ModelInfo};
+use serde_json::Value;
+use tch::Device;
+
+fn python() -> Option<OsString> {
+    let python = std::env::var_os("CONVNET_TEST_PYTHON");
+    if python.is_none() {
+        eprintln!("skipped: CONVNET_TEST_PYTHON is not set");
+    }
+    python
+}
+
+fn fixtures() -> Option<PathBuf> {
+    let assets = std::env::var_os("CONVNET_TEST_ASSETS");
+    if assets.is_none() {
+        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
+    }
+    assets.map(|assets| Path::new(&assets).join("fixtures/keras"))
+}
+
+/// Runs tests/python/exchange.py.
+fn exchange(python: &OsString, command: &str, files: &[PathBuf], more: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/exchange.py");
+    let output = Command::new(python).arg(script).arg(command).args(files).args(more).output().unwrap();
+    assert!(output.status.success(), "{command} {files:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn info(model: &Model) -> ModelInfo {
+    ModelInfo { labels: (0..model.num_classes()).map(|class| class.to_string()).collect(), ..ModelInfo::default() }
+}
+
+/// The models of Keras 3 that must be taken over, with their tolerance.
+fn models(root: &Path) -> Vec<(PathBuf, f64)> {
+    let read = |path: PathBuf| serde_json::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let index = read(root.join("index.json"));
+    let models = index.as_array().unwrap().iter().filter(|entry| entry["kind"] == "model" && entry["expect"] == "ok");
+    let folder = |entry: &Value| root.join(entry["name"].as_str().unwrap());
+    models.map(|entry| (folder(entry), read(folder(entry).join("meta.json"))["tolerance"].as_f64().unwrap())).collect()
+}
+
+#[test]
+fn keras_s_models_come_back_to_keras_bit_for_bit() {
+    let (Some(python), Some(root)) = (python(), fixtures()) else { return };
+    for (folder, _) in models(&root) {
+        let original = folder.join("model.keras");
+        let model = KerasModel::open(&original, None).unwrap().build(1.0, Device::Cpu).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let mut files = vec![original];
+        for (format, name) in [
+            (Format::Keras, "a.keras"),
+            (Format::KerasJson, "b.json"),
+            (Format::KerasLegacy, "c.h5"),
+            (Format::Portable, "d.json"),
+        ] {
+            let out = scratch.path().join(name);
+            match export(&model, &info(&model), format, &out) {
+                Ok(exported) => {
+                    assert_eq!(exported.max_difference, 0.0, "{}", folder.display());
+                    files.push(out);
+                }
+                // hard_sigmoid is another function in Keras 2
+                Err(error) => assert!(error.to_string().contains("hard_sigmoid"), "{}: {error}", folder.display()),
+            }
+        }
+        let input = folder.join("input.npy");
+        exchange(&python, "same", &files, &["--input", input.to_str().unwrap(), "--tolerance", "1e-6"]);
+    }
+}
+
+#[test]
+fn our_models_come_back_from_keras_bit_for_bit() {
+    let Some(python) = python() else { return };
+    let model = Model::new(preset("keras-cnn").unwrap(), 1.0 / 255.0, Device::Cpu, 7).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let path = |name: &str| scratch.path().join(name);
+    for (format, name) in [
+        (Format::Keras, "ours.keras"),
+        (Format::KerasJson, "ours.json"),
+        (Format::KerasLegacy, "ours.h5"),
+        (Format::Portable, "portable.json"),
+    ] {
+        export(&model, &info(&model), format, &path(name)).unwrap();
+        let saved = ["again.keras", "again.h5", "again.json", "again.weights.h5"].map(path);
+        exchange(&python, "resave", &[&[path(name)], &saved[..]].concat(), &[]);
+        let [archive, whole, architecture, weights] = &saved;
+        for (architecture, weights) in [(archive, None), (whole, None), (architecture, Some(weights.as_path()))] {
+            let again = KerasModel::open(architecture, weights).unwrap().build(1.0 / 255.0, Device::Cpu).unwrap();
+            assert_eq!(again.spec().plan().unwrap(), model.spec().plan().unwrap());
+            for (ours, theirs) in model.weights().iter().zip(again.weights()) {
+                assert!(ours.tensor.equal(&theirs.tensor), "{name}, {}: {}", architecture.display(), ours.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn exported_scripts_compute_the_same_under_pytorch() {
+    let (Some(python), Some(root)) = (python(), fixtures()) else { return };
+    for (folder, tolerance) in models(&root) {
+        let model = KerasModel::open(&folder.join("model.keras"), None).unwrap().build(1.0, Device::Cpu).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let out = scratch.path().join("model.py");
+        let exported = export(&model, &info(&model), Format::Pytorch, &out);
+        let exported = exported.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        assert!(exported.max_difference <= 1e-5);
+        let (input, expected) = (folder.join("input.npy"), folder.join("output.npy"));
+        let (input, expected) = (input.to_str().unwrap(), expected.to_str().unwrap());
+        let tolerance = tolerance.to_string();
+        exchange(&python, "torch", &[out], &["--input", input, "--expect", expected, "--tolerance", &tolerance]);
+    }
+}

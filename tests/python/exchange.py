@@ -1,0 +1,94 @@
+"""Real Keras and PyTorch on files that convnet read or wrote: the same weights bit for bit, the same outputs."""
+
+import argparse
+import importlib.util
+import os
+import pathlib
+import sys
+import tempfile
+
+import numpy
+
+# The same arithmetic everywhere: a GPU would round otherwise.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["KERAS_BACKEND"] = "torch"
+# Keras writes its settings on import: nowhere near the user's.
+settings = tempfile.TemporaryDirectory()
+os.environ["KERAS_HOME"] = settings.name
+
+
+def load_keras(path):
+    """A .keras, a whole-model .h5, or a JSON with weights of the same name beside it."""
+    import keras
+
+    if path.suffix != ".json":
+        return keras.models.load_model(path)
+    model = keras.models.model_from_json(path.read_text())
+    weights = [path.with_suffix(suffix) for suffix in (".weights.h5", ".h5")]
+    model.load_weights(next(file for file in weights if file.exists()))
+    return model
+
+
+def check(what, output, expected, tolerance):
+    # Negated, so that NaN fails too.
+    scale = numpy.maximum(numpy.abs(expected), 1.0)
+    difference = (numpy.abs(output - expected) / scale).max() if output.shape == expected.shape else numpy.inf
+    if not difference <= tolerance:
+        sys.exit(f"{what}: outputs differ by {difference:.3g}, more than {tolerance:.3g}")
+
+
+def same(arguments):
+    """Every file is the first one's network: weights bit for bit, outputs as Keras itself computes the first one's."""
+    images = numpy.load(arguments.input)
+    original = load_keras(arguments.files[0])
+    first, expected = original.get_weights(), original.predict(images, verbose=0)
+    for path in arguments.files[1:]:
+        model = load_keras(path)
+        weights = model.get_weights()
+        if len(weights) != len(first):
+            sys.exit(f"{path}: {len(weights)} weights, not {len(first)}")
+        for index, (one, other) in enumerate(zip(first, weights)):
+            if one.shape != other.shape or one.tobytes() != other.tobytes():
+                sys.exit(f"{path}: weight {index} is another")
+        check(path, model.predict(images, verbose=0), expected, arguments.tolerance)
+
+
+def resave(arguments):
+    """Loads the first file and saves it under the other names."""
+    model = load_keras(arguments.files[0])
+    for path in arguments.files[1:]:
+        if path.name.endswith(".weights.h5"):
+            model.save_weights(path)
+        elif path.suffix == ".json":
+            path.write_text(model.to_json())
+        else:
+            model.save(path)
+
+
+def torch_script(arguments):
+    """Runs an exported script on images in Keras's order."""
+    import torch
+
+    specification = importlib.util.spec_from_file_location("exported", arguments.files[0])
+    exported = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(exported)
+    images = torch.from_numpy(numpy.load(arguments.input)).float().permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        output = exported.load()(images)
+    output = output.permute(0, 2, 3, 1) if output.ndim == 4 else output
+    check(arguments.files[0], output.numpy(), numpy.load(arguments.expect), arguments.tolerance)
+
+
+def main():
+    commands = {"same": same, "resave": resave, "torch": torch_script}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("files", type=pathlib.Path, nargs="+")
+    parser.add_argument("--input", type=pathlib.Path, help=".npy, [N, H, W, C], as handed to the model")
+    parser.add_argument("--expect", type=pathlib.Path, help=".npy: the outputs that a script must give")
+    parser.add_argument("--tolerance", type=float, default=1e-5)
+    arguments = parser.parse_args()
+    commands[arguments.command](arguments)
+
+
+main()
