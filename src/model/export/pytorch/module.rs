@@ -259,7 +259,6 @@ fn function_layer(layer: &FunctionLayer) -> String {
         }
         FunctionLayer::LeakyReLU(relu) => format!("nn.LeakyReLU({:?})", relu.negative_slope),
         FunctionLayer::ELU(elu) => format!("nn.ELU({:?})", elu.alpha),
-        FunctionLayer::ThresholdedReLU(relu) => format!("nn.Threshold({:?}, 0.0)", relu.theta),
         FunctionLayer::Softmax(_) => unreachable!("no function of each value by itself"),
     }
 }
