@@ -6,94 +6,83 @@
 //! Two things differ on purpose: the EXIF orientation is applied (Pillow's `ImageOps.exif_transpose`), and 16-bit samples
 //! are scaled to 8 bits instead of cut.
 
-use std::collections::HashSet;
-use std::ffi::OsStr;
+mod list;
+mod resize;
+
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::error::ImageError;
-use image::imageops::FilterType;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Rgb, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+
+pub use list::{is_image_name, list_images};
+pub use resize::{Preparation, Resize};
 
 use super::ImageShape;
 use crate::error::{Error, Result};
 
 /// The largest image file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 256 << 20;
-/// The largest width and height, in pixels. Resizing needs 16 bytes × this × the model's height.
+pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
+/// The largest width and height, in pixels.
 const MAX_SIDE_PX: u32 = 32_767;
 /// The most bytes that a decoded image may have: 178,956,970 RGB pixels, where Pillow, too, refuses a decompression bomb.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
-/// The deepest folder below the one that is listed.
-const MAX_DEPTH: usize = 32;
-/// What image files are called, in small letters.
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "jfif", "bmp", "gif", "webp"];
 
-/// The image in the file `path` as `u8 [H, W, C]`, row-major, stretched to `shape` where it has another size.
+/// The image in the file `path` as `u8 [H, W, C]`, row-major, prepared as `preparation` says.
 ///
 /// Reads PNG, JPEG, BMP, GIF and WebP (the first frame of an animation), known by their content, whatever the file's name.
 ///
 /// # Errors
-/// A data error where the file cannot be read, is no such image, is damaged, cut short or too large, and where `shape` has
-/// neither 1 nor 3 channels.
-pub fn decode(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
-    let decoded = read(path).and_then(|bytes| decode_bytes(&bytes, shape));
+/// A data error where the file cannot be read, is no such image, is damaged, cut short or too large, and where the wanted
+/// shape has neither 1 nor 3 channels.
+pub fn decode(path: &Path, preparation: impl Into<Preparation>) -> Result<Vec<u8>> {
+    let decoded = read(path).and_then(|bytes| decode_bytes(&bytes, preparation));
     decoded.map_err(|error| error.at_path(path))
 }
 
-/// Whether `path` is called as image files are: an extension of an image format, and no dot in front (`._cat.jpg` holds
-/// macOS's notes about `cat.jpg`).
-pub fn is_image_name(path: &Path) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
-    EXTENSIONS.contains(&extension.as_str()) && !is_hidden(path)
-}
-
-/// The image files in `folder` and the folders below it, known by their names, sorted by path: at least one. Hidden files
-/// and folders are left out; a folder that several links lead to is listed once.
+/// As [`decode`], of a file's bytes.
 ///
 /// # Errors
-/// A data error where a folder cannot be read, where folders are nested too deeply, and where there is no image.
-pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut images = Vec::new();
-    list_below(folder, 0, &mut HashSet::new(), &mut images)?;
-    if images.is_empty() {
-        let expected = format!("files that end in {}", EXTENSIONS.map(|extension| format!(".{extension}")).join(", "));
-        return Err(Error::data("there is no image in the folder").expected(expected).got("none").at_path(folder));
-    }
-    images.sort();
-    Ok(images)
+/// As [`decode`].
+pub fn decode_bytes(bytes: &[u8], preparation: impl Into<Preparation>) -> Result<Vec<u8>> {
+    let preparation = preparation.into();
+    preparation.check()?;
+    let image = decode_upright(bytes)?;
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let (channels, pixels) = match image.color().has_color() {
+        true => (3, image.into_rgb8().into_raw()),
+        false => (1, image.into_luma8().into_raw()),
+    };
+    preparation.apply(pixels, ImageShape { height, width, channels })
 }
 
-fn list_below(folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>, images: &mut Vec<PathBuf>) -> Result<()> {
-    let unreadable = |error: io::Error| Error::data("cannot list the folder").at_path(folder).because(error);
-    if depth > MAX_DEPTH {
-        return Err(Error::data(format!("folders are nested more than {MAX_DEPTH} deep")).at_path(folder));
-    }
-    if !seen.insert(fs::canonicalize(folder).map_err(unreadable)?) {
-        return Ok(());
-    }
-    let entries = fs::read_dir(folder).map_err(unreadable)?;
-    let mut paths =
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
-    // in order, so that of several links to one folder always the same one is listed
-    paths.sort();
-    for path in paths.into_iter().filter(|path| !is_hidden(path)) {
-        if path.is_dir() {
-            list_below(&path, depth + 1, seen, images)?;
-        } else if is_image_name(&path) {
-            images.push(path);
-        }
-    }
-    Ok(())
+/// What an image file's beginning tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The kind of file.
+    pub format: ImageFormat,
+    /// H, W (as the image is meant to be looked at) and C: 1 where it has no colour, else 3.
+    pub shape: ImageShape,
 }
 
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+/// Reads no more than it must of an image file's bytes, which may be its beginning alone.
+///
+/// # Errors
+/// A data error where they are no image, or too few to tell.
+pub fn header(bytes: &[u8]) -> Result<Header> {
+    let (mut decoder, format) = decoder(bytes)?;
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().map_err(|error| explain(error, format))?;
+    // the four that turn it by 90 degrees
+    let is_turned = (5..=8).contains(&orientation.to_exif());
+    let (width, height) = if is_turned { (height, width) } else { (width, height) };
+    let channels = if decoder.color_type().has_color() { 3 } else { 1 };
+    Ok(Header { format, shape: ImageShape { height: height as usize, width: width as usize, channels } })
 }
 
 /// The file's bytes, where it is a file and of a size that an image can have.
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let unreadable = |error: io::Error| Error::data("cannot read the image").because(error);
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
@@ -109,44 +98,12 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn decode_bytes(bytes: &[u8], shape: ImageShape) -> Result<Vec<u8>> {
-    let size = (side_px(shape.width)?, side_px(shape.height)?);
-    let image = decode_upright(bytes)?;
-    let image = match shape.channels {
-        1 if image.color().has_color() => DynamicImage::ImageLuma8(grey(&image.into_rgb8())),
-        1 => DynamicImage::ImageLuma8(image.into_luma8()),
-        3 => DynamicImage::ImageRgb8(image.into_rgb8()),
-        _ => return Err(Error::data("image files are read as 1 or 3 channels").got(shape)),
-    };
-    if (image.width(), image.height()) == size {
-        return Ok(image.into_bytes());
-    }
-    Ok(image.resize_exact(size.0, size.1, FilterType::Triangle).into_bytes())
-}
-
-/// A side of the wanted image, checked, so that no model can ask for one that fills the memory.
-fn side_px(side: usize) -> Result<u32> {
-    let side_px = u32::try_from(side).ok().filter(|side| (1..=MAX_SIDE_PX).contains(side));
-    side_px.ok_or_else(|| {
-        Error::data("images cannot have that size").expected(format!("sides of 1 to {MAX_SIDE_PX} pixels")).got(side)
-    })
-}
-
 /// The image as it is meant to be looked at, in its own size and colours.
 fn decode_upright(bytes: &[u8]) -> Result<DynamicImage> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let reader = reader.expect("reading from memory does not fail");
-    let Some(format) = reader.format() else {
-        return Err(Error::data("this is no image").expected("PNG, JPEG, BMP, GIF or WebP").got(describe_start(bytes)));
-    };
+    let (mut decoder, format) = decoder(bytes)?;
+    let damaged = |error| explain(error, format);
     if !has_end(bytes, format) {
         return Err(Error::data(format!("the {format:?} image is cut short")));
-    }
-    let damaged = |error| explain(error, format);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
-    let (width, height) = decoder.dimensions();
-    if width.max(height) > MAX_SIDE_PX || decoder.total_bytes() > MAX_DECODED_BYTES {
-        return Err(too_large().got(format!("{width}×{height} pixels")));
     }
     let orientation = decoder.orientation().map_err(damaged)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
@@ -154,14 +111,19 @@ fn decode_upright(bytes: &[u8]) -> Result<DynamicImage> {
     Ok(image)
 }
 
-/// Luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in the fixed point of Pillow's `convert("L")`.
-fn grey(image: &RgbImage) -> GrayImage {
-    let luma = |pixel: &Rgb<u8>| {
-        let [red, green, blue] = pixel.0.map(u32::from);
-        ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
+/// A decoder for `bytes` that has read the header and found its size bearable.
+fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageFormat)> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let reader = reader.expect("reading from memory does not fail");
+    let Some(format) = reader.format() else {
+        return Err(Error::data("this is no image").expected("PNG, JPEG, BMP, GIF or WebP").got(describe_start(bytes)));
     };
-    let pixels = image.pixels().map(luma).collect();
-    GrayImage::from_raw(image.width(), image.height(), pixels).expect("there is one byte for each pixel")
+    let decoder = reader.into_decoder().map_err(|error| explain(error, format))?;
+    let (width, height) = decoder.dimensions();
+    if width.max(height) > MAX_SIDE_PX || decoder.total_bytes() > MAX_DECODED_BYTES {
+        return Err(too_large().got(format!("{width}×{height} pixels")));
+    }
+    Ok((decoder, format))
 }
 
 /// Whether the file's end is there, in the formats whose decoders make up pixels for what is missing. Pillow, too, refuses
@@ -311,25 +273,5 @@ mod tests {
         assert!(refused(&image, ImageShape { channels: 2, ..SHAPE }).contains("1 or 3 channels"));
         assert!(refused(&image, ImageShape { width: 0, ..SHAPE }).contains("got 0"));
         assert!(refused(&image, ImageShape { height: 1 << 40, ..SHAPE }).contains("cannot have that size"));
-    }
-
-    #[test]
-    fn images_are_listed_in_order_without_hidden_ones_and_links_in_a_circle() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        for name in ["b/2.PNG", "b/1.jpeg", "a/x/3.webp", "a/notes.txt", "a/._1.jpg", ".cache/4.png", "0.gif", "png"] {
-            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
-            fs::write(root.join(name), b"").unwrap();
-        }
-        #[cfg(unix)]
-        std::os::unix::fs::symlink(root, root.join("b/circle")).unwrap();
-        let expected = ["0.gif", "a/x/3.webp", "b/1.jpeg", "b/2.PNG"].map(|name| root.join(name));
-        assert_eq!(list_images(root).unwrap(), expected);
-        let empty = tempfile::tempdir().unwrap();
-        assert!(list_images(empty.path()).unwrap_err().to_string().contains("no image in the folder"));
-        let deep = (0..=MAX_DEPTH).fold(empty.path().to_owned(), |path, _| path.join("d"));
-        fs::create_dir_all(&deep).unwrap();
-        assert!(list_images(empty.path()).unwrap_err().to_string().contains("deep"));
-        assert!(list_images(&root.join("0.gif")).unwrap_err().to_string().contains("cannot list"));
     }
 }

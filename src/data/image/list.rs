@@ -1,0 +1,89 @@
+//! Which files of a folder are images.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The deepest folder below the one that is listed.
+const MAX_DEPTH: usize = 32;
+/// What image files are called, in small letters.
+const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "jfif", "bmp", "gif", "webp"];
+
+/// Whether `path` is called as image files are: an extension of an image format, and no dot in front (`._cat.jpg` holds
+/// macOS's notes about `cat.jpg`).
+pub fn is_image_name(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
+    EXTENSIONS.contains(&extension.as_str()) && !is_hidden(path)
+}
+
+/// The image files in `folder` and the folders below it, known by their names, sorted by path: at least one. Hidden files
+/// and folders are left out; a folder that several links lead to is listed once.
+///
+/// # Errors
+/// A data error where a folder cannot be read, where folders are nested too deeply, and where there is no image.
+pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    list_below(folder, 0, &mut HashSet::new(), &mut images)?;
+    if images.is_empty() {
+        let expected = format!("files that end in {}", EXTENSIONS.map(|extension| format!(".{extension}")).join(", "));
+        return Err(Error::data("there is no image in the folder").expected(expected).got("none").at_path(folder));
+    }
+    images.sort();
+    Ok(images)
+}
+
+fn list_below(folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>, images: &mut Vec<PathBuf>) -> Result<()> {
+    let unreadable = |error: io::Error| Error::data("cannot list the folder").at_path(folder).because(error);
+    if depth > MAX_DEPTH {
+        return Err(Error::data(format!("folders are nested more than {MAX_DEPTH} deep")).at_path(folder));
+    }
+    if !seen.insert(fs::canonicalize(folder).map_err(unreadable)?) {
+        return Ok(());
+    }
+    let entries = fs::read_dir(folder).map_err(unreadable)?;
+    let mut paths =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
+    // in order, so that of several links to one folder always the same one is listed
+    paths.sort();
+    for path in paths.into_iter().filter(|path| !is_hidden(path)) {
+        if path.is_dir() {
+            list_below(&path, depth + 1, seen, images)?;
+        } else if is_image_name(&path) {
+            images.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_listed_in_order_without_hidden_ones_and_links_in_a_circle() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["b/2.PNG", "b/1.jpeg", "a/x/3.webp", "a/notes.txt", "a/._1.jpg", ".cache/4.png", "0.gif", "png"] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), b"").unwrap();
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(root, root.join("b/circle")).unwrap();
+        let expected = ["0.gif", "a/x/3.webp", "b/1.jpeg", "b/2.PNG"].map(|name| root.join(name));
+        assert_eq!(list_images(root).unwrap(), expected);
+        let empty = tempfile::tempdir().unwrap();
+        assert!(list_images(empty.path()).unwrap_err().to_string().contains("no image in the folder"));
+        let deep = (0..=MAX_DEPTH).fold(empty.path().to_owned(), |path, _| path.join("d"));
+        fs::create_dir_all(&deep).unwrap();
+        assert!(list_images(empty.path()).unwrap_err().to_string().contains("deep"));
+        assert!(list_images(&root.join("0.gif")).unwrap_err().to_string().contains("cannot list"));
+    }
+}

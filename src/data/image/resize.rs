@@ -1,0 +1,205 @@
+//! Brings an image to a data set's or a model's shape, as Pillow does it.
+
+use std::fmt;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::MAX_SIDE_PX;
+use crate::data::ImageShape;
+use crate::error::{Error, Result};
+
+/// What becomes of an image whose sides are in another proportion than the wanted ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// Its proportion changes: Pillow's `resize`, Keras's default.
+    #[default]
+    Stretch,
+    /// All of it is shown, with black beside or above and below: Pillow's `ImageOps.pad`.
+    Fit,
+    /// Its middle is shown: Pillow's `ImageOps.fit`, Keras's `crop_to_aspect_ratio`.
+    Crop,
+}
+
+impl fmt::Display for Resize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Resize::Stretch => "stretch",
+            Resize::Fit => "fit",
+            Resize::Crop => "crop",
+        })
+    }
+}
+
+/// How images are prepared for a model: the same in training and in prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preparation {
+    /// The wanted shape. C is 1 (grey) or 3 (red, green and blue).
+    pub shape: ImageShape,
+    /// How an image of another size comes to it.
+    pub resize: Resize,
+}
+
+impl From<ImageShape> for Preparation {
+    fn from(shape: ImageShape) -> Self {
+        Preparation { shape, resize: Resize::default() }
+    }
+}
+
+impl Preparation {
+    /// # Errors
+    /// A data error where no image can have the wanted shape, so that no model can ask for one that fills the memory.
+    pub fn check(&self) -> Result<()> {
+        for side in [self.shape.height, self.shape.width] {
+            if !(1..=MAX_SIDE_PX as usize).contains(&side) {
+                return Err(Error::data("images cannot have that size")
+                    .expected(format!("sides of 1 to {MAX_SIDE_PX} pixels"))
+                    .got(side));
+            }
+        }
+        match self.shape.channels {
+            1 | 3 => Ok(()),
+            _ => Err(Error::data("image files are read as 1 or 3 channels").got(self.shape)),
+        }
+    }
+
+    /// Prepares an image of shape `from`, `u8 [H, W, C]` with C 1 or 3.
+    ///
+    /// # Errors
+    /// As [`Preparation::check`].
+    pub fn apply(&self, pixels: Vec<u8>, from: ImageShape) -> Result<Vec<u8>> {
+        self.check()?;
+        let pixels = convert(pixels, from.channels, self.shape.channels);
+        let ImageShape { height, width, channels } = self.shape;
+        if (from.height, from.width) == (height, width) {
+            return Ok(pixels);
+        }
+        let image = Plain { width: from.width, height: from.height, channels, pixels: &pixels };
+        match self.resize {
+            Resize::Stretch => image.resized(width, height, image.whole()),
+            Resize::Crop => image.resized(width, height, image.middle(width, height)),
+            Resize::Fit => {
+                let (inner_width, inner_height) = image.contained(width, height);
+                let inner = image.resized(inner_width, inner_height, image.whole())?;
+                Ok(pad(&inner, (inner_width, inner_height), self.shape))
+            }
+        }
+    }
+}
+
+/// Between grey and red, green and blue.
+fn convert(pixels: Vec<u8>, from: usize, to: usize) -> Vec<u8> {
+    match (from, to) {
+        (3, 1) => pixels.as_chunks::<3>().0.iter().map(|&colour| luma(colour)).collect(),
+        (1, 3) => pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
+        _ => pixels,
+    }
+}
+
+/// Luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in the fixed point of Pillow's `convert("L")`.
+fn luma(colour: [u8; 3]) -> u8 {
+    let [red, green, blue] = colour.map(u32::from);
+    ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
+}
+
+/// An image of 1 or 3 channels.
+struct Plain<'a> {
+    width: usize,
+    height: usize,
+    channels: usize,
+    pixels: &'a [u8],
+}
+
+/// Left, top, width and height of a part of an image, in pixels and their fractions.
+type Part = [f64; 4];
+
+impl Plain<'_> {
+    fn whole(&self) -> Part {
+        [0.0, 0.0, self.width as f64, self.height as f64]
+    }
+
+    /// The largest part in the middle that has the proportion of `width` to `height`.
+    fn middle(&self, width: usize, height: usize) -> Part {
+        let (own_width, own_height) = (self.width as f64, self.height as f64);
+        let proportion = width as f64 / height as f64;
+        let (part_width, part_height) = match own_width / own_height >= proportion {
+            true => (proportion * own_height, own_height),
+            false => (own_width, own_width / proportion),
+        };
+        [(own_width - part_width) / 2.0, (own_height - part_height) / 2.0, part_width, part_height]
+    }
+
+    /// The largest size of this image's proportion within `width` and `height`.
+    fn contained(&self, width: usize, height: usize) -> (usize, usize) {
+        let (own_width, own_height) = (self.width as f64, self.height as f64);
+        // as Python rounds; a side of less than half a pixel still needs one
+        let rounded = |side: f64| (side.round_ties_even() as usize).max(1);
+        match own_width / own_height > width as f64 / height as f64 {
+            true => (width, rounded(own_height / own_width * width as f64).min(height)),
+            false => (rounded(own_width / own_height * height as f64).min(width), height),
+        }
+    }
+
+    /// `part` of the image at another size: a triangle filter as wide as a new pixel, as Pillow's `BILINEAR`.
+    fn resized(&self, width: usize, height: usize, part: Part) -> Result<Vec<u8>> {
+        let failed = |error: &dyn fmt::Display| Error::data(format!("cannot resize the image: {error}"));
+        let kind = if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
+        let source = ImageRef::new(self.width as u32, self.height as u32, self.pixels, kind);
+        let source = source.map_err(|error| failed(&error))?;
+        let mut resized = Image::new(width as u32, height as u32, kind);
+        let [left, top, part_width, part_height] = part;
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+            .crop(left, top, part_width, part_height)
+            .use_alpha(false);
+        Resizer::new().resize(&source, &mut resized, &options).map_err(|error| failed(&error))?;
+        Ok(resized.into_vec())
+    }
+}
+
+/// `inner` in the middle of a black image of `shape`, which is no smaller.
+fn pad(inner: &[u8], (inner_width, inner_height): (usize, usize), shape: ImageShape) -> Vec<u8> {
+    // as Python rounds half a pixel
+    let middle = |outer: usize, inner: usize| ((outer - inner) as f64 / 2.0).round_ties_even() as usize;
+    let (left, top) = (middle(shape.width, inner_width), middle(shape.height, inner_height));
+    let mut padded = vec![0; shape.height * shape.width * shape.channels];
+    let row_bytes = inner_width * shape.channels;
+    for (y, row) in inner.chunks_exact(row_bytes).enumerate() {
+        let start = ((top + y) * shape.width + left) * shape.channels;
+        padded[start..start + row_bytes].copy_from_slice(row);
+    }
+    padded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// Expected values: Pillow 13.0.0's `resize`, `ImageOps.pad` and `ImageOps.fit`, by scripts/fixtures/images.py.
+    #[test]
+    fn every_way_to_resize_gives_pillows_pixels() {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/images"));
+        let expected = std::fs::read_to_string(folder.join("resized.txt")).unwrap();
+        for line in expected.lines() {
+            let [name, resize, width, height, channels, hex] = *line.split(' ').collect::<Vec<_>>() else { panic!() };
+            let [width, height, channels] = [width, height, channels].map(|number| number.parse().unwrap());
+            let resize = clap::ValueEnum::from_str(resize, false).unwrap();
+            let preparation = Preparation { shape: ImageShape { height, width, channels }, resize };
+            let pixels = super::super::decode(&folder.join(name), preparation).unwrap();
+            let expected = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
+            assert_eq!(pixels.len(), hex.len() / 2, "{line}");
+            let worst = pixels.iter().zip(expected).map(|(pixel, expected)| pixel.abs_diff(expected)).max();
+            assert!(worst <= Some(1), "{name} {resize} {width}×{height}×{channels}: {worst:?} off");
+        }
+        assert_eq!(expected.lines().count(), 54);
+    }
+
+    #[test]
+    fn a_very_long_image_keeps_a_pixel_when_it_is_fitted() {
+        let from = ImageShape { height: 1, width: 1000, channels: 1 };
+        let to = Preparation { shape: ImageShape { height: 3, width: 3, channels: 1 }, resize: Resize::Fit };
+        assert_eq!(to.apply(vec![9; 1000], from).unwrap(), [0, 0, 0, 9, 9, 9, 0, 0, 0]);
+    }
+}
