@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Samples;
+use crate::error::Result;
 use crate::rng::{self, Stream};
 
 /// Labelled images on a device.
@@ -13,12 +14,19 @@ pub struct DeviceSamples {
 
 impl DeviceSamples {
     /// Copies `samples` to `device`.
-    pub fn new(samples: &Samples, device: Device) -> Self {
+    ///
+    /// # Errors
+    /// A data error where an image's file cannot be read.
+    pub fn new(samples: &Samples, device: Device) -> Result<Self> {
         let shape = samples.shape();
         let sizes = [samples.len(), shape.height, shape.width, shape.channels].map(|size| size as i64);
-        let images = Tensor::from_slice(samples.pixels()).view(sizes).to_device(device);
+        let images = match samples.pixels() {
+            Some(pixels) => Tensor::from_slice(pixels),
+            None => Tensor::from_slice(samples.clone().into_memory()?.pixels().expect("they are in memory")),
+        };
+        let images = images.view(sizes).to_device(device);
         let labels = Tensor::from_slice(samples.labels()).to_device(device);
-        DeviceSamples { images, labels }
+        Ok(DeviceSamples { images, labels })
     }
 
     /// N.
@@ -82,7 +90,7 @@ mod tests {
         let shape = ImageShape { height: 1, width: 2, channels: 1 };
         let pixels = (0..count).flat_map(|index| [index as u8, 0]).collect();
         let labels = (0..count).map(|index| (index % 3) as i64).collect();
-        DeviceSamples::new(&Samples::new(shape, pixels, labels, 3).unwrap(), Device::Cpu)
+        DeviceSamples::new(&Samples::new(shape, pixels, labels, 3).unwrap(), Device::Cpu).unwrap()
     }
 
     #[test]

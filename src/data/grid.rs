@@ -58,8 +58,8 @@ impl Default for GridConfig {
 /// `classes`: the K names, in label order.
 ///
 /// # Errors
-/// A configuration error where `config` is out of range; a data error where the images have neither 1 nor 3 channels or a
-/// label has no name.
+/// A configuration error where `config` is out of range; a data error where the images have neither 1 nor 3 channels or
+/// cannot be read, or a label has no name.
 pub fn sample_grid(samples: &Samples, classes: &[String], config: &GridConfig) -> Result<RgbImage> {
     for (name, count) in [("images of a class", config.images_per_class), ("classes", config.max_classes)] {
         if !(1..=MAX_SHOWN).contains(&count) {
@@ -77,7 +77,7 @@ pub fn sample_grid(samples: &Samples, classes: &[String], config: &GridConfig) -
     let mut canvas = RgbImage::from_pixel(layout.width_px, layout.height_px, PAPER);
     draw_heading(&mut canvas, &heading);
     for (row, top) in rows.iter().zip((layout.rows_top_px..).step_by(layout.row_step_px as usize)) {
-        draw_row(&mut canvas, &layout, row, top, samples);
+        draw_row(&mut canvas, &layout, row, top, samples)?;
     }
     Ok(canvas)
 }
@@ -178,21 +178,20 @@ fn draw_heading(canvas: &mut RgbImage, [title, description]: &[String; 2]) {
     NOTE.draw(canvas, MARGIN_PX, MARGIN_PX + TITLE.height_px(), description);
 }
 
-fn draw_row(canvas: &mut RgbImage, layout: &Layout, row: &Row, top: u32, samples: &Samples) {
+fn draw_row(canvas: &mut RgbImage, layout: &Layout, row: &Row, top: u32, samples: &Samples) -> Result<()> {
     let name_top = top + (layout.row_px - NAME.height_px() - NOTE.height_px()) / 2;
     NAME.draw(canvas, MARGIN_PX, name_top, &row.name);
     NOTE.draw(canvas, MARGIN_PX, name_top + NAME.height_px(), &row.note);
     let tile_top = top + (layout.row_px - layout.tile.1) / 2;
     let lefts = (layout.tiles_left_px..).step_by((layout.tile.0 + GAP_PX) as usize);
     for (&index, left) in row.images.iter().zip(lefts) {
-        let tile = draw_tile(samples, index, layout.tile);
+        let tile = draw_tile(samples.shape(), &samples.image(index)?, layout.tile);
         imageops::replace(canvas, &tile, i64::from(left), i64::from(tile_top));
     }
+    Ok(())
 }
 
-fn draw_tile(samples: &Samples, index: usize, size: (u32, u32)) -> RgbImage {
-    let shape = samples.shape();
-    let pixels = samples.image(index).expect("the index was taken from the samples");
+fn draw_tile(shape: ImageShape, pixels: &[u8], size: (u32, u32)) -> RgbImage {
     let rgb = match shape.channels {
         1 => pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
         _ => pixels.to_vec(),

@@ -5,6 +5,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::{Dataset, ImageShape, Samples};
+use crate::error::Result;
 
 /// Mean and standard deviation of pixels (of all of them, not a sample's estimate), from 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -43,13 +44,19 @@ impl Histogram {
 }
 
 /// Pixel statistics of each channel, `[C]`.
-pub fn channel_statistics(samples: &Samples) -> Vec<PixelStatistics> {
-    histograms(samples).iter().map(Histogram::statistics).collect()
+///
+/// # Errors
+/// A data error where an image's file cannot be read.
+pub fn channel_statistics(samples: &Samples) -> Result<Vec<PixelStatistics>> {
+    Ok(histograms(samples)?.iter().map(Histogram::statistics).collect())
 }
 
 /// Pixel statistics over all channels.
-pub fn pixel_statistics(samples: &Samples) -> PixelStatistics {
-    total(&histograms(samples)).statistics()
+///
+/// # Errors
+/// As [`channel_statistics`].
+pub fn pixel_statistics(samples: &Samples) -> Result<PixelStatistics> {
+    Ok(total(&histograms(samples)?).statistics())
 }
 
 fn total(channels: &[Histogram]) -> Histogram {
@@ -57,18 +64,23 @@ fn total(channels: &[Histogram]) -> Histogram {
 }
 
 /// One histogram a channel.
-fn histograms(samples: &Samples) -> Vec<Histogram> {
+fn histograms(samples: &Samples) -> Result<Vec<Histogram>> {
     let mut histograms = vec![Histogram([0; 256]); samples.shape().channels];
-    for pixel in samples.pixels().chunks_exact(samples.shape().channels) {
-        for (histogram, &value) in histograms.iter_mut().zip(pixel) {
-            histogram.0[usize::from(value)] += 1;
+    samples.visit(|pixels| {
+        for pixel in pixels.chunks_exact(samples.shape().channels) {
+            for (histogram, &value) in histograms.iter_mut().zip(pixel) {
+                histogram.0[usize::from(value)] += 1;
+            }
         }
-    }
-    histograms
+    })?;
+    Ok(histograms)
 }
 
 /// SHA-256, in hexadecimal, of H, W, C and N, then the labels, each as 8 bytes (little-endian), then the pixels: two
 /// sets of samples have the same if and only if they are the same.
+///
+/// Of images that are read as they are needed it is a hash of the files' names, sizes and times instead of the pixels, and
+/// never equal to one of pixels.
 pub fn fingerprint(samples: &Samples) -> String {
     let ImageShape { height, width, channels } = samples.shape();
     let mut sha256 = Sha256::new();
@@ -76,7 +88,10 @@ pub fn fingerprint(samples: &Samples) -> String {
         sha256.update((size as u64).to_le_bytes());
     }
     samples.labels().iter().for_each(|label| sha256.update(label.to_le_bytes()));
-    sha256.update(samples.pixels());
+    match samples.pixels() {
+        Some(pixels) => sha256.update(pixels),
+        None => samples.identify_files(&mut sha256),
+    }
     hex(&sha256.finalize())
 }
 
@@ -116,42 +131,49 @@ pub struct SplitSummary {
 }
 
 impl SplitSummary {
-    fn new(split: &'static str, samples: &Samples, num_classes: usize) -> Self {
-        let channels = histograms(samples);
-        SplitSummary {
+    fn new(split: &'static str, samples: &Samples, num_classes: usize) -> Result<Self> {
+        let channels = histograms(samples)?;
+        Ok(SplitSummary {
             split,
             count: samples.len(),
             class_counts: samples.class_counts(num_classes),
             pixels: total(&channels).statistics(),
             channels: channels.iter().map(Histogram::statistics).collect(),
             fingerprint: fingerprint(samples),
-        }
+        })
     }
 }
 
 impl DatasetSummary {
     /// A summary of these splits, which have one shape and the same classes.
+    ///
+    /// # Errors
+    /// A data error where an image's file cannot be read.
     pub fn new(
         name: &str,
         classes: &[String],
         train: &Samples,
         validation: Option<&Samples>,
         test: Option<&Samples>,
-    ) -> Self {
+    ) -> Result<Self> {
         let splits = [("train", Some(train)), ("validation", validation), ("test", test)];
-        let summarize = |(split, samples)| Some(SplitSummary::new(split, samples?, classes.len()));
-        DatasetSummary {
+        let splits = splits.into_iter().filter_map(|(split, samples)| Some((split, samples?)));
+        let summarize = |(split, samples)| SplitSummary::new(split, samples, classes.len());
+        Ok(DatasetSummary {
             name: name.to_string(),
             shape: train.shape(),
             classes: classes.to_vec(),
-            splits: splits.into_iter().filter_map(summarize).collect(),
-        }
+            splits: splits.map(summarize).collect::<Result<_>>()?,
+        })
     }
 }
 
-impl From<&Dataset> for DatasetSummary {
-    fn from(dataset: &Dataset) -> Self {
-        DatasetSummary::new(&dataset.name, &dataset.classes, &dataset.train, None, dataset.test.as_ref())
+impl TryFrom<&Dataset> for DatasetSummary {
+    type Error = crate::error::Error;
+
+    fn try_from(dataset: &Dataset) -> Result<Self> {
+        let (validation, test) = (dataset.validation.as_ref(), dataset.test.as_ref());
+        DatasetSummary::new(&dataset.name, &dataset.classes, &dataset.train, validation, test)
     }
 }
 
@@ -211,23 +233,23 @@ mod tests {
     #[test]
     fn statistics_are_exact() {
         // mean 30/4, variance (0 + 0 + 100 + 400)/4 - 7.5²
-        let statistics = pixel_statistics(&samples(1, &[0, 0, 10, 20], &[0, 1]));
+        let statistics = pixel_statistics(&samples(1, &[0, 0, 10, 20], &[0, 1])).unwrap();
         assert_eq!((statistics.mean, statistics.standard_deviation), (7.5, 68.75_f64.sqrt()));
         assert_eq!(statistics.mean_scaled, 7.5 / 255.0);
-        let constant = pixel_statistics(&samples(1, &[255; 1000], &[0, 1]));
+        let constant = pixel_statistics(&samples(1, &[255; 1000], &[0, 1])).unwrap();
         assert_eq!((constant.mean, constant.standard_deviation), (255.0, 0.0));
-        let halves = pixel_statistics(&samples(1, &[0, 255], &[0, 1]));
+        let halves = pixel_statistics(&samples(1, &[0, 255], &[0, 1])).unwrap();
         assert_eq!((halves.mean, halves.standard_deviation_scaled), (127.5, 0.5));
     }
 
     #[test]
     fn channels_are_told_apart() {
         let rgb = samples(3, &[1, 10, 100, 3, 10, 200], &[0, 2]);
-        let channels = channel_statistics(&rgb);
+        let channels = channel_statistics(&rgb).unwrap();
         assert_eq!(channels.iter().map(|channel| channel.mean).collect::<Vec<_>>(), [2.0, 10.0, 150.0]);
         let deviations: Vec<f64> = channels.iter().map(|channel| channel.standard_deviation).collect();
         assert_eq!(deviations, [1.0, 0.0, 50.0]);
-        assert_eq!(pixel_statistics(&rgb).mean, 54.0);
+        assert_eq!(pixel_statistics(&rgb).unwrap().mean, 54.0);
     }
 
     #[test]
@@ -256,6 +278,7 @@ mod tests {
             name: "tiny".to_string(),
             classes: vec!["cat".to_string(), "Häuschen".to_string(), "dog".to_string()],
             train: samples(3, &[1, 10, 100, 3, 10, 200], &[0, 2]),
+            validation: None,
             test: Some(samples(3, &[0, 0, 255], &[1])),
         };
         let expected = "\
@@ -276,14 +299,14 @@ label  class          train        test
     1  Häuschen           0           1
     2  dog                1           0
 ";
-        assert_eq!(DatasetSummary::from(&dataset).to_string(), expected);
+        assert_eq!(DatasetSummary::try_from(&dataset).unwrap().to_string(), expected);
     }
 
     #[test]
     fn the_summary_is_json() {
         let train = samples(1, &[0, 255], &[0, 1]);
         let classes = ["a".to_string(), "b".to_string()];
-        let json = serde_json::to_value(DatasetSummary::new("pair", &classes, &train, None, None)).unwrap();
+        let json = serde_json::to_value(DatasetSummary::new("pair", &classes, &train, None, None).unwrap()).unwrap();
         let pixels = serde_json::json!({
             "mean": 127.5, "standard_deviation": 127.5, "mean_scaled": 0.5, "standard_deviation_scaled": 0.5
         });
@@ -307,7 +330,7 @@ label  class          train        test
             return eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
         };
         let dataset = crate::data::idx::read_folder(&Path::new(&assets).join("data/fashion-mnist")).unwrap();
-        let summary = DatasetSummary::from(&dataset);
+        let summary = DatasetSummary::try_from(&dataset).unwrap();
         let train = &summary.splits[0];
         assert_eq!((train.count, train.class_counts.as_slice()), (60_000, &[6_000; 10][..]));
         assert_eq!(summary.splits[1].class_counts, [1_000; 10]);

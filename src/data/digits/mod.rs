@@ -88,7 +88,7 @@ pub fn generate(config: &DigitsConfig) -> Result<Dataset> {
     let train = draw(0, config.num_train)?;
     let test = if config.num_test > 0 { Some(draw(FIRST_TEST_INDEX, config.num_test)?) } else { None };
     let classes = (0..NUM_CLASSES).map(|digit| digit.to_string()).collect();
-    Ok(Dataset { name: "digits".to_owned(), classes, train, test })
+    Ok(Dataset { name: "digits".to_owned(), classes, train, validation: None, test })
 }
 
 /// The images `first_index..first_index + num_images` of `seed`, and their labels.
@@ -144,14 +144,14 @@ mod tests {
     }
 
     fn images(samples: &Samples) -> impl Iterator<Item = &[u8]> {
-        samples.pixels().chunks_exact(IMAGE_BYTES)
+        samples.pixels().unwrap().chunks_exact(IMAGE_BYTES)
     }
 
     #[test]
     fn every_machine_draws_the_same_bytes() {
         let samples = draw(0, 0, 500);
         let mut hash = Sha256::new();
-        hash.update(samples.pixels());
+        hash.update(samples.pixels().unwrap());
         samples.labels().iter().for_each(|label| hash.update(label.to_le_bytes()));
         let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "4693d57418f10e44d2633ea47632e94e4054e4fbf354d164b691c255bb264e79");

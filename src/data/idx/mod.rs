@@ -36,6 +36,7 @@ pub fn read_folder(folder: &Path) -> Result<Dataset> {
         name: folder_name(folder),
         classes: (0..num_classes).map(|class| class.to_string()).collect(),
         train: to_samples(train, num_classes)?,
+        validation: None,
         test: test.map(|test| to_samples(test, num_classes)).transpose()?,
     })
 }
@@ -74,7 +75,7 @@ fn to_samples((images, labels): (Images, Vec<u8>), num_classes: usize) -> Result
 
 /// The folder's own name, not that of what a link leads to. PyTorch keeps a data set's files in a folder `raw`, which
 /// names nothing: then its parent's.
-fn folder_name(folder: &Path) -> String {
+pub(super) fn folder_name(folder: &Path) -> String {
     let absolute = if folder.file_name().is_some() { std::path::absolute(folder) } else { folder.canonicalize() };
     let absolute = absolute.unwrap_or_else(|_| folder.to_path_buf());
     let mut names = absolute.iter().rev().map(|name| name.to_string_lossy());
@@ -112,9 +113,9 @@ mod tests {
         let dataset = read_folder(folder.path()).unwrap();
         assert_eq!(dataset.name, folder.path().file_name().unwrap().to_str().unwrap());
         assert_eq!(dataset.classes, ["0", "1", "2", "3", "4"]);
-        assert_eq!((dataset.train.pixels(), dataset.train.labels()), (&[1, 2, 3, 4, 5, 6][..], &[0, 2, 1][..]));
+        assert_eq!((dataset.train.pixels().unwrap(), dataset.train.labels()), (&[1, 2, 3, 4, 5, 6][..], &[0, 2, 1][..]));
         let test = dataset.test.unwrap();
-        assert_eq!((test.pixels(), test.labels()), (&[7, 8][..], &[4][..]));
+        assert_eq!((test.pixels().unwrap(), test.labels()), (&[7, 8][..], &[4][..]));
     }
 
     #[test]

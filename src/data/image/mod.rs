@@ -16,6 +16,7 @@ use std::path::Path;
 use image::error::ImageError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
+pub(super) use list::EXTENSIONS;
 pub use list::{is_image_name, list_images};
 pub use resize::{Preparation, Resize};
 

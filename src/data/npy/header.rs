@@ -3,7 +3,6 @@
 //! The dict is read by a parser that knows the three keys NumPy writes and nothing else: a parser of Python's literals in
 //! general (the one below the `npyz` crate) takes time exponential in a header's brackets.
 
-use std::fs::File;
 use std::io::{self, Read};
 
 use super::wrong_kind;
@@ -29,10 +28,10 @@ pub(super) fn f32_header(shape: &[usize]) -> Vec<u8> {
 }
 
 /// The header's text, and how many bytes stand before the numbers.
-pub(super) fn read_header_text(file: &mut File) -> Result<(String, u64)> {
+pub(super) fn read_header_text(file: &mut dyn Read) -> Result<(String, u64)> {
     let cut_short = |error: io::Error| Error::data("the file ends inside the array's header").because(error);
     let mut start = Vec::new();
-    file.by_ref().take(8).read_to_end(&mut start).map_err(cut_short)?;
+    file.take(8).read_to_end(&mut start).map_err(cut_short)?;
     let Some([major, _]) = start.strip_prefix(MAGIC) else {
         let error =
             Error::data("this is no .npy array").expected("the bytes 93 4e 55 4d 50 59").got(describe_start(&start));

@@ -15,6 +15,8 @@ use header::{Header, f32_header, read_header_text};
 
 /// The most bytes of numbers that are read.
 const MAX_DATA_BYTES: u64 = 16 << 30;
+/// How much memory is taken before any number has come.
+const PREALLOCATED_BYTES: usize = 256 << 20;
 
 /// An array of N images.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,22 +76,73 @@ fn read_file(path: &Path) -> Result<NpyImages> {
         return Err(Error::data("this is no .npy array").expected("a file").got("a folder or a device"));
     }
     let mut file = File::open(path).map_err(unreadable)?;
-    let (text, header_bytes) = read_header_text(&mut file)?;
+    read_images_from(&mut file, metadata.len())
+}
+
+/// As [`read_images`], from a reader of `length` bytes.
+///
+/// # Errors
+/// As [`read_images`].
+pub fn read_images_from(reader: &mut dyn Read, length: u64) -> Result<NpyImages> {
+    let (text, header_bytes) = read_header_text(reader)?;
     let header = Header::parse(&text)?;
     let (kind, dimensions) = (Kind::from_descr(header.descr)?, image_dimensions(&header.shape)?);
-    let data_bytes = kind.data_bytes(dimensions)?;
-    let got = metadata.len().saturating_sub(header_bytes);
-    if got != data_bytes {
-        return Err(Error::data("the file's length is not what its header says")
-            .expected(format!("{data_bytes} bytes of numbers"))
-            .got(got));
-    }
-    let length = usize::try_from(data_bytes).map_err(|_| too_large(data_bytes))?;
-    let mut data = Vec::new();
-    data.try_reserve_exact(length).map_err(|error| too_large(data_bytes).because(error))?;
-    data.resize(length, 0);
-    file.read_exact(&mut data).map_err(unreadable)?;
+    let data = read_data(reader, kind.data_bytes(dimensions)?, length.saturating_sub(header_bytes))?;
     Ok(kind.images(data, dimensions, header.fortran_order))
+}
+
+/// Whole numbers, `[N]` or `[N, 1]`, of any integer kind, from a reader of `length` bytes.
+///
+/// # Errors
+/// As [`read_images`], for another kind or shape.
+pub fn read_labels_from(reader: &mut dyn Read, length: u64) -> Result<Vec<i64>> {
+    let (text, header_bytes) = read_header_text(reader)?;
+    let header = Header::parse(&text)?;
+    let (count @ 1.., [_] | [_, 1]) = (header.shape.first().copied().unwrap_or(0), &header.shape[..]) else {
+        return Err(Error::data("the array holds no labels").expected("[N] or [N, 1]").got(format!("{:?}", header.shape)));
+    };
+    let wrong = || Error::data("the labels are not whole numbers").expected("an integer kind").got(header.descr);
+    let kind = header.descr.trim_start_matches(['<', '>', '|', '=']);
+    let item_bytes: u64 = match kind {
+        "u1" | "i1" => 1,
+        "u2" | "i2" => 2,
+        "u4" | "i4" => 4,
+        "u8" | "i8" => 8,
+        _ => return Err(wrong()),
+    };
+    let num_bytes = item_bytes.checked_mul(count as u64).filter(|&bytes| bytes <= MAX_DATA_BYTES);
+    let data = read_data(reader, num_bytes.ok_or_else(|| too_large(count))?, length.saturating_sub(header_bytes))?;
+    let (is_signed, is_big_endian) = (kind.starts_with('i'), header.descr.starts_with('>'));
+    let items = data.chunks_exact(item_bytes as usize);
+    items.map(|item| whole_number(item, is_signed, is_big_endian).ok_or_else(wrong)).collect()
+}
+
+/// `None` where it does not fit.
+fn whole_number(item: &[u8], is_signed: bool, is_big_endian: bool) -> Option<i64> {
+    let little: Vec<u8> = if is_big_endian { item.iter().rev().copied().collect() } else { item.to_vec() };
+    let is_negative = is_signed && little.last()? & 0x80 != 0;
+    let mut bytes = [if is_negative { 0xff } else { 0 }; 8];
+    bytes[..little.len()].copy_from_slice(&little);
+    let number = i64::from_le_bytes(bytes);
+    (is_signed || number >= 0).then_some(number)
+}
+
+/// The numbers, which must be as many bytes as the header says. Memory grows as they come.
+fn read_data(reader: &mut dyn Read, expected: u64, length: u64) -> Result<Vec<u8>> {
+    let wrong_length = |got: u64| {
+        Error::data("the file's length is not what its header says")
+            .expected(format!("{expected} bytes of numbers"))
+            .got(got)
+    };
+    if length != expected {
+        return Err(wrong_length(length));
+    }
+    let mut data = Vec::new();
+    let capacity = usize::try_from(expected).map_err(|_| too_large(expected))?.min(PREALLOCATED_BYTES);
+    data.try_reserve(capacity).map_err(|error| too_large(expected).because(error))?;
+    let read = reader.take(expected).read_to_end(&mut data);
+    read.map_err(|error| Error::data("cannot read the array").because(error))?;
+    if data.len() as u64 == expected { Ok(data) } else { Err(wrong_length(data.len() as u64)) }
 }
 
 /// `[N, H, W, C]` of the array, without a zero.

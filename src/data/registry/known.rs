@@ -187,6 +187,7 @@ mod tests {
             name: name.to_string(),
             classes: labels.iter().map(i64::to_string).collect(),
             train: Samples::new(shape, vec![0; num_classes], labels, num_classes).unwrap(),
+            validation: None,
             test: None,
         }
     }

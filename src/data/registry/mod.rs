@@ -4,11 +4,10 @@ mod download;
 mod known;
 
 use std::env;
-use std::fs::Metadata;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::data::{Dataset, digits, idx};
+use crate::data::{Dataset, LoadOptions, digits, idx, sources};
 use crate::error::{Error, Result};
 
 use download::Network;
@@ -16,7 +15,7 @@ use known::{KNOWN_SETS, KnownSet};
 
 /// Loads the data set that `source` names:
 /// - `digits`, `digits:TRAIN` or `digits:TRAIN:SEED`: drawn by the program ([`digits::parse`]);
-/// - a folder: its IDX files ([`idx::read_folder`]), with the classes' names where the set is recognised by its training
+/// - a file or a folder: [`sources::KINDS`]; IDX files get the classes' names where the set is recognised by its training
 ///   labels or the folder's name;
 /// - `fashion-mnist`, `mnist` or `kmnist`, in any spelling: from the first of `$CONVNET_DATA/<name>`, `./data/<name>` and the
 ///   user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`, then `convnet/data/<name>`) that holds IDX files; if none
@@ -30,7 +29,23 @@ use known::{KNOWN_SETS, KnownSet};
 /// fails; what [`digits::parse`] and [`digits::generate`] return; a configuration error where there is no folder to
 /// download to.
 pub fn load(source: &str) -> Result<Dataset> {
-    load_from(source, &Surroundings::from_environment())
+    load_with(source, &LoadOptions::default())
+}
+
+/// As [`load`], with the images' shape, those to leave out, and where they are kept, chosen by `options`.
+///
+/// # Errors
+/// As [`load`], and where an image cannot be read or prepared.
+pub fn load_with(source: &str, options: &LoadOptions) -> Result<Dataset> {
+    sources::finish(open(source, options)?, options)
+}
+
+/// As [`load_with`], but images of files are not decoded yet, and none is left out.
+///
+/// # Errors
+/// As [`load`].
+pub fn open(source: &str, options: &LoadOptions) -> Result<Dataset> {
+    load_from(source, options, &Surroundings::from_environment())
 }
 
 /// Fetches the files of a known set into the user's cache folder, as far as they are not there yet, and returns that
@@ -74,28 +89,23 @@ impl Surroundings {
     }
 }
 
-fn load_from(source: &str, surroundings: &Surroundings) -> Result<Dataset> {
+fn load_from(source: &str, options: &LoadOptions, surroundings: &Surroundings) -> Result<Dataset> {
     if source == "digits" || source.starts_with("digits:") {
-        return digits::generate(&digits::parse(source)?);
+        return sources::prepare(digits::generate(&digits::parse(source)?)?, options);
     }
-    match Path::new(source).metadata() {
-        Ok(metadata) => load_path(Path::new(source), &metadata),
+    let path = Path::new(source);
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() && idx::has_files(path)? => {
+            let dataset = known::recognise(idx::read_folder(path)?).map_err(|error| error.at_path(path))?;
+            sources::prepare(dataset, options)
+        }
+        Ok(_) => sources::read(path, options),
         Err(error) if error.kind() == IoErrorKind::NotFound => match KnownSet::find(source) {
-            Some(set) => load_known(set, surroundings),
+            Some(set) => sources::prepare(load_known(set, surroundings)?, options),
             None => Err(unknown(source)),
         },
         Err(error) => Err(Error::data("cannot look at the data set").at(source).because(error)),
     }
-}
-
-fn load_path(path: &Path, metadata: &Metadata) -> Result<Dataset> {
-    if !metadata.is_dir() {
-        return Err(Error::data("a file is no data set that can be read")
-            .expected(format!("a folder of IDX files, or one of {}", names().join(", ")))
-            .got(format!("the file {}", path.display()))
-            .help("for an IDX file, name the folder that holds it and its partners"));
-    }
-    known::recognise(idx::read_folder(path)?).map_err(|error| error.at_path(path))
 }
 
 fn load_known(set: &KnownSet, surroundings: &Surroundings) -> Result<Dataset> {
@@ -138,7 +148,7 @@ fn unknown(source: &str) -> Error {
         return Error::data("no such file or folder").got(format!("\"{source}\""));
     }
     let error = Error::data("unknown data set")
-        .expected(format!("a folder of IDX files, or one of {}", names().join(", ")))
+        .expected(format!("{}, or one of {}", sources::KINDS, names().join(", ")))
         .got(format!("\"{source}\""));
     match known::nearest(source, &names()) {
         Some(name) => error.help(format!("did you mean {name}?")),
@@ -198,7 +208,7 @@ mod tests {
 
     fn load_error(source: &str) -> String {
         let (_home, surroundings) = home(None);
-        let error = load_from(source, &surroundings).unwrap_err();
+        let error = load_from(source, &LoadOptions::default(), &surroundings).unwrap_err();
         assert_eq!(error.exit_code(), 3, "{error}");
         error.to_string()
     }
@@ -206,9 +216,9 @@ mod tests {
     #[test]
     fn digits_are_built_in() {
         let (_home, surroundings) = home(None);
-        let dataset = load_from("digits:20:7", &surroundings).unwrap();
+        let dataset = load_from("digits:20:7", &LoadOptions::default(), &surroundings).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.train.len()), ("digits", 20));
-        assert_eq!(load_from("digits:many", &surroundings).unwrap_err().exit_code(), 2);
+        assert_eq!(load_from("digits:many", &LoadOptions::default(), &surroundings).unwrap_err().exit_code(), 2);
     }
 
     #[test]
@@ -217,7 +227,7 @@ mod tests {
         for (folder, name, class) in [("pairs", "pairs", "1"), ("Fashion_MNIST", "fashion-mnist", "Trouser")] {
             let folder = home.path().join(folder);
             write_tiny(&folder);
-            let dataset = load_from(folder.to_str().unwrap(), &surroundings).unwrap();
+            let dataset = load_from(folder.to_str().unwrap(), &LoadOptions::default(), &surroundings).unwrap();
             assert_eq!((dataset.name.as_str(), dataset.classes[1].as_str()), (name, class));
         }
     }
@@ -227,11 +237,11 @@ mod tests {
         let (home, surroundings) = home(Some("http://name.invalid"));
         write_tiny(&home.path().join("own/kmnist"));
         fs::create_dir_all(home.path().join("missing/kmnist")).unwrap();
-        let dataset = load_from("KMNIST", &surroundings).unwrap();
+        let dataset = load_from("KMNIST", &LoadOptions::default(), &surroundings).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.classes[1].as_str()), ("kmnist", "ki"));
         assert!(!home.path().join("cache").exists());
         fs::remove_file(home.path().join("own/kmnist/train-labels-idx1-ubyte.gz")).unwrap();
-        let error = load_from("kmnist", &surroundings).unwrap_err().to_string();
+        let error = load_from("kmnist", &LoadOptions::default(), &surroundings).unwrap_err().to_string();
         assert!(error.contains("own/kmnist") && error.contains("missing"), "{error}");
     }
 
@@ -239,7 +249,7 @@ mod tests {
     fn files_in_the_cache_are_read_without_a_checksum() {
         let (home, surroundings) = home(Some("http://name.invalid"));
         write_tiny(&home.path().join("cache/mnist"));
-        assert_eq!(load_from("mnist", &surroundings).unwrap().train.pixels(), [10, 20]);
+        assert_eq!(load_from("mnist", &LoadOptions::default(), &surroundings).unwrap().train.pixels().unwrap(), [10, 20]);
     }
 
     #[test]
@@ -269,7 +279,7 @@ mod tests {
     #[test]
     fn without_a_network_the_error_tells_the_way_out() {
         let (home, surroundings) = home(Some("http://name.invalid"));
-        let error = load_from("fashion-mnist", &surroundings).unwrap_err();
+        let error = load_from("fashion-mnist", &LoadOptions::default(), &surroundings).unwrap_err();
         assert_eq!(error.exit_code(), 3);
         let folder = home.path().join("cache/fashion-mnist").display().to_string();
         for part in ["http://name.invalid/fashion-mnist/train-images-idx3-ubyte.gz: ", "by hand", &folder] {
@@ -281,7 +291,7 @@ mod tests {
     fn without_a_home_there_is_nowhere_to_download_to() {
         let (_home, mut surroundings) = home(None);
         surroundings.cache = None;
-        assert_eq!(load_from("mnist", &surroundings).unwrap_err().exit_code(), 2);
+        assert_eq!(load_from("mnist", &LoadOptions::default(), &surroundings).unwrap_err().exit_code(), 2);
     }
 
     #[test]
@@ -294,13 +304,14 @@ mod tests {
             assert!(load_error(path).contains("no such file or folder"));
         }
         let folder = tempfile::tempdir().unwrap();
-        assert!(load_error(folder.path().to_str().unwrap()).contains("got an empty folder"));
-        fs::create_dir_all(folder.path().join("train/cat")).unwrap();
-        assert!(load_error(folder.path().to_str().unwrap()).contains("got train/"));
+        assert!(load_error(folder.path().to_str().unwrap()).contains("no images in class folders"));
         let archive = folder.path().join("mnist.npz");
         fs::write(&archive, b"PK").unwrap();
         let error = load_error(archive.to_str().unwrap());
-        assert!(error.contains("a folder of IDX files") && error.contains("mnist.npz"), "{error}");
+        assert!(error.contains("no .npz") && error.contains("mnist.npz"), "{error}");
+        let text = folder.path().join("notes.txt");
+        fs::write(&text, "hello").unwrap();
+        assert!(load_error(text.to_str().unwrap()).contains("a folder of IDX files"));
         assert!(load_error(archive.join("inside").to_str().unwrap()).contains("cannot look"));
         assert!(load_error("a\0b").contains("cannot look"));
     }
@@ -316,7 +327,7 @@ mod tests {
             fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
         }
         let (_home, surroundings) = home(None);
-        let dataset = load_from(folder.path().to_str().unwrap(), &surroundings).unwrap();
+        let dataset = load_from(folder.path().to_str().unwrap(), &LoadOptions::default(), &surroundings).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.classes[9].as_str()), ("fashion-mnist", "Ankle boot"));
         assert_eq!(dataset.classes[dataset.test.unwrap().labels()[786] as usize], "Bag");
     }

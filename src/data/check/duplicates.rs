@@ -1,0 +1,144 @@
+//! Pairs of images that are the same, or as good as.
+//!
+//! Two images are near when the sum of their pixels' differences is at most the number of their values: a mean difference of
+//! 1 of 255. All pairs are decided, though few are compared: images are sorted by their sum, and only those whose sums are
+//! near enough are looked at; of these, only those whose 8×8 cells' sums are near enough are compared pixel by pixel.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::thread;
+
+use super::inspect::{Inspection, Signature};
+use crate::data::{Samples, Split};
+use crate::error::Result;
+
+/// The most pairs whose signatures are compared. Above, each image meets its neighbours in brightness only. 7 ns a pair:
+/// ten minutes on a core.
+const MAX_COMPARISONS: u64 = 100_000_000_000;
+/// The most pairs that are reported.
+const MAX_PAIRS: usize = 1_000_000;
+
+/// Which split (its place in the list), and which image of it.
+pub(super) type Place = (usize, usize);
+
+/// Two images that are near; the first one comes before the second.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Pair {
+    pub first: Place,
+    pub second: Place,
+    /// The mean difference of their values, 0 to 255.
+    pub difference: f64,
+}
+
+/// What came of the search.
+pub(super) struct Search {
+    /// In the order of the images.
+    pub pairs: Vec<Pair>,
+    /// How many pairs there are.
+    pub num_pairs: u64,
+    /// Whether all were decided.
+    pub is_exhaustive: bool,
+}
+
+/// Finds the near pairs within and across `splits`. Of images with the same pixels, each is paired with the first one alone.
+///
+/// # Errors
+/// A data error where an image cannot be read any more.
+pub(super) fn find(splits: &[(Split, &Samples)], inspections: &[Vec<Inspection>]) -> Result<Search> {
+    let mut firsts: HashMap<[u8; 16], Place> = HashMap::new();
+    let mut distinct: Vec<(&Signature, Place)> = Vec::new();
+    let mut pairs = Vec::new();
+    let mut count = 0;
+    for (part, inspections) in inspections.iter().enumerate() {
+        for (index, inspection) in inspections.iter().enumerate() {
+            let Some(signature) = &inspection.signature else { continue };
+            count += 1;
+            let place = (part, index);
+            let first = *firsts.entry(signature.digest).or_insert(place);
+            match first == place {
+                true => distinct.push((signature, place)),
+                false => pairs.push(Pair { first, second: place, difference: 0.0 }),
+            }
+        }
+    }
+    distinct.sort_by_key(|(signature, place)| (signature.sum, *place));
+    let num_values = splits.first().and_then(|(_, samples)| samples.shape().num_bytes()).unwrap_or(0) as u64;
+    let ends = windows(&distinct, num_values);
+    let num_comparisons: u64 = ends.iter().enumerate().map(|(start, end)| (end - start - 1) as u64).sum();
+    let is_exhaustive = num_comparisons <= MAX_COMPARISONS;
+    let longest = if is_exhaustive { usize::MAX } else { (MAX_COMPARISONS / distinct.len() as u64) as usize };
+    let sorted = Sorted { splits, images: &distinct, ends: &ends, longest, num_values };
+    pairs.extend(sorted.near_pairs()?);
+    pairs.sort_by_key(|pair| (pair.first, pair.second));
+    pairs.truncate(MAX_PAIRS);
+    Ok(Search { pairs, num_pairs: count * u64::saturating_sub(count, 1) / 2, is_exhaustive })
+}
+
+/// For each image, where those begin whose sums are too large for it.
+fn windows(images: &[(&Signature, Place)], num_values: u64) -> Vec<usize> {
+    let mut end = 0;
+    let end_of = |start: usize| {
+        end = end.max(start + 1);
+        while end < images.len() && images[end].0.sum - images[start].0.sum <= num_values {
+            end += 1;
+        }
+        end
+    };
+    (0..images.len()).map(end_of).collect()
+}
+
+/// Images by their sums.
+struct Sorted<'a> {
+    splits: &'a [(Split, &'a Samples)],
+    images: &'a [(&'a Signature, Place)],
+    ends: &'a [usize],
+    longest: usize,
+    num_values: u64,
+}
+
+impl Sorted<'_> {
+    fn near_pairs(&self) -> Result<Vec<Pair>> {
+        let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        // images take turns, so that each thread gets its share of the crowded sums
+        let results: Vec<Result<Vec<Pair>>> = thread::scope(|scope| {
+            let turn = |first: usize| (first..self.images.len()).step_by(num_threads);
+            let work = move |first: usize| -> Result<Vec<Pair>> {
+                let mut pairs = Vec::new();
+                turn(first).try_for_each(|start| self.compare(start, &mut pairs)).map(|()| pairs)
+            };
+            let threads: Vec<_> = (0..num_threads).map(|first| scope.spawn(move || work(first))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("comparing returns its errors")).collect()
+        });
+        Ok(results.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// The image at `start` of the order with those behind it.
+    fn compare(&self, start: usize, pairs: &mut Vec<Pair>) -> Result<()> {
+        let (signature, place) = self.images[start];
+        let end = self.ends[start].min(start.saturating_add(1).saturating_add(self.longest));
+        for (other, other_place) in &self.images[start + 1..end] {
+            if signature.least_difference(other) > self.num_values || pairs.len() >= MAX_PAIRS {
+                continue;
+            }
+            if let Some(difference) = self.difference(place, *other_place)? {
+                let (first, second) = (place.min(*other_place), place.max(*other_place));
+                pairs.push(Pair { first, second, difference: difference as f64 / self.num_values as f64 });
+            }
+        }
+        Ok(())
+    }
+
+    /// The sum of the two images' values' differences, where it is small.
+    fn difference(&self, a: Place, b: Place) -> Result<Option<u64>> {
+        let image = |(part, index): Place| self.splits[part].1.image(index);
+        let (a, b) = (image(a)?, image(b)?);
+        let mut sum = 0;
+        for (a, b) in a.chunks(256).zip(b.chunks(256)) {
+            sum += a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+            if sum > self.num_values {
+                return Ok(None);
+            }
+        }
+        Ok(Some(sum))
+    }
+}

@@ -1,0 +1,111 @@
+//! What one image tells about itself.
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+use image::ImageFormat;
+use sha2::{Digest, Sha256};
+
+use super::Problem;
+use crate::data::stored::StoredImage;
+use crate::data::{ImageShape, Samples, image as files};
+use crate::error::Result;
+
+/// Cells along each side of a signature.
+const CELLS: usize = 8;
+
+/// What is known of an image.
+pub(super) struct Inspection {
+    /// Of the file: height and width.
+    pub size: Option<[usize; 2]>,
+    /// What may be wrong, and more about it.
+    pub problems: Vec<(Problem, Option<String>)>,
+    /// What comparing needs; `None` where the image cannot be read.
+    pub signature: Option<Signature>,
+}
+
+/// Sums over an image's pixels. The difference of two images' sums is never greater than the sum of their pixels'
+/// differences, as |Σ(a − b)| ≤ Σ|a − b|: so most pairs need no look at their pixels.
+pub(super) struct Signature {
+    /// Over all pixels.
+    pub sum: u64,
+    /// Over the pixels of each cell of an 8×8 grid.
+    pub cells: [u32; CELLS * CELLS],
+    /// The first half of the pixels' SHA-256.
+    pub digest: [u8; 16],
+}
+
+/// Looks at every image, on several threads.
+pub(super) fn inspect(samples: &Samples) -> Vec<Inspection> {
+    let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let indices: Vec<usize> = (0..samples.len()).collect();
+    let share = indices.len().div_ceil(num_threads).max(1);
+    thread::scope(|scope| {
+        let look = |indices: &[usize]| indices.iter().map(|&index| inspect_one(samples, index)).collect::<Vec<_>>();
+        let threads: Vec<_> = indices.chunks(share).map(|indices| scope.spawn(move || look(indices))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("inspecting returns its errors")).collect()
+    })
+}
+
+fn inspect_one(samples: &Samples, index: usize) -> Inspection {
+    let mut inspection = Inspection { size: None, problems: Vec::new(), signature: None };
+    let pixels = match samples.file(index) {
+        None => samples.image(index).map(|pixels| pixels.into_owned()),
+        Some(file) => look_at_file(samples, file, &mut inspection),
+    };
+    match pixels {
+        Err(error) => inspection.problems.push((Problem::Unreadable, Some(error.to_string()))),
+        Ok(pixels) => {
+            if is_one_colour(&pixels, samples.shape().channels) {
+                inspection.problems.push((Problem::OneColour, None));
+            }
+            inspection.signature = Some(Signature::new(&pixels, samples.shape()));
+        }
+    }
+    inspection
+}
+
+/// The prepared pixels; what the file itself tells goes to `inspection`.
+fn look_at_file(samples: &Samples, file: &StoredImage, inspection: &mut Inspection) -> Result<Vec<u8>> {
+    let bytes = file.bytes()?;
+    if let Ok(header) = files::header(&bytes) {
+        inspection.size = Some([header.shape.height, header.shape.width]);
+        let named = file.file_name().extension().and_then(ImageFormat::from_extension);
+        if named != Some(header.format) && !is_jfif(file) {
+            let detail = format!("it is {:?}", header.format);
+            inspection.problems.push((Problem::WrongExtension, Some(detail)));
+        }
+    }
+    let preparation = samples.preparation().unwrap_or_else(|| samples.shape().into());
+    files::decode_bytes(&bytes, preparation)
+}
+
+/// A name for JPEG that the decoder's list lacks.
+fn is_jfif(file: &StoredImage) -> bool {
+    file.file_name().extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jfif"))
+}
+
+fn is_one_colour(pixels: &[u8], channels: usize) -> bool {
+    // one pixel alone is no sign of a fault
+    pixels.len() > channels && pixels.chunks_exact(channels).all(|pixel| pixel == &pixels[..channels])
+}
+
+impl Signature {
+    fn new(pixels: &[u8], shape: ImageShape) -> Self {
+        let mut cells = [0; CELLS * CELLS];
+        for (y, row) in pixels.chunks_exact(shape.width * shape.channels).enumerate() {
+            let first = y * CELLS / shape.height * CELLS;
+            for (x, pixel) in row.chunks_exact(shape.channels).enumerate() {
+                cells[first + x * CELLS / shape.width] += pixel.iter().map(|&value| u32::from(value)).sum::<u32>();
+            }
+        }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&Sha256::digest(pixels)[..16]);
+        Signature { sum: cells.iter().map(|&cell| u64::from(cell)).sum(), cells, digest }
+    }
+
+    /// No more than the sum of the two images' pixels' differences.
+    pub fn least_difference(&self, other: &Signature) -> u64 {
+        self.cells.iter().zip(&other.cells).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum()
+    }
+}

@@ -1,0 +1,187 @@
+//! What may be wrong with a data set: images that cannot be read, images that are there twice, test images among the training
+//! images, classes without images.
+
+mod duplicates;
+mod inspect;
+mod report;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, Samples, Split};
+use crate::error::Result;
+use duplicates::Pair;
+use inspect::Inspection;
+
+pub use report::{Counts, write_csv};
+
+/// A class is called rare when the largest has more than so many times its training images.
+const MAX_IMBALANCE: usize = 10;
+
+/// What may be wrong with an image, or with two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Problem {
+    /// Its file cannot be read, is damaged or cut short.
+    Unreadable,
+    /// Its file is called as another kind of image.
+    WrongExtension,
+    /// All its pixels are equal.
+    OneColour,
+    /// Another image has the same pixels.
+    Duplicate,
+    /// Another image's pixels differ by at most 1/255 of full scale in the mean.
+    NearDuplicate,
+}
+
+/// One image of a data set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageName {
+    /// Its split.
+    pub split: Split,
+    /// Its number in the split, from 0.
+    pub index: usize,
+    /// Its class's name.
+    pub class: String,
+    /// Its file, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// Something that may be wrong.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// What it is.
+    pub problem: Problem,
+    /// The image; of two, the one that had better be left out: the training image of a leak, else the later one.
+    #[serde(flatten)]
+    pub image: ImageName,
+    /// The other one of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<ImageName>,
+    /// The mean difference of two images' pixels, from 0 to 255.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<f64>,
+    /// More about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Finding {
+    /// Whether the two images are in different splits, one of them to learn from.
+    pub fn is_leak(&self) -> bool {
+        self.other.as_ref().is_some_and(|other| self.image.split == Split::Train && other.split != Split::Train)
+    }
+
+    /// Whether the two images are of different classes.
+    pub fn is_conflict(&self) -> bool {
+        self.other.as_ref().is_some_and(|other| other.class != self.image.class)
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The data set's name.
+    pub name: String,
+    /// Images in each split.
+    pub images: BTreeMap<Split, usize>,
+    /// Everything about single images and pairs, in the order of the images.
+    pub findings: Vec<Finding>,
+    /// Classes without images, each with its split.
+    pub empty_classes: Vec<(Split, String)>,
+    /// Classes that have less than a tenth of the largest class's training images: name and count.
+    pub rare_classes: Vec<(String, usize)>,
+    /// Training images of the largest class.
+    pub largest_class: usize,
+    /// How many files have each height and width; empty where the images are no files.
+    pub sizes: Vec<([usize; 2], usize)>,
+    /// Pairs of images.
+    pub num_pairs: u64,
+    /// Whether all pairs were compared. Else each image was compared with those nearest in brightness.
+    pub is_exhaustive: bool,
+}
+
+/// Looks at every image of `dataset`, and at every pair. The data set is best opened, not loaded
+/// ([`super::registry::open`]), so that files that cannot be read are findings.
+///
+/// # Errors
+/// A data error where an image that could be read a moment ago cannot be any more.
+pub fn check(dataset: &Dataset) -> Result<Report> {
+    let splits: Vec<(Split, &Samples)> = dataset.splits().collect();
+    let inspections: Vec<Vec<Inspection>> = splits.iter().map(|(_, samples)| inspect::inspect(samples)).collect();
+    let name = |(part, index): (usize, usize)| {
+        let (split, samples) = splits[part];
+        let class = dataset.classes[samples.labels()[index] as usize].clone();
+        ImageName { split, index, class, path: samples.file(index).map(ToString::to_string) }
+    };
+    let mut findings = Vec::new();
+    for (part, inspections) in inspections.iter().enumerate() {
+        for (index, inspection) in inspections.iter().enumerate() {
+            let found = inspection.problems.iter().map(|(problem, detail)| Finding {
+                problem: *problem,
+                image: name((part, index)),
+                other: None,
+                difference: None,
+                detail: detail.clone(),
+            });
+            findings.extend(found);
+        }
+    }
+    let search = duplicates::find(&splits, &inspections)?;
+    findings.extend(search.pairs.iter().map(|pair| finding_of(pair, &name)));
+    findings.sort_by_key(|finding| (finding.image.split, finding.image.index, finding.problem));
+    let (empty_classes, rare_classes, largest_class) = class_problems(dataset);
+    Ok(Report {
+        name: dataset.name.clone(),
+        images: splits.iter().map(|(split, samples)| (*split, samples.len())).collect(),
+        findings,
+        empty_classes,
+        rare_classes,
+        largest_class,
+        sizes: count_sizes(&inspections),
+        num_pairs: search.num_pairs,
+        is_exhaustive: search.is_exhaustive,
+    })
+}
+
+/// `pair.first` comes before `pair.second`; splits are in the order train, validation, test.
+fn finding_of(pair: &Pair, name: &impl Fn((usize, usize)) -> ImageName) -> Finding {
+    let is_across = pair.first.0 != pair.second.0;
+    let (image, other) = if is_across { (pair.first, pair.second) } else { (pair.second, pair.first) };
+    let problem = if pair.difference == 0.0 { Problem::Duplicate } else { Problem::NearDuplicate };
+    let difference = Some(pair.difference);
+    Finding { problem, image: name(image), other: Some(name(other)), difference, detail: None }
+}
+
+/// Classes without images, rare classes, and the size of the largest.
+#[allow(clippy::type_complexity)] // three lists for one report
+fn class_problems(dataset: &Dataset) -> (Vec<(Split, String)>, Vec<(String, usize)>, usize) {
+    let num_classes = dataset.classes.len();
+    let mut empty = Vec::new();
+    for (split, samples) in dataset.splits() {
+        let counts = samples.class_counts(num_classes);
+        let names = dataset.classes.iter().zip(counts).filter(|(_, count)| *count == 0);
+        empty.extend(names.map(|(name, _)| (split, name.clone())));
+    }
+    let counts = dataset.train.class_counts(num_classes);
+    let largest = counts.iter().copied().max().unwrap_or(0);
+    let is_rare = |count: usize| count > 0 && count.saturating_mul(MAX_IMBALANCE) < largest;
+    let rare = dataset.classes.iter().cloned().zip(counts).filter(|(_, count)| is_rare(*count)).collect();
+    (empty, rare, largest)
+}
+
+/// The commonest size first.
+fn count_sizes(inspections: &[Vec<Inspection>]) -> Vec<([usize; 2], usize)> {
+    let mut counts: BTreeMap<[usize; 2], usize> = BTreeMap::new();
+    for size in inspections.iter().flatten().filter_map(|inspection| inspection.size) {
+        *counts.entry(size).or_default() += 1;
+    }
+    let mut sizes: Vec<_> = counts.into_iter().collect();
+    sizes.sort_by_key(|(_, count)| std::cmp::Reverse(*count)); // stable
+    sizes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! A report for people, as a CSV, and in two lines.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Finding, ImageName, Problem, Report};
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+
+/// How many findings of a kind are printed.
+const MAX_PRINTED: usize = 20;
+
+/// How many of each kind were found: what a short warning needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Images that cannot be read.
+    pub unreadable: usize,
+    /// Images whose files are called as another kind.
+    pub wrong_extension: usize,
+    /// Images of one colour.
+    pub one_colour: usize,
+    /// Pairs with the same pixels.
+    pub duplicates: usize,
+    /// Pairs with nearly the same pixels.
+    pub near_duplicates: usize,
+    /// Pairs, of both kinds, of a training image and one of another split.
+    pub leaks: usize,
+    /// Pairs, of both kinds, of different classes.
+    pub conflicts: usize,
+    /// Classes without images in a split.
+    pub empty_classes: usize,
+    /// Classes with less than a tenth of the largest class's training images.
+    pub rare_classes: usize,
+}
+
+impl Counts {
+    /// What was found, with `, ` between; empty where nothing was.
+    pub fn line(&self) -> String {
+        let parts = [
+            (self.unreadable, "unreadable"),
+            (self.wrong_extension, "with a wrong extension"),
+            (self.one_colour, "of one colour"),
+            (self.duplicates, "duplicates"),
+            (self.near_duplicates, "near duplicates"),
+            (self.leaks, "pairs across train and other splits"),
+            (self.conflicts, "pairs with different labels"),
+            (self.empty_classes, "classes without images"),
+            (self.rare_classes, "rare classes"),
+        ];
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+        parts.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Report {
+    /// How many of each kind were found.
+    pub fn counts(&self) -> Counts {
+        let of = |problem: Problem| self.findings.iter().filter(|finding| finding.problem == problem).count();
+        Counts {
+            unreadable: of(Problem::Unreadable),
+            wrong_extension: of(Problem::WrongExtension),
+            one_colour: of(Problem::OneColour),
+            duplicates: of(Problem::Duplicate),
+            near_duplicates: of(Problem::NearDuplicate),
+            leaks: self.findings.iter().filter(|finding| finding.is_leak()).count(),
+            conflicts: self.findings.iter().filter(|finding| finding.is_conflict()).count(),
+            empty_classes: self.empty_classes.len(),
+            rare_classes: self.rare_classes.len(),
+        }
+    }
+}
+
+impl fmt::Display for ImageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.split, self.index, self.class)?;
+        self.path.iter().try_for_each(|path| write!(f, " {path}"))
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.other {
+            // the image that is to be left out comes last
+            Some(other) => {
+                let sign = if self.problem == Problem::Duplicate { "=" } else { "~" };
+                write!(f, "{other} {sign} {}", self.image)?;
+            }
+            None => write!(f, "{}", self.image)?,
+        }
+        if let Some(difference) = self.difference.filter(|difference| *difference > 0.0) {
+            write!(f, ", mean difference {difference:.3}/255")?;
+        }
+        if self.is_leak() {
+            f.write_str(", across splits")?;
+        }
+        if self.is_conflict() {
+            f.write_str(", labels differ")?;
+        }
+        self.detail.iter().try_for_each(|detail| write!(f, ": {detail}"))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let images: Vec<String> = self.images.iter().map(|(split, count)| format!("{count} {split}")).collect();
+        let how = if self.is_exhaustive { "all compared" } else { "those near in brightness compared" };
+        writeln!(f, "{}: {} images, {} pairs, {how}", self.name, images.join(", "), self.num_pairs)?;
+        if let [(size, count), others @ ..] = &self.sizes[..] {
+            let other: usize = others.iter().map(|(_, count)| count).sum();
+            let others = if other > 0 { format!(", {other} of {} other sizes", others.len()) } else { String::new() };
+            writeln!(f, "sizes: {count} of {}×{}{others}", size[0], size[1])?;
+        }
+        for (split, class) in &self.empty_classes {
+            writeln!(f, "no images of {class} in {split}")?;
+        }
+        for (class, count) in &self.rare_classes {
+            writeln!(f, "rare: {class}, {count} training images; the largest class has {}", self.largest_class)?;
+        }
+        for (problem, heading) in HEADINGS {
+            let findings: Vec<&Finding> = self.findings.iter().filter(|finding| finding.problem == problem).collect();
+            if !findings.is_empty() {
+                writeln!(f, "{} {heading}", findings.len())?;
+                findings.iter().take(MAX_PRINTED).try_for_each(|finding| writeln!(f, "  {finding}"))?;
+            }
+            if findings.len() > MAX_PRINTED {
+                writeln!(f, "  … and {} more: --out FILE.csv lists all", findings.len() - MAX_PRINTED)?;
+            }
+        }
+        let line = self.counts().line();
+        writeln!(f, "{}", if line.is_empty() { "nothing was found" } else { &line })
+    }
+}
+
+const HEADINGS: [(Problem, &str); 5] = [
+    (Problem::Unreadable, "unreadable"),
+    (Problem::WrongExtension, "with a wrong extension"),
+    (Problem::OneColour, "of one colour"),
+    (Problem::Duplicate, "duplicates (the same pixels)"),
+    (Problem::NearDuplicate, "near duplicates (mean difference at most 1/255 of full scale)"),
+];
+
+/// Writes the images that had better be left out, a line each, as `--exclude` takes it; of two with different labels both,
+/// as nobody knows which label is right. Wrong extensions do no harm and are not in it.
+///
+/// # Errors
+/// A configuration error where the file cannot be written.
+pub fn write_csv(path: &Path, report: &Report) -> Result<()> {
+    let written = write_atomically(path, |writer| {
+        let mut table = csv::Writer::from_writer(writer);
+        table.write_record(["split", "index", "path", "class", "problem", "other", "difference"])?;
+        for finding in report.findings.iter().filter(|finding| finding.problem != Problem::WrongExtension) {
+            table.write_record(row(&finding.image, finding, finding.other.as_ref()))?;
+            if let Some(other) = finding.other.as_ref().filter(|_| finding.is_conflict() && !finding.is_leak()) {
+                table.write_record(row(other, finding, Some(&finding.image)))?;
+            }
+        }
+        table.flush()
+    });
+    written.map_err(|error| Error::config("cannot write the list").at_path(path).because(error))
+}
+
+fn row(image: &ImageName, finding: &Finding, other: Option<&ImageName>) -> [String; 7] {
+    let ImageName { split, index, class, path } = image;
+    let problem = match finding.problem {
+        Problem::Unreadable => "unreadable",
+        Problem::WrongExtension => "wrong-extension",
+        Problem::OneColour => "one-colour",
+        Problem::Duplicate => "duplicate",
+        Problem::NearDuplicate => "near-duplicate",
+    };
+    [
+        split.to_string(),
+        index.to_string(),
+        path.clone().unwrap_or_default(),
+        class.clone(),
+        problem.to_owned(),
+        other.map(ToString::to_string).unwrap_or_default(),
+        finding.difference.map(|difference| format!("{difference:.4}")).unwrap_or_default(),
+    ]
+}

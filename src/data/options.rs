@@ -1,0 +1,213 @@
+//! How a data set is loaded: the shape its images get, which are left out, where they are kept.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::ImageShape;
+use super::image::Resize;
+use crate::error::{Error, Result};
+
+/// How a data set is loaded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LoadOptions {
+    /// The images' size; their own, which then has to be the same for all, where it is `None`.
+    pub image_size: Option<ImageSize>,
+    /// The images' channels.
+    pub channels: Channels,
+    /// What becomes of images of another size.
+    pub resize: Resize,
+    /// A CSV of images to leave out, as `convnet data check` writes it.
+    pub exclude: Option<PathBuf>,
+    /// Where the images are kept.
+    pub cache: Cache,
+}
+
+impl LoadOptions {
+    /// As a model needs its images.
+    pub fn of_model(shape: ImageShape, resize: Resize) -> Self {
+        let channels = if shape.channels == 1 { Channels::Grey } else { Channels::Colour };
+        let image_size = Some(ImageSize { height: shape.height, width: shape.width });
+        LoadOptions { image_size, channels, resize, ..LoadOptions::default() }
+    }
+}
+
+/// Height and width, written `HxW`, or one number for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageSize {
+    /// H, in pixels.
+    pub height: usize,
+    /// W, in pixels.
+    pub width: usize,
+}
+
+impl FromStr for ImageSize {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (height, width) = text.split_once(['x', 'X', '×']).unwrap_or((text, text));
+        match (height.parse(), width.parse()) {
+            (Ok(height @ 1..), Ok(width @ 1..)) => Ok(ImageSize { height, width }),
+            _ => Err(Error::config("that is no size of an image")
+                .expected("pixels, as 32, or height and width, as 28x32")
+                .got(format!("\"{text}\""))),
+        }
+    }
+}
+
+impl fmt::Display for ImageSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.height == self.width {
+            true => write!(f, "{}", self.height),
+            false => write!(f, "{}x{}", self.height, self.width),
+        }
+    }
+}
+
+/// How many channels the images get.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Channels {
+    /// 3 where an image has colours, else 1.
+    #[default]
+    Auto,
+    /// 1.
+    Grey,
+    /// 3: red, green and blue.
+    Colour,
+}
+
+impl Channels {
+    /// The number, where it does not depend on the images.
+    pub fn count(self) -> Option<usize> {
+        match self {
+            Channels::Auto => None,
+            Channels::Grey => Some(1),
+            Channels::Colour => Some(3),
+        }
+    }
+}
+
+impl FromStr for Channels {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Channels::Auto),
+            "1" => Ok(Channels::Grey),
+            "3" => Ok(Channels::Colour),
+            _ => {
+                let got = format!("\"{text}\"");
+                Err(Error::config("images cannot get so many channels").expected("1, 3 or auto").got(got))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Channels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Channels::Auto => "auto",
+            Channels::Grey => "1",
+            Channels::Colour => "3",
+        })
+    }
+}
+
+/// Where the images of a data set are kept while it is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Cache {
+    /// On the device where they are small enough ([`Cache::MAX_AUTO_BYTES`]), else decoded anew in each epoch.
+    #[default]
+    Auto,
+    /// Decoded once, on the device.
+    Device,
+    /// Decoded once, in memory.
+    Ram,
+    /// Decoded anew in each epoch, from their files.
+    None,
+}
+
+impl Cache {
+    /// The most bytes of pixels, over all splits, that [`Cache::Auto`] keeps.
+    pub const MAX_AUTO_BYTES: usize = 4 << 30;
+}
+
+impl fmt::Display for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cache::Auto => "auto",
+            Cache::Device => "device",
+            Cache::Ram => "ram",
+            Cache::None => "none",
+        })
+    }
+}
+
+/// Text or a whole number, as a configuration file may have it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(u64),
+    Text(String),
+}
+
+impl Written {
+    fn parse<T: FromStr<Err = Error>, E: serde::de::Error>(self) -> Result<T, E> {
+        match self {
+            Written::Number(number) => number.to_string().parse(),
+            Written::Text(text) => text.parse(),
+        }
+        .map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Written::deserialize(deserializer)?.parse()
+    }
+}
+
+impl Serialize for ImageSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Channels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Written::deserialize(deserializer)?.parse()
+    }
+}
+
+impl Serialize for Channels {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_channels_are_text_there_and_back() {
+        for (text, height, width) in [("32", 32, 32), ("28x32", 28, 32)] {
+            let size: ImageSize = text.parse().unwrap();
+            assert_eq!((size, size.to_string().as_str()), (ImageSize { height, width }, text));
+        }
+        assert_eq!("28×32".parse::<ImageSize>().unwrap().width, 32);
+        for wrong in ["", "0", "0x3", "3x", "-3", "3x3x3", "big", "99999999999999999999"] {
+            assert_eq!(wrong.parse::<ImageSize>().unwrap_err().exit_code(), 2, "{wrong}");
+        }
+        for text in ["auto", "1", "3"] {
+            assert_eq!(text.parse::<Channels>().unwrap().to_string(), text);
+        }
+        assert!("2".parse::<Channels>().is_err() && "rgb".parse::<Channels>().is_err());
+        assert_eq!(serde_json::from_str::<Channels>("3").unwrap(), Channels::Colour);
+        assert_eq!(serde_json::from_str::<ImageSize>("\"8x9\"").unwrap(), ImageSize { height: 8, width: 9 });
+        assert!(serde_json::from_str::<ImageSize>("1.5").is_err());
+    }
+}

@@ -1,0 +1,267 @@
+//! Labelled images of one shape: in memory, or read from their files as they are needed.
+
+use std::borrow::Cow;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+
+use sha2::{Digest, Sha256};
+
+use super::ImageShape;
+use super::image::Preparation;
+use super::stored::StoredImage;
+use crate::error::{Error, Result};
+
+/// How many images are decoded at once where all are looked at once.
+const BLOCK: usize = 1024;
+
+/// Labelled images of one shape.
+///
+/// Invariants, checked when they are made: at least one image; as many labels as images; every label in `0..num_classes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Samples {
+    shape: ImageShape,
+    images: Images,
+    labels: Vec<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Images {
+    /// `u8 [N, H, W, C]`, row-major.
+    Memory(Vec<u8>),
+    /// Row i is file `rows[i]`, prepared.
+    Stored { files: Arc<[StoredImage]>, rows: Vec<u32>, preparation: Preparation },
+}
+
+impl Samples {
+    /// `pixels`: `u8 [N, H, W, C]`, row-major; `labels`: `i64 [N]`, each in `0..num_classes`.
+    ///
+    /// # Errors
+    /// A data error where an invariant does not hold.
+    pub fn new(shape: ImageShape, pixels: Vec<u8>, labels: Vec<i64>, num_classes: usize) -> Result<Self> {
+        let image_bytes = shape.num_bytes().filter(|&bytes| bytes > 0);
+        let image_bytes = image_bytes.ok_or_else(|| Error::data("images have no pixels").got(shape))?;
+        check_labels(&labels, num_classes)?;
+        if labels.len().checked_mul(image_bytes) != Some(pixels.len()) {
+            return Err(Error::data("images and labels do not go together")
+                .expected(format!("{} labels' images of {shape} pixels", labels.len()))
+                .got(format!("{} bytes of pixels", pixels.len())));
+        }
+        Ok(Samples { shape, images: Images::Memory(pixels), labels })
+    }
+
+    /// Images that are read from `files` as they are needed, and prepared. `labels` as in [`Samples::new`].
+    ///
+    /// # Errors
+    /// As [`Samples::new`]. Whether the files can be read turns out when they are.
+    pub fn stored(
+        files: Vec<StoredImage>,
+        preparation: Preparation,
+        labels: Vec<i64>,
+        num_classes: usize,
+    ) -> Result<Self> {
+        preparation.check()?;
+        check_labels(&labels, num_classes)?;
+        let Some(count) = u32::try_from(files.len()).ok().filter(|_| files.len() == labels.len()) else {
+            return Err(Error::data("images and labels do not go together").expected(labels.len()).got(files.len()));
+        };
+        let images = Images::Stored { files: files.into(), rows: (0..count).collect(), preparation };
+        Ok(Samples { shape: preparation.shape, images, labels })
+    }
+
+    /// N, the number of images: never 0.
+    #[allow(clippy::len_without_is_empty)] // it never is
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The shape of every image.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    /// All labels: `i64 [N]`.
+    pub fn labels(&self) -> &[i64] {
+        &self.labels
+    }
+
+    /// All pixels, `u8 [N, H, W, C]`, row-major; `None` where the images are read as they are needed.
+    pub fn pixels(&self) -> Option<&[u8]> {
+        match &self.images {
+            Images::Memory(pixels) => Some(pixels),
+            Images::Stored { .. } => None,
+        }
+    }
+
+    /// Where image `index` is read from; `None` past the end, and where the images are in memory.
+    pub fn file(&self, index: usize) -> Option<&StoredImage> {
+        match &self.images {
+            Images::Memory(_) => None,
+            Images::Stored { files, rows, .. } => files.get(*rows.get(index)? as usize),
+        }
+    }
+
+    /// How images are prepared that are read as they are needed; `None` where they are in memory.
+    pub fn preparation(&self) -> Option<Preparation> {
+        match &self.images {
+            Images::Memory(_) => None,
+            Images::Stored { preparation, .. } => Some(*preparation),
+        }
+    }
+
+    /// The pixels of image `index`, `u8 [H, W, C]`.
+    ///
+    /// # Errors
+    /// A data error past the end, and where its file cannot be read.
+    pub fn image(&self, index: usize) -> Result<Cow<'_, [u8]>> {
+        if index >= self.len() {
+            return Err(self.past_end(index));
+        }
+        match &self.images {
+            Images::Memory(pixels) => {
+                let image_bytes = pixels.len() / self.labels.len();
+                Ok(Cow::Borrowed(&pixels[index * image_bytes..(index + 1) * image_bytes]))
+            }
+            Images::Stored { files, rows, preparation } => {
+                files[rows[index] as usize].decode(*preparation).map(Cow::Owned)
+            }
+        }
+    }
+
+    /// The pixels of the images at `indices`, in that order: `u8 [B, H, W, C]`. Several threads decode.
+    ///
+    /// # Errors
+    /// As [`Samples::image`]: the first one's in the order of `indices`.
+    pub fn images(&self, indices: &[usize]) -> Result<Vec<u8>> {
+        if matches!(self.images, Images::Memory(_)) {
+            return self.images_of(indices);
+        }
+        let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let share = indices.len().div_ceil(num_threads).max(1);
+        let parts: Vec<Result<Vec<u8>>> = thread::scope(|scope| {
+            let threads: Vec<_> =
+                indices.chunks(share).map(|indices| scope.spawn(move || self.images_of(indices))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("decoding returns its errors")).collect()
+        });
+        Ok(parts.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// As [`Samples::images`], on this thread.
+    ///
+    /// # Errors
+    /// As [`Samples::images`].
+    pub fn images_of(&self, indices: &[usize]) -> Result<Vec<u8>> {
+        let mut pixels = Vec::with_capacity(indices.len().saturating_mul(self.shape.num_bytes().unwrap_or(0)));
+        for &index in indices {
+            pixels.extend_from_slice(&self.image(index)?);
+        }
+        Ok(pixels)
+    }
+
+    /// Calls `visit` with the pixels of all images, in order and in pieces of whole images: `u8 [B, H, W, C]`.
+    ///
+    /// # Errors
+    /// As [`Samples::image`].
+    pub fn visit(&self, mut visit: impl FnMut(&[u8])) -> Result<()> {
+        if let Some(pixels) = self.pixels() {
+            visit(pixels);
+            return Ok(());
+        }
+        let indices: Vec<usize> = (0..self.len()).collect();
+        indices.chunks(BLOCK).try_for_each(|block| self.images(block).map(|pixels| visit(&pixels)))
+    }
+
+    /// The same images, all in memory.
+    ///
+    /// # Errors
+    /// As [`Samples::image`], and where there is not enough memory.
+    pub fn into_memory(self) -> Result<Self> {
+        if self.pixels().is_some() {
+            return Ok(self);
+        }
+        let too_large = || Error::data("the images do not fit in memory").got(format!("{} images", self.len()));
+        let num_bytes = self.num_bytes().ok_or_else(too_large)?;
+        let mut pixels = Vec::new();
+        pixels.try_reserve_exact(num_bytes).map_err(|error| too_large().because(error))?;
+        self.visit(|images| pixels.extend_from_slice(images))?;
+        Ok(Samples { images: Images::Memory(pixels), ..self })
+    }
+
+    /// Bytes of all images together, N·H·W·C. `None` where the product does not fit.
+    pub fn num_bytes(&self) -> Option<usize> {
+        self.shape.num_bytes()?.checked_mul(self.len())
+    }
+
+    /// The images at `indices`, in that order.
+    ///
+    /// # Errors
+    /// A data error for an index past the end, or for no index at all.
+    pub fn select(&self, indices: &[usize]) -> Result<Self> {
+        if let Some(&index) = indices.iter().find(|&&index| index >= self.len()) {
+            return Err(self.past_end(index));
+        }
+        if indices.is_empty() {
+            return Err(Error::data("no image was selected").expected("at least one").got("none"));
+        }
+        let images = match &self.images {
+            Images::Memory(_) => Images::Memory(self.images_of(indices)?),
+            Images::Stored { files, rows, preparation } => Images::Stored {
+                files: files.clone(),
+                rows: indices.iter().map(|&index| rows[index]).collect(),
+                preparation: *preparation,
+            },
+        };
+        let labels = indices.iter().map(|&index| self.labels[index]).collect();
+        Ok(Samples { shape: self.shape, images, labels })
+    }
+
+    /// The images prepared for another shape. Those that are read from files are prepared already.
+    ///
+    /// # Errors
+    /// A data error where no image can have that shape.
+    pub fn prepared(self, preparation: Preparation) -> Result<Self> {
+        let Images::Memory(pixels) = &self.images else { return Ok(self) };
+        if self.shape == preparation.shape {
+            return Ok(self);
+        }
+        let image_bytes = pixels.len() / self.labels.len();
+        let mut prepared = Vec::new();
+        for image in pixels.chunks_exact(image_bytes) {
+            prepared.extend(preparation.apply(image.to_vec(), self.shape)?);
+        }
+        Ok(Samples { shape: preparation.shape, images: Images::Memory(prepared), labels: self.labels })
+    }
+
+    /// How many images each class has: `[K]`.
+    pub fn class_counts(&self, num_classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; num_classes];
+        for &label in &self.labels {
+            counts[label as usize] += 1;
+        }
+        counts
+    }
+
+    /// Adds to `sha256` what changes when the images' files do. Nothing where they are in memory.
+    pub(super) fn identify_files(&self, sha256: &mut Sha256) {
+        if let Images::Stored { files, rows, preparation } = &self.images {
+            sha256.update(format!("files, {}", preparation.resize));
+            rows.iter().for_each(|&row| files[row as usize].identify(sha256));
+        }
+    }
+
+    fn past_end(&self, index: usize) -> Error {
+        Error::data(format!("there is no image {index}")).expected(format!("0 to {}", self.len() - 1)).got(index)
+    }
+}
+
+fn check_labels(labels: &[i64], num_classes: usize) -> Result<()> {
+    if labels.is_empty() {
+        return Err(Error::data("there are no images").expected("at least one").got("none"));
+    }
+    match labels.iter().position(|&label| usize::try_from(label).map_or(true, |label| label >= num_classes)) {
+        None => Ok(()),
+        Some(index) => Err(Error::data(format!("label of image {index} is out of range"))
+            .expected(format!("0 to {}", num_classes.saturating_sub(1)))
+            .got(labels[index])),
+    }
+}

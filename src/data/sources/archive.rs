@@ -1,0 +1,163 @@
+//! Archives of class folders, read without unpacking: names are only looked at, nothing is written, whatever they say.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use flate2::bufread::MultiGzDecoder;
+use tar::{Archive, EntryType};
+use zip::{CompressionMethod, ZipArchive};
+
+use super::Labelled;
+use super::folders::{Tree, is_hidden};
+use crate::data::image::{MAX_FILE_BYTES, is_image_name};
+use crate::data::stored::StoredImage;
+use crate::error::{Error, Result};
+
+/// The most entries that are believed.
+const MAX_ENTRIES: usize = 20_000_000;
+/// The most bytes of images that a compressed tar may hold: they are kept in memory, as it can be read from its beginning
+/// only.
+const MAX_TAR_GZ_BYTES: u64 = 8 << 30;
+
+/// The class folders in a `.zip`.
+///
+/// # Errors
+/// A data error where it is damaged, encrypted or packed in a way that is not read, and as [`Tree::into_labelled`].
+pub(super) fn read_zip(path: &Path) -> Result<Labelled> {
+    zip_tree(path).and_then(|tree| tree.into_labelled(stem(path))).map_err(|error| error.at_path(path))
+}
+
+/// The class folders in a `.tar`.
+///
+/// # Errors
+/// A data error where it is damaged or cut short, and as [`Tree::into_labelled`].
+pub(super) fn read_tar(path: &Path) -> Result<Labelled> {
+    let tree = File::open(path).map_err(damaged).and_then(|file| {
+        let length = file.metadata().map_err(damaged)?.len();
+        tar_tree(BufReader::new(file), |name, entry| {
+            let (start, size) = (entry.raw_file_position(), entry.size());
+            if start.checked_add(size).is_none_or(|end| end > length) {
+                return Err(Error::data("the archive is cut short").at(name));
+            }
+            Ok(StoredImage::Part {
+                archive: path.into(),
+                name: name.to_owned(),
+                start,
+                length: size,
+                is_deflated: false,
+            })
+        })
+    });
+    tree.and_then(|tree| tree.into_labelled(stem(path))).map_err(|error| error.at_path(path))
+}
+
+/// The class folders in a `.tar.gz`. Its encoded images are kept in memory.
+///
+/// # Errors
+/// As [`read_tar`], and where the images are more than fit.
+pub(super) fn read_tar_gz(path: &Path) -> Result<Labelled> {
+    let archive: Arc<Path> = path.into();
+    let mut num_bytes = 0;
+    let tree = File::open(path).map_err(damaged).and_then(|file| {
+        tar_tree(MultiGzDecoder::new(BufReader::new(file)), |name, entry| {
+            num_bytes += entry.size().min(MAX_FILE_BYTES);
+            if entry.size() > MAX_FILE_BYTES || num_bytes > MAX_TAR_GZ_BYTES {
+                let most = format!("images of up to {MAX_FILE_BYTES} and together {MAX_TAR_GZ_BYTES} bytes");
+                let error = Error::data("the compressed archive is too large").expected(most).at(name);
+                return Err(error.help("unpack it, or use a .tar or a .zip"));
+            }
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).map_err(damaged)?;
+            match bytes.len() as u64 == entry.size() {
+                true => Ok(StoredImage::Memory { archive: archive.clone(), name: name.to_owned(), bytes: bytes.into() }),
+                false => Err(Error::data("the archive is cut short").at(name)),
+            }
+        })
+    });
+    tree.and_then(|tree| tree.into_labelled(stem(path))).map_err(|error| error.at_path(path))
+}
+
+/// Every image and folder of a tar; `store` says where an image lies.
+fn tar_tree<R: Read>(
+    reader: R,
+    mut store: impl FnMut(&str, &mut tar::Entry<'_, R>) -> Result<StoredImage>,
+) -> Result<Tree> {
+    let mut tree = Tree::default();
+    let mut archive = Archive::new(reader);
+    for entry in archive.entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let Some(parts) = parts(&name) else { continue };
+        check_count(&tree)?;
+        match entry.header().entry_type() {
+            EntryType::Directory => tree.folders.push(parts),
+            EntryType::Regular | EntryType::Continuous if is_image_name(Path::new(&name)) => {
+                let image = store(&name, &mut entry)?;
+                tree.images.push((parts, image));
+            }
+            _ => {}
+        }
+    }
+    Ok(tree)
+}
+
+fn zip_tree(path: &Path) -> Result<Tree> {
+    let archive: Arc<Path> = path.into();
+    let file = File::open(path).map_err(damaged)?;
+    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    let mut tree = Tree::default();
+    for index in 0..zip.len() {
+        let entry = zip.by_index_raw(index).map_err(damaged)?;
+        let name = entry.name().to_owned();
+        let Some(parts) = parts(&name) else { continue };
+        check_count(&tree)?;
+        if entry.is_dir() {
+            tree.folders.push(parts);
+        } else if is_image_name(Path::new(&name)) && !entry.is_symlink() {
+            let is_deflated = match entry.compression() {
+                CompressionMethod::Stored => false,
+                CompressionMethod::Deflated => true,
+                other => {
+                    let error = Error::data("the archive is packed in a way that cannot be read").got(other).at(name);
+                    return Err(error.expected("stored or deflated").help("pack it anew with zip's default"));
+                }
+            };
+            if entry.encrypted() {
+                return Err(Error::data("the archive is encrypted").at(name).help("decrypt it first"));
+            }
+            let start = entry.data_start().ok_or_else(|| Error::data("the archive is damaged").at(&name))?;
+            let length = entry.compressed_size();
+            tree.images.push((parts, StoredImage::Part { archive: archive.clone(), name, start, length, is_deflated }));
+        }
+    }
+    Ok(tree)
+}
+
+/// A name's parts; `None` where it is hidden or names nothing. `..` and a leading `/` are dropped: nothing is ever written
+/// or looked for under these names.
+fn parts(name: &str) -> Option<Vec<String>> {
+    let parts = name.split(['/', '\\']).filter(|part| !part.is_empty() && *part != "." && *part != "..");
+    let parts: Vec<String> = parts.map(str::to_owned).collect();
+    (!parts.is_empty() && !parts.iter().any(|part| is_hidden(part))).then_some(parts)
+}
+
+fn check_count(tree: &Tree) -> Result<()> {
+    match tree.images.len() + tree.folders.len() < MAX_ENTRIES {
+        true => Ok(()),
+        false => Err(Error::data("the archive has too many files").expected(format!("at most {MAX_ENTRIES}"))),
+    }
+}
+
+fn damaged(error: impl Into<io::Error>) -> Error {
+    Error::data("the archive is damaged or cannot be read").because(error.into())
+}
+
+/// The archive's name without its extensions.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let lower = name.to_ascii_lowercase();
+    let extension = [".tar.gz", ".tgz", ".tar", ".zip"].into_iter().find(|extension| lower.ends_with(extension));
+    name[..name.len() - extension.map_or(0, str::len)].to_owned()
+}

@@ -1,0 +1,167 @@
+//! CIFAR-10's and CIFAR-100's binary files: records of one or two label bytes and 3×32×32 pixels, one colour after the
+//! other (<https://www.cs.toronto.edu/~kriz/cifar.html>).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::data::{Dataset, ImageShape, Samples, idx};
+use crate::error::{Error, Result};
+
+const SHAPE: ImageShape = ImageShape { height: 32, width: 32, channels: 3 };
+/// Bytes of one colour of an image.
+const PLANE: usize = 32 * 32;
+/// The largest file that is believed, in bytes: ten times CIFAR-100's.
+const MAX_FILE_BYTES: u64 = 2 << 30;
+
+/// Which of the two it is.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    /// Label bytes before an image's pixels. The last one is the class (CIFAR-100 has a coarser one before it).
+    label_bytes: usize,
+    num_classes: usize,
+    names: &'static str,
+}
+
+const CIFAR_10: Kind = Kind { label_bytes: 1, num_classes: 10, names: "batches.meta.txt" };
+const CIFAR_100: Kind = Kind { label_bytes: 2, num_classes: 100, names: "fine_label_names.txt" };
+
+struct Files {
+    kind: Kind,
+    train: Vec<PathBuf>,
+    test: Vec<PathBuf>,
+}
+
+/// Whether `folder` holds CIFAR's binary files by their names.
+///
+/// # Errors
+/// A data error where the folder cannot be listed.
+pub(super) fn has_files(folder: &Path) -> Result<bool> {
+    Ok(find(folder)?.is_some())
+}
+
+/// Reads `data_batch_*.bin` and `test_batch.bin`, or `train.bin` and `test.bin`, with the classes' names where their file
+/// lies beside them.
+///
+/// # Errors
+/// A data error that names the file that cannot be used.
+pub(super) fn read_folder(folder: &Path) -> Result<Dataset> {
+    let files = find(folder)?.ok_or_else(|| Error::data("there are no CIFAR files").at_path(folder))?;
+    let Kind { num_classes, names, .. } = files.kind;
+    Ok(Dataset {
+        name: idx::folder_name(folder),
+        classes: class_names(&folder.join(names), num_classes)?,
+        train: read_files(files.kind, &files.train)?,
+        validation: None,
+        test: if files.test.is_empty() { None } else { Some(read_files(files.kind, &files.test)?) },
+    })
+}
+
+fn find(folder: &Path) -> Result<Option<Files>> {
+    let cannot_list = |error| Error::data("cannot list the folder").at_path(folder).because(error);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(cannot_list)? {
+        paths.push(entry.map_err(cannot_list)?.path());
+    }
+    paths.sort_by_key(|path| (path.as_os_str().len(), path.clone())); // data_batch_10 behind data_batch_9
+    let named = |start: &str| -> Vec<PathBuf> {
+        let is_named = |path: &&PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(start) && name.ends_with(".bin") && path.is_file()
+        };
+        paths.iter().filter(is_named).cloned().collect()
+    };
+    let (batches, train) = (named("data_batch"), named("train."));
+    Ok(match () {
+        () if !batches.is_empty() => Some(Files { kind: CIFAR_10, train: batches, test: named("test_batch") }),
+        () if !train.is_empty() => Some(Files { kind: CIFAR_100, train, test: named("test.") }),
+        () => None,
+    })
+}
+
+fn read_files(kind: Kind, paths: &[PathBuf]) -> Result<Samples> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for path in paths {
+        read_file(kind, path, &mut pixels, &mut labels).map_err(|error| error.at_path(path))?;
+    }
+    Samples::new(SHAPE, pixels, labels, kind.num_classes)
+}
+
+fn read_file(kind: Kind, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<i64>) -> Result<()> {
+    let unreadable = |error| Error::data("cannot read the file").because(error);
+    let length = path.metadata().map_err(unreadable)?.len();
+    let record_bytes = kind.label_bytes + 3 * PLANE;
+    if length == 0 || length > MAX_FILE_BYTES || length % record_bytes as u64 != 0 {
+        return Err(Error::data("the file's length is none of a CIFAR file")
+            .expected(format!("a multiple of {record_bytes} bytes, up to {MAX_FILE_BYTES}"))
+            .got(length)
+            .help("copy or download it again"));
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
+    for (index, record) in bytes.chunks_exact(record_bytes).enumerate() {
+        let (label, planes) = record.split_at(kind.label_bytes);
+        let label = label[kind.label_bytes - 1];
+        if usize::from(label) >= kind.num_classes {
+            return Err(Error::data(format!("label of image {index} is out of range"))
+                .expected(format!("0 to {}", kind.num_classes - 1))
+                .got(label));
+        }
+        labels.push(i64::from(label));
+        pixels.extend((0..PLANE).flat_map(|at| [planes[at], planes[PLANE + at], planes[2 * PLANE + at]]));
+    }
+    Ok(())
+}
+
+/// A name a line; numbers where the file is missing.
+fn class_names(path: &Path, num_classes: usize) -> Result<Vec<String>> {
+    let text = match fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok((0..num_classes).map(|class| class.to_string()).collect());
+        }
+        Err(error) => return Err(Error::data("cannot read the classes' names").at_path(path).because(error)),
+    };
+    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    match names.len() == num_classes {
+        true => Ok(names),
+        false => Err(Error::data("the classes' names are not as many as the classes")
+            .expected(num_classes)
+            .got(names.len())
+            .at_path(path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_become_images_with_their_colours_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = |labels: &[u8], red: u8| [labels, &[red; PLANE], &[2; PLANE], &[3; PLANE]].concat();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("data_batch_10.bin"), record(&[9], 30)).unwrap();
+        fs::write(path("data_batch_2.bin"), [record(&[1], 10), record(&[0], 20)].concat()).unwrap();
+        fs::write(path("test_batch.bin"), record(&[4], 40)).unwrap();
+        let dataset = read_folder(folder.path()).unwrap();
+        assert_eq!(dataset.train.labels(), [1, 0, 9]);
+        assert_eq!(dataset.train.image(2).unwrap()[..6], [30, 2, 3, 30, 2, 3]);
+        assert_eq!((dataset.test.unwrap().len(), dataset.classes[9].as_str()), (1, "9"));
+        fs::write(path("batches.meta.txt"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n").unwrap();
+        assert_eq!(read_folder(folder.path()).unwrap().classes[9], "j");
+        fs::write(path("batches.meta.txt"), "a\n").unwrap();
+        assert!(read_folder(folder.path()).unwrap_err().to_string().contains("expected 10, got 1"));
+        fs::remove_file(path("batches.meta.txt")).unwrap();
+        fs::write(path("test_batch.bin"), record(&[10], 40)).unwrap();
+        assert!(read_folder(folder.path()).unwrap_err().to_string().contains("0 to 9, got 10"));
+        fs::write(path("test_batch.bin"), &record(&[1], 40)[1..]).unwrap();
+        assert!(read_folder(folder.path()).unwrap_err().to_string().contains("got 3072"));
+    }
+
+    #[test]
+    fn the_finer_of_two_labels_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("train.bin"), [&[19, 99][..], &[7; 3 * PLANE]].concat()).unwrap();
+        let dataset = read_folder(folder.path()).unwrap();
+        assert_eq!((dataset.train.labels(), dataset.classes.len(), dataset.test), (&[99][..], 100, None));
+    }
+}

@@ -1,0 +1,104 @@
+//! Keras's `.npz`: `x_train`, `y_train` and, perhaps, `x_test`, `y_test` (`x_val`, `y_val`), as `keras.datasets` stores
+//! them. MedMNIST's names (`train_images`, `train_labels`, …) are known too.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use zip::ZipArchive;
+
+use crate::data::npy::{self, NpyImages};
+use crate::data::{Dataset, ImageShape, Samples, Split};
+use crate::error::{Error, Result};
+
+/// Arrays above this size, in bytes, ...
+const LARGE_BYTES: u64 = 1 << 30;
+/// ... are not believed when they unpack to more than so many times their packed size: deflate reaches 1000 with zeros
+/// alone, and images seldom 20.
+const MAX_RATIO: u64 = 200;
+
+type Zip = ZipArchive<BufReader<File>>;
+/// Images `u8 [N, H, W, C]`, and a label each.
+type Arrays = (ImageShape, Vec<u8>, Vec<i64>);
+
+/// Reads a `.npz` of uint8 images and whole-number labels. The classes are named by their numbers.
+///
+/// # Errors
+/// A data error that names the array, where it cannot be used.
+pub(super) fn read(path: &Path) -> Result<Dataset> {
+    read_arrays(path).map_err(|error| error.at_path(path))
+}
+
+fn read_arrays(path: &Path) -> Result<Dataset> {
+    let damaged = |error: zip::result::ZipError| Error::data("the file is no .npz, or it is damaged").because(error);
+    let file = File::open(path).map_err(|error| Error::data("cannot read the file").because(error))?;
+    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    let train = read_split(&mut zip, Split::Train)?.ok_or_else(|| {
+        let names: Vec<&str> = zip.file_names().take(20).collect();
+        Error::data("the training images are missing").expected("arrays x_train and y_train").got(names.join(", "))
+    })?;
+    let validation = read_split(&mut zip, Split::Validation)?;
+    let test = read_split(&mut zip, Split::Test)?;
+    for (split, arrays) in [(Split::Validation, &validation), (Split::Test, &test)] {
+        if let Some((shape, ..)) = arrays.as_ref().filter(|(shape, ..)| *shape != train.0) {
+            let error = Error::data(format!("the images of train and {split} differ in shape"));
+            return Err(error.expected(train.0).got(shape));
+        }
+    }
+    let all = [Some(&train), validation.as_ref(), test.as_ref()];
+    let largest = all.into_iter().flatten().flat_map(|(_, _, labels)| labels).max().copied().unwrap_or(0);
+    if !(0..1 << 20).contains(&largest) {
+        return Err(Error::data("a label is out of range").expected("0 to 1048575").got(largest));
+    }
+    let num_classes = largest as usize + 1;
+    let samples = |(shape, pixels, labels): Arrays| Samples::new(shape, pixels, labels, num_classes);
+    Ok(Dataset {
+        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        classes: (0..num_classes).map(|class| class.to_string()).collect(),
+        train: samples(train)?,
+        validation: validation.map(samples).transpose()?,
+        test: test.map(samples).transpose()?,
+    })
+}
+
+fn read_split(zip: &mut Zip, split: Split) -> Result<Option<Arrays>> {
+    let names: [[&str; 2]; 2] = match split {
+        Split::Train => [["x_train", "y_train"], ["train_images", "train_labels"]],
+        Split::Validation => [["x_val", "y_val"], ["val_images", "val_labels"]],
+        Split::Test => [["x_test", "y_test"], ["test_images", "test_labels"]],
+    };
+    let has = |zip: &Zip, name: &str| zip.index_for_name(&format!("{name}.npy")).is_some();
+    let Some([images, labels]) = names.into_iter().find(|[images, labels]| has(zip, images) || has(zip, labels)) else {
+        return Ok(None);
+    };
+    let (shape, count, pixels) = read_array(zip, images, |reader, length| {
+        match npy::read_images_from(reader, length)? {
+            NpyImages::U8 { shape, count, pixels } => Ok((shape, count, pixels)),
+            NpyImages::F32 { .. } => Err(Error::data("the images are not whole numbers")
+                .expected("uint8, 0 to 255")
+                .got("floating point")
+                .help("save them with array.astype('uint8')")),
+        }
+    })?;
+    let labels_read = read_array(zip, labels, npy::read_labels_from)?;
+    if labels_read.len() != count {
+        return Err(Error::data("as many labels as images are needed")
+            .expected(format!("{count} in {labels}"))
+            .got(labels_read.len()));
+    }
+    Ok(Some((shape, pixels, labels_read)))
+}
+
+fn read_array<T>(zip: &mut Zip, name: &str, read: impl FnOnce(&mut dyn Read, u64) -> Result<T>) -> Result<T> {
+    let mut entry = zip.by_name(&format!("{name}.npy")).map_err(|error| {
+        Error::data("an array is missing or cannot be read").at(name).because(error)
+    })?;
+    let (size, packed) = (entry.size(), entry.compressed_size());
+    if size > LARGE_BYTES && size / MAX_RATIO > packed {
+        return Err(Error::data("the array is packed too tightly to be images")
+            .expected(format!("at most {MAX_RATIO} times its packed size"))
+            .got(format!("{size} of {packed} bytes"))
+            .at(name));
+    }
+    read(&mut entry, size).map_err(|error| error.at(name))
+}

@@ -1,0 +1,143 @@
+//! Takes validation images out of the training images: stratified, from the seed, exactly as many as asked.
+
+mod choose;
+mod validation;
+
+pub use choose::{SplitMode, choose, fold, limit_train};
+pub use validation::Validation;
+
+use super::{Dataset, Samples};
+use crate::error::{Error, Result};
+
+/// The most validation images that are taken where nobody says how many, ...
+const AUTO_COUNT: usize = 5000;
+/// ... and the smallest number of which they may be one.
+const AUTO_PART: usize = 5;
+
+/// A data set ready for training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    /// The data set's name.
+    pub name: String,
+    /// The K classes' names, in label order.
+    pub classes: Vec<String>,
+    /// The images to train on.
+    pub train: Samples,
+    /// The images to validate on after each epoch.
+    pub validation: Option<Samples>,
+    /// The images to test on at the end.
+    pub test: Option<Samples>,
+}
+
+/// Takes the validation images out of `dataset`, then limits what is left to `limit` training images if given.
+///
+/// With [`Validation::Test`] the test images serve as both, and are held twice. Other choices than [`Validation::Auto`] leave
+/// the data set's own validation images unused.
+///
+/// # Errors
+/// A configuration error where there are not enough images ([`choose`], [`limit_train`]), or no test images for
+/// [`Validation::Test`].
+pub fn split(
+    dataset: Dataset,
+    validation: &Validation,
+    mode: SplitMode,
+    limit: Option<usize>,
+    seed: u64,
+) -> Result<Parts> {
+    let Dataset { name, classes, train, validation: own, test } = dataset;
+    let take = |train: Samples, count| take_validation(&train, classes.len(), count, mode, seed);
+    let (train, validation) = match *validation {
+        Validation::Auto if own.is_some() => (train, own),
+        Validation::Auto => {
+            let count = AUTO_COUNT.min(train.len() / AUTO_PART);
+            if count == 0 { (train, None) } else { take(train, count)? }
+        }
+        Validation::None => (train, None),
+        Validation::Test => (train, Some(test.clone().ok_or_else(|| no_test_images(&name))?)),
+        Validation::Count(count) => take(train, count)?,
+        Validation::Fraction(fraction) => {
+            let count = mode.count(train.len(), fraction);
+            take(train, count)?
+        }
+    };
+    let train = match limit {
+        Some(limit) => train.select(&limit_train(train.labels(), classes.len(), limit, seed)?)?,
+        None => train,
+    };
+    Ok(Parts { name, classes, train, validation, test })
+}
+
+fn take_validation(
+    samples: &Samples,
+    num_classes: usize,
+    num_validation: usize,
+    mode: SplitMode,
+    seed: u64,
+) -> Result<(Samples, Option<Samples>)> {
+    let (train, validation) = choose(samples.labels(), num_classes, num_validation, mode, seed)?;
+    Ok((samples.select(&train)?, Some(samples.select(&validation)?)))
+}
+
+fn no_test_images(name: &str) -> Error {
+    Error::config(format!("{name} has no test images to validate on"))
+        .help("take a part of the training images, for example 0.1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::ImageShape;
+
+    /// `counts[c]` images of each class c, in turn as long as they last; image i is one pixel of value i.
+    fn samples(counts: &[usize]) -> Samples {
+        let rounds = 0..counts.iter().copied().max().unwrap_or(0);
+        let in_round = |round| (0..counts.len()).filter(move |&class| round < counts[class]).map(|class| class as i64);
+        let labels: Vec<i64> = rounds.flat_map(in_round).collect();
+        let pixels = (0..labels.len()).map(|index| index as u8).collect();
+        Samples::new(ImageShape { height: 1, width: 1, channels: 1 }, pixels, labels, counts.len()).unwrap()
+    }
+
+    fn dataset(counts: &[usize]) -> Dataset {
+        let classes = (0..counts.len()).map(|class| class.to_string()).collect();
+        Dataset { name: "set".to_string(), classes, train: samples(counts), validation: None, test: Some(samples(&[1, 1])) }
+    }
+
+    #[test]
+    fn parts_are_disjoint_and_as_large_as_asked() {
+        let whole = dataset(&[60, 40]);
+        for (validation, count) in [(Validation::Count(20), 20), (Validation::Fraction(0.25), 25)] {
+            let parts = split(whole.clone(), &validation, SplitMode::Stratified, Some(30), 9).unwrap();
+            let chosen = parts.validation.unwrap();
+            assert_eq!((parts.train.len(), chosen.len()), (30, count));
+            assert!(parts.train.pixels().unwrap().iter().all(|pixel| !chosen.pixels().unwrap().contains(pixel)));
+            assert_eq!((parts.test, parts.name, parts.classes.len()), (whole.test.clone(), "set".to_string(), 2));
+        }
+    }
+
+    #[test]
+    fn without_a_choice_nothing_is_moved_around() {
+        let stratified = |dataset, validation| split(dataset, &validation, SplitMode::Stratified, None, 0);
+        let whole = dataset(&[6, 4]);
+        let none = stratified(whole.clone(), Validation::None).unwrap();
+        assert_eq!((none.train, none.validation), (whole.train.clone(), None));
+        let test = stratified(whole.clone(), Validation::Test).unwrap();
+        assert_eq!((test.train, &test.validation, &test.test), (whole.train.clone(), &whole.test, &whole.test));
+        let untested = Dataset { test: None, ..whole };
+        assert_eq!(stratified(untested.clone(), Validation::Test).unwrap_err().exit_code(), 2);
+        assert_eq!(stratified(untested, Validation::Fraction(0.001)).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn by_itself_a_data_set_uses_its_own_validation_images() {
+        let auto = |dataset| split(dataset, &Validation::Auto, SplitMode::Stratified, None, 0).unwrap();
+        let own = Some(samples(&[2, 2]));
+        let whole = Dataset { validation: own.clone(), ..dataset(&[6, 4]) };
+        let parts = auto(whole.clone());
+        assert_eq!((parts.train.len(), parts.validation), (10, own));
+        let parts = split(whole, &Validation::Count(5), SplitMode::Stratified, None, 0).unwrap();
+        assert_eq!((parts.train.len(), parts.validation.unwrap().len()), (5, 5));
+        assert_eq!(auto(dataset(&[60, 40])).validation.unwrap().len(), 20, "a fifth of few");
+        assert_eq!(auto(dataset(&[20_000, 20_000])).validation.unwrap().len(), 5000);
+        assert_eq!(auto(dataset(&[2, 2])).validation, None);
+    }
+}

@@ -1,0 +1,134 @@
+//! Where the validation images come from.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Error, Result};
+
+/// Where the validation images come from. Written as text: `auto`, `5000`, `0.1`, `test` or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Validation {
+    /// The data set's own validation images; where it has none, 5000 training images, or a fifth of fewer than 25,000.
+    #[default]
+    Auto,
+    /// So many training images, at least one.
+    Count(usize),
+    /// This part of the training images, between 0 and 1, both excluded.
+    Fraction(f64),
+    /// The test images.
+    Test,
+    /// There are none.
+    None,
+}
+
+impl FromStr for Validation {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let refuse = || {
+            Error::config("no way to choose validation images")
+                .expected("a count (5000), a fraction between 0 and 1 (0.1), test, none or auto")
+                .got(format!("\"{text}\""))
+        };
+        match text {
+            "auto" => return Ok(Validation::Auto),
+            "test" => return Ok(Validation::Test),
+            "none" => return Ok(Validation::None),
+            _ => {}
+        }
+        match text.parse() {
+            Ok(0) => return Err(refuse().help("for no validation, write none")),
+            Ok(count) => return Ok(Validation::Count(count)),
+            Err(_) => {}
+        }
+        let fraction = text.parse().ok().filter(|fraction: &f64| *fraction > 0.0 && *fraction < 1.0);
+        fraction.map(Validation::Fraction).ok_or_else(refuse)
+    }
+}
+
+impl fmt::Display for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Validation::Auto => f.write_str("auto"),
+            Validation::Count(count) => write!(f, "{count}"),
+            Validation::Fraction(fraction) => write!(f, "{fraction}"),
+            Validation::Test => f.write_str("test"),
+            Validation::None => f.write_str("none"),
+        }
+    }
+}
+
+impl Serialize for Validation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Validation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// A configuration file may leave a number's quotes away.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Count(i64),
+            Fraction(f64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Count(count) => count.to_string(),
+            // with its point, or 1.0 would become a count
+            Written::Fraction(fraction) => format!("{fraction:?}"),
+            Written::Text(text) => text,
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validation_is_text_there_and_back() {
+        let cases = [
+            ("5000", Validation::Count(5000)),
+            ("1", Validation::Count(1)),
+            ("0.1", Validation::Fraction(0.1)),
+            ("0.0000001", Validation::Fraction(1e-7)),
+            ("auto", Validation::Auto),
+            ("test", Validation::Test),
+            ("none", Validation::None),
+        ];
+        for (text, validation) in cases {
+            assert_eq!(text.parse::<Validation>().unwrap(), validation);
+            assert_eq!(validation.to_string(), text);
+            let json = serde_json::to_string(&validation).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<Validation>(&json).unwrap(), validation);
+        }
+        assert_eq!("1e-1".parse::<Validation>().unwrap(), Validation::Fraction(0.1));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let wrong = ["0", "0.0", "1.0", "1.5", "-1", "-0.1", "NaN", "nan", "inf", "", "Test", "10%", "1e23", "5e3"];
+        for text in wrong.into_iter().chain(["99999999999999999999999"]) {
+            let error = text.parse::<Validation>().unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(&format!("got \"{text}\"")), "{error}");
+        }
+        assert!("0".parse::<Validation>().unwrap_err().to_string().contains("write none"));
+    }
+
+    #[test]
+    fn a_configuration_file_may_write_numbers() {
+        let read = |text| serde_json::from_str::<Validation>(text);
+        assert_eq!(read("5000").unwrap(), Validation::Count(5000));
+        assert_eq!(read("0.25").unwrap(), Validation::Fraction(0.25));
+        for wrong in ["1.0", "0", "-5", "0.0", "true", "null", "[1]"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}
