@@ -5,7 +5,7 @@ use std::path::Path;
 
 use convnet::data::batches::DeviceSamples;
 use convnet::data::registry;
-use convnet::data::split::{Validation, split};
+use convnet::data::split::{SplitMode, Validation, split};
 use convnet::error::Result;
 use convnet::evaluate::evaluate;
 use convnet::log::Sinks;
@@ -21,14 +21,14 @@ const EPOCHS: u64 = 3;
 
 fn main() -> Result<()> {
     let device = tch::Device::cuda_if_available();
-    let parts = split(registry::load("digits")?, &Validation::Count(1000), None, SEED)?;
+    let parts = split(registry::load("digits")?, &Validation::Count(1000), SplitMode::Stratified, None, SEED)?;
 
     let mut spec = presets::preset("keras-cnn").expect("it comes with the library");
     spec.adapt(parts.train.shape(), parts.classes.len());
     let model = Model::new(spec, 1.0 / 255.0, device, SEED)?; // pixels 0 to 255 become 0 to 1
 
-    let train = DeviceSamples::new(&parts.train, device);
-    let validation = parts.validation.as_ref().map(|samples| DeviceSamples::new(samples, device));
+    let train = DeviceSamples::new(&parts.train, device)?;
+    let validation = parts.validation.as_ref().map(|samples| DeviceSamples::new(samples, device)).transpose()?;
     let steps_per_epoch = train.num_batches(BATCH_SIZE);
     let schedule = Schedule {
         kind: ScheduleKind::Cosine,
@@ -61,13 +61,13 @@ fn main() -> Result<()> {
     println!("trained {} epochs", outcome.epochs.len());
 
     let test = parts.test.expect("digits come with test images");
-    let tested = evaluate(&model, &DeviceSamples::new(&test, device), 1);
+    let tested = evaluate(&model, &DeviceSamples::new(&test, device)?, 1);
     println!("test accuracy {:.4}", tested.sums.scores().accuracy);
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let stem = folder.path().join("digits");
     saved::save(&model, &ModelInfo { labels: parts.classes, ..ModelInfo::default() }, &Destination::pair(&stem))?;
-    predict_one(&stem, test.image(0).expect("an image"), test.labels()[0], device)
+    predict_one(&stem, &test.image(0)?, test.labels()[0], device)
 }
 
 /// Loads a saved model, as another program would, and looks at one image: `u8 [H, W, C]`.

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::data::LoadOptions;
 use crate::data::augment::AugmentConfig;
-use crate::data::split::Validation;
+use crate::data::image::Resize;
+use crate::data::options::{Channels, ImageSize};
+use crate::data::split::{SplitMode, Validation};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result, nearest};
 use crate::model::Precision;
@@ -48,8 +51,18 @@ pub struct RunConfig {
     pub warmup_epochs: f64,
     /// How training images are changed.
     pub augment: AugmentConfig,
+    /// The images' size; their own where absent.
+    pub image_size: Option<ImageSize>,
+    /// The images' channels.
+    pub channels: Channels,
+    /// What becomes of images of another size.
+    pub resize: Resize,
+    /// A CSV of images to leave out.
+    pub exclude: Option<PathBuf>,
     /// Where the validation images come from.
     pub validation: Validation,
+    /// How they are chosen.
+    pub split_mode: SplitMode,
     /// Where all random numbers come from.
     pub seed: u64,
     /// Where to compute.
@@ -90,7 +103,12 @@ impl Default for RunConfig {
             schedule: ScheduleKind::Constant,
             warmup_epochs: 0.0,
             augment: AugmentConfig::default(),
-            validation: Validation::Count(5000),
+            image_size: None,
+            channels: Channels::Auto,
+            resize: Resize::Stretch,
+            exclude: None,
+            validation: Validation::Auto,
+            split_mode: SplitMode::Stratified,
             seed: 0,
             device: DeviceChoice::Auto,
             precision: Precision::Fp32,
@@ -167,6 +185,17 @@ impl RunConfig {
             }
         }
         Ok(())
+    }
+
+    /// How the data set is loaded.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            image_size: self.image_size,
+            channels: self.channels,
+            resize: self.resize,
+            exclude: self.exclude.clone(),
+            ..LoadOptions::default()
+        }
     }
 
     /// The optimizer's settings.

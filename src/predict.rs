@@ -6,6 +6,7 @@ use std::{fmt, io};
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
+use crate::data::image::Preparation;
 use crate::data::{ImageShape, npy};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -16,7 +17,7 @@ use crate::model::saved;
 pub struct Predictor {
     model: Model,
     labels: Vec<String>,
-    shape: ImageShape,
+    preparation: Preparation,
 }
 
 /// What the model says about one image.
@@ -96,12 +97,17 @@ impl Predictor {
         let json_path = saved::locate(model)?;
         let (model, info) = saved::load(&json_path, device)?;
         let shape = model.spec().image_shape().map_err(|error| error.at_path(&json_path))?;
-        Ok(Predictor { model, labels: info.labels, shape })
+        Ok(Predictor { model, labels: info.labels, preparation: Preparation { shape, resize: info.resize } })
     }
 
     /// H, W, C of the images that the model takes.
     pub fn shape(&self) -> ImageShape {
-        self.shape
+        self.preparation.shape
+    }
+
+    /// How image files are prepared for the model.
+    pub fn preparation(&self) -> Preparation {
+        self.preparation
     }
 
     /// The K classes' names.
@@ -129,11 +135,11 @@ impl Predictor {
     }
 
     fn check_length(&self, length: usize, count: usize) -> Result<()> {
-        let expected = self.shape.num_bytes().and_then(|image| image.checked_mul(count));
+        let expected = self.shape().num_bytes().and_then(|image| image.checked_mul(count));
         match expected == Some(length) {
             true => Ok(()),
             false => Err(Error::data("the images have another size than the model's")
-                .expected(format!("{count} times {} values", self.shape))
+                .expected(format!("{count} times {} values", self.shape()))
                 .got(length)),
         }
     }
@@ -142,7 +148,7 @@ impl Predictor {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let ImageShape { height, width, channels } = self.shape;
+        let ImageShape { height, width, channels } = self.shape();
         let images = flat.reshape([count, height, width, channels].map(|size| size as i64)); // [B, H, W, C]
         let (outputs, probabilities) = tch::no_grad(|| {
             let logits = self.model.logits(&images.to_device(self.model.device()), false);

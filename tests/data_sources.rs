@@ -220,15 +220,21 @@ fn a_keras_npz_is_read() {
     let path = folder.path().join("tiny.npz");
     let images = |count: u8| (0..count * 4).collect::<Vec<u8>>();
     let long = |labels: &[i64]| labels.iter().flat_map(|label| label.to_le_bytes()).collect::<Vec<u8>>();
-    write_npz(&path, &[
-        ("x_test", "|u1", "(1, 2, 2)", images(1)),
-        ("x_train", "|u1", "(3, 2, 2)", images(3)),
-        ("y_train", "<i8", "(3,)", long(&[0, 2, 1])),
-        ("y_test", ">i2", "(1, 1)", vec![0, 3]),
-    ]);
+    write_npz(
+        &path,
+        &[
+            ("x_test", "|u1", "(1, 2, 2)", images(1)),
+            ("x_train", "|u1", "(3, 2, 2)", images(3)),
+            ("y_train", "<i8", "(3,)", long(&[0, 2, 1])),
+            ("y_test", ">i2", "(1, 1)", vec![0, 3]),
+        ],
+    );
     let dataset = load(&path, &LoadOptions::default()).unwrap();
     assert_eq!((dataset.name.as_str(), dataset.classes.len()), ("tiny", 4));
-    assert_eq!((dataset.train.labels(), dataset.train.image(2).unwrap().to_vec()), (&[0, 2, 1][..], vec![8, 9, 10, 11]));
+    assert_eq!(
+        (dataset.train.labels(), dataset.train.image(2).unwrap().to_vec()),
+        (&[0, 2, 1][..], vec![8, 9, 10, 11])
+    );
     assert_eq!((dataset.test.unwrap().labels(), dataset.train.shape().to_string().as_str()), (&[3][..], "2×2×1"));
     let train = ("x_train", "|u1", "(3, 2, 2)", images(3));
     for (arrays, part) in [
@@ -239,10 +245,17 @@ fn a_keras_npz_is_read() {
         (vec![train.clone(), ("y_train", "<u8", "(3,)", vec![0xff; 24])], "not whole numbers"),
         (vec![train.clone(), ("y_train", "<i8", "(3,)", long(&[0, 1, i64::MAX]))], "out of range"),
         (vec![("x_train", "<f4", "(3, 2, 2)", vec![0; 48]), ("y_train", "|u1", "(3,)", vec![0; 3])], "astype('uint8')"),
-        (vec![("x_train", "|u1", "(3, 2, 3)", images(3)), ("y_train", "|u1", "(3,)", vec![0; 3])], "18 bytes of numbers"),
+        (
+            vec![("x_train", "|u1", "(3, 2, 3)", images(3)), ("y_train", "|u1", "(3,)", vec![0; 3])],
+            "18 bytes of numbers",
+        ),
         (vec![("other", "|u1", "(1,)", vec![0])], "got other.npy"),
     ] {
         write_npz(&path, &arrays);
-        assert!(failure(&path, &LoadOptions::default()).contains(part), "{part}: {}", failure(&path, &LoadOptions::default()));
+        assert!(
+            failure(&path, &LoadOptions::default()).contains(part),
+            "{part}: {}",
+            failure(&path, &LoadOptions::default())
+        );
     }
 }

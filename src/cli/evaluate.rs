@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Globals, output};
 use crate::data::batches::DeviceSamples;
-use crate::data::{Dataset, Samples, registry};
+use crate::data::{Dataset, LoadOptions, Samples, registry};
 use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
 use crate::evaluate::{ClassScores, Evaluation, evaluate};
@@ -57,14 +57,15 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     device::configure(args.threads.map(NonZeroUsize::get));
     let selected = device::select(args.device)?;
     let (model, info) = saved::load(&saved::locate(&args.model)?, selected.device)?;
-    let dataset = registry::load(&args.data)?;
+    let options = LoadOptions::of_model(model.spec().image_shape()?, info.resize);
+    let dataset = registry::load_with(&args.data, &options)?;
     let classes = dataset.classes.clone();
     if !info.labels.is_empty() && info.labels != classes {
         output::note(globals, "note: the model's labels are not the data set's; the data set's are shown");
     }
     let samples = choose(dataset, args.split)?;
     model.spec().check_fits(samples.shape(), classes.len())?;
-    let evaluation = evaluate(&model, &DeviceSamples::new(&samples, selected.device), args.top_k.get());
+    let evaluation = evaluate(&model, &DeviceSamples::new(&samples, selected.device)?, args.top_k.get());
     let report = Report::new(evaluation, &classes);
     match args.json {
         true => output::json(&report)?,

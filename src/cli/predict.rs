@@ -8,8 +8,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{Globals, output};
+use crate::data::image::{self, Preparation};
 use crate::data::npy::{self, NpyImages};
-use crate::data::{ImageShape, image, registry};
+use crate::data::{ImageShape, LoadOptions, registry};
 use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
 use crate::predict::{Format, Origin, Prediction, Predictor, Record};
@@ -118,7 +119,8 @@ impl<'a> Session<'a> {
     }
 
     fn read_data(&mut self, data: &str, split: Split, indices: &[usize], globals: Globals) -> Result<()> {
-        let dataset = registry::load(data)?;
+        let Preparation { shape, resize } = self.predictor.preparation();
+        let dataset = registry::load_with(data, &LoadOptions::of_model(shape, resize))?;
         let labels = self.predictor.labels();
         if dataset.classes.len() != labels.len() {
             return Err(Error::data("the data set's classes are not the model's")
@@ -148,10 +150,10 @@ impl<'a> Session<'a> {
                 .at(name));
         }
         for &index in indices {
-            let pixels = samples.image(index).expect("checked above");
+            let pixels = samples.image(index)?;
             // a label is in 0..K by the samples' invariants
             let expected = samples.labels().get(index).and_then(|&label| usize::try_from(label).ok());
-            self.push(Origin { input: name.clone(), index: Some(index), expected }, pixels)?;
+            self.push(Origin { input: name.clone(), index: Some(index), expected }, &pixels)?;
         }
         Ok(())
     }
@@ -181,7 +183,7 @@ impl<'a> Session<'a> {
         if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy")) {
             return self.read_array(path, &input);
         }
-        match image::decode(path, self.predictor.shape()) {
+        match image::decode(path, self.predictor.preparation()) {
             Err(error) => self.fail(error),
             Ok(pixels) => {
                 self.num_inputs += 1;

@@ -66,8 +66,11 @@ pub struct Dataset {
 impl Dataset {
     /// The splits that are there, training first, with their names.
     pub fn splits(&self) -> impl Iterator<Item = (Split, &Samples)> {
-        let splits =
-            [(Split::Train, Some(&self.train)), (Split::Validation, self.validation.as_ref()), (Split::Test, self.test.as_ref())];
+        let splits = [
+            (Split::Train, Some(&self.train)),
+            (Split::Validation, self.validation.as_ref()),
+            (Split::Test, self.test.as_ref()),
+        ];
         splits.into_iter().filter_map(|(split, samples)| Some((split, samples?)))
     }
 
@@ -80,7 +83,7 @@ impl Dataset {
             train: change(Split::Train, self.train)?,
             validation: self.validation.map(|samples| change(Split::Validation, samples)).transpose()?,
             test: self.test.map(|samples| change(Split::Test, samples)).transpose()?,
-        ..self
+            ..self
         })
     }
 }

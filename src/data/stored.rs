@@ -67,9 +67,7 @@ impl StoredImage {
         let unreadable = |error: io::Error| Error::data("cannot read the image").because(error);
         self.reader().and_then(|reader| reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
         match bytes.len() as u64 > MAX_FILE_BYTES {
-            true => {
-                Err(Error::data("the image file is too large").expected(format!("at most {MAX_FILE_BYTES} bytes")))
-            }
+            true => Err(Error::data("the image file is too large").expected(format!("at most {MAX_FILE_BYTES} bytes"))),
             false => Ok(bytes),
         }
     }

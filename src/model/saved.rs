@@ -14,6 +14,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::keras::CompileInfo;
 use super::{Model, Spec};
+use crate::data::image::Resize;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -36,6 +37,9 @@ pub struct InputInfo {
     pub channels: usize,
     /// What stored values 0 to 255 are multiplied by.
     pub scale: f64,
+    /// How images of another size come to H and W.
+    #[serde(default)]
+    pub resize: Resize,
 }
 
 /// A file beside the JSON.
@@ -76,6 +80,8 @@ pub struct ModelInfo {
     pub metrics: BTreeMap<String, f64>,
     /// What Keras compiled it with, where it was imported.
     pub compile: Option<CompileInfo>,
+    /// How images of another size come to the network's.
+    pub resize: Resize,
 }
 
 /// Where a model is saved: all files in one folder.
@@ -159,7 +165,8 @@ impl FileInfo {
 fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state: Option<FileInfo>) -> Value {
     let shape = model.spec().input_shape.clone().unwrap_or_default();
     let side = |axis: usize| shape.get(axis).copied().unwrap_or(1);
-    let input = InputInfo { height: side(0), width: side(1), channels: side(2), scale: model.input_scale() };
+    let (scale, resize) = (model.input_scale(), info.resize);
+    let input = InputInfo { height: side(0), width: side(1), channels: side(2), scale, resize };
     let metrics = info.metrics.iter().filter(|(_, value)| value.is_finite()).map(|(k, v)| (k.clone(), *v)).collect();
     let key = ConvnetKey {
         version: VERSION,
@@ -219,7 +226,8 @@ pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
     let model = Model::new(spec, key.input.scale, device, 0).map_err(|error| error.at_path(json_path))?;
     check_key(&model, &key).map_err(|error| error.at("convnet").at_path(json_path))?;
     load_weights(&model, &key.weights, json_path)?;
-    Ok((model, ModelInfo { labels: key.labels, metrics: key.metrics, compile: key.compile }))
+    let resize = key.input.resize;
+    Ok((model, ModelInfo { labels: key.labels, metrics: key.metrics, compile: key.compile, resize }))
 }
 
 /// The state that a checkpoint's JSON names: its bytes, checked. `None` where it names none.

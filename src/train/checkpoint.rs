@@ -10,6 +10,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::optimizer::Optimizer;
+use crate::data::image::Resize;
 use crate::error::{Error, Result};
 use crate::evaluate::Sums;
 use crate::model::saved::{self, Destination};
@@ -54,12 +55,19 @@ impl Which {
 pub struct Checkpoints {
     folder: PathBuf,
     labels: Vec<String>,
+    resize: Resize,
 }
 
 impl Checkpoints {
     /// Checkpoints in `folder`, which has to exist, of models with these `labels`.
     pub fn new(folder: &Path, labels: &[String]) -> Self {
-        Checkpoints { folder: folder.to_owned(), labels: labels.to_vec() }
+        Checkpoints { folder: folder.to_owned(), labels: labels.to_vec(), resize: Resize::default() }
+    }
+
+    /// Of models whose images are brought to their size in this way.
+    #[must_use]
+    pub fn with_resize(self, resize: Resize) -> Self {
+        Checkpoints { resize, ..self }
     }
 
     /// The JSON of a checkpoint.
@@ -79,7 +87,7 @@ impl Checkpoints {
         };
         let mut metrics = std::collections::BTreeMap::new();
         metrics.extend(progress.best.map(|best| ("best_val_accuracy".to_owned(), best)));
-        let info = ModelInfo { labels: self.labels.clone(), metrics, ..ModelInfo::default() };
+        let info = ModelInfo { labels: self.labels.clone(), metrics, resize: self.resize, ..ModelInfo::default() };
         let to = Destination { json: self.json_path(which), weights: data(".safetensors"), state };
         saved::save(model, &info, &to)?;
         self.remove_older(which, &to);

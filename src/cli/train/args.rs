@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use super::run_folder::RunFolder;
 use crate::cli::Globals;
 use crate::config::{self, RunConfig};
+use crate::data::image::Resize;
+use crate::data::options::{Channels, ImageSize};
+use crate::data::split::SplitMode;
 use crate::error::{Error, Result};
 use crate::log::console::Progress;
 use crate::model::Precision;
@@ -38,7 +41,7 @@ pub struct Args {
 /// The flags that are settings: [`RunConfig`]'s fields, each where it was given.
 #[derive(Debug, Serialize, clap::Args)]
 struct Flags {
-    /// A known name (digits, fashion-mnist, mnist, kmnist) or a folder [default: digits]
+    /// A known name (digits, fashion-mnist, …), a folder of classes or IDX files, a manifest, an archive [default: digits]
     #[arg(long, value_name = "D")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<String>,
@@ -102,10 +105,30 @@ struct Flags {
     #[arg(long, value_name = "none|light|strong|LIST")]
     #[serde(skip_serializing_if = "Option::is_none")]
     augment: Option<String>,
-    /// Validation images: a count, a fraction, test or none [default: 5000]
+    /// Bring all images to this size, in pixels [default: their own, if it is the same for all]
+    #[arg(long, value_name = "N|HxW")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_size: Option<ImageSize>,
+    /// The images' channels: 1 (grey), 3 (colour) or auto [default: auto]
+    #[arg(long, value_name = "1|3|auto")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<Channels>,
+    /// How images of another proportion come to the size [default: stretch]
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resize: Option<Resize>,
+    /// Leave out the images that a CSV names by split and index (data check --out writes one)
+    #[arg(long, value_name = "FILE.csv")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exclude: Option<PathBuf>,
+    /// Validation images: a count, a fraction, test or none [default: the data set's own, else 5000 or a fifth]
     #[arg(long, value_name = "COUNT|FRACTION|test|none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     validation: Option<String>,
+    /// How the validation images are chosen; tail takes the last ones, as Keras does [default: stratified]
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    split_mode: Option<SplitMode>,
     /// Where all random numbers come from [default: 0]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -37,7 +37,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     device::configure(config.threads);
     let selected = device::select(config.device)?;
     output::note(globals, &device_line(&selected));
-    let parts = split(registry::load(&config.data)?, &config.validation, config.limit_train, config.seed)?;
+    let parts = load_parts(&config)?;
     if config.augment.flip > 0.0 && parts.classes.iter().all(|class| class.chars().count() == 1) {
         output::note(
             globals,
@@ -52,13 +52,14 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     };
     run_folder::check_writable(&config.models, "models")?;
 
-    let train = DeviceSamples::new(&parts.train, selected.device);
-    let validation = parts.validation.as_ref().map(|samples| DeviceSamples::new(samples, selected.device));
-    let test = parts.test.as_ref().map(|samples| DeviceSamples::new(samples, selected.device));
+    let on_device = |samples| DeviceSamples::new(samples, selected.device);
+    let train = on_device(&parts.train)?;
+    let validation = parts.validation.as_ref().map(on_device).transpose()?;
+    let test = parts.test.as_ref().map(on_device).transpose()?;
     let labels = parts.classes.clone();
     drop(parts);
 
-    let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels);
+    let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(config.resize);
     let mut optimizer = Optimizer::new(config.optimizer_config(), model.weights());
     let progress = if args.resume.is_some() { checkpoints.restore(&mut optimizer)? } else { Progress::default() };
     check_something_is_left(&config, &progress)?;
@@ -84,7 +85,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let outcome = trainer.fit()?;
     let last = outcome.epochs.last().copied();
     let tested = test.filter(|_| outcome.stopped_by.is_none()).map(|test| evaluate(&model, &test, 1));
-    let mut info = ModelInfo { labels, ..ModelInfo::default() };
+    let mut info = ModelInfo { labels, resize: config.resize, ..ModelInfo::default() };
     info.metrics.extend(last.and_then(|epoch| epoch.validation).map(|scores| ("val_accuracy".into(), scores.accuracy)));
     info.metrics.extend(tested.as_ref().map(|tested| ("test_accuracy".into(), tested.sums.scores().accuracy)));
     saved::save(&model, &info, &Destination::pair(&config.models.join(&config.name)))?;
@@ -95,6 +96,12 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         false => output::result(&report.text())?,
     }
     stopped_by(&outcome)
+}
+
+/// The images to train on, to validate on and to test on.
+fn load_parts(config: &RunConfig) -> Result<Parts> {
+    let dataset = registry::load_with(&config.data, &config.load_options())?;
+    split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)
 }
 
 /// One line on stderr: what computes, and why not CUDA.

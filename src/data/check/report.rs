@@ -1,11 +1,13 @@
 //! A report for people, as a CSV, and in two lines.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, ImageName, Problem, Report};
+use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
@@ -26,7 +28,7 @@ pub struct Counts {
     pub duplicates: usize,
     /// Pairs with nearly the same pixels.
     pub near_duplicates: usize,
-    /// Pairs, of both kinds, of a training image and one of another split.
+    /// Images of other splits that are, or nearly are, training images too.
     pub leaks: usize,
     /// Pairs, of both kinds, of different classes.
     pub conflicts: usize,
@@ -45,7 +47,7 @@ impl Counts {
             (self.one_colour, "of one colour"),
             (self.duplicates, "duplicates"),
             (self.near_duplicates, "near duplicates"),
-            (self.leaks, "pairs across train and other splits"),
+            (self.leaks, "test or validation images that are in train too"),
             (self.conflicts, "pairs with different labels"),
             (self.empty_classes, "classes without images"),
             (self.rare_classes, "rare classes"),
@@ -56,6 +58,12 @@ impl Counts {
 }
 
 impl Report {
+    /// Split and number of each image that is, or nearly is, a training image too.
+    fn leaked(&self) -> BTreeSet<(Split, usize)> {
+        let leaks = self.findings.iter().filter(|finding| finding.is_leak());
+        leaks.filter_map(|finding| finding.other.as_ref()).map(|other| (other.split, other.index)).collect()
+    }
+
     /// How many of each kind were found.
     pub fn counts(&self) -> Counts {
         let of = |problem: Problem| self.findings.iter().filter(|finding| finding.problem == problem).count();
@@ -65,7 +73,7 @@ impl Report {
             one_colour: of(Problem::OneColour),
             duplicates: of(Problem::Duplicate),
             near_duplicates: of(Problem::NearDuplicate),
-            leaks: self.findings.iter().filter(|finding| finding.is_leak()).count(),
+            leaks: self.leaked().len(),
             conflicts: self.findings.iter().filter(|finding| finding.is_conflict()).count(),
             empty_classes: self.empty_classes.len(),
             rare_classes: self.rare_classes.len(),

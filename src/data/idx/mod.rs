@@ -113,7 +113,10 @@ mod tests {
         let dataset = read_folder(folder.path()).unwrap();
         assert_eq!(dataset.name, folder.path().file_name().unwrap().to_str().unwrap());
         assert_eq!(dataset.classes, ["0", "1", "2", "3", "4"]);
-        assert_eq!((dataset.train.pixels().unwrap(), dataset.train.labels()), (&[1, 2, 3, 4, 5, 6][..], &[0, 2, 1][..]));
+        assert_eq!(
+            (dataset.train.pixels().unwrap(), dataset.train.labels()),
+            (&[1, 2, 3, 4, 5, 6][..], &[0, 2, 1][..])
+        );
         let test = dataset.test.unwrap();
         assert_eq!((test.pixels().unwrap(), test.labels()), (&[7, 8][..], &[4][..]));
     }

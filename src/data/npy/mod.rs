@@ -99,7 +99,9 @@ pub fn read_labels_from(reader: &mut dyn Read, length: u64) -> Result<Vec<i64>> 
     let (text, header_bytes) = read_header_text(reader)?;
     let header = Header::parse(&text)?;
     let (count @ 1.., [_] | [_, 1]) = (header.shape.first().copied().unwrap_or(0), &header.shape[..]) else {
-        return Err(Error::data("the array holds no labels").expected("[N] or [N, 1]").got(format!("{:?}", header.shape)));
+        return Err(Error::data("the array holds no labels")
+            .expected("[N] or [N, 1]")
+            .got(format!("{:?}", header.shape)));
     };
     let wrong = || Error::data("the labels are not whole numbers").expected("an integer kind").got(header.descr);
     let kind = header.descr.trim_start_matches(['<', '>', '|', '=']);

@@ -249,7 +249,10 @@ mod tests {
     fn files_in_the_cache_are_read_without_a_checksum() {
         let (home, surroundings) = home(Some("http://name.invalid"));
         write_tiny(&home.path().join("cache/mnist"));
-        assert_eq!(load_from("mnist", &LoadOptions::default(), &surroundings).unwrap().train.pixels().unwrap(), [10, 20]);
+        assert_eq!(
+            load_from("mnist", &LoadOptions::default(), &surroundings).unwrap().train.pixels().unwrap(),
+            [10, 20]
+        );
     }
 
     #[test]

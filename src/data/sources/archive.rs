@@ -71,7 +71,9 @@ pub(super) fn read_tar_gz(path: &Path) -> Result<Labelled> {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).map_err(damaged)?;
             match bytes.len() as u64 == entry.size() {
-                true => Ok(StoredImage::Memory { archive: archive.clone(), name: name.to_owned(), bytes: bytes.into() }),
+                true => {
+                    Ok(StoredImage::Memory { archive: archive.clone(), name: name.to_owned(), bytes: bytes.into() })
+                }
                 false => Err(Error::data("the archive is cut short").at(name)),
             }
         })

@@ -61,7 +61,8 @@ fn check(dataset: &Dataset, row: &Row) -> Result<Split> {
     }
     match samples.file(row.index).map(ToString::to_string) {
         Some(file) if !row.path.is_empty() && file != row.path => {
-            let error = Error::data(format!("image {} of {split} is another one than when the list was written", row.index));
+            let error =
+                Error::data(format!("image {} of {split} is another one than when the list was written", row.index));
             Err(error.expected(&row.path).got(file).help("write the list anew with convnet data check"))
         }
         _ => Ok(split),

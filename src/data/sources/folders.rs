@@ -167,7 +167,10 @@ mod tests {
     #[test]
     fn images_in_no_class_are_errors_that_name_one() {
         for (paths, part) in [
-            (&["train/cat/1.png", "train/2.png"][..], "beside the class folders: expected each image in its class's folder (train/2.png)"),
+            (
+                &["train/cat/1.png", "train/2.png"][..],
+                "beside the class folders: expected each image in its class's folder (train/2.png)",
+            ),
             (&["train/cat/1.png", "extra/cat/2.png"], "got extra/ (extra/cat/2.png)"),
             (&["cat/1.png", "2.png"], "(2.png)"),
             (&["train/cat/1.png", "2.png"], "(2.png)"),

@@ -76,7 +76,8 @@ impl Labelled {
             let list = |names: Vec<&&str>| match names.len() {
                 0 => "none".to_owned(),
                 count => {
-                    let more = if count > MAX_LISTED { format!(" and {} more", count - MAX_LISTED) } else { String::new() };
+                    let more =
+                        if count > MAX_LISTED { format!(" and {} more", count - MAX_LISTED) } else { String::new() };
                     names.into_iter().take(MAX_LISTED).copied().collect::<Vec<_>>().join(", ") + &more
                 }
             };
@@ -98,8 +99,7 @@ impl Labelled {
         let share = self.images.len().div_ceil(num_threads).max(1);
         thread::scope(|scope| {
             let read = |images: &[LabelledImage]| images.iter().map(|image| image.image.header()).collect::<Vec<_>>();
-            let threads: Vec<_> =
-                self.images.chunks(share).map(|images| scope.spawn(move || read(images))).collect();
+            let threads: Vec<_> = self.images.chunks(share).map(|images| scope.spawn(move || read(images))).collect();
             threads.into_iter().flat_map(|thread| thread.join().expect("reading returns its errors")).collect()
         })
     }
@@ -133,7 +133,8 @@ mod tests {
     fn classes_are_matched_by_name_and_a_difference_is_named() {
         let same = [(Split::Train, "10"), (Split::Train, "9"), (Split::Test, "9"), (Split::Test, "10")];
         assert_eq!(labelled(&same).classes().unwrap(), ["9", "10"]);
-        let error = labelled(&[(Split::Train, "cat"), (Split::Train, "dog"), (Split::Test, "cat"), (Split::Test, "owl")]);
+        let error =
+            labelled(&[(Split::Train, "cat"), (Split::Train, "dog"), (Split::Test, "cat"), (Split::Test, "owl")]);
         let error = error.classes().unwrap_err().to_string();
         assert!(error.contains("missing in test: dog; in test alone: owl"), "{error}");
         let mut folders = labelled(&[(Split::Train, "cat"), (Split::Train, "dog"), (Split::Test, "cat")]);

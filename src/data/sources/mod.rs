@@ -78,10 +78,7 @@ pub(super) fn prepare(dataset: Dataset, options: &LoadOptions) -> Result<Dataset
 /// # Errors
 /// A data error where an image cannot be read, or where excluding leaves a split without images.
 pub fn finish(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
-    let dataset = match &options.exclude {
-        Some(path) => exclude::exclude(dataset, path)?,
-        None => dataset,
-    };
+    let dataset = exclude(dataset, options)?;
     let sizes = dataset.splits().map(|(_, samples)| samples.num_bytes().unwrap_or(usize::MAX));
     let num_bytes = sizes.fold(0, usize::saturating_add);
     let is_kept = match options.cache {
@@ -94,6 +91,17 @@ pub fn finish(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
     }
     let decoded = dataset.map(|_, samples: Samples| samples.into_memory());
     decoded.map_err(|error| error.help("convnet data check finds all such images; --exclude leaves them out"))
+}
+
+/// Leaves out what `options` exclude.
+///
+/// # Errors
+/// A data error where the list cannot be used, or leaves a split without images.
+pub fn exclude(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
+    match &options.exclude {
+        Some(path) => exclude::exclude(dataset, path),
+        None => Ok(dataset),
+    }
 }
 
 /// The shape of `images`' pixels: as `options` say, and where they do not, as all images have it. Images that cannot be read

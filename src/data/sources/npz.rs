@@ -71,15 +71,14 @@ fn read_split(zip: &mut Zip, split: Split) -> Result<Option<Arrays>> {
     let Some([images, labels]) = names.into_iter().find(|[images, labels]| has(zip, images) || has(zip, labels)) else {
         return Ok(None);
     };
-    let (shape, count, pixels) = read_array(zip, images, |reader, length| {
-        match npy::read_images_from(reader, length)? {
+    let (shape, count, pixels) =
+        read_array(zip, images, |reader, length| match npy::read_images_from(reader, length)? {
             NpyImages::U8 { shape, count, pixels } => Ok((shape, count, pixels)),
             NpyImages::F32 { .. } => Err(Error::data("the images are not whole numbers")
                 .expected("uint8, 0 to 255")
                 .got("floating point")
                 .help("save them with array.astype('uint8')")),
-        }
-    })?;
+        })?;
     let labels_read = read_array(zip, labels, npy::read_labels_from)?;
     if labels_read.len() != count {
         return Err(Error::data("as many labels as images are needed")
@@ -90,9 +89,9 @@ fn read_split(zip: &mut Zip, split: Split) -> Result<Option<Arrays>> {
 }
 
 fn read_array<T>(zip: &mut Zip, name: &str, read: impl FnOnce(&mut dyn Read, u64) -> Result<T>) -> Result<T> {
-    let mut entry = zip.by_name(&format!("{name}.npy")).map_err(|error| {
-        Error::data("an array is missing or cannot be read").at(name).because(error)
-    })?;
+    let mut entry = zip
+        .by_name(&format!("{name}.npy"))
+        .map_err(|error| Error::data("an array is missing or cannot be read").at(name).because(error))?;
     let (size, packed) = (entry.size(), entry.compressed_size());
     if size > LARGE_BYTES && size / MAX_RATIO > packed {
         return Err(Error::data("the array is packed too tightly to be images")

@@ -104,12 +104,7 @@ pub fn fold(
     Ok((train, part))
 }
 
-fn check_no_class_vanishes(
-    labels: &[i64],
-    num_classes: usize,
-    train: &[usize],
-    validation: &[usize],
-) -> Result<()> {
+fn check_no_class_vanishes(labels: &[i64], num_classes: usize, train: &[usize], validation: &[usize]) -> Result<()> {
     let counts = |indices: &[usize]| {
         let mut counts = vec![0; num_classes];
         indices.iter().for_each(|&index| counts[labels[index] as usize] += 1);
@@ -308,7 +303,8 @@ mod tests {
     #[test]
     fn the_tail_is_keras_s() {
         // Keras 3.15.1's train_validation_split: int(math.floor(n * (1.0 - split))) come first
-        for (count, fraction, validation) in [(10, 0.3, 3), (100, 0.07, 7), (10, 0.05, 1), (7, 0.5, 4), (100, 0.29, 29)] {
+        for (count, fraction, validation) in [(10, 0.3, 3), (100, 0.07, 7), (10, 0.05, 1), (7, 0.5, 4), (100, 0.29, 29)]
+        {
             assert_eq!(SplitMode::Tail.count(count, fraction), validation, "{count} {fraction}");
         }
         let (train, validation) = choose(&labels(&[5, 5]), 2, 4, SplitMode::Tail, 0).unwrap();

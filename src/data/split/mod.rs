@@ -29,6 +29,14 @@ pub struct Parts {
     pub test: Option<Samples>,
 }
 
+impl From<Dataset> for Parts {
+    /// The data set as it is.
+    fn from(dataset: Dataset) -> Self {
+        let Dataset { name, classes, train, validation, test } = dataset;
+        Parts { name, classes, train, validation, test }
+    }
+}
+
 /// Takes the validation images out of `dataset`, then limits what is left to `limit` training images if given.
 ///
 /// With [`Validation::Test`] the test images serve as both, and are held twice. Other choices than [`Validation::Auto`] leave
@@ -99,7 +107,13 @@ mod tests {
 
     fn dataset(counts: &[usize]) -> Dataset {
         let classes = (0..counts.len()).map(|class| class.to_string()).collect();
-        Dataset { name: "set".to_string(), classes, train: samples(counts), validation: None, test: Some(samples(&[1, 1])) }
+        Dataset {
+            name: "set".to_string(),
+            classes,
+            train: samples(counts),
+            validation: None,
+            test: Some(samples(&[1, 1])),
+        }
     }
 
     #[test]

@@ -1,37 +1,17 @@
-//! `convnet data`: looks at a data set, or fetches one.
+//! `convnet data show`.
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
-
-use super::{Globals, output};
+use super::{Globals, Source, output};
 use crate::data::grid::{GridConfig, sample_grid, write_png};
 use crate::data::registry;
-use crate::data::split::{Validation, split};
+use crate::data::split::{Parts, SplitMode, Validation, split};
 use crate::data::statistics::DatasetSummary;
 
-/// What `convnet data` is told.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Print counts and pixel statistics; write a picture of some images
-    Show(Show),
-    /// Fetch a known data set into the cache folder
-    Download {
-        /// The data set's name
-        name: String,
-    },
-}
-
-#[derive(Debug, clap::Args)]
-struct Show {
-    /// The data set: a known name, a file or a folder
-    data: String,
+pub struct Show {
+    #[command(flatten)]
+    source: Source,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -39,36 +19,30 @@ struct Show {
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
     /// Take validation images out of the training images, as training does: a count, a fraction, test or none
-    #[arg(long, default_value_t = Validation::None)]
-    validation: Validation,
+    #[arg(long)]
+    validation: Option<Validation>,
+    /// How the validation images are chosen; tail takes the last ones, as Keras does
+    #[arg(long, value_enum, default_value_t = SplitMode::Stratified)]
+    split_mode: SplitMode,
     /// Chooses the validation images and the picture's
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
 
-/// Does what was asked.
-///
-/// # Errors
-/// Where the data set cannot be read, split or fetched, or the picture not written.
-pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
-    match args.command {
-        Command::Show(args) => show(args, globals),
-        Command::Download { name } => {
-            let folder = registry::download(&name)?;
-            Ok(output::result(&format!("{}\n", folder.display()))?)
-        }
-    }
-}
-
-fn show(args: Show, globals: Globals) -> anyhow::Result<()> {
-    let parts = split(registry::load(&args.data)?, &args.validation, None, args.seed)?;
+/// Prints a summary and writes a picture.
+pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
+    let dataset = registry::load_with(&args.source.data, &args.source.options())?;
+    let parts = match &args.validation {
+        None => Parts::from(dataset),
+        Some(validation) => split(dataset, validation, args.split_mode, None, args.seed)?,
+    };
     let picture = GridConfig { title: parts.name.clone(), seed: args.seed, ..GridConfig::default() };
     let picture = sample_grid(&parts.train, &parts.classes, &picture)?;
     let path = args.out.unwrap_or_else(|| default_path(&parts.name));
     write_png(&path, &picture)?;
     output::note(globals, &format!("wrote {}", path.display()));
     let (validation, test) = (parts.validation.as_ref(), parts.test.as_ref());
-    let summary = DatasetSummary::new(&parts.name, &parts.classes, &parts.train, validation, test);
+    let summary = DatasetSummary::new(&parts.name, &parts.classes, &parts.train, validation, test)?;
     match args.json {
         true => output::json(&summary)?,
         false => output::result(&summary.to_string())?,

@@ -1,0 +1,44 @@
+//! `convnet data check`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Globals, Source, output};
+use crate::data::check::{Counts, Report, check, write_csv};
+use crate::data::{registry, sources};
+
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    #[command(flatten)]
+    source: Source,
+    /// Write the images that had better be left out, as --exclude takes them
+    #[arg(long, value_name = "FILE.csv")]
+    out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    counts: Counts,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// Prints what was found. Findings are no failure.
+pub fn run(args: Check, globals: Globals) -> anyhow::Result<()> {
+    let options = args.source.options();
+    let dataset = sources::exclude(registry::open(&args.source.data, &options)?, &options)?;
+    let report = check(&dataset)?;
+    if let Some(path) = &args.out {
+        write_csv(path, &report)?;
+        output::note(globals, &format!("wrote {}", path.display()));
+    }
+    match args.json {
+        true => output::json(&Document { counts: report.counts(), report: &report })?,
+        false => output::result(&report.to_string())?,
+    }
+    Ok(())
+}
