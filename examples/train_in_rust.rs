@@ -61,7 +61,7 @@ fn main() -> Result<()> {
     println!("trained {} epochs", outcome.epochs.len());
 
     let test = parts.test.expect("digits come with test images");
-    let tested = evaluate(&model, &DeviceSamples::new(&test, device)?, 1);
+    let tested = evaluate(&model, &DeviceSamples::new(&test, device)?, 1)?;
     println!("test accuracy {:.4}", tested.sums.scores().accuracy);
 
     let folder = tempfile::tempdir().expect("a temporary folder");

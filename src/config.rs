@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::data::LoadOptions;
 use crate::data::augment::AugmentConfig;
 use crate::data::image::Resize;
-use crate::data::options::{Channels, ImageSize};
+use crate::data::options::{Cache, Channels, ImageSize};
 use crate::data::split::{SplitMode, Validation};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result, nearest};
@@ -59,6 +59,8 @@ pub struct RunConfig {
     pub resize: Resize,
     /// A CSV of images to leave out.
     pub exclude: Option<PathBuf>,
+    /// Where the images are kept.
+    pub cache: Cache,
     /// Where the validation images come from.
     pub validation: Validation,
     /// How they are chosen.
@@ -107,6 +109,7 @@ impl Default for RunConfig {
             channels: Channels::Auto,
             resize: Resize::Stretch,
             exclude: None,
+            cache: Cache::Auto,
             validation: Validation::Auto,
             split_mode: SplitMode::Stratified,
             seed: 0,
@@ -194,7 +197,7 @@ impl RunConfig {
             channels: self.channels,
             resize: self.resize,
             exclude: self.exclude.clone(),
-            ..LoadOptions::default()
+            cache: self.cache,
         }
     }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::data::batches::DeviceSamples;
+use crate::error::Result;
 use crate::log::Scores;
 use crate::model::Model;
 
@@ -100,16 +101,16 @@ pub struct ClassScores {
 }
 
 /// Runs `model` over all `samples`. The loss includes what the weights' regularisers add, as in Keras. `top_k` is cut to the number of classes.
-pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Evaluation {
+pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<Evaluation> {
     let num_classes = model.num_classes();
     let top_k = top_k.clamp(1, num_classes);
     let device = samples.device();
     let mut sums = RunningSums::new(Sums::default(), device);
     let mut confusion = Tensor::zeros([(num_classes * num_classes) as i64], (Kind::Int64, device));
     let mut top_k_hits = Tensor::zeros([], (Kind::Int64, device));
-    tch::no_grad(|| {
+    tch::no_grad(|| -> Result<()> {
         for index in 0..samples.num_batches(BATCH_SIZE) {
-            let (images, labels) = samples.batch(index, BATCH_SIZE);
+            let (images, labels) = samples.batch(index, BATCH_SIZE)?;
             let logits = model.logits(&images, false); // f32 [B, K]
             sums.add(&model.regularized(cross_entropy(&logits, &labels)), &logits, &labels);
             let cells = &labels * num_classes as i64 + logits.argmax(-1, false); // i64 [B]
@@ -118,11 +119,13 @@ pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Evaluat
             let rank = logits.gt_tensor(&of_label).sum_dim_intlist(1, false, Kind::Int64); // i64 [B], 0 is the largest
             top_k_hits += rank.lt(top_k as i64).sum(Kind::Int64);
         }
-    });
+        Ok(())
+    })?;
     // the reads below wait for the device
     let cells = Vec::<i64>::try_from(confusion).expect("a flat i64 tensor");
     let rows = cells.chunks(num_classes).map(|row| row.iter().map(|&count| count as u64).collect());
-    Evaluation { sums: sums.read(), top_k, top_k_hits: top_k_hits.int64_value(&[]) as u64, confusion: rows.collect() }
+    let top_k_hits = top_k_hits.int64_value(&[]) as u64;
+    Ok(Evaluation { sums: sums.read(), top_k, top_k_hits, confusion: rows.collect() })
 }
 
 impl Evaluation {

@@ -65,7 +65,8 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     }
     let samples = choose(dataset, args.split)?;
     model.spec().check_fits(samples.shape(), classes.len())?;
-    let evaluation = evaluate(&model, &DeviceSamples::new(&samples, selected.device)?, args.top_k.get());
+    let samples = DeviceSamples::new(&samples, selected.device)?;
+    let evaluation = evaluate(&model, &samples, args.top_k.get())?;
     let report = Report::new(evaluation, &classes);
     match args.json {
         true => output::json(&report)?,

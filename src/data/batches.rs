@@ -1,32 +1,65 @@
-//! Batches on the device: the images stay there as `u8`, so that a step copies nothing from the host.
+//! Batches on the device. Small data sets lie there as `u8`, so that a step copies nothing from the host; the images of
+//! large ones are decoded by threads, a few batches ahead of the one that is needed.
+
+use std::cell::{OnceCell, RefCell};
+use std::num::NonZeroUsize;
+use std::thread;
 
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Samples;
+use crate::data::prefetch::Prefetch;
 use crate::error::Result;
 use crate::rng::{self, Stream};
 
-/// Labelled images on a device.
+/// Labelled images that are given out in batches on a device: the same ones, whichever way they are fed.
 pub struct DeviceSamples {
-    images: Tensor,
+    feed: Feed,
+    /// `i64 [N]`, where the images are.
     labels: Tensor,
+    device: Device,
+}
+
+enum Feed {
+    /// `u8 [N, H, W, C]`, on the device.
+    Resident(Tensor),
+    Streaming(Streaming),
+}
+
+/// Images that are read as they are needed. At most `num_threads + 2` batches are in memory at a time.
+struct Streaming {
+    samples: Samples,
+    num_threads: usize,
+    /// `i64 [N]`, each number in its place.
+    files_order: OnceCell<Tensor>,
+    /// The order that is followed (`i64 [N]`), the batches' size, and the batches on their way.
+    current: RefCell<Option<(Tensor, usize, Prefetch)>>,
 }
 
 impl DeviceSamples {
-    /// Copies `samples` to `device`.
+    /// Copies `samples` to `device` where they are in memory. Else they are decoded anew for each batch.
     ///
     /// # Errors
-    /// A data error where an image's file cannot be read.
+    /// None so far: whether files can be read turns out when their batch is needed.
     pub fn new(samples: &Samples, device: Device) -> Result<Self> {
+        let Some(pixels) = samples.pixels() else {
+            let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            return Ok(Self::streaming(samples.clone(), device, num_threads));
+        };
         let shape = samples.shape();
         let sizes = [samples.len(), shape.height, shape.width, shape.channels].map(|size| size as i64);
-        let images = match samples.pixels() {
-            Some(pixels) => Tensor::from_slice(pixels),
-            None => Tensor::from_slice(samples.clone().into_memory()?.pixels().expect("they are in memory")),
-        };
-        let images = images.view(sizes).to_device(device);
+        let images = Tensor::from_slice(pixels).view(sizes).to_device(device);
         let labels = Tensor::from_slice(samples.labels()).to_device(device);
-        Ok(DeviceSamples { images, labels })
+        Ok(DeviceSamples { feed: Feed::Resident(images), labels, device })
+    }
+
+    /// Leaves `samples` where they are, in files or in memory, and brings batch after batch to `device`, prepared by
+    /// `num_threads` threads.
+    pub fn streaming(samples: Samples, device: Device, num_threads: usize) -> Self {
+        let labels = Tensor::from_slice(samples.labels());
+        let (files_order, current) = (OnceCell::new(), RefCell::new(None));
+        let streaming = Streaming { samples, num_threads: num_threads.max(1), files_order, current };
+        DeviceSamples { feed: Feed::Streaming(streaming), labels, device }
     }
 
     /// N.
@@ -39,29 +72,50 @@ impl DeviceSamples {
         self.num_images().div_ceil(batch_size) as u64
     }
 
-    /// The order of the images in training epoch `epoch` (from 0): every image once. `i64 [N]`, on the device.
+    /// The order of the images in training epoch `epoch` (from 0): every image once. `i64 [N]`, where the images
+    /// are.
     pub fn shuffled(&self, seed: u64, epoch: u64) -> Tensor {
         let mut order: Vec<i64> = (0..self.labels.size()[0]).collect();
         rng::shuffle(&mut rng::generator(seed, Stream::Epoch(epoch)), &mut order);
-        Tensor::from_slice(&order).to_device(self.images.device())
+        Tensor::from_slice(&order).to_device(self.labels.device())
     }
 
-    /// Batch `index` of the images in `order` (`i64 [N]`): images `u8 [B, H, W, C]`, labels `i64 [B]`.
-    pub fn batch_of(&self, order: &Tensor, index: u64, batch_size: usize) -> (Tensor, Tensor) {
-        let chosen = self.numbers_of(order, index, batch_size);
-        (self.images.index_select(0, &chosen), self.labels.index_select(0, &chosen))
+    /// Batch `index` of the images in `order` (`i64 [N]`): images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device.
+    ///
+    /// # Errors
+    /// A data error where an image's file cannot be read.
+    pub fn batch_of(&self, order: &Tensor, index: u64, batch_size: usize) -> Result<(Tensor, Tensor)> {
+        let (start, count) = self.range(index, batch_size);
+        let chosen = order.narrow(0, start, count);
+        let labels = self.labels.index_select(0, &chosen).to_device(self.device);
+        Ok(match &self.feed {
+            Feed::Resident(images) => (images.index_select(0, &chosen), labels),
+            Feed::Streaming(streaming) => (streaming.batch(order, index, batch_size)?.to_device(self.device), labels),
+        })
     }
 
-    /// Which images batch `index` of `order` has: `i64 [B]`.
+    /// Which images batch `index` of `order` has: `i64 [B]`, on the device.
     pub fn numbers_of(&self, order: &Tensor, index: u64, batch_size: usize) -> Tensor {
         let (start, count) = self.range(index, batch_size);
-        order.narrow(0, start, count)
+        order.narrow(0, start, count).to_device(self.device)
     }
 
-    /// Batch `index` in the order of the files: images `u8 [B, H, W, C]`, labels `i64 [B]`. Views, nothing is copied.
-    pub fn batch(&self, index: u64, batch_size: usize) -> (Tensor, Tensor) {
+    /// Batch `index` in the order of the files: images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device. Of images that
+    /// lie there, nothing is copied.
+    ///
+    /// # Errors
+    /// As [`DeviceSamples::batch_of`].
+    pub fn batch(&self, index: u64, batch_size: usize) -> Result<(Tensor, Tensor)> {
         let (start, count) = self.range(index, batch_size);
-        (self.images.narrow(0, start, count), self.labels.narrow(0, start, count))
+        let labels = self.labels.narrow(0, start, count).to_device(self.device);
+        Ok(match &self.feed {
+            Feed::Resident(images) => (images.narrow(0, start, count), labels),
+            Feed::Streaming(streaming) => {
+                let in_order = || Tensor::arange(self.labels.size()[0], (Kind::Int64, Device::Cpu));
+                let order = streaming.files_order.get_or_init(in_order);
+                (streaming.batch(order, index, batch_size)?.to_device(self.device), labels)
+            }
+        })
     }
 
     fn range(&self, index: u64, batch_size: usize) -> (i64, i64) {
@@ -69,15 +123,45 @@ impl DeviceSamples {
         (start, (self.labels.size()[0] - start).min(batch_size as i64))
     }
 
-    /// The device the images are on.
+    /// The device that the batches are on.
     pub fn device(&self) -> Device {
-        self.images.device()
+        self.device
+    }
+}
+
+impl Streaming {
+    /// The pixels of batch `index` of `order`, `u8 [B, H, W, C]` on the CPU. Batches that are asked for one after the other
+    /// are decoded ahead.
+    fn batch(&self, order: &Tensor, index: u64, batch_size: usize) -> Result<Tensor> {
+        let mut current = self.current.borrow_mut();
+        let is_next = current.as_ref().is_some_and(|(followed, size, prefetch)| {
+            // the tensor is held, so that its address is its own
+            followed.data_ptr() == order.data_ptr() && *size == batch_size && prefetch.next() as u64 == index
+        });
+        if !is_next {
+            // the threads of the order before end first
+            *current = None;
+            let indices = Vec::<i64>::try_from(order).expect("an order is a flat i64 tensor");
+            let indices = indices.into_iter().map(|index| index as usize).collect();
+            let samples = self.samples.clone();
+            let prefetch = Prefetch::new(samples, indices, batch_size, index as usize, self.num_threads)?;
+            *current = Some((order.shallow_clone(), batch_size, prefetch));
+        }
+        let (_, _, prefetch) = current.as_ref().expect("it was just made");
+        let pixels = prefetch.take()?;
+        let shape = self.samples.shape();
+        let sizes = [shape.height, shape.width, shape.channels].map(|size| size as i64);
+        Ok(Tensor::from_slice(&pixels).view([-1, sizes[0], sizes[1], sizes[2]]))
     }
 }
 
 impl std::fmt::Debug for DeviceSamples {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "DeviceSamples({:?} {:?} on {:?})", self.images.size(), Kind::Uint8, self.images.device())
+        let feed = match self.feed {
+            Feed::Resident(_) => "resident",
+            Feed::Streaming(_) => "streaming",
+        };
+        write!(f, "DeviceSamples({} images, {feed}, {:?})", self.num_images(), self.device)
     }
 }
 
@@ -100,7 +184,7 @@ mod tests {
         assert_eq!(samples.num_batches(4), 3);
         let mut seen = Vec::new();
         for index in 0..3 {
-            let (images, labels) = samples.batch_of(&order, index, 4);
+            let (images, labels) = samples.batch_of(&order, index, 4).unwrap();
             assert_eq!(images.size()[1..], [1, 2, 1]);
             let first = Vec::<i64>::try_from(images.select(2, 0).flatten(0, -1).to_kind(Kind::Int64)).unwrap();
             let labels = Vec::<i64>::try_from(labels).unwrap();
@@ -117,7 +201,30 @@ mod tests {
     #[test]
     fn batches_in_file_order_keep_the_last_one() {
         let samples = samples(5);
-        let sizes: Vec<i64> = (0..samples.num_batches(2)).map(|index| samples.batch(index, 2).1.size()[0]).collect();
+        let sizes: Vec<i64> =
+            (0..samples.num_batches(2)).map(|index| samples.batch(index, 2).unwrap().1.size()[0]).collect();
         assert_eq!(sizes, [2, 2, 1]);
+    }
+
+    #[test]
+    fn streaming_gives_what_is_given_from_the_device() {
+        let shape = ImageShape { height: 1, width: 2, channels: 1 };
+        let pixels = (0..100).map(|value| value as u8).collect();
+        let host = Samples::new(shape, pixels, (0..50).map(|index| index % 3).collect(), 3).unwrap();
+        let resident = DeviceSamples::new(&host, Device::Cpu).unwrap();
+        for num_threads in [1, 2, 8] {
+            let streaming = DeviceSamples::streaming(host.clone(), Device::Cpu, num_threads);
+            for epoch in 0..2 {
+                let (order, same) = (streaming.shuffled(1, epoch), resident.shuffled(1, epoch));
+                // a run that is resumed begins in the middle
+                for index in 3 * epoch..streaming.num_batches(8) {
+                    let expected = resident.batch_of(&same, index, 8).unwrap();
+                    assert_eq!(streaming.batch_of(&order, index, 8).unwrap(), expected);
+                }
+                for index in 0..resident.num_batches(9) {
+                    assert_eq!(streaming.batch(index, 9).unwrap(), resident.batch(index, 9).unwrap());
+                }
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ pub mod idx;
 pub mod image;
 pub mod npy;
 pub mod options;
+pub mod prefetch;
 pub mod registry;
 mod samples;
 pub mod sources;

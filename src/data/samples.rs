@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// How many images are decoded at once where all are looked at once.
 const BLOCK: usize = 1024;
 
-/// Labelled images of one shape.
+/// Labelled images of one shape. A clone shares the pixels.
 ///
 /// Invariants, checked when they are made: at least one image; as many labels as images; every label in `0..num_classes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Samples {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Images {
     /// `u8 [N, H, W, C]`, row-major.
-    Memory(Vec<u8>),
+    Memory(Arc<Vec<u8>>),
     /// Row i is file `rows[i]`, prepared.
     Stored { files: Arc<[StoredImage]>, rows: Vec<u32>, preparation: Preparation },
 }
@@ -47,7 +47,7 @@ impl Samples {
                 .expected(format!("{} labels' images of {shape} pixels", labels.len()))
                 .got(format!("{} bytes of pixels", pixels.len())));
         }
-        Ok(Samples { shape, images: Images::Memory(pixels), labels })
+        Ok(Samples { shape, images: Images::Memory(pixels.into()), labels })
     }
 
     /// Images that are read from `files` as they are needed, and prepared. `labels` as in [`Samples::new`].
@@ -184,7 +184,7 @@ impl Samples {
         let mut pixels = Vec::new();
         pixels.try_reserve_exact(num_bytes).map_err(|error| too_large().because(error))?;
         self.visit(|images| pixels.extend_from_slice(images))?;
-        Ok(Samples { images: Images::Memory(pixels), ..self })
+        Ok(Samples { images: Images::Memory(pixels.into()), ..self })
     }
 
     /// Bytes of all images together, N·H·W·C. `None` where the product does not fit.
@@ -204,7 +204,7 @@ impl Samples {
             return Err(Error::data("no image was selected").expected("at least one").got("none"));
         }
         let images = match &self.images {
-            Images::Memory(_) => Images::Memory(self.images_of(indices)?),
+            Images::Memory(_) => Images::Memory(self.images_of(indices)?.into()),
             Images::Stored { files, rows, preparation } => Images::Stored {
                 files: files.clone(),
                 rows: indices.iter().map(|&index| rows[index]).collect(),
@@ -229,7 +229,7 @@ impl Samples {
         for image in pixels.chunks_exact(image_bytes) {
             prepared.extend(preparation.apply(image.to_vec(), self.shape)?);
         }
-        Ok(Samples { shape: preparation.shape, images: Images::Memory(prepared), labels: self.labels })
+        Ok(Samples { shape: preparation.shape, images: Images::Memory(prepared.into()), labels: self.labels })
     }
 
     /// How many images each class has: `[K]`.

@@ -78,7 +78,8 @@ impl Trainer<'_> {
     /// Trains until the last epoch is done or a signal comes, and tells the sinks.
     ///
     /// # Errors
-    /// A numeric error where the loss stops being finite; the last checkpoint is left as it is.
+    /// A numeric error where the loss stops being finite, a data error where an image's file cannot be read; the last
+    /// checkpoint is left as it is.
     pub fn fit(&mut self) -> Result<Outcome> {
         self.sinks.send(&Event::Start(self.start()));
         let outcome = self.run();
@@ -95,7 +96,7 @@ impl Trainer<'_> {
             let mut sums = RunningSums::new(self.progress.sums, self.model.device());
             let mut clock = Clock::start(self.progress.sums.count);
             while self.progress.batches < steps_per_epoch {
-                self.step(&order, &mut sums);
+                self.step(&order, &mut sums)?;
                 if clock.report_is_due() {
                     self.report(sums.read(), &clock)?; // waits for the device, a few times a second
                 }
@@ -110,7 +111,7 @@ impl Trainer<'_> {
             self.progress.sums = sums.read(); // waits for the device, once an epoch
             check_finite(&self.progress)?;
             let images_per_second = clock.images_per_second(self.progress.sums.count);
-            let validation = self.validate();
+            let validation = self.validate()?;
             let epoch = self.finish_epoch(validation, &clock, images_per_second);
             self.sinks.send(&Event::Epoch(epoch));
             epochs.push(epoch);
@@ -121,10 +122,10 @@ impl Trainer<'_> {
     }
 
     /// One batch: forward, backward, update. Nothing here waits for the device.
-    fn step(&mut self, order: &tch::Tensor, sums: &mut RunningSums) {
+    fn step(&mut self, order: &tch::Tensor, sums: &mut RunningSums) -> Result<()> {
         let step = self.progress.steps;
         tch::manual_seed(derive(self.config.seed, Stream::Step(step)) as i64); // dropout masks
-        let (images, labels) = self.batch(order);
+        let (images, labels) = self.batch(order)?;
         let logits = self.model.logits(&images, true); // f32 [B, K]
         let loss = self.model.regularized(labels.loss(&logits));
         self.optimizer.step(&loss, self.config.schedule.learning_rate(step));
@@ -132,16 +133,17 @@ impl Trainer<'_> {
         sums.add(&loss, &logits, labels.of_most());
         self.progress.steps += 1;
         self.progress.batches += 1;
+        Ok(())
     }
 
     /// The next batch, augmented: images `u8 [B, H, W, C]` and what they are to be recognised as.
-    fn batch(&self, order: &tch::Tensor) -> (tch::Tensor, Targets) {
+    fn batch(&self, order: &tch::Tensor) -> Result<(tch::Tensor, Targets)> {
         let TrainConfig { batch_size, seed, augment: config, .. } = &self.config;
-        let (images, labels) = self.train.batch_of(order, self.progress.batches, *batch_size);
+        let (images, labels) = self.train.batch_of(order, self.progress.batches, *batch_size)?;
         let numbers = self.train.numbers_of(order, self.progress.batches, *batch_size);
         let images = augment(config, &images, &numbers, *seed, self.progress.epochs);
         let mixed = Mixer::new(config).mix(images, &labels, *seed, self.progress.steps);
-        (mixed.images, Targets { labels, others: mixed.others })
+        Ok((mixed.images, Targets { labels, others: mixed.others }))
     }
 
     fn report(&mut self, sums: Sums, clock: &Clock) -> Result<()> {
@@ -157,10 +159,10 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    fn validate(&mut self) -> Option<Scores> {
-        let samples = self.validation?;
+    fn validate(&mut self) -> Result<Option<Scores>> {
+        let Some(samples) = self.validation else { return Ok(None) };
         self.sinks.send(&Event::Validating);
-        Some(evaluate(self.model, samples, 1).sums.scores())
+        Ok(Some(evaluate(self.model, samples, 1)?.sums.scores()))
     }
 
     /// Closes the epoch in `progress` and describes it.

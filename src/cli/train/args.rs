@@ -9,7 +9,7 @@ use super::run_folder::RunFolder;
 use crate::cli::Globals;
 use crate::config::{self, RunConfig};
 use crate::data::image::Resize;
-use crate::data::options::{Channels, ImageSize};
+use crate::data::options::{Cache, Channels, ImageSize};
 use crate::data::split::SplitMode;
 use crate::error::{Error, Result};
 use crate::log::console::Progress;
@@ -17,7 +17,7 @@ use crate::model::Precision;
 use crate::train::{OptimizerKind, ScheduleKind};
 
 /// What may change when a run is resumed; everything else is as it was.
-const FREE_ON_RESUME: [&str; 5] = ["epochs", "device", "threads", "models", "name"];
+const FREE_ON_RESUME: [&str; 6] = ["epochs", "device", "threads", "models", "name", "cache"];
 
 /// Train a network.
 #[derive(Debug, clap::Args)]
@@ -33,6 +33,9 @@ pub struct Args {
     /// Print one JSON document on stdout
     #[arg(long)]
     pub json: bool,
+    /// Do not look for faults in the data set
+    #[arg(long)]
+    pub no_check: bool,
     /// How to show progress
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     progress: Progress,
@@ -121,7 +124,11 @@ struct Flags {
     #[arg(long, value_name = "FILE.csv")]
     #[serde(skip_serializing_if = "Option::is_none")]
     exclude: Option<PathBuf>,
-    /// Validation images: a count, a fraction, test or none [default: the data set's own, else 5000 or a fifth]
+    /// Where the images are kept while they are used; auto: on the device, up to 4 GiB, else none [default: auto]
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<Cache>,
+    /// Validation images: a count, a fraction, test or none [default: the data set's own, else 5000]
     #[arg(long, value_name = "COUNT|FRACTION|test|none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     validation: Option<String>,

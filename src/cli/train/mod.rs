@@ -1,18 +1,21 @@
 //! `convnet train`: wires data, model, optimizer, logs and checkpoints, and lets the trainer run.
 
 mod args;
+mod faults;
 mod run_folder;
 
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use tch::Device;
 
 pub use args::Args;
 
 use super::{Globals, output};
 use crate::config::RunConfig;
 use crate::data::batches::DeviceSamples;
+use crate::data::options::Cache;
 use crate::data::split::{Parts, split};
-use crate::data::{registry, statistics};
+use crate::data::{Samples, registry, statistics};
 use crate::device::{self, Selected};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Evaluation, evaluate};
@@ -37,7 +40,11 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     device::configure(config.threads);
     let selected = device::select(config.device)?;
     output::note(globals, &device_line(&selected));
-    let parts = load_parts(&config)?;
+    let dataset = registry::load_with(&config.data, &config.load_options())?;
+    if resumed.is_none() && !args.no_check {
+        faults::warn(&dataset, &config.data, globals);
+    }
+    let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
     if config.augment.flip > 0.0 && parts.classes.iter().all(|class| class.chars().count() == 1) {
         output::note(
             globals,
@@ -52,12 +59,11 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     };
     run_folder::check_writable(&config.models, "models")?;
 
-    let on_device = |samples| DeviceSamples::new(samples, selected.device);
-    let train = on_device(&parts.train)?;
-    let validation = parts.validation.as_ref().map(on_device).transpose()?;
-    let test = parts.test.as_ref().map(on_device).transpose()?;
-    let labels = parts.classes.clone();
-    drop(parts);
+    let Parts { classes: labels, train, validation, test, .. } = parts;
+    let placed = |samples| place(samples, config.cache, selected.device);
+    let train = placed(train)?;
+    let validation = validation.map(placed).transpose()?;
+    let test = test.map(placed).transpose()?;
 
     let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(config.resize);
     let mut optimizer = Optimizer::new(config.optimizer_config(), model.weights());
@@ -84,7 +90,8 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     };
     let outcome = trainer.fit()?;
     let last = outcome.epochs.last().copied();
-    let tested = test.filter(|_| outcome.stopped_by.is_none()).map(|test| evaluate(&model, &test, 1));
+    let tested = test.filter(|_| outcome.stopped_by.is_none());
+    let tested = tested.map(|test| evaluate(&model, &test, 1)).transpose()?;
     let mut info = ModelInfo { labels, resize: config.resize, ..ModelInfo::default() };
     info.metrics.extend(last.and_then(|epoch| epoch.validation).map(|scores| ("val_accuracy".into(), scores.accuracy)));
     info.metrics.extend(tested.as_ref().map(|tested| ("test_accuracy".into(), tested.sums.scores().accuracy)));
@@ -98,10 +105,13 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     stopped_by(&outcome)
 }
 
-/// The images to train on, to validate on and to test on.
-fn load_parts(config: &RunConfig) -> Result<Parts> {
-    let dataset = registry::load_with(&config.data, &config.load_options())?;
-    split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)
+/// Images where they are to be kept: see [`Cache`].
+fn place(samples: Samples, cache: Cache, device: Device) -> Result<DeviceSamples> {
+    let num_threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    match cache {
+        Cache::Auto | Cache::Device => DeviceSamples::new(&samples, device),
+        Cache::Ram | Cache::None => Ok(DeviceSamples::streaming(samples, device, num_threads)),
+    }
 }
 
 /// One line on stderr: what computes, and why not CUDA.

@@ -29,6 +29,8 @@ pub(super) struct Inspection {
 pub(super) struct Signature {
     /// Over all pixels.
     pub sum: u64,
+    /// Over the pixels of each quarter of the image.
+    pub quarters: [u64; 4],
     /// Over the pixels of each cell of an 8×8 grid.
     pub cells: [u32; CELLS * CELLS],
     /// The first half of the pixels' SHA-256.
@@ -101,11 +103,21 @@ impl Signature {
         }
         let mut digest = [0; 16];
         digest.copy_from_slice(&Sha256::digest(pixels)[..16]);
-        Signature { sum: cells.iter().map(|&cell| u64::from(cell)).sum(), cells, digest }
+        let mut quarters = [0; 4];
+        for (at, &cell) in cells.iter().enumerate() {
+            let (y, x) = (at / CELLS, at % CELLS);
+            quarters[y / (CELLS / 2) * 2 + x / (CELLS / 2)] += u64::from(cell);
+        }
+        Signature { sum: quarters.iter().sum(), quarters, cells, digest }
     }
 
-    /// No more than the sum of the two images' pixels' differences.
-    pub fn least_difference(&self, other: &Signature) -> u64 {
-        self.cells.iter().zip(&other.cells).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum()
+    /// Whether the sum of the two images' pixels' differences may be as small as `limit`: of most pairs the quarters tell
+    /// that it is not.
+    pub fn may_be_within(&self, limit: u64, other: &Signature) -> bool {
+        let ([a, b, c, d], [e, f, g, h]) = (self.quarters, other.quarters);
+        if a.abs_diff(e) + b.abs_diff(f) + c.abs_diff(g) + d.abs_diff(h) > limit {
+            return false;
+        }
+        self.cells.iter().zip(&other.cells).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum::<u64>() <= limit
     }
 }

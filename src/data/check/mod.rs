@@ -1,6 +1,7 @@
 //! What may be wrong with a data set: images that cannot be read, images that are there twice, test images among the training
 //! images, classes without images.
 
+mod cached;
 mod duplicates;
 mod inspect;
 mod report;
@@ -14,6 +15,7 @@ use crate::error::Result;
 use duplicates::Pair;
 use inspect::Inspection;
 
+pub use cached::cached_counts;
 pub use report::{Counts, write_csv};
 
 /// A class is called rare when the largest has more than so many times its training images.

@@ -107,6 +107,25 @@ fn every_pair_is_decided_as_a_plain_comparison_decides_it() {
 }
 
 #[test]
+fn a_data_set_is_checked_once() {
+    let mut train = noise(20, 1);
+    train[7] = train[4].clone();
+    let (set, cache) = (dataset(&train, &[]), tempfile::tempdir().unwrap());
+    let counts = cached_counts(&set, Some(cache.path())).unwrap();
+    assert_eq!(counts, Counts { duplicates: 1, ..Counts::default() });
+    let kept = std::fs::read_dir(cache.path().join("checks")).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(&kept, std::fs::read_to_string(&kept).unwrap().replace("\"duplicates\":1", "\"duplicates\":5"))
+        .unwrap();
+    assert_eq!(cached_counts(&set, Some(cache.path())).unwrap().duplicates, 5, "it was read");
+    std::fs::write(&kept, "damaged").unwrap();
+    assert_eq!(cached_counts(&set, Some(cache.path())).unwrap(), counts);
+    assert_eq!(cached_counts(&set, None).unwrap(), counts);
+    train[0][0] ^= 1;
+    assert_eq!(cached_counts(&dataset(&train, &[]), Some(cache.path())).unwrap(), counts);
+    assert_eq!(std::fs::read_dir(cache.path().join("checks")).unwrap().count(), 2);
+}
+
+#[test]
 fn classes_and_colours_are_looked_at() {
     let mut train = noise(44, 1);
     train[5] = [7, 8, 9].repeat(90);

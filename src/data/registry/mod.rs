@@ -4,6 +4,7 @@ mod download;
 mod known;
 
 use std::env;
+use std::ffi::OsString;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,24 @@ pub fn names() -> Vec<&'static str> {
     ["digits"].into_iter().chain(KNOWN_SETS.iter().map(|set| set.name)).collect()
 }
 
+/// Whether `source` names images that the program draws.
+pub fn is_built_in(source: &str) -> bool {
+    source == "digits" || source.starts_with("digits:")
+}
+
+/// The user's folder for what can be fetched or computed again: `$XDG_CACHE_HOME` or `~/.cache`, then `convnet`.
+pub fn cache_folder() -> Option<PathBuf> {
+    // the XDG base directory specification ignores relative paths
+    let xdg = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = xdg.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")));
+    cache.map(|cache| cache.join("convnet"))
+}
+
+/// An environment variable, where it is set and not empty.
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// What the environment says about where data sets are and come from.
 struct Surroundings {
     /// The user's own folders of data sets, first choice first.
@@ -76,21 +95,17 @@ struct Surroundings {
 
 impl Surroundings {
     fn from_environment() -> Self {
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
-        // the XDG base directory specification ignores relative paths
-        let xdg_cache = set("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let cache = xdg_cache.or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")));
         Surroundings {
-            folders: set("CONVNET_DATA").map(PathBuf::from).into_iter().chain([PathBuf::from("data")]).collect(),
-            cache: cache.map(|cache| cache.join("convnet/data")),
-            mirror: set("CONVNET_MIRROR").map(|url| url.to_string_lossy().into_owned()),
+            folders: variable("CONVNET_DATA").map(PathBuf::from).into_iter().chain([PathBuf::from("data")]).collect(),
+            cache: cache_folder().map(|cache| cache.join("data")),
+            mirror: variable("CONVNET_MIRROR").map(|url| url.to_string_lossy().into_owned()),
             network: Network::default(),
         }
     }
 }
 
 fn load_from(source: &str, options: &LoadOptions, surroundings: &Surroundings) -> Result<Dataset> {
-    if source == "digits" || source.starts_with("digits:") {
+    if is_built_in(source) {
         return sources::prepare(digits::generate(&digits::parse(source)?)?, options);
     }
     let path = Path::new(source);

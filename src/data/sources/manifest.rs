@@ -57,7 +57,7 @@ pub(super) fn read_csv(path: &Path) -> Result<Labelled> {
             row.label = Label::Name(record[labels].to_owned());
             Ok(row)
         });
-        builder.push(row.map_err(|error| unreadable(error))).map_err(|error| builder.at(error, number))?;
+        builder.push(row.map_err(unreadable)).map_err(|error| builder.at(error, number))?;
     }
     builder.finish()
 }

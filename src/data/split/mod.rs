@@ -9,10 +9,8 @@ pub use validation::Validation;
 use super::{Dataset, Samples};
 use crate::error::{Error, Result};
 
-/// The most validation images that are taken where nobody says how many, ...
+/// How many validation images are taken where nobody says how many.
 const AUTO_COUNT: usize = 5000;
-/// ... and the smallest number of which they may be one.
-const AUTO_PART: usize = 5;
 
 /// A data set ready for training.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,10 +54,7 @@ pub fn split(
     let take = |train: Samples, count| take_validation(&train, classes.len(), count, mode, seed);
     let (train, validation) = match *validation {
         Validation::Auto if own.is_some() => (train, own),
-        Validation::Auto => {
-            let count = AUTO_COUNT.min(train.len() / AUTO_PART);
-            if count == 0 { (train, None) } else { take(train, count)? }
-        }
+        Validation::Auto => take(train, AUTO_COUNT)?,
         Validation::None => (train, None),
         Validation::Test => (train, Some(test.clone().ok_or_else(|| no_test_images(&name))?)),
         Validation::Count(count) => take(train, count)?,
@@ -150,8 +145,6 @@ mod tests {
         assert_eq!((parts.train.len(), parts.validation), (10, own));
         let parts = split(whole, &Validation::Count(5), SplitMode::Stratified, None, 0).unwrap();
         assert_eq!((parts.train.len(), parts.validation.unwrap().len()), (5, 5));
-        assert_eq!(auto(dataset(&[60, 40])).validation.unwrap().len(), 20, "a fifth of few");
         assert_eq!(auto(dataset(&[20_000, 20_000])).validation.unwrap().len(), 5000);
-        assert_eq!(auto(dataset(&[2, 2])).validation, None);
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Where the validation images come from. Written as text: `auto`, `5000`, `0.1`, `test` or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Validation {
-    /// The data set's own validation images; where it has none, 5000 training images, or a fifth of fewer than 25,000.
+    /// The data set's own validation images; where it has none, 5000 training images.
     #[default]
     Auto,
     /// So many training images, at least one.

@@ -1,0 +1,107 @@
+//! Training on images from files: the same numbers from every form of a data set and from every way to feed it.
+
+mod program;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use convnet::data::registry;
+use program::{convnet, json};
+use serde_json::Value;
+
+const SOME: [&str; 2] = ["--validation", "100"];
+
+fn train(at: &Path, data: &Path, run: &str, more: &[&str]) -> Value {
+    let fixed = ["--epochs", "1", "--device", "cpu", "--progress", "none", "--json"];
+    let args = [&["train", "--data", data.to_str().unwrap(), "--run", run, "--name", run], &fixed[..], more].concat();
+    json(&convnet(at, &args))
+}
+
+fn fingerprint(at: &Path, run: &str) -> Value {
+    let text = fs::read_to_string(at.join("logs").join(run).join("run.json")).unwrap();
+    serde_json::from_str::<Value>(&text).unwrap()["data"]["fingerprint"].clone()
+}
+
+/// CIFAR-10's sample, as an archive and as CIFAR's binary files beside it.
+fn forms(sample: &Path, at: &Path) -> [PathBuf; 2] {
+    let tar = at.join("sample.tar");
+    let mut builder = tar::Builder::new(fs::File::create(&tar).unwrap());
+    builder.append_dir_all("sample", sample).unwrap();
+    builder.finish().unwrap();
+    let dataset = registry::load(sample.to_str().unwrap()).unwrap();
+    let binary = at.join("binary");
+    fs::create_dir(&binary).unwrap();
+    for (name, samples) in [("data_batch_1.bin", &dataset.train), ("test_batch.bin", dataset.test.as_ref().unwrap())] {
+        let mut bytes = Vec::new();
+        for (index, &label) in samples.labels().iter().enumerate() {
+            let image = samples.image(index).unwrap();
+            bytes.push(label as u8);
+            (0..3).for_each(|channel| bytes.extend(image.iter().skip(channel).step_by(3)));
+        }
+        fs::write(binary.join(name), bytes).unwrap();
+    }
+    fs::write(binary.join("batches.meta.txt"), dataset.classes.join("\n")).unwrap();
+    [tar, binary]
+}
+
+#[test]
+fn one_data_set_gives_one_loss_in_every_form_and_however_it_is_fed() {
+    let Some(assets) = std::env::var_os("CONVNET_TEST_ASSETS") else {
+        return eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
+    };
+    let sample = Path::new(&assets).join("data/cifar10-sample");
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let [tar, binary] = forms(&sample, at);
+    let folders = train(at, &sample, "folders", &SOME);
+    for (data, run) in [(&tar, "tar"), (&binary, "binary")] {
+        let other = train(at, data, run, &SOME);
+        assert_eq!(fingerprint(at, run), fingerprint(at, "folders"));
+        for key in ["loss", "val_loss"] {
+            assert_eq!(other["epochs"][0][key], folders["epochs"][0][key], "{run} {key}");
+        }
+        assert_eq!(other["test"], folders["test"], "{run}");
+    }
+    for (run, cache) in [("none", "none"), ("ram", "ram")] {
+        let other = train(at, &sample, run, &[&SOME[..], &["--cache", cache]].concat());
+        for key in ["loss", "val_loss"] {
+            assert_eq!(other["epochs"][0][key], folders["epochs"][0][key], "{run} {key}");
+        }
+        assert_eq!(other["test"], folders["test"], "{run}");
+        let weights = |run: &str| fs::read(at.join(format!("models/{run}.safetensors"))).unwrap();
+        assert!(weights(run) == weights("folders"), "the same bits after an epoch with --cache {cache}");
+    }
+}
+
+#[test]
+fn what_was_done_to_the_images_is_kept_in_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for class in 0..2u8 {
+        fs::create_dir_all(at.join(format!("set/{class}"))).unwrap();
+        for number in 0..20 {
+            // bright in the middle or at the sides
+            let image = image::GrayImage::from_fn(24, 12, |x, _| {
+                image::Luma([if (6..18).contains(&x) == (class == 0) { 250 } else { number }])
+            });
+            image.save(at.join(format!("set/{class}/{number}.png"))).unwrap();
+        }
+    }
+    let options = ["--image-size", "12", "--resize", "crop", "--validation", "4", "--no-check"];
+    train(at, &at.join("set"), "crop", &options);
+    let model: Value = serde_json::from_str(&fs::read_to_string(at.join("models/crop.json")).unwrap()).unwrap();
+    assert_eq!(model["convnet"]["input"]["resize"], "crop");
+    assert_eq!(model["convnet"]["input"]["width"], 12);
+    let predict = |image: &str| json(&convnet(at, &["predict", "models/crop", image, "--json", "--device", "cpu"]));
+    let whole = predict("set/0/3.png");
+    // what the crop leaves, as an image of its own
+    let middle = image::open(at.join("set/0/3.png")).unwrap().crop_imm(6, 0, 12, 12);
+    middle.save(at.join("middle.png")).unwrap();
+    let probabilities = |document: &Value| document["predictions"][0]["probabilities"].clone();
+    assert_eq!(probabilities(&whole), probabilities(&predict("middle.png")));
+    let evaluated = json(&convnet(
+        at,
+        &["evaluate", "models/crop", "--data", "set", "--split", "train", "--json", "--device", "cpu"],
+    ));
+    assert_eq!(evaluated["count"], 40);
+}
