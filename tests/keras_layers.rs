@@ -19,6 +19,7 @@ struct Case {
     name: String,
     model: Model,
     trained: bool,
+    augmented: bool,
 }
 
 impl Case {
@@ -28,7 +29,8 @@ impl Case {
         let written = Spec::from_json(&spec.to_json()).unwrap();
         assert_eq!(written, spec, "{name}");
         let model = Model::new(spec, 1.0, Device::Cpu, 0).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let case = Case { name, model, trained: document["trained"].as_bool().unwrap() };
+        let is = |key: &str| document[key].as_bool().unwrap();
+        let case = Case { name, model, trained: is("trained"), augmented: is("augmented") };
         let keras = case.in_keras_order("weight", arrays);
         assert_eq!(Some(keras.len() as u64), document["weights"].as_u64(), "{}", case.name);
         for (weight, values) in case.model.weights().iter().zip(keras) {
@@ -90,6 +92,20 @@ fn outputs_are_keras_s() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(cases.len() > 100, "only {} networks", cases.len());
+}
+
+#[test]
+fn images_are_changed_as_keras_does() {
+    let (cases, arrays) = cases();
+    let mut wrong = Vec::new();
+    for case in cases.iter().filter(|case| case.augmented) {
+        let changed = tch::no_grad(|| case.model.logits(&case.array("input", &arrays), true));
+        let difference = difference(&changed, &case.array("changed", &arrays));
+        if difference.is_nan() || difference > OUTPUT_TOLERANCE {
+            wrong.push(format!("{}: {difference:e}", case.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
