@@ -87,13 +87,8 @@ fn check_plan(spec: &Spec, expected: &[Value], place: &str) {
         let expected = expected["weights"].as_array().unwrap();
         assert_eq!(weights.len(), expected.len(), "{place}: {}", layer.name);
         for (weight, expected) in weights.iter().zip(expected) {
-            // Keras 3 calls DepthwiseConv2D's own kernel only that; Keras 2's files have depthwise_kernel
             let name = expected["name"].as_str().unwrap();
-            assert!(
-                weight.keras_name == name || (weight.keras_name, name) == ("depthwise_kernel", "kernel"),
-                "{place}: {}.{name}",
-                layer.name
-            );
+            assert!(weight.is_called_in_keras(name), "{place}: {}.{name}", layer.name);
             assert_eq!(weight.keras_shape, sizes(&expected["shape"]), "{place}: {}.{}", layer.name, weight.name);
         }
     }

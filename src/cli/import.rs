@@ -80,7 +80,7 @@ struct Report<'a> {
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let name = name_of(&args)?;
     let keras = KerasModel::open(&args.model, args.weights.as_deref())?;
-    keras.spec().image_shape().map_err(|error| error.at_path(&args.model))?;
+    keras.spec().check_classifies().map_err(|error| error.at_path(&args.model))?;
     let mut notes = Vec::new();
     let scale = input_scale(&args, &keras, &mut notes)?;
     let model = keras.build(scale, Device::Cpu)?;

@@ -276,6 +276,7 @@ fn check_key(model: &Model, key: &ConvnetKey) -> Result<()> {
             .at("version")
             .help("use the version of convnet that wrote it"));
     }
+    model.spec().check_classifies()?;
     if key.labels.len() != model.num_classes() {
         return Err(Error::model("labels and outputs do not go together")
             .expected(format!("{} labels", model.num_classes()))

@@ -109,7 +109,7 @@ fn check_names(weights: &[&WeightInfo], arrays: &[Array]) -> Result<()> {
         let name = array.path.rsplit('/').next().unwrap_or_default();
         let name = name.split(':').next().unwrap_or_default();
         let is_another = weights.iter().any(|other| other.keras_name == name);
-        if name != weight.keras_name && is_another {
+        if !weight.is_called_in_keras(name) && is_another {
             return Err(Error::model("the layer's weights are in another order than Keras's")
                 .expected(weight.keras_name)
                 .got(name)

@@ -94,6 +94,11 @@ impl WeightInfo {
         self.shape.iter().product()
     }
 
+    /// Whether `name` is what a Keras file calls it: Keras 3 calls DepthwiseConv2D's kernel just that, Keras 2 depthwise.
+    pub fn is_called_in_keras(&self, name: &str) -> bool {
+        self.keras_name == name || self.keras_name == "depthwise_kernel" && self.name == "weight" && name == "kernel"
+    }
+
     /// Whether Keras keeps it as an i64 rather than as f32: only the `count` of Normalization.
     pub fn is_integer_in_keras(&self) -> bool {
         self.keras_name == "count"

@@ -135,6 +135,22 @@ impl Spec {
         self.check_trainable()
     }
 
+    /// Checks that the network is a classifier of images: `[N, H, W, C] → [N, K]`.
+    ///
+    /// # Errors
+    /// A model error that names the shape that is another.
+    pub fn check_classifies(&self) -> Result<()> {
+        self.image_shape()?;
+        let plan = self.plan()?;
+        match plan.last().map(|last| &last.output_shape[..]) {
+            Some([_]) => Ok(()),
+            other => Err(Error::model("the network is not a classifier")
+                .expected("outputs of shape [K], one number for each class")
+                .got(format!("{:?}", other.unwrap_or_default()))
+                .at(plan.last().map_or("the network", |last| &last.name))),
+        }
+    }
+
     /// Checks that every layer can do in training what Keras does there.
     ///
     /// # Errors
