@@ -1,0 +1,212 @@
+//! Optimizers whose state is plain tensors, so that it can be saved: Keras's definitions, step by step.
+//!
+//! All weights that gradients change lie in one flat tensor, the weights themselves being views of it, and so does the
+//! state: a step takes the same few operations however many layers there are, and none of them waits for the device.
+
+mod clip;
+mod rules;
+
+use tch::{Kind, Tensor};
+
+pub use clip::Clip;
+pub use rules::{OptimizerConfig, OptimizerKind};
+
+use crate::error::{Error, Result};
+use crate::model::Weight;
+use clip::Segments;
+use rules::Update;
+
+/// What happens around an optimizer's own rule, in Keras's order: clip, decay, step, average.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StepOptions {
+    /// How gradients are kept small.
+    pub clip: Option<Clip>,
+    /// λ of `w -= λ·η·w`, before the step, for every trainable weight.
+    pub weight_decay: f64,
+    /// δ of the weights' moving average `a = δa + (1 - δ)w`, after the step.
+    pub ema: Option<f64>,
+}
+
+/// An optimizer at work on a network's weights.
+pub struct Optimizer {
+    config: OptimizerConfig,
+    options: StepOptions,
+    parameters: Vec<Parameter>,
+    segments: Option<Segments>,
+    /// All values, `f32 [P]`: the weights are views of it.
+    values: Tensor,
+    /// One `f32 [P]` per name in [`OptimizerConfig::state_names`].
+    state: Vec<Tensor>,
+    /// The weights' moving average, `f32 [P]`.
+    average: Option<Tensor>,
+    /// What [`Optimizer::add_gradient`] gathered for the next step, `f32 [P]`.
+    gradient: Option<Tensor>,
+    steps: u64,
+}
+
+/// A weight in the flat tensor.
+struct Parameter {
+    name: String,
+    tensor: Tensor,
+    start: i64,
+    count: i64,
+}
+
+impl Optimizer {
+    /// Takes over the trainable ones of `weights`: from now on they are views of one tensor.
+    pub fn new(config: OptimizerConfig, weights: &[Weight]) -> Self {
+        Self::with_options(config, StepOptions::default(), weights)
+    }
+
+    /// As [`Optimizer::new`], with `options`.
+    pub fn with_options(config: OptimizerConfig, options: StepOptions, weights: &[Weight]) -> Self {
+        let mut parameters = Vec::new();
+        let mut start = 0;
+        for weight in weights.iter().filter(|weight| weight.trainable) {
+            let (name, tensor) = (weight.name.clone(), weight.tensor.shallow_clone());
+            let count = tensor.numel() as i64;
+            parameters.push(Parameter { name, tensor, start, count });
+            start += count;
+        }
+        let values = tch::no_grad(|| flatten(parameters.iter().map(|parameter| parameter.tensor.detach())));
+        for parameter in &mut parameters {
+            let view = parameter.view_of(&values);
+            parameter.tensor.set_data(&view);
+        }
+        let counts: Vec<i64> = parameters.iter().map(|parameter| parameter.count).collect();
+        let segments = matches!(options.clip, Some(Clip::Norm(_))).then(|| Segments::new(&counts, values.device()));
+        let state = config.state_names().iter().map(|_| values.zeros_like()).collect();
+        let average = options.ema.map(|_| values.copy());
+        Optimizer { config, options, parameters, segments, values, state, average, gradient: None, steps: 0 }
+    }
+
+    /// One step down the gradient of `loss` (a scalar) at `learning_rate`.
+    pub fn step(&mut self, loss: &Tensor, learning_rate: f64) {
+        self.add_gradient(loss, 1.0);
+        self.apply(learning_rate);
+    }
+
+    /// Adds `share` times the gradient of `loss` (a scalar) to that of the next step: a large batch in parts.
+    pub fn add_gradient(&mut self, loss: &Tensor, share: f64) {
+        if self.parameters.is_empty() {
+            return;
+        }
+        let tensors: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.tensor).collect();
+        let gradients = Tensor::run_backward(&[loss], &tensors, false, false);
+        tch::no_grad(|| {
+            let mut gradient = flatten(gradients.into_iter()); // f32 [P]
+            if share != 1.0 {
+                gradient *= share;
+            }
+            self.gradient = Some(match self.gradient.take() {
+                None => gradient,
+                Some(sum) => sum + gradient,
+            });
+        });
+    }
+
+    /// One step down the gradient that was gathered. Nothing where there is none.
+    pub fn apply(&mut self, learning_rate: f64) {
+        let Some(gradient) = self.gradient.take() else { return };
+        self.steps += 1;
+        tch::no_grad(|| {
+            let gradient = match self.options.clip {
+                Some(clip) => clip.apply(gradient, self.segments.as_ref()),
+                None => gradient,
+            };
+            if self.options.weight_decay > 0.0 {
+                self.values *= 1.0 - self.options.weight_decay * learning_rate;
+            }
+            let (values, state) = (&mut self.values, &mut self.state[..]);
+            self.config.apply(Update { values, state, gradient: &gradient, learning_rate, step: self.steps });
+            self.move_average();
+        });
+    }
+
+    /// The average begins as the weights after the first step, as in Keras.
+    fn move_average(&mut self) {
+        if let (Some(average), Some(decay)) = (&mut self.average, self.options.ema) {
+            let kept = if self.steps == 1 { 0.0 } else { decay };
+            let _ = average.lerp_(&self.values, 1.0 - kept);
+        }
+    }
+
+    /// Whether the weights' moving average is kept.
+    pub fn has_average(&self) -> bool {
+        self.average.is_some()
+    }
+
+    /// Puts the weights' moving average in the weights' place, and the weights in its place; a second call takes that
+    /// back. Nothing where no average is kept.
+    pub fn swap_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            tch::no_grad(|| {
+                let values = self.values.copy();
+                self.values.copy_(average);
+                average.copy_(&values);
+            });
+        }
+    }
+
+    /// How many steps were taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The state as named tensors, each in its weight's shape: `<weight>.<state>`, and `<weight>.average` where an average
+    /// is kept.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let names = self.config.state_names().iter().copied().chain(self.average.iter().map(|_| "average"));
+        let kept: Vec<(&str, &Tensor)> = names.zip(self.state.iter().chain(&self.average)).collect();
+        let of = |parameter: &Parameter| -> Vec<(String, Tensor)> {
+            kept.iter().map(|(name, flat)| (format!("{}.{name}", parameter.name), parameter.view_of(flat))).collect()
+        };
+        self.parameters.iter().flat_map(of).collect()
+    }
+
+    /// Continues after `steps` steps from a state that [`Optimizer::state`] gave; `find` gives the tensor of a name.
+    ///
+    /// # Errors
+    /// A model error where a tensor is missing or of another shape.
+    pub fn restore(&mut self, steps: u64, mut find: impl FnMut(&str) -> Result<Tensor>) -> Result<()> {
+        for (name, mut state) in self.state() {
+            let saved = find(&name)?;
+            if saved.size() != state.size() {
+                return Err(Error::model(format!("the optimizer's {name} has another shape"))
+                    .expected(format!("{:?}", state.size()))
+                    .got(format!("{:?}", saved.size())));
+            }
+            tch::no_grad(|| state.copy_(&saved));
+        }
+        self.steps = steps;
+        Ok(())
+    }
+}
+
+impl Parameter {
+    /// This weight's part of a flat tensor, in the weight's shape; kernels channels-last in memory.
+    fn view_of(&self, flat: &Tensor) -> Tensor {
+        let part = flat.narrow(0, self.start, self.count);
+        match self.tensor.size()[..] {
+            [a, b, h, w] => part.view([a, h, w, b]).permute([0, 3, 1, 2]),
+            ref size => part.view(size),
+        }
+    }
+}
+
+/// Tensors one after the other as `f32 [P]`, each in the order of its memory where it is channels-last.
+fn flatten(tensors: impl Iterator<Item = Tensor>) -> Tensor {
+    let flat: Vec<Tensor> = tensors
+        .map(|tensor| match tensor.dim() {
+            4 => tensor.permute([0, 2, 3, 1]).reshape([-1]),
+            _ => tensor.reshape([-1]),
+        })
+        .collect();
+    match flat.is_empty() {
+        true => Tensor::zeros([0], (Kind::Float, tch::Device::Cpu)),
+        false => Tensor::cat(&flat, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests;
