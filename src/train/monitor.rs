@@ -1,0 +1,336 @@
+//! What is watched from epoch to epoch: the best one, patience, the plateau. Keras's `EarlyStopping`, `ReduceLROnPlateau`
+//! and `ModelCheckpoint`; their state is plain numbers that a checkpoint keeps.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, nearest};
+use crate::log::{Epoch, Scores};
+
+/// A number of an epoch, by its name in `history.csv`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Monitor {
+    /// Training loss.
+    Loss,
+    /// Training accuracy.
+    Accuracy,
+    /// Validation loss.
+    ValLoss,
+    /// Validation accuracy.
+    #[default]
+    ValAccuracy,
+}
+
+impl Monitor {
+    /// Its value in an epoch of these scores; none where it is of a validation that there was not.
+    pub fn value(self, train: Scores, validation: Option<Scores>) -> Option<f64> {
+        match self {
+            Monitor::Loss => Some(train.loss),
+            Monitor::Accuracy => Some(train.accuracy),
+            Monitor::ValLoss => validation.map(|scores| scores.loss),
+            Monitor::ValAccuracy => validation.map(|scores| scores.accuracy),
+        }
+    }
+
+    /// Its value in `epoch`.
+    pub fn of(self, epoch: &Epoch) -> Option<f64> {
+        self.value(epoch.train, epoch.validation)
+    }
+
+    /// Whether it takes validation images to know it.
+    pub fn needs_validation(self) -> bool {
+        matches!(self, Monitor::ValLoss | Monitor::ValAccuracy)
+    }
+
+    /// Whether `value` is better than `best` by more than `min_delta`; anything is better than nothing. Compared as f32,
+    /// as Keras does: accuracies that are equal there are equal here.
+    pub fn is_better(self, value: f64, best: Option<f64>, min_delta: f64) -> bool {
+        let Some(best) = best else { return !value.is_nan() };
+        let value = f64::from(value as f32);
+        match self {
+            Monitor::Loss | Monitor::ValLoss => ((value + min_delta) as f32) < best as f32,
+            Monitor::Accuracy | Monitor::ValAccuracy => (value - min_delta) as f32 > best as f32,
+        }
+    }
+}
+
+impl fmt::Display for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Monitor::Loss => "loss",
+            Monitor::Accuracy => "accuracy",
+            Monitor::ValLoss => "val_loss",
+            Monitor::ValAccuracy => "val_accuracy",
+        })
+    }
+}
+
+/// A value at which training may end, written `val_accuracy=0.92`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Target {
+    /// Of what.
+    pub monitor: Monitor,
+    /// An accuracy at least this, a loss at most this.
+    pub value: f64,
+}
+
+impl Target {
+    /// Whether an epoch's `value` is there.
+    pub fn is_reached_by(&self, value: f64) -> bool {
+        match self.monitor {
+            Monitor::Loss | Monitor::ValLoss => value <= self.value,
+            Monitor::Accuracy | Monitor::ValAccuracy => value >= self.value,
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong =
+            || Error::config("no target").expected("a number by its name, val_accuracy=0.92").got(format!("'{text}'"));
+        let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+        let names = Monitor::value_variants().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let monitor = Monitor::value_variants().iter().find(|monitor| monitor.to_string() == name).copied();
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let monitor = monitor.ok_or_else(|| Error::config(format!("there is no '{name}'{}", nearest(name, &known))))?;
+        let value = value.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(wrong)?;
+        Ok(Target { monitor, value })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.monitor, self.value)
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
+    }
+}
+
+/// Which epoch is the best one, and how long training goes on without a better one: Keras's `EarlyStopping`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct EarlyStopping {
+    /// What decides.
+    pub monitor: Monitor,
+    /// By how much an epoch has to be better than the best.
+    pub min_delta: f64,
+    /// After how many epochs in a row without a better one training ends; never where absent.
+    pub patience: Option<u64>,
+    /// Better epochs that do not beat this do not end the waiting.
+    pub baseline: Option<f64>,
+    /// Epochs (from 0) before this one do not count.
+    pub start_from_epoch: u64,
+    /// Whether training ends with the best epoch's weights.
+    pub restore_best: bool,
+}
+
+/// Where [`EarlyStopping`] stands.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// The best value so far.
+    pub best: Option<f64>,
+    /// Its epoch, from 1.
+    pub best_epoch: u64,
+    /// Epochs since one was good enough.
+    pub wait: u64,
+    /// Whether the last epoch was the one too many.
+    pub exhausted: bool,
+}
+
+impl EarlyStopping {
+    /// Takes note of `epoch`; true where it is the best so far.
+    pub fn watch(&self, state: &mut Watch, epoch: &Epoch) -> bool {
+        state.exhausted = false;
+        let Some(value) = self.monitor.of(epoch).filter(|_| epoch.epoch > self.start_from_epoch) else { return false };
+        state.wait += 1;
+        if self.monitor.is_better(value, state.best, self.min_delta) {
+            (state.best, state.best_epoch) = (Some(value), epoch.epoch);
+            if self.baseline.is_none_or(|baseline| self.monitor.is_better(value, Some(baseline), self.min_delta)) {
+                state.wait = 0;
+            }
+            return true;
+        }
+        state.exhausted = epoch.epoch > 1 && self.is_out_of_patience(state);
+        false
+    }
+
+    /// Whether it has waited long enough.
+    pub fn is_out_of_patience(&self, state: &Watch) -> bool {
+        self.patience.is_some_and(|patience| state.wait >= patience)
+    }
+}
+
+/// Lowers the learning rate when nothing improves any more: Keras's `ReduceLROnPlateau`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReduceOnPlateau {
+    /// What has to improve.
+    pub monitor: Monitor,
+    /// What the rate is multiplied by, below 1.
+    pub factor: f64,
+    /// After how many epochs without improvement.
+    pub patience: u64,
+    /// By how much an epoch has to be better than the best.
+    pub min_delta: f64,
+    /// Epochs after a reduction that do not count.
+    pub cooldown: u64,
+    /// The rate does not go below this.
+    pub min_rate: f64,
+}
+
+impl Default for ReduceOnPlateau {
+    /// Keras's defaults.
+    fn default() -> Self {
+        ReduceOnPlateau {
+            monitor: Monitor::ValLoss,
+            factor: 0.1,
+            patience: 10,
+            min_delta: 1e-4,
+            cooldown: 0,
+            min_rate: 0.0,
+        }
+    }
+}
+
+/// Where [`ReduceOnPlateau`] stands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plateau {
+    /// The best value so far.
+    pub best: Option<f64>,
+    /// Epochs since then.
+    pub wait: u64,
+    /// Epochs that still do not count.
+    pub cooldown: u64,
+    /// What the schedule's rate is multiplied by.
+    pub scale: f64,
+}
+
+impl Default for Plateau {
+    fn default() -> Self {
+        Plateau { best: None, wait: 0, cooldown: 0, scale: 1.0 }
+    }
+}
+
+impl ReduceOnPlateau {
+    /// Takes note of `epoch`.
+    pub fn watch(&self, state: &mut Plateau, epoch: &Epoch) {
+        let Some(value) = self.monitor.of(epoch) else { return };
+        if state.cooldown > 0 {
+            state.cooldown -= 1;
+            state.wait = 0;
+        }
+        if self.monitor.is_better(value, state.best, self.min_delta) {
+            (state.best, state.wait) = (Some(value), 0);
+        } else if state.cooldown == 0 {
+            state.wait += 1;
+            if state.wait >= self.patience && epoch.learning_rate as f32 > self.min_rate as f32 {
+                let rate = (epoch.learning_rate * self.factor).max(self.min_rate);
+                state.scale *= rate / epoch.learning_rate;
+                (state.cooldown, state.wait) = (self.cooldown, 0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An epoch whose validation loss is `val_loss`.
+    fn epoch(number: u64, val_loss: f64, learning_rate: f64) -> Epoch {
+        let scores = |loss| Scores { loss, accuracy: 0.5 };
+        Epoch {
+            epoch: number,
+            step: number,
+            train: scores(1.0),
+            validation: Some(scores(val_loss)),
+            learning_rate,
+            seconds: 1.0,
+            images_per_second: 1.0,
+        }
+    }
+
+    /// The epoch after which training ends, and the best one.
+    fn ends(stopping: EarlyStopping, losses: &[f64]) -> (Option<u64>, u64) {
+        let mut watch = Watch::default();
+        let stopped = (1..).zip(losses).find(|&(number, &loss)| {
+            stopping.watch(&mut watch, &epoch(number, loss, 0.1));
+            watch.exhausted
+        });
+        (stopped.map(|(number, _)| number), watch.best_epoch)
+    }
+
+    #[test]
+    fn early_stopping_ends_where_keras_does() {
+        // keras.callbacks.EarlyStopping 3.15.1, fed with these logs (epochs from 0 there)
+        let losses = [1.0, 0.9, 0.95, 0.85, 0.86, 0.87, 0.84, 0.9, 0.9, 0.9];
+        let stopping = EarlyStopping { monitor: Monitor::ValLoss, ..EarlyStopping::default() };
+        let patience = |patience| EarlyStopping { patience: Some(patience), ..stopping };
+        assert_eq!(ends(stopping, &losses), (None, 7));
+        assert_eq!(ends(patience(0), &losses), (Some(3), 2));
+        assert_eq!(ends(patience(1), &losses), (Some(3), 2));
+        assert_eq!(ends(patience(2), &losses), (Some(6), 4));
+        assert_eq!(ends(patience(3), &losses), (Some(10), 7));
+        assert_eq!(ends(EarlyStopping { min_delta: 0.06, ..patience(2) }, &losses), (Some(4), 2));
+        assert_eq!(ends(EarlyStopping { start_from_epoch: 4, ..patience(2) }, &losses), (Some(9), 7));
+        assert_eq!(ends(EarlyStopping { baseline: Some(0.5), ..patience(3) }, &losses), (Some(3), 2));
+        assert_eq!(ends(patience(0), &[1.0, 1.0]), (Some(2), 1));
+    }
+
+    #[test]
+    fn the_rate_falls_where_keras_lets_it_fall() {
+        // keras.callbacks.ReduceLROnPlateau 3.15.1, fed with these logs
+        let losses = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.49995, 0.5, 0.5];
+        let rates = |rule: ReduceOnPlateau| {
+            let mut state = Plateau::default();
+            let after = |(number, &loss)| {
+                let rate = 0.1 * state.scale;
+                rule.watch(&mut state, &epoch(number, loss, rate));
+                (0.1 * state.scale * 1e6).round() / 1e6
+            };
+            (1..).zip(&losses).map(after).collect::<Vec<f64>>()
+        };
+        let rule = ReduceOnPlateau { factor: 0.5, patience: 2, ..ReduceOnPlateau::default() };
+        assert_eq!(rates(rule), [0.1, 0.1, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025, 0.0125, 0.0125]);
+        let cool = ReduceOnPlateau { cooldown: 2, ..rule };
+        assert_eq!(rates(cool), [0.1, 0.1, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025, 0.0125, 0.0125]);
+        let bounded = ReduceOnPlateau { min_rate: 0.04, ..rule };
+        assert_eq!(rates(bounded), [0.1, 0.1, 0.05, 0.05, 0.04, 0.04, 0.04, 0.04, 0.04, 0.04]);
+    }
+
+    #[test]
+    fn targets_are_words() {
+        let target: Target = "val_accuracy=0.92".parse().unwrap();
+        assert_eq!(target, Target { monitor: Monitor::ValAccuracy, value: 0.92 });
+        assert!(target.is_reached_by(0.92) && !target.is_reached_by(0.9199));
+        assert!("loss=0.1".parse::<Target>().unwrap().is_reached_by(0.05));
+        for (text, word) in
+            [("val_acuracy=1", "did you mean 'val_accuracy'"), ("0.92", "val_accuracy=0.92"), ("loss=x", "number")]
+        {
+            let error = text.parse::<Target>().unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+        let text = serde_json::to_string(&target).unwrap();
+        assert_eq!(serde_json::from_str::<Target>(&text).unwrap(), target);
+    }
+}
