@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::NamedTempFile;
 
@@ -28,9 +30,12 @@ pub fn write_aside(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
         // what any new file gets; the umask takes away from it
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
+    crash_point();
     let mut file = builder.tempfile_in(folder_of(path))?;
+    crash_point();
     let mut writer = BufWriter::new(file.as_file_mut());
     write(&mut writer)?;
+    crash_point();
     writer.flush()?;
     drop(writer);
     file.as_file().sync_all()?;
@@ -42,8 +47,54 @@ pub fn write_aside(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
 /// # Errors
 /// Whatever the disk says.
 pub fn rename_into_place(aside: NamedTempFile, path: &Path) -> io::Result<()> {
+    crash_point();
     aside.persist(path).map_err(|error| error.error)?;
+    crash_point();
     sync_folder(folder_of(path))
+}
+
+/// Appends `bytes` to a log that is read line by line, or record by record: a torn end is told from a whole one there.
+///
+/// # Errors
+/// Whatever the disk says.
+pub fn append(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    crash_point();
+    if crash_at() > 0 {
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        file.write_all(first)?;
+        crash_point();
+        return file.write_all(second);
+    }
+    file.write_all(bytes)
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// Whatever the disk says.
+pub fn remove(path: &Path) -> io::Result<()> {
+    crash_point();
+    fs::remove_file(path)
+}
+
+/// For the tests of crash safety: where the environment variable `CONVNET_CRASH_AT` is N, the process is killed at the N-th
+/// call. Calls stand around every operation on files that a crash must not hurt.
+pub fn crash_point() {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    if crash_at() > 0 && CALLS.fetch_add(1, Ordering::Relaxed) + 1 == crash_at() {
+        #[cfg(unix)]
+        // SAFETY: the process ends itself, with the signal that cannot be caught.
+        unsafe {
+            libc::kill(libc::getpid(), libc::SIGKILL);
+        }
+        std::process::abort();
+    }
+}
+
+/// The call at which the process dies; 0, never, unless a test says otherwise.
+fn crash_at() -> u64 {
+    static AT: OnceLock<u64> = OnceLock::new();
+    *AT.get_or_init(|| std::env::var("CONVNET_CRASH_AT").ok().and_then(|at| at.parse().ok()).unwrap_or(0))
 }
 
 /// Makes a folder's entries (renames in it) last through a power loss.

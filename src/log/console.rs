@@ -101,7 +101,7 @@ fn redraw(run: &RunProgress, event: &Event, columns: usize) -> String {
     let lasting = match event {
         Event::Epoch(epoch) => run.epoch_line(epoch, columns) + "\n",
         Event::Warning(text) => format!("warning: {text}\n"),
-        Event::Start(_) | Event::Batch(_) | Event::Validating | Event::End => String::new(),
+        Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Saving | Event::End => String::new(),
     };
     let bar = run.progress_line(Some(columns.saturating_sub(ECHO_COLUMNS)));
     format!("{ERASE_LINE}{lasting}{}", bar.unwrap_or_default())
@@ -113,7 +113,7 @@ fn plain_line(run: &RunProgress, event: &Event, last: &mut Instant, now: Instant
         Event::Epoch(epoch) => run.epoch_line(epoch, usize::MAX),
         Event::Warning(text) => return Some(format!("warning: {text}")),
         Event::Batch(_) if now.duration_since(*last) >= LINE_INTERVAL => run.progress_line(None)?,
-        Event::Start(_) | Event::Batch(_) | Event::Validating | Event::End => return None,
+        Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Saving | Event::End => return None,
     };
     *last = now;
     Some(line)

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, ErrorKind, Read};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,6 +23,7 @@ use tensorboard_rs::record_writer::RecordWriter;
 use tensorboard_rs::summary;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// What the name of an event file begins with; the second of its creation follows.
 const PREFIX: &str = "events.out.tfevents.";
@@ -31,12 +32,15 @@ const PREFIX: &str = "events.out.tfevents.";
 /// are read, because protobuf 2 descends into nested groups without a limit (RUSTSEC-2024-0437).
 const MAX_SCALAR_BYTES: u64 = 1024;
 
+/// The tag of the model's graph, the one record that may be long.
+const GRAPH_TAG: &str = "keras";
+
 /// An event file, open for writing. Each call writes a whole record and hands it to the operating system: it outlives
 /// the process, however that ends.
 pub struct EventFile {
     path: PathBuf,
     file: Arc<File>,
-    records: RecordWriter<BufWriter<Arc<File>>>,
+    records: RecordWriter<BufWriter<Appended>>,
     /// The last step of each tag in the folder's older files.
     last_steps: HashMap<String, u64>,
 }
@@ -58,13 +62,15 @@ impl EventFile {
         }
         let newest = older.iter().filter_map(|path| second_of(path)).max();
         let second = newest.map_or(0, |newest| newest.saturating_add(1)).max(since_epoch().as_secs());
+        files::crash_point();
         let (path, file) = create_new(folder, second).map_err(|error| cannot_create(folder, error))?;
+        files::sync_folder(folder).map_err(|error| cannot_create(folder, error))?;
         Self::begin(path, file, last_steps)
     }
 
     fn begin(path: PathBuf, file: File, last_steps: HashMap<String, u64>) -> Result<Self> {
         let file = Arc::new(file);
-        let records = RecordWriter::new(BufWriter::new(Arc::clone(&file)));
+        let records = RecordWriter::new(BufWriter::new(Appended(Arc::clone(&file))));
         let mut this = EventFile { path, file, records, last_steps };
         let mut version = Event::new();
         version.set_file_version("brain.Event:2".to_owned());
@@ -93,11 +99,14 @@ impl EventFile {
     }
 
     /// Writes a Keras model's JSON for TensorBoard's graph page, as Keras's callback does: tag `keras`, step 0, a scalar
-    /// string tensor for the plugin `graph_keras_model`.
+    /// string tensor for the plugin `graph_keras_model`. Not where an older file of the folder has it.
     ///
     /// # Errors
     /// As [`EventFile::scalar`].
     pub fn keras_graph(&mut self, model_json: &str) -> Result<()> {
+        if self.last_steps.contains_key(GRAPH_TAG) {
+            return Ok(());
+        }
         let mut plugin = SummaryMetadata_PluginData::new();
         plugin.set_plugin_name("graph_keras_model".to_owned());
         plugin.set_content(b"1".to_vec());
@@ -108,7 +117,7 @@ impl EventFile {
         tensor.set_tensor_shape(TensorShapeProto::new()); // []
         tensor.set_string_val(RepeatedField::from_vec(vec![model_json.as_bytes().to_vec()]));
         let mut value = Summary_Value::new();
-        value.set_tag("keras".to_owned());
+        value.set_tag(GRAPH_TAG.to_owned());
         value.set_metadata(metadata);
         value.set_tensor(tensor);
         let mut summary = Summary::new();
@@ -134,6 +143,19 @@ impl EventFile {
 
     fn cannot_write(&self, error: impl std::error::Error + Send + Sync + 'static) -> Error {
         Error::internal("cannot write the TensorBoard log").at_path(&self.path).because(error)
+    }
+}
+
+/// Writes to the file's end.
+struct Appended(Arc<File>);
+
+impl Write for Appended {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        files::append(&self.0, bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -183,6 +205,9 @@ fn second_of(path: &Path) -> Option<u64> {
 fn collect_last_steps(path: &Path, last_steps: &mut HashMap<String, u64>) -> io::Result<()> {
     let mut reader = BufReader::new(File::open(path)?);
     while let Some(record) = next_record(&mut reader)? {
+        if record.is_empty() {
+            last_steps.insert(GRAPH_TAG.to_owned(), 0);
+        }
         let Ok(event) = Event::parse_from_bytes(&record) else { return Ok(()) };
         let step = u64::try_from(event.get_step()).unwrap_or(0);
         for value in event.get_summary().get_value() {

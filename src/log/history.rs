@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Epoch, Event, Sink};
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 
 /// The columns, in order: the fields of [`HistoryRow`].
 const COLUMNS: [&str; 8] =
@@ -100,7 +100,7 @@ impl Sink for HistorySink {
     fn on(&mut self, event: &Event) -> Result<()> {
         let Event::Epoch(epoch) = event else { return Ok(()) };
         let line = line(&HistoryRow::from(epoch))?;
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        let written = files::append(&self.file, &line).and_then(|()| self.file.sync_data());
         written.map_err(|error| cannot_write(&self.path, error))
     }
 }

@@ -50,6 +50,8 @@ pub struct Batch {
     pub scores: Scores,
     /// Training images a second, over this epoch so far.
     pub images_per_second: f64,
+    /// Whether logs keep it: at the same batches in every run of one configuration, whatever the clock says.
+    pub is_recorded: bool,
 }
 
 /// A finished epoch.
@@ -82,6 +84,8 @@ pub enum Event {
     Validating,
     /// An epoch and its validation are done.
     Epoch(Epoch),
+    /// A checkpoint is about to be saved: what was told so far has to be on the disk first.
+    Saving,
     /// Something that the user should know and that does not stop training.
     Warning(String),
     /// The run is over: by its end, an error, or a signal.

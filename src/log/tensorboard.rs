@@ -7,21 +7,17 @@
 //! | --- | --- | --- |
 //! | `train` | `keras`, the model's JSON | 0 |
 //! | `train` | `epoch_loss`, `epoch_accuracy`, `epoch_learning_rate` | epoch, from 0 |
-//! | `train` | `batch_loss`, `batch_accuracy`: running means of the epoch | batch, from 1 |
+//! | `train` | `batch_loss`, `batch_accuracy`: running means of the epoch, at every batch that is recorded | batch, from 1 |
 //! | `validation` | `epoch_loss`, `epoch_accuracy` | epoch, from 0 |
 //! | `validation` | `evaluation_loss_vs_iterations`, `evaluation_accuracy_vs_iterations` | batches done |
 //!
 //! Scalars are `simple_value`s, which every version of TensorBoard and of its readers shows; Keras 3 writes tensors.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use super::event_file::EventFile;
 use super::{Batch, Epoch, Event, Scores, Sink};
 use crate::error::Result;
-
-/// The least time between two `batch_…` points: an hour of training makes 3600 of them.
-const BATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Writes a run's events to `train/` and `validation/` in its folder.
 ///
@@ -31,7 +27,6 @@ pub struct TensorBoardSink {
     /// Made with the first validation scores: a run without validation has no such folder.
     validation: Option<EventFile>,
     validation_folder: PathBuf,
-    last_batch: Option<Instant>,
 }
 
 impl TensorBoardSink {
@@ -44,15 +39,10 @@ impl TensorBoardSink {
             train: EventFile::create(&run_folder.join("train"))?,
             validation: None,
             validation_folder: run_folder.join("validation"),
-            last_batch: None,
         })
     }
 
-    fn batch(&mut self, batch: &Batch, now: Instant) -> Result<()> {
-        if self.last_batch.is_some_and(|last| now.duration_since(last) < BATCH_INTERVAL) {
-            return Ok(());
-        }
-        self.last_batch = Some(now);
+    fn batch(&mut self, batch: &Batch) -> Result<()> {
         self.train.scalar("batch_loss", batch.step, batch.scores.loss)?;
         self.train.scalar("batch_accuracy", batch.step, batch.scores.accuracy)
     }
@@ -83,10 +73,10 @@ impl Sink for TensorBoardSink {
     fn on(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Start(start) if start.first_step == 0 => self.train.keras_graph(&start.model_json),
-            Event::Batch(batch) => self.batch(batch, Instant::now()),
+            Event::Batch(batch) if batch.is_recorded => self.batch(batch),
             Event::Epoch(epoch) => self.epoch(epoch),
-            Event::End => self.train.sync(),
-            Event::Start(_) | Event::Validating | Event::Warning(_) => Ok(()),
+            Event::Saving | Event::End => self.train.sync(),
+            Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Warning(_) => Ok(()),
         }
     }
 }
@@ -113,7 +103,8 @@ pub(super) mod tests {
     /// Batch `batch` of epoch `epoch`.
     pub fn batch(epoch: u64, batch: u64) -> Batch {
         let scores = Scores { loss: 0.3012, accuracy: 0.8921 };
-        Batch { epoch, batch, step: (epoch - 1) * 430 + batch, scores, images_per_second: 9_100.0 }
+        let step = (epoch - 1) * 430 + batch;
+        Batch { epoch, batch, step, scores, images_per_second: 9_100.0, is_recorded: true }
     }
 
     /// The end of epoch `epoch`.
@@ -178,12 +169,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn batches_are_thinned_to_one_a_second() {
+    fn only_recorded_batches_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = TensorBoardSink::create(folder.path()).unwrap();
-        let begin = Instant::now();
-        for tenth in 0..30 {
-            sink.batch(&batch(1, tenth + 1), begin + Duration::from_millis(100 * tenth)).unwrap();
+        for number in 1..30 {
+            sink.on(&Event::Batch(Batch { is_recorded: number % 10 == 1, ..batch(1, number) })).unwrap();
         }
         let train = folder.path().join("train");
         assert_eq!(steps(&train, "batch_loss"), [1, 11, 21]);
@@ -201,9 +191,8 @@ pub(super) mod tests {
         drop(killed);
         let mut resumed = TensorBoardSink::create(folder.path()).unwrap();
         resumed.on(&Event::Start(start(2))).unwrap();
-        let begin = Instant::now();
-        for (number, second) in [(50, 0), (100, 1), (150, 2)] {
-            resumed.batch(&batch(2, number), begin + Duration::from_secs(second)).unwrap();
+        for number in [50, 100, 150] {
+            resumed.on(&Event::Batch(batch(2, number))).unwrap();
         }
         resumed.on(&Event::Epoch(epoch(2, VALIDATION))).unwrap();
         assert_eq!((num_files(&train), num_files(&validation)), (2, 2));
