@@ -35,6 +35,7 @@ fn main() -> Result<()> {
         base: 0.002,
         warmup_steps: steps_per_epoch / 2,
         total_steps: EPOCHS * steps_per_epoch,
+        ..Schedule::default()
     };
     let adam = OptimizerConfig::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
     let mut sinks = Sinks::default();
@@ -47,6 +48,7 @@ fn main() -> Result<()> {
             schedule,
             seed: SEED,
             augment: "light,flip=0".parse()?,
+            ..TrainConfig::default()
         },
         model: &model,
         optimizer: Optimizer::new(adam, model.weights()),

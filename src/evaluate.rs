@@ -17,7 +17,12 @@ const Z_95: f64 = 1.959_963_984_540_054;
 /// Mean cross-entropy of `logits f32 [B, K]` with `labels i64 [B]`, as a scalar on the device: softmax and logarithm in
 /// one, as Keras has it for a softmax output (`categorical_crossentropy` on its logits).
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
-    logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)
+    smoothed_cross_entropy(logits, labels, 0.0)
+}
+
+/// [`cross_entropy`] with labels smoothed by ε: `y(1 - ε) + ε/K`.
+pub fn smoothed_cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Tensor {
+    logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, smoothing)
 }
 
 /// Loss and hits of the batches so far, kept on the device and read rarely.
@@ -102,6 +107,14 @@ pub struct ClassScores {
 
 /// Runs `model` over all `samples`. The loss includes what the weights' regularisers add, as in Keras. `top_k` is cut to the number of classes.
 pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<Evaluation> {
+    evaluate_smoothed(model, samples, top_k, 0.0)
+}
+
+/// As [`evaluate`], the loss with labels smoothed as in training: what Keras's validation computes.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_smoothed(model: &Model, samples: &DeviceSamples, top_k: usize, smoothing: f64) -> Result<Evaluation> {
     let num_classes = model.num_classes();
     let top_k = top_k.clamp(1, num_classes);
     let device = samples.device();
@@ -112,7 +125,8 @@ pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<
         for index in 0..samples.num_batches(BATCH_SIZE) {
             let (images, labels) = samples.batch(index, BATCH_SIZE)?;
             let logits = model.logits(&images, false); // f32 [B, K]
-            sums.add(&model.regularized(cross_entropy(&logits, &labels)), &logits, &labels);
+            let loss = smoothed_cross_entropy(&logits, &labels, smoothing);
+            sums.add(&model.regularized(loss), &logits, &labels);
             let cells = &labels * num_classes as i64 + logits.argmax(-1, false); // i64 [B]
             let _ = confusion.index_add_(0, &cells, &cells.ones_like());
             let of_label = logits.gather(1, &labels.unsqueeze(1), false); // f32 [B, 1]

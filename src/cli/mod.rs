@@ -8,6 +8,7 @@ mod export;
 mod import;
 mod output;
 mod predict;
+mod reproduce;
 mod summary;
 mod train;
 
@@ -39,6 +40,8 @@ enum Command {
     /// Train a network; writes logs/<run>/ and models/<name>.{json,safetensors}
     #[command(visible_alias = "fit")]
     Train(Box<train::Args>),
+    /// Train a run again and compare: the same numbers and weights, or the first that differ
+    Reproduce(reproduce::Args),
     /// Measure a model on a data set: loss, accuracy, per-class scores, confusion matrix
     #[command(visible_alias = "val")]
     Evaluate(evaluate::Args),
@@ -67,6 +70,7 @@ impl Cli {
         let globals = self.globals;
         match self.command {
             Command::Train(args) => train::run(*args, globals),
+            Command::Reproduce(args) => reproduce::run(args, globals),
             Command::Evaluate(args) => evaluate::run(args, globals),
             Command::Predict(args) => predict::run(args, globals),
             Command::Summary(args) => summary::run(args),

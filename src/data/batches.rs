@@ -80,6 +80,11 @@ impl DeviceSamples {
         Tensor::from_slice(&order).to_device(self.labels.device())
     }
 
+    /// The order of the files, `i64 [N]`, where the images are.
+    pub fn in_order(&self) -> Tensor {
+        Tensor::arange(self.labels.size()[0], (Kind::Int64, self.labels.device()))
+    }
+
     /// Batch `index` of the images in `order` (`i64 [N]`): images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device.
     ///
     /// # Errors

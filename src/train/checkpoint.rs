@@ -7,37 +7,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
+use tch::Tensor;
 
+use super::monitor::Monitor;
 use super::optimizer::Optimizer;
+use super::progress::Progress;
 use crate::data::image::Resize;
 use crate::error::{Error, Result};
-use crate::evaluate::Sums;
+use crate::files;
 use crate::model::saved::{self, Destination};
 use crate::model::{Model, ModelInfo};
-
-/// Where a run stands. Everything else follows from the configuration and the seed.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// Whole epochs done.
-    pub epochs: u64,
-    /// Batches done in the epoch after those.
-    pub batches: u64,
-    /// Batches done in the whole run.
-    pub steps: u64,
-    /// Loss and hits of the unfinished epoch.
-    pub sums: Sums,
-    /// The best validation accuracy so far.
-    pub best: Option<f64>,
-}
 
 /// Which checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// The latest, with all that is needed to go on.
     Last,
-    /// The one with the best validation accuracy.
+    /// The best epoch's, as a model to use.
     Best,
 }
 
@@ -75,23 +61,50 @@ impl Checkpoints {
         self.folder.join(format!("{}.json", which.name()))
     }
 
-    /// Saves `model` as `which`, the last one with the optimizer's state and `progress`.
+    /// Saves `model` as `which`, the last one with the optimizer's state and `progress`. No file is written over: until the
+    /// new JSON takes the old one's place, the checkpoint before is whole.
     ///
     /// # Errors
     /// An internal error where the disk does not take it; the checkpoint before is whole then.
-    pub fn save(&self, which: Which, model: &Model, optimizer: &Optimizer, progress: &Progress) -> Result<()> {
-        let data = |suffix: &str| self.folder.join(format!("{}.{}{suffix}", which.name(), progress.steps));
+    pub fn save(
+        &self,
+        which: Which,
+        model: &Model,
+        optimizer: &Optimizer,
+        progress: &Progress,
+        monitor: Monitor,
+    ) -> Result<()> {
+        let stem = self.free_stem(which, progress.steps);
+        let data = |suffix: &str| self.folder.join(format!("{stem}{suffix}"));
         let state = match which {
             Which::Last => Some((data(".state.safetensors"), state_to_bytes(optimizer, progress)?)),
             Which::Best => None,
         };
-        let mut metrics = std::collections::BTreeMap::new();
-        metrics.extend(progress.best.map(|best| ("best_val_accuracy".to_owned(), best)));
+        let best = progress.watch.best.map(|best| (format!("best_{monitor}"), best));
+        let metrics = best.into_iter().collect();
         let info = ModelInfo { labels: self.labels.clone(), metrics, resize: self.resize, ..ModelInfo::default() };
         let to = Destination { json: self.json_path(which), weights: data(".safetensors"), state };
         saved::save(model, &info, &to)?;
         self.remove_older(which, &to);
         Ok(())
+    }
+
+    /// `last.500`, or `last.500-2` where such a file is there.
+    fn free_stem(&self, which: Which, step: u64) -> String {
+        let stem = format!("{}.{step}", which.name());
+        let is_free = |stem: &String| !self.folder.join(format!("{stem}.safetensors")).exists();
+        let numbered = (2..).map(|number| format!("{stem}-{number}"));
+        std::iter::once(stem.clone()).chain(numbered).find(is_free).expect("there are numbers enough")
+    }
+
+    /// The weights of the best checkpoint, in the order of `model`'s, and the value that made it the best by `monitor`.
+    ///
+    /// # Errors
+    /// A model error where it cannot be loaded.
+    pub fn best_weights(&self, model: &Model, monitor: Monitor) -> Result<(Vec<Tensor>, Option<f64>)> {
+        let (best, info) = saved::load(&self.json_path(Which::Best), model.device())?;
+        let weights = best.weights().iter().map(|weight| weight.tensor.detach().copy()).collect();
+        Ok((weights, info.metrics.get(&format!("best_{monitor}")).copied()))
     }
 
     /// Removes the files of earlier saves of `which`. One that cannot be removed is only clutter.
@@ -103,7 +116,7 @@ impl Checkpoints {
             let is_kept =
                 [&kept.json, &kept.weights].contains(&&path) || kept.state.as_ref().is_some_and(|(k, _)| *k == path);
             if name.starts_with(&prefix) && name.ends_with(".safetensors") && !is_kept {
-                let _ = fs::remove_file(path);
+                let _ = files::remove(&path);
             }
         }
     }
@@ -126,16 +139,19 @@ impl Checkpoints {
 
 fn state_to_bytes(optimizer: &Optimizer, progress: &Progress) -> Result<Vec<u8>> {
     let progress = serde_json::to_string(progress).expect("plain numbers");
-    saved::to_safetensors(optimizer.state().into_iter(), [("progress".to_owned(), progress)].into())
+    let metadata = [("progress".to_owned(), progress), ("steps".to_owned(), optimizer.steps().to_string())];
+    saved::to_safetensors(optimizer.state().into_iter(), metadata.into())
 }
 
 fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<Progress> {
     let damaged = || Error::model("the optimizer's state is damaged").help("start a new run");
     let file = SafeTensors::deserialize(bytes).map_err(|error| damaged().because(error))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged().because(error))?;
-    let progress = header.metadata().as_ref().and_then(|metadata| metadata.get("progress")).ok_or_else(damaged)?;
-    let progress: Progress = serde_json::from_str(progress).map_err(|error| damaged().because(error))?;
-    optimizer.restore(progress.steps, |name| {
+    let metadata = header.metadata().as_ref().ok_or_else(damaged)?;
+    let progress: Progress = serde_json::from_str(metadata.get("progress").ok_or_else(damaged)?)
+        .map_err(|error| damaged().because(error))?;
+    let steps = metadata.get("steps").and_then(|steps| steps.parse().ok()).ok_or_else(damaged)?;
+    optimizer.restore(steps, |name| {
         let missing = |error| {
             Error::model(format!("the optimizer's state has no {name}"))
                 .because(error)

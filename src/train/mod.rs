@@ -1,28 +1,42 @@
 //! Training: the loop, what it is told, what it needs.
+//!
+//! A [`Trainer`] is a struct of what the loop uses, [`Trainer::fit`] runs it. What it is told is a [`TrainConfig`]; what it
+//! tells are [`crate::log::Event`]s. Order, semantics and defaults of early stopping, the plateau and the recipes are those
+//! of Keras's `fit` and its callbacks.
 
 pub mod checkpoint;
+mod finite;
+mod limits;
+mod monitor;
+mod objective;
 pub mod optimizer;
+mod progress;
 pub mod schedule;
 
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::{Duration, Instant};
+
+use tch::Tensor;
 
 use crate::data::augment::{AugmentConfig, Mixer, augment};
 use crate::data::batches::DeviceSamples;
-use crate::error::{Error, Result};
-use crate::evaluate::{RunningSums, Sums, cross_entropy, evaluate};
+use crate::error::Result;
+use crate::evaluate::{RunningSums, Sums, evaluate_smoothed};
 use crate::log::{self, Event, Scores, Sinks};
 use crate::model::Model;
 use crate::rng::{Stream, derive};
 
-pub use checkpoint::{Checkpoints, Progress, Which};
-pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
+pub use checkpoint::{Checkpoints, Which};
+pub use limits::{SaveEvery, Span};
+pub use monitor::{EarlyStopping, Monitor, Plateau, ReduceOnPlateau, Target, Watch};
+pub use objective::{ClassWeightRule, ClassWeights, Objective, Targets};
+pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, StepOptions};
+pub use progress::{Ending, Progress};
 pub use schedule::{Schedule, ScheduleKind};
 
-/// How often the loop looks at the losses, which waits for the device.
-const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+use finite::Unseen;
+use progress::Clock;
 
-/// What the loop needs to know.
+/// What the loop needs to know. The default: 10 epochs of batches of 128 at a constant rate, every epoch shuffled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainConfig {
     /// The run's name.
@@ -31,16 +45,59 @@ pub struct TrainConfig {
     pub epochs: u64,
     /// Images a batch; an epoch's last batch may be smaller.
     pub batch_size: usize,
-    /// The learning rate, step by step.
+    /// Batches whose gradients make one optimizer step, weighted by their images; an epoch's last group may be smaller.
+    pub accumulate: usize,
+    /// Whether every epoch has an order of its own, else that of the images.
+    pub shuffle: bool,
+    /// The learning rate, optimizer step by optimizer step.
     pub schedule: Schedule,
     /// Where every random number comes from.
     pub seed: u64,
     /// How training images are changed.
     pub augment: AugmentConfig,
+    /// ε of `y(1 - ε) + ε/K`, in training and validation.
+    pub label_smoothing: f64,
+    /// What the images' training losses are multiplied by, class by class: `[K]`.
+    pub class_weights: Option<Vec<f64>>,
+    /// Which epoch is the best, and when to give up.
+    pub early_stopping: EarlyStopping,
+    /// When the learning rate is reduced.
+    pub reduce_on_plateau: Option<ReduceOnPlateau>,
+    /// Training ends after the epoch that reaches this.
+    pub until: Option<Target>,
+    /// Training ends after the step at which this is over, counted over resumes.
+    pub time: Option<Span>,
+    /// How often a checkpoint is saved within an epoch; one is saved after each epoch anyway.
+    pub save_every: Option<SaveEvery>,
+    /// Batches between two points of the logs; a twentieth of an epoch where absent.
+    pub log_every: Option<u64>,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        TrainConfig {
+            run: "run".into(),
+            epochs: 10,
+            batch_size: 128,
+            accumulate: 1,
+            shuffle: true,
+            schedule: Schedule::default(),
+            seed: 0,
+            augment: AugmentConfig::default(),
+            label_smoothing: 0.0,
+            class_weights: None,
+            early_stopping: EarlyStopping::default(),
+            reduce_on_plateau: None,
+            until: None,
+            time: None,
+            save_every: None,
+            log_every: None,
+        }
+    }
 }
 
 /// The signal that asks training to stop, 0 while there is none. A signal handler sets it; the loop reads it after each
-/// batch.
+/// step.
 pub type StopSignal = AtomicI32;
 
 /// A model in training: everything the loop uses.
@@ -70,15 +127,26 @@ pub struct Trainer<'a> {
 pub struct Outcome {
     /// The epochs that were done, those before a resume not counted.
     pub epochs: Vec<log::Epoch>,
-    /// The signal that ended it early, after a checkpoint was saved.
-    pub stopped_by: Option<i32>,
+    /// Why it ended.
+    pub ending: Ending,
+}
+
+/// What the loop has beside its parts, while it runs.
+struct Session {
+    objective: Objective,
+    sums: RunningSums,
+    clock: Clock,
+    unseen: Vec<Unseen>,
+    /// The best epoch's weights, where training is to end with them.
+    best: Option<Vec<Tensor>>,
 }
 
 impl Trainer<'_> {
-    /// Trains until the last epoch is done or a signal comes, and tells the sinks.
+    /// Trains until the run ends or a signal comes, and tells the sinks. Then the model has the weights to use: the last
+    /// ones, their moving average, or the best epoch's.
     ///
     /// # Errors
-    /// A numeric error where the loss stops being finite, a data error where an image's file cannot be read; the last
+    /// A numeric error where loss or weights stop being finite, a data error where an image's file cannot be read; the last
     /// checkpoint is left as it is.
     pub fn fit(&mut self) -> Result<Outcome> {
         self.sinks.send(&Event::Start(self.start()));
@@ -89,113 +157,235 @@ impl Trainer<'_> {
 
     /// The loop.
     fn run(&mut self) -> Result<Outcome> {
-        let steps_per_epoch = self.train.num_batches(self.config.batch_size);
+        let mut session = self.begin();
         let mut epochs = Vec::new();
-        while self.progress.epochs < self.config.epochs {
-            let order = self.train.shuffled(self.config.seed, self.progress.epochs);
-            let mut sums = RunningSums::new(self.progress.sums, self.model.device());
-            let mut clock = Clock::start(self.progress.sums.count);
-            while self.progress.batches < steps_per_epoch {
-                self.step(&order, &mut sums)?;
-                if clock.report_is_due() {
-                    self.report(sums.read(), &clock)?; // waits for the device, a few times a second
+        let ending = 'training: loop {
+            if let Some(ending) = self.progress.ending(&self.config) {
+                break ending;
+            }
+            session.sums = RunningSums::new(self.progress.sums, self.model.device());
+            session.clock = Clock::start(&self.progress);
+            let order = match self.config.shuffle {
+                true => self.train.shuffled(self.config.seed, self.progress.epochs),
+                false => self.train.in_order(),
+            };
+            while self.progress.batches < self.steps_per_epoch() {
+                self.step(&order, &mut session)?;
+                self.look(&mut session)?;
+                session.clock.note(&mut self.progress);
+                if let Some(ending) = self.interruption() {
+                    self.save_within_epoch(&mut session)?;
+                    break 'training ending;
                 }
-                let signal = self.stop.load(Ordering::Relaxed);
-                if signal != 0 {
-                    self.progress.sums = sums.read(); // waits for the device, once
-                    check_finite(&self.progress)?;
-                    self.save(Which::Last);
-                    return Ok(Outcome { epochs, stopped_by: Some(signal) });
+                if session.clock.save_is_due(self.config.save_every, &self.progress) {
+                    self.save_within_epoch(&mut session)?;
                 }
             }
-            self.progress.sums = sums.read(); // waits for the device, once an epoch
-            check_finite(&self.progress)?;
-            let images_per_second = clock.images_per_second(self.progress.sums.count);
-            let validation = self.validate()?;
-            let epoch = self.finish_epoch(validation, &clock, images_per_second);
+            self.check_numbers(&mut session)?;
+            let epoch = self.finish_epoch(&session.clock)?;
             self.sinks.send(&Event::Epoch(epoch));
             epochs.push(epoch);
-            self.keep_best(validation);
+            self.watch(&epoch, &mut session.best);
             self.save(Which::Last);
-        }
-        Ok(Outcome { epochs, stopped_by: None })
+        };
+        self.choose_weights(ending, session.best);
+        Ok(Outcome { epochs, ending })
     }
 
-    /// One batch: forward, backward, update. Nothing here waits for the device.
-    fn step(&mut self, order: &tch::Tensor, sums: &mut RunningSums) -> Result<()> {
-        let step = self.progress.steps;
-        tch::manual_seed(derive(self.config.seed, Stream::Step(step)) as i64); // dropout masks
-        let (images, labels) = self.batch(order)?;
-        let logits = self.model.logits(&images, true); // f32 [B, K]
-        let loss = self.model.regularized(labels.loss(&logits));
-        self.optimizer.step(&loss, self.config.schedule.learning_rate(step));
+    /// One optimizer step: forward and backward for each of its batches, then the update. Nothing here waits for the
+    /// device.
+    fn step(&mut self, order: &Tensor, session: &mut Session) -> Result<()> {
+        let (batch_size, first) = (self.config.batch_size, self.progress.batches);
+        let end = (first + self.config.accumulate as u64).min(self.steps_per_epoch());
+        let num_images = self.train.num_images().min(end as usize * batch_size) - first as usize * batch_size;
+        let learning_rate = self.learning_rate();
+        for batch in first..end {
+            let step = self.progress.steps;
+            tch::manual_seed(derive(self.config.seed, Stream::Step(step)) as i64); // dropout masks
+            let (images, targets) = self.batch(order, batch)?;
+            let logits = self.model.logits(&images, true); // f32 [B, K]
+            let loss = self.model.regularized(session.objective.loss(&logits, &targets));
+            self.optimizer.add_gradient(&loss, logits.size()[0] as f64 / num_images as f64);
+            session.sums.add(&loss, &logits, targets.of_most());
+            session.unseen.push(Unseen { batch, step, learning_rate, loss: loss.detach() });
+            self.progress.steps += 1;
+        }
+        self.optimizer.apply(learning_rate);
         self.model.apply_constraints();
-        sums.add(&loss, &logits, labels.of_most());
-        self.progress.steps += 1;
-        self.progress.batches += 1;
+        self.progress.batches = end;
+        self.progress.updates += 1;
         Ok(())
     }
 
-    /// The next batch, augmented: images `u8 [B, H, W, C]` and what they are to be recognised as.
-    fn batch(&self, order: &tch::Tensor) -> Result<(tch::Tensor, Targets)> {
+    /// Batch `index` of the epoch, augmented: images `u8 [B, H, W, C]` and what they are to be recognised as.
+    fn batch(&self, order: &Tensor, index: u64) -> Result<(Tensor, Targets)> {
         let TrainConfig { batch_size, seed, augment: config, .. } = &self.config;
-        let (images, labels) = self.train.batch_of(order, self.progress.batches, *batch_size)?;
-        let numbers = self.train.numbers_of(order, self.progress.batches, *batch_size);
+        let (images, labels) = self.train.batch_of(order, index, *batch_size)?;
+        let numbers = self.train.numbers_of(order, index, *batch_size);
         let images = augment(config, &images, &numbers, *seed, self.progress.epochs);
         let mixed = Mixer::new(config).mix(images, &labels, *seed, self.progress.steps);
         Ok((mixed.images, Targets { labels, others: mixed.others }))
     }
 
-    fn report(&mut self, sums: Sums, clock: &Clock) -> Result<()> {
-        let progress = Progress { sums, ..self.progress };
-        check_finite(&progress)?;
-        self.sinks.send(&Event::Batch(log::Batch {
-            epoch: progress.epochs + 1,
-            batch: progress.batches,
-            step: progress.steps,
-            scores: sums.scores(),
-            images_per_second: clock.images_per_second(sums.count),
-        }));
+    /// Tells how far the epoch is, a few times a second and at every point that the logs keep, and checks the loss: then
+    /// it waits for the device. On the CPU, where nothing waits, the loss is checked after each step.
+    fn look(&mut self, session: &mut Session) -> Result<()> {
+        let is_recorded = self.is_recorded();
+        let is_due = session.clock.report_is_due() || is_recorded;
+        if !is_due && self.model.device() != tch::Device::Cpu {
+            return Ok(());
+        }
+        let sums = self.finite_sums(session)?;
+        if is_due {
+            self.sinks.send(&Event::Batch(log::Batch {
+                epoch: self.progress.epochs + 1,
+                batch: self.progress.batches,
+                step: self.progress.steps,
+                scores: sums.scores(),
+                images_per_second: session.clock.images_per_second(sums.count),
+                is_recorded,
+            }));
+        }
         Ok(())
+    }
+
+    /// Whether the logs keep a point at the last step's end: which ones they keep does not depend on the clock.
+    fn is_recorded(&self) -> bool {
+        let interval = self.config.log_every.unwrap_or_else(|| self.steps_per_epoch().div_ceil(20)).max(1);
+        let accumulate = self.config.accumulate as u64;
+        let before = (self.progress.batches - 1) / accumulate * accumulate;
+        self.progress.batches / interval > before / interval
+    }
+
+    /// The epoch's sums so far. Waits for the device.
+    fn finite_sums(&self, session: &mut Session) -> Result<Sums> {
+        let sums = session.sums.read();
+        if !sums.loss.is_finite() {
+            return Err(finite::loss_error(self.model, &session.unseen, self.progress.epochs + 1, sums));
+        }
+        session.unseen.clear();
+        Ok(sums)
+    }
+
+    /// Takes the sums into the progress; they and the weights are finite then. Waits for the device.
+    fn check_numbers(&mut self, session: &mut Session) -> Result<()> {
+        self.progress.sums = self.finite_sums(session)?;
+        let (epoch, step) = (self.progress.epochs + 1, self.progress.steps);
+        finite::weight_error(self.model, epoch, step, self.learning_rate()).map_or(Ok(()), Err)
+    }
+
+    fn interruption(&self) -> Option<Ending> {
+        let is_over = self.config.time.is_some_and(|limit| self.progress.seconds >= limit.seconds);
+        match self.stop.load(Ordering::Relaxed) {
+            0 => is_over.then_some(Ending::Time),
+            signal => Some(Ending::Signal(signal)),
+        }
+    }
+
+    /// Closes the epoch in `progress`, validates and describes it.
+    fn finish_epoch(&mut self, clock: &Clock) -> Result<log::Epoch> {
+        let train = self.progress.sums.scores();
+        let images_per_second = clock.images_per_second(self.progress.sums.count);
+        self.progress.updates -= 1; // the rate of the epoch's last step
+        let learning_rate = self.learning_rate();
+        self.progress.updates += 1;
+        let validation = self.validate()?;
+        clock.note(&mut self.progress);
+        let (epochs, seconds) = (self.progress.epochs + 1, self.progress.epoch_seconds);
+        let numbers = [Monitor::Loss, Monitor::Accuracy, Monitor::ValLoss, Monitor::ValAccuracy];
+        let latest = numbers.map(|number| number.value(train, validation).filter(|value| value.is_finite()));
+        let sums = Sums::default();
+        self.progress = Progress { epochs, batches: 0, sums, latest, epoch_seconds: 0.0, ..self.progress };
+        let step = self.progress.steps;
+        Ok(log::Epoch { epoch: epochs, step, train, validation, learning_rate, seconds, images_per_second })
     }
 
     fn validate(&mut self) -> Result<Option<Scores>> {
         let Some(samples) = self.validation else { return Ok(None) };
         self.sinks.send(&Event::Validating);
-        Ok(Some(evaluate(self.model, samples, 1)?.sums.scores()))
+        self.optimizer.swap_average();
+        let evaluation = evaluate_smoothed(self.model, samples, 1, self.config.label_smoothing);
+        self.optimizer.swap_average();
+        Ok(Some(evaluation?.sums.scores()))
     }
 
-    /// Closes the epoch in `progress` and describes it.
-    fn finish_epoch(&mut self, validation: Option<Scores>, clock: &Clock, images_per_second: f64) -> log::Epoch {
-        let scores = self.progress.sums.scores();
-        self.progress =
-            Progress { epochs: self.progress.epochs + 1, batches: 0, sums: Sums::default(), ..self.progress };
-        log::Epoch {
-            epoch: self.progress.epochs,
-            step: self.progress.steps,
-            train: scores,
-            validation,
-            learning_rate: self.config.schedule.learning_rate(self.progress.steps.saturating_sub(1)),
-            seconds: clock.started.elapsed().as_secs_f64(),
-            images_per_second,
+    /// What follows from a finished epoch: the best one is kept, patience runs out, the rate falls.
+    fn watch(&mut self, epoch: &log::Epoch, best: &mut Option<Vec<Tensor>>) {
+        if let Some(plateau) = self.config.reduce_on_plateau {
+            plateau.watch(&mut self.progress.plateau, epoch);
         }
-    }
-
-    fn keep_best(&mut self, validation: Option<Scores>) {
-        let Some(scores) = validation else { return };
-        if self.progress.best.is_none_or(|best| scores.accuracy > best) {
-            self.progress.best = Some(scores.accuracy);
+        if self.config.early_stopping.watch(&mut self.progress.watch, epoch) {
+            self.optimizer.swap_average();
             self.save(Which::Best);
+            if self.config.early_stopping.restore_best {
+                *best = Some(self.model.weights().iter().map(|weight| weight.tensor.detach().copy()).collect());
+            }
+            self.optimizer.swap_average();
         }
     }
 
-    /// Saves a checkpoint. A disk that does not take it is worth a warning, not the training.
+    /// Gives the model the weights that it is to be used with.
+    fn choose_weights(&mut self, ending: Ending, best: Option<Vec<Tensor>>) {
+        let best = best.filter(|_| !matches!(ending, Ending::Signal(_)));
+        let Some(best) = best else { return self.optimizer.swap_average() };
+        for (weight, best) in self.model.weights().iter().zip(best) {
+            tch::no_grad(|| weight.tensor.shallow_clone().copy_(&best));
+        }
+    }
+
+    fn save_within_epoch(&mut self, session: &mut Session) -> Result<()> {
+        self.check_numbers(session)?;
+        self.save(Which::Last);
+        Ok(())
+    }
+
+    /// Saves a checkpoint, after all that was told is on the disk. A disk that does not take it is worth a warning, not
+    /// the training.
     fn save(&mut self, which: Which) {
         let Some(checkpoints) = &self.checkpoints else { return };
-        if let Err(error) = checkpoints.save(which, self.model, &self.optimizer, &self.progress) {
+        self.sinks.send(&Event::Saving);
+        let monitor = self.config.early_stopping.monitor;
+        if let Err(error) = checkpoints.save(which, self.model, &self.optimizer, &self.progress, monitor) {
             let warning = format!("{}; training goes on, the checkpoint before is kept", log::describe(&error));
             self.sinks.send(&Event::Warning(warning));
         }
+    }
+
+    fn begin(&mut self) -> Session {
+        let classes = self.config.class_weights.as_deref();
+        Session {
+            objective: Objective::new(self.config.label_smoothing, classes, self.model.device()),
+            sums: RunningSums::new(self.progress.sums, self.model.device()),
+            clock: Clock::start(&self.progress),
+            unseen: Vec::new(),
+            best: self.recall_best(),
+        }
+    }
+
+    /// The best epoch's weights of a run that is resumed. Where the best checkpoint is newer than the last one (the run was
+    /// killed between the two), training comes to that epoch again.
+    fn recall_best(&mut self) -> Option<Vec<Tensor>> {
+        let EarlyStopping { restore_best, monitor, .. } = self.config.early_stopping;
+        let (true, Some(best), Some(checkpoints)) = (restore_best, self.progress.watch.best, &self.checkpoints) else {
+            return None;
+        };
+        let why = match checkpoints.best_weights(self.model, monitor) {
+            Ok((weights, Some(value))) if value == best => return Some(weights),
+            Ok((_, Some(value))) if monitor.is_better(value, Some(best), 0.0) => return None,
+            Ok((_, value)) => format!("the best checkpoint is of another {monitor} ({value:?}, not {best})"),
+            Err(error) => log::describe(&error),
+        };
+        self.sinks.send(&Event::Warning(format!("{why}; the best epoch is looked for again from here")));
+        self.progress.watch = Watch::default();
+        None
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.config.schedule.learning_rate(self.progress.updates) * self.progress.plateau.scale
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        self.train.num_batches(self.config.batch_size)
     }
 
     fn start(&self) -> log::Start {
@@ -204,72 +394,9 @@ impl Trainer<'_> {
             model_json: self.model.spec().to_json().to_string(),
             epochs: self.config.epochs,
             first_epoch: self.progress.epochs + 1,
-            steps_per_epoch: self.train.num_batches(self.config.batch_size),
+            steps_per_epoch: self.steps_per_epoch(),
             num_images: self.train.num_images() as u64,
             first_step: self.progress.steps,
         }
     }
-}
-
-/// What the images of a batch are: labels `i64 [B]`, and where images were mixed, the others' labels and share.
-struct Targets {
-    labels: tch::Tensor,
-    others: Option<(tch::Tensor, f64)>,
-}
-
-impl Targets {
-    /// The cross-entropy with the labels in their shares, as a scalar.
-    fn loss(&self, logits: &tch::Tensor) -> tch::Tensor {
-        let loss = cross_entropy(logits, &self.labels);
-        match &self.others {
-            None => loss,
-            Some((others, share)) => loss * (1.0 - share) + cross_entropy(logits, others) * *share,
-        }
-    }
-
-    /// The labels with the larger share, which accuracy counts.
-    fn of_most(&self) -> &tch::Tensor {
-        match &self.others {
-            Some((others, share)) if *share > 0.5 => others,
-            _ => &self.labels,
-        }
-    }
-}
-
-/// Time since the epoch began (or was resumed), and when the user last heard of it.
-struct Clock {
-    started: Instant,
-    reported: Instant,
-    images_before: u64,
-}
-
-impl Clock {
-    fn start(images_before: u64) -> Self {
-        let now = Instant::now();
-        Clock { started: now, reported: now, images_before }
-    }
-
-    fn report_is_due(&mut self) -> bool {
-        let due = self.reported.elapsed() >= REPORT_INTERVAL;
-        if due {
-            self.reported = Instant::now();
-        }
-        due
-    }
-
-    fn images_per_second(&self, images: u64) -> f64 {
-        (images - self.images_before) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
-    }
-}
-
-fn check_finite(progress: &Progress) -> Result<()> {
-    if progress.sums.loss.is_finite() {
-        return Ok(());
-    }
-    Err(Error::numeric("the loss is not finite")
-        .expected("a number")
-        .got(progress.sums.scores().loss)
-        .at(format!("step {}", progress.steps))
-        .at(format!("epoch {}", progress.epochs + 1))
-        .help("a lower --lr often mends this; the checkpoint before is kept"))
 }

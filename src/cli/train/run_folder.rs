@@ -1,10 +1,10 @@
-//! A run's folder in `logs/`: made exclusively, described by `run.json`.
+//! A run's folder in `logs/`: made exclusively, described by `run.json`, locked by the process that trains.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -17,48 +17,53 @@ pub struct RunFolder {
     /// `logs/<run>`.
     pub path: PathBuf,
     description: Value,
+    /// Held as long as this lives: the system gives it back when the process ends, however it ends.
+    _lock: Option<File>,
 }
 
 impl RunFolder {
-    /// Makes a new run's folder and writes `run.json`. Two starts in one second are two runs.
+    /// Makes a new run's folder with its `run.json`, which appears whole. Two starts in one second are two runs.
     pub fn create(config: &RunConfig, description: Value) -> Result<Self> {
-        let unwritable = |path: &Path, error: io::Error| {
+        let unwritable = |error: io::Error| {
             Error::config("cannot write the logs")
-                .at_path(path)
+                .at_path(&config.logs)
                 .because(error)
                 .help("choose another folder with --logs")
         };
-        fs::create_dir_all(&config.logs).map_err(|error| unwritable(&config.logs, error))?;
+        fs::create_dir_all(&config.logs).map_err(unwritable)?;
+        let aside = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(&config.logs).map_err(unwritable)?;
+        open_to_others(aside.path()).map_err(unwritable)?;
+        fs::create_dir(aside.path().join("checkpoints")).map_err(unwritable)?;
+        write_description(aside.path(), &description).map_err(unwritable)?;
+        let lock = lock(aside.path())?;
         let wanted = config.run.clone().unwrap_or_else(|| jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string());
         let mut name = wanted.clone();
         let mut attempt = 1;
         let path = loop {
             let path = config.logs.join(&name);
-            match fs::create_dir(&path) {
+            files::crash_point();
+            // a folder does not take the place of one that has something in it, and a run's folder has
+            match fs::rename(aside.path(), &path) {
                 Ok(()) => break path,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && config.run.is_some() => {
+                Err(_) if path.symlink_metadata().is_ok() && config.run.is_some() => {
                     return Err(Error::config(format!("there is a run '{name}' already"))
                         .at_path(&path)
                         .help("choose another --run, or continue it with --resume"));
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 1000 => {
+                Err(_) if path.symlink_metadata().is_ok() && attempt < 1000 => {
                     attempt += 1;
                     name = format!("{wanted}-{attempt}");
                 }
-                Err(error) => return Err(unwritable(&path, error)),
+                Err(error) => return Err(unwritable(error)),
             }
         };
-        let folder = RunFolder { name, path, description };
-        let checkpoints = folder.checkpoints();
-        fs::create_dir(&checkpoints).map_err(|error| unwritable(&checkpoints, error))?;
-        let text = format!("{:#}\n", folder.description);
-        let file = folder.path.join("run.json");
-        files::write_atomically(&file, |writer| writer.write_all(text.as_bytes()))
-            .map_err(|error| unwritable(&file, error))?;
-        Ok(folder)
+        let _ = aside.keep(); // it has another name now: nothing to remove
+        files::crash_point();
+        files::sync_folder(&config.logs).map_err(unwritable)?;
+        Ok(RunFolder { name, path, description, _lock: lock })
     }
 
-    /// A run that is there: `run` is its name in `logs`, or its folder.
+    /// A run that is there, to read it: `run` is its name in `logs`, or its folder.
     pub fn open(run: &str, logs: &Path) -> Result<Self> {
         let candidates = [logs.join(run), PathBuf::from(run)];
         let path = candidates.into_iter().find(|path| path.join("run.json").is_file()).ok_or_else(|| {
@@ -67,16 +72,73 @@ impl RunFolder {
         })?;
         let description = crate::model::saved::read_json(&path.join("run.json"))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(RunFolder { name, path, description })
+        Ok(RunFolder { name, path, description, _lock: None })
     }
 
-    /// What the run was started with.
+    /// As [`RunFolder::open`], to go on with it: no other process can. What an interrupted save left is removed.
+    pub fn resume(run: &str, logs: &Path) -> Result<Self> {
+        let found = Self::open(run, logs)?;
+        let lock = lock(&found.path)?;
+        // what was read before the lock may be another process's past
+        let folder = RunFolder { _lock: lock, ..Self::open(&found.path.to_string_lossy(), logs)? };
+        for place in [folder.path.clone(), folder.checkpoints()] {
+            for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(".unfinished-") {
+                    let _ = files::remove(&entry.path());
+                }
+            }
+        }
+        fs::create_dir_all(folder.checkpoints()).map_err(|error| cannot_describe(&folder.path, error))?;
+        Ok(folder)
+    }
+
+    /// What the run was started with, and what was changed since.
     pub fn config(&self) -> Result<RunConfig> {
         serde_path_to_error::deserialize(&self.description["config"]).map_err(|error| {
             Error::config(error.inner().to_string())
                 .at(format!("config.{}", error.path()))
                 .at_path(&self.path.join("run.json"))
         })
+    }
+
+    /// `run.json`.
+    pub fn description(&self) -> &Value {
+        &self.description
+    }
+
+    /// The number of threads that computed.
+    pub fn threads(&self) -> Option<usize> {
+        self.description["threads"].as_u64().and_then(|threads| threads.try_into().ok())
+    }
+
+    /// Writes down that the run goes on at `step` with `changed` settings.
+    pub fn note_resume(&mut self, config: &RunConfig, step: u64, changed: Map<String, Value>) -> Result<()> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.description["config"] = json!(config);
+        let resumes = self.description.as_object_mut().map(|run| run.entry("resumes").or_insert_with(|| json!([])));
+        if let Some(Value::Array(resumes)) = resumes {
+            resumes.push(json!({ "step": step, "changed": changed }));
+        }
+        write_description(&self.path, &self.description).map_err(|error| cannot_describe(&self.path, error))
+    }
+
+    /// Writes down what came of the run.
+    pub fn note_result(&mut self, result: Value) -> Result<()> {
+        self.description["result"] = result;
+        write_description(&self.path, &self.description).map_err(|error| cannot_describe(&self.path, error))
+    }
+
+    /// Refuses a run on other data than this one's.
+    pub fn same_data(&self, other: &RunFolder) -> Result<()> {
+        let fingerprint = |folder: &RunFolder| folder.description.pointer("/data/fingerprint").cloned();
+        match fingerprint(self) == fingerprint(other) {
+            true => Ok(()),
+            false => {
+                Err(Error::data("the training images are not those that the run was started with").at_path(&self.path))
+            }
+        }
     }
 
     /// Refuses other data than the run was started with.
@@ -93,6 +155,35 @@ impl RunFolder {
     /// The folder of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
+    }
+}
+
+fn write_description(folder: &Path, description: &Value) -> io::Result<()> {
+    let text = format!("{description:#}\n");
+    files::write_atomically(&folder.join("run.json"), |writer| writer.write_all(text.as_bytes()))
+}
+
+fn cannot_describe(folder: &Path, error: io::Error) -> Error {
+    Error::internal("cannot write the run's description").at_path(folder).because(error)
+}
+
+/// What any new folder gets; the umask of the logs' folder is not known, its own mode is.
+fn open_to_others(folder: &Path) -> io::Result<()> {
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    fs::set_permissions(folder, fs::metadata(parent)?.permissions())
+}
+
+/// Takes the lock of a run's folder. None where the file system has no locks: then nobody is refused.
+fn lock(folder: &Path) -> Result<Option<File>> {
+    let path = folder.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| Error::config("cannot lock the run").at_path(&path).because(error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::config("another process is training this run")
+            .at_path(folder)
+            .help("wait until it ends, or stop it")),
+        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 

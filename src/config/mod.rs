@@ -1,11 +1,14 @@
 //! What a run does, resolved: defaults, then a file, then flags. What was resolved is saved with the run.
 
+mod build;
+mod check;
+pub mod origin;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::data::LoadOptions;
 use crate::data::augment::AugmentConfig;
 use crate::data::image::Resize;
 use crate::data::options::{Cache, Channels, ImageSize};
@@ -13,12 +16,13 @@ use crate::data::split::{SplitMode, Validation};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result, nearest};
 use crate::model::Precision;
-use crate::train::{OptimizerConfig, OptimizerKind, Schedule, ScheduleKind};
+use crate::train::{ClassWeights, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target};
 
 /// A resolved run. Field names are the keys of `--config` files and of `run.json`; the flags are the same words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
+    // what is trained
     /// A known data set's name, or a path.
     pub data: String,
     /// A preset's name, or the path of a Keras JSON.
@@ -27,28 +31,6 @@ pub struct RunConfig {
     pub init_from: Option<String>,
     /// Names of layers that stay as they are, with `*` and `?`.
     pub freeze: Vec<String>,
-    /// Epochs of the whole run.
-    pub epochs: u64,
-    /// Images a batch.
-    pub batch_size: usize,
-    /// Which optimizer.
-    pub optimizer: OptimizerKind,
-    /// The learning rate.
-    pub lr: f64,
-    /// Adam's β₁.
-    pub beta1: f64,
-    /// Adam's β₂.
-    pub beta2: f64,
-    /// Adam's ε.
-    pub epsilon: f64,
-    /// SGD's momentum.
-    pub momentum: f64,
-    /// Whether SGD's momentum looks ahead.
-    pub nesterov: bool,
-    /// How the learning rate changes.
-    pub schedule: ScheduleKind,
-    /// Epochs over which it rises first.
-    pub warmup_epochs: f64,
     /// How training images are changed.
     pub augment: AugmentConfig,
     /// The images' size; their own where absent.
@@ -65,6 +47,90 @@ pub struct RunConfig {
     pub validation: Validation,
     /// How they are chosen.
     pub split_mode: SplitMode,
+    /// How many training images are used at most.
+    pub limit_train: Option<usize>,
+
+    // how long
+    /// Epochs of the whole run.
+    pub epochs: u64,
+    /// Images a batch.
+    pub batch_size: usize,
+    /// Batches whose gradients make one step.
+    pub accumulate: usize,
+    /// Whether every epoch has an order of its own; else the files' order.
+    pub shuffle: bool,
+    /// Training ends once a number is reached.
+    pub until: Option<Target>,
+    /// Training ends after this time.
+    pub time: Option<Span>,
+
+    // the step
+    /// Which optimizer.
+    pub optimizer: OptimizerKind,
+    /// The learning rate.
+    pub lr: f64,
+    /// Adam's, Nadam's and Lion's β₁.
+    pub beta1: f64,
+    /// Their β₂; 0.999, and 0.99 for Lion, where absent.
+    pub beta2: Option<f64>,
+    /// The ε of Adam, Nadam and RMSprop.
+    pub epsilon: f64,
+    /// SGD's and RMSprop's momentum.
+    pub momentum: f64,
+    /// Whether SGD's momentum looks ahead.
+    pub nesterov: bool,
+    /// RMSprop's ρ.
+    pub rho: f64,
+    /// Whether RMSprop takes the gradient's mean off.
+    pub centered: bool,
+    /// λ of `w -= λ·η·w`; 0, and 0.004 for AdamW, where absent.
+    pub weight_decay: Option<f64>,
+    /// Gradients' numbers are cut to this.
+    pub clip_value: Option<f64>,
+    /// Each weight's gradient is cut to this length.
+    pub clip_norm: Option<f64>,
+    /// All gradients together are cut to this length.
+    pub global_clip_norm: Option<f64>,
+    /// The weights' moving average is kept, with this share of it in each step, and used.
+    pub ema: Option<f64>,
+    /// How far labels are smoothed.
+    pub label_smoothing: f64,
+    /// How much each class counts in the training loss.
+    pub class_weights: Option<ClassWeights>,
+
+    // the learning rate
+    /// How the learning rate changes.
+    pub schedule: ScheduleKind,
+    /// Epochs over which it rises first.
+    pub warmup_epochs: f64,
+    /// The final rate of linear, cosine and polynomial; plateau does not go below it.
+    pub min_lr: f64,
+    /// What exponential and step multiply by.
+    pub decay_rate: f64,
+    /// Over how many epochs; a third of the run where absent.
+    pub decay_epochs: Option<f64>,
+    /// Polynomial's exponent.
+    pub power: f64,
+    /// Epochs without improvement before plateau reduces the rate.
+    pub plateau_patience: u64,
+    /// What plateau multiplies by.
+    pub plateau_factor: f64,
+    /// By how much an epoch has to be better for plateau.
+    pub plateau_min_delta: f64,
+    /// Epochs after a reduction that do not count.
+    pub plateau_cooldown: u64,
+
+    // the best epoch
+    /// What makes an epoch the best; validation accuracy where absent.
+    pub monitor: Option<Monitor>,
+    /// By how much an epoch has to be better than the best.
+    pub min_delta: f64,
+    /// After how many epochs without a better one training ends.
+    pub patience: Option<u64>,
+    /// Whether the saved model has the best epoch's weights, not the last one's.
+    pub restore_best: bool,
+
+    // the machine
     /// Where all random numbers come from.
     pub seed: u64,
     /// Where to compute.
@@ -73,6 +139,8 @@ pub struct RunConfig {
     pub precision: Precision,
     /// CPU threads of an operator; libtorch's choice where absent.
     pub threads: Option<usize>,
+
+    // what is written
     /// The folder of the runs' logs.
     pub logs: PathBuf,
     /// The folder of the saved models.
@@ -81,8 +149,10 @@ pub struct RunConfig {
     pub name: String,
     /// The run's name; the time where absent.
     pub run: Option<String>,
-    /// How many training images are used at most.
-    pub limit_train: Option<usize>,
+    /// How often a checkpoint is saved within an epoch.
+    pub save_every: Option<SaveEvery>,
+    /// Batches between two of the log's points; a twentieth of an epoch where absent.
+    pub log_every: Option<u64>,
 }
 
 impl Default for RunConfig {
@@ -93,17 +163,6 @@ impl Default for RunConfig {
             model: "keras-cnn".into(),
             init_from: None,
             freeze: Vec::new(),
-            epochs: 10,
-            batch_size: 128,
-            optimizer: OptimizerKind::Adam,
-            lr: 0.002,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-7,
-            momentum: 0.0,
-            nesterov: false,
-            schedule: ScheduleKind::Constant,
-            warmup_epochs: 0.0,
             augment: AugmentConfig::default(),
             image_size: None,
             channels: Channels::Auto,
@@ -112,6 +171,43 @@ impl Default for RunConfig {
             cache: Cache::Auto,
             validation: Validation::Auto,
             split_mode: SplitMode::Stratified,
+            limit_train: None,
+            epochs: 10,
+            batch_size: 128,
+            accumulate: 1,
+            shuffle: true,
+            until: None,
+            time: None,
+            optimizer: OptimizerKind::Adam,
+            lr: 0.002,
+            beta1: 0.9,
+            beta2: None,
+            epsilon: 1e-7,
+            momentum: 0.0,
+            nesterov: false,
+            rho: 0.9,
+            centered: false,
+            weight_decay: None,
+            clip_value: None,
+            clip_norm: None,
+            global_clip_norm: None,
+            ema: None,
+            label_smoothing: 0.0,
+            class_weights: None,
+            schedule: ScheduleKind::Constant,
+            warmup_epochs: 0.0,
+            min_lr: 0.0,
+            decay_rate: 0.1,
+            decay_epochs: None,
+            power: 1.0,
+            plateau_patience: 10,
+            plateau_factor: 0.1,
+            plateau_min_delta: 1e-4,
+            plateau_cooldown: 0,
+            monitor: None,
+            min_delta: 0.0,
+            patience: None,
+            restore_best: false,
             seed: 0,
             device: DeviceChoice::Auto,
             precision: Precision::Fp32,
@@ -120,7 +216,8 @@ impl Default for RunConfig {
             models: "models".into(),
             name: "model".into(),
             run: None,
-            limit_train: None,
+            save_every: None,
+            log_every: None,
         }
     }
 }
@@ -153,72 +250,6 @@ impl RunConfig {
             .map_err(|error| Error::config(error.inner().to_string()).at(format!("key {}", error.path())))?;
         config.check()?;
         Ok(config)
-    }
-
-    fn check(&self) -> Result<()> {
-        let wrong = |key: &str, expected: &str, got: String| {
-            Err(Error::config(format!("{key} cannot be used")).expected(expected).got(got))
-        };
-        if self.epochs == 0 {
-            return wrong("epochs", "at least 1", self.epochs.to_string());
-        }
-        if self.batch_size == 0 || self.batch_size > 1 << 20 {
-            return wrong("batch-size", "1 to 1048576", self.batch_size.to_string());
-        }
-        if !(self.lr > 0.0 && self.lr.is_finite()) {
-            return wrong("lr", "a number above 0", self.lr.to_string());
-        }
-        for (key, value) in [("beta1", self.beta1), ("beta2", self.beta2), ("momentum", self.momentum)] {
-            if !(0.0..1.0).contains(&value) {
-                return wrong(key, "0 to below 1", value.to_string());
-            }
-        }
-        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
-            return wrong("epsilon", "a number above 0", self.epsilon.to_string());
-        }
-        if !(self.warmup_epochs >= 0.0 && self.warmup_epochs.is_finite()) {
-            return wrong("warmup-epochs", "0 or more", self.warmup_epochs.to_string());
-        }
-        if self.threads == Some(0) || self.limit_train == Some(0) {
-            return wrong("threads or limit-train", "at least 1", "0".into());
-        }
-        for (key, name) in [("name", Some(&self.name)), ("run", self.run.as_ref())] {
-            if name.is_some_and(|name| Path::new(name).file_name() != Some(name.as_ref())) {
-                return wrong(key, "a plain name without '/'", format!("'{}'", name.map_or("", String::as_str)));
-            }
-        }
-        Ok(())
-    }
-
-    /// How the data set is loaded.
-    pub fn load_options(&self) -> LoadOptions {
-        LoadOptions {
-            image_size: self.image_size,
-            channels: self.channels,
-            resize: self.resize,
-            exclude: self.exclude.clone(),
-            cache: self.cache,
-        }
-    }
-
-    /// The optimizer's settings.
-    pub fn optimizer_config(&self) -> OptimizerConfig {
-        match self.optimizer {
-            OptimizerKind::Adam => {
-                OptimizerConfig::Adam { beta1: self.beta1, beta2: self.beta2, epsilon: self.epsilon }
-            }
-            OptimizerKind::Sgd => OptimizerConfig::Sgd { momentum: self.momentum, nesterov: self.nesterov },
-        }
-    }
-
-    /// The learning rate over the run, of `steps_per_epoch` batches an epoch.
-    pub fn schedule(&self, steps_per_epoch: u64) -> Schedule {
-        Schedule {
-            kind: self.schedule,
-            base: self.lr,
-            warmup_steps: (self.warmup_epochs * steps_per_epoch as f64).round() as u64,
-            total_steps: self.epochs.saturating_mul(steps_per_epoch),
-        }
     }
 }
 
@@ -256,26 +287,17 @@ mod tests {
 
     #[test]
     fn a_resolved_run_survives_json() {
-        let config = RunConfig { run: Some("a".into()), threads: Some(2), ..RunConfig::default() };
+        let config = RunConfig {
+            run: Some("a".into()),
+            threads: Some(2),
+            until: Some("val_loss=0.25".parse().unwrap()),
+            time: Some("10m".parse().unwrap()),
+            save_every: Some("500".parse().unwrap()),
+            class_weights: Some(ClassWeights::List(vec![1.0, 2.0])),
+            monitor: Some(Monitor::ValLoss),
+            ..RunConfig::default()
+        };
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<RunConfig>(&text).unwrap(), config);
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_refused() {
-        for (keys, word) in [
-            (json!({ "epoch": 3 }), "did you mean 'epochs'"),
-            (json!({ "batch_size": 0 }), "batch-size"),
-            (json!({ "lr": -1.0 }), "lr"),
-            (json!({ "lr": null }), "lr"),
-            (json!({ "beta2": 1.0 }), "beta2"),
-            (json!({ "device": "gpu" }), "device"),
-            (json!({ "name": "a/b" }), "name"),
-            (json!({ "threads": 0 }), "threads"),
-        ] {
-            let error = RunConfig::resolve(object(keys.clone()), Map::new()).unwrap_err();
-            assert_eq!(error.exit_code(), 2);
-            assert!(error.to_string().contains(word), "{keys}: {error}");
-        }
     }
 }

@@ -1,0 +1,74 @@
+//! The network of a run: a preset, a Keras file, a trained model, a checkpoint.
+
+use std::path::Path;
+
+use tch::Device;
+
+use crate::cli::{Globals, output};
+use crate::config::RunConfig;
+use crate::data::split::Parts;
+use crate::error::{Error, Result};
+use crate::model::spec::Activation;
+use crate::model::{Model, Spec, presets, saved, transfer};
+
+/// The Keras course's scale: pixels 0 to 255 become 0 to 1.
+const INPUT_SCALE: f64 = 1.0 / 255.0;
+
+/// The network that the run goes on with: that of `checkpoint`, a JSON's path, or a new one.
+pub fn build_model(
+    config: &RunConfig,
+    parts: &Parts,
+    checkpoint: Option<&Path>,
+    device: Device,
+    globals: Globals,
+) -> Result<Model> {
+    let (shape, num_classes) = (parts.train.shape(), parts.classes.len());
+    let model = match checkpoint {
+        Some(path) => saved::load(path, device)?.0,
+        None => new_model(config, parts, device, globals)?,
+    };
+    model.spec().check_fits(shape, num_classes)?;
+    if model.spec().output_activation() != Activation::Softmax {
+        return Err(Error::model("the network cannot be trained as a classifier")
+            .expected("softmax as its last activation")
+            .got(model.spec().output_activation()));
+    }
+    Ok(model)
+}
+
+/// A network with first weights, or with those of the model to start from.
+fn new_model(config: &RunConfig, parts: &Parts, device: Device, globals: Globals) -> Result<Model> {
+    let Some(source) = &config.init_from else {
+        let mut spec = load_spec(config, parts)?;
+        transfer::freeze(&mut spec, &config.freeze)?;
+        return Model::new(spec, INPUT_SCALE, device, config.seed);
+    };
+    let (source, _) = saved::load(&saved::locate(source)?, device)?;
+    let mut spec = source.spec().clone();
+    spec.adapt(parts.train.shape(), parts.classes.len());
+    transfer::freeze(&mut spec, &config.freeze)?;
+    let model = Model::new(spec, source.input_scale(), device, config.seed)?;
+    if let Some(head) = transfer::copy_weights(&source, &model)? {
+        output::note(globals, &format!("note: layer {head} starts anew, with {} classes", parts.classes.len()));
+    }
+    Ok(model)
+}
+
+/// A preset takes its input shape and classes from the data; a file has to fit.
+fn load_spec(config: &RunConfig, parts: &Parts) -> Result<Spec> {
+    let shape = parts.train.shape();
+    if let Some(mut spec) = presets::preset(&config.model) {
+        spec.adapt(shape, parts.classes.len());
+        return Ok(spec);
+    }
+    let path = Path::new(&config.model);
+    if !path.is_file() {
+        let names: Vec<&str> = presets::PRESETS.iter().map(|(name, _)| *name).collect();
+        let known = crate::error::nearest(&config.model, &names);
+        return Err(Error::model(format!("there is no network '{}'{known}", config.model))
+            .expected("a preset's name or the path of a Keras JSON"));
+    }
+    let mut spec = Spec::from_json(&saved::read_json(path)?).map_err(|error| error.at_path(path))?;
+    spec.input_shape.get_or_insert_with(|| vec![shape.height, shape.width, shape.channels]);
+    Ok(spec)
+}

@@ -1,0 +1,110 @@
+//! What the user gets at the end of a training.
+
+use serde_json::{Value, json};
+
+use super::session::Finished;
+use crate::log::history;
+use crate::train::{EarlyStopping, Ending};
+
+impl Finished {
+    fn stem(&self) -> String {
+        self.config.models.join(&self.config.name).display().to_string()
+    }
+
+    /// Why training ended before its last epoch, where it did.
+    fn why_it_ended(&self) -> Option<String> {
+        let EarlyStopping { monitor, .. } = self.config.early_stopping();
+        let watch = self.progress.watch;
+        let best = watch.best.unwrap_or(f64::NAN);
+        match self.ending {
+            Ending::Patience => Some(format!(
+                "{monitor} was not better for {} epochs; the best is {best:.4}, epoch {}",
+                watch.wait, watch.best_epoch
+            )),
+            Ending::Target => {
+                self.config.until.map(|target| format!("{target} is reached, epoch {}", self.progress.epochs))
+            }
+            Ending::Time => self.config.time.map(|limit| format!("{limit} are over, step {}", self.progress.steps)),
+            Ending::Epochs | Ending::Signal(_) => None,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = self.why_it_ended().map(|why| format!("ended     {why}\n")).unwrap_or_default();
+        if let Some(tested) = &self.tested {
+            let (scores, [low, high]) = (tested.sums.scores(), tested.accuracy_interval());
+            text += &format!(
+                "test      loss {:.4}  accuracy {:.4} (95 % interval {low:.4} to {high:.4}) on {} images\n",
+                scores.loss, scores.accuracy, tested.sums.count
+            );
+        }
+        let stem = self.stem();
+        text += &format!("model     {stem}.json, {stem}.safetensors\n");
+        text += &format!(
+            "logs      {}  (tensorboard --logdir {})\n",
+            self.folder.path.display(),
+            self.config.logs.display()
+        );
+        text
+    }
+
+    /// For programs.
+    pub fn json(&self, total_seconds: f64) -> Value {
+        let rows = history::read(&self.folder.path.join("history.csv")).unwrap_or_default();
+        let epochs: Vec<Value> = rows
+            .iter()
+            .map(|row| {
+                let mut row = json!(row);
+                if let Some(row) = row.as_object_mut() {
+                    row.retain(|_, value| !value.is_null());
+                }
+                row
+            })
+            .collect();
+        let mut report = json!({
+            "run": self.folder.name,
+            "model": self.stem(),
+            "epochs": epochs,
+            "parameters": self.model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>(),
+            "device": self.selected.name,
+            "threads": tch::get_num_threads(),
+            "precision": self.config.precision,
+            "seed": self.config.seed,
+            "total_seconds": total_seconds,
+        });
+        if let Some(tested) = &self.tested {
+            let scores = tested.sums.scores();
+            report["test"] = json!({ "loss": scores.loss, "accuracy": scores.accuracy });
+        }
+        report
+    }
+
+    /// What `run.json` keeps of it; `weights_sha256` is the saved model's.
+    pub fn result(&self, weights_sha256: &Value) -> Value {
+        let progress = &self.progress;
+        let ending = match self.ending {
+            Ending::Epochs => "epochs",
+            Ending::Patience => "patience",
+            Ending::Target => "target",
+            Ending::Time => "time",
+            Ending::Signal(_) => "signal",
+        };
+        let monitor = self.config.early_stopping().monitor;
+        let best = progress
+            .watch
+            .best
+            .map(|best| json!({ "monitor": monitor, "value": best, "epoch": progress.watch.best_epoch }));
+        let test = self.tested.as_ref().map(|tested| tested.sums.scores());
+        json!({
+            "ending": ending,
+            "epochs": progress.epochs,
+            "steps": progress.steps,
+            "seconds": progress.seconds,
+            "best": best,
+            "test": test.map(|scores| json!({ "loss": scores.loss, "accuracy": scores.accuracy })),
+            "model": self.stem(),
+            "weights_sha256": weights_sha256,
+        })
+    }
+}

@@ -1,0 +1,293 @@
+//! One training from its configuration to its saved model: wires data, model, optimizer, logs and checkpoints.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value, json};
+use signal_hook::consts::SIGINT;
+use tch::Device;
+
+use super::faults;
+use super::network::build_model;
+use super::run_folder::{self, RunFolder};
+use crate::cli::{Globals, output};
+use crate::config::RunConfig;
+use crate::data::batches::DeviceSamples;
+use crate::data::options::Cache;
+use crate::data::split::{Parts, split};
+use crate::data::{Samples, registry, statistics};
+use crate::device::{self, Selected};
+use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, evaluate};
+use crate::libtorch;
+use crate::log::console::{ConsoleSink, Progress as ProgressMode};
+use crate::log::history::{self, HistorySink};
+use crate::log::tensorboard::TensorBoardSink;
+use crate::log::{Event, Sink, Sinks};
+use crate::model::saved::{self, Destination};
+use crate::model::{Model, ModelInfo};
+use crate::train::{Checkpoints, Ending, Optimizer, Progress, StopSignal, TrainConfig, Trainer, Which};
+
+/// A training that was asked for.
+pub struct Session {
+    /// What it does.
+    pub config: RunConfig,
+    /// The run that it continues, if any, and what is changed in it.
+    pub resumed: Option<(RunFolder, Map<String, Value>)>,
+    /// How progress is shown.
+    pub progress: ProgressMode,
+    /// Flags of every subcommand.
+    pub globals: Globals,
+    /// Asks it to stop.
+    pub stop: Arc<StopSignal>,
+    /// Where it is to stop as if by a signal.
+    pub stop_after: Option<StopAfter>,
+    /// Whether it says what may be wrong with the data of a new run.
+    pub looks_for_faults: bool,
+}
+
+/// Where a training is to stop as if by a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopAfter {
+    /// After so many batches, where the logs keep each.
+    Batches(u64),
+    /// In the epoch after so many.
+    Epochs(u64),
+}
+
+/// A training that is over.
+pub struct Finished {
+    /// What it did.
+    pub config: RunConfig,
+    /// Its run's folder.
+    pub folder: RunFolder,
+    /// Its model, with the weights that were saved.
+    pub model: Model,
+    /// What computed.
+    pub selected: Selected,
+    /// What came of the test images.
+    pub tested: Option<Evaluation>,
+    /// Where it stands.
+    pub progress: Progress,
+    /// Why it ended.
+    pub ending: Ending,
+}
+
+/// Images where they are to be kept: see [`Cache`].
+struct Placed {
+    train: DeviceSamples,
+    validation: Option<DeviceSamples>,
+    test: Option<DeviceSamples>,
+}
+
+impl Session {
+    /// Trains and saves.
+    pub fn run(self) -> Result<Finished> {
+        let Session { config, resumed, globals, .. } = &self;
+        device::configure(config.threads);
+        let selected = device::select(config.device)?;
+        output::note(*globals, &device_line(&selected));
+        let dataset = registry::load_with(&config.data, &config.load_options())?;
+        if resumed.is_none() && self.looks_for_faults {
+            faults::warn(&dataset, &config.data, *globals);
+        }
+        let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
+        note_mirrors(config, &parts, *globals);
+        let fingerprint = statistics::fingerprint(&parts.train);
+        let last =
+            resumed.as_ref().map(|(folder, _)| Checkpoints::new(&folder.checkpoints(), &[]).json_path(Which::Last));
+        // a run that was killed before its first checkpoint begins again
+        let last = last.filter(|path| path.is_file());
+        let model = build_model(config, &parts, last.as_deref(), selected.device, *globals)?;
+        let model = model.with_precision(config.precision);
+        let class_counts = parts.train.class_counts(parts.classes.len());
+        let class_weights =
+            config.class_weights.as_ref().map(|weights| weights.resolve(&parts.classes, &class_counts)).transpose()?;
+        let description = describe_run(config, &parts, &model, &selected, &fingerprint);
+        let labels = parts.classes.clone();
+        let data = Placed::new(parts, config.cache, selected.device)?;
+
+        let (config, is_new) = (config.clone(), resumed.is_none());
+        let (mut folder, changed) = match self.resumed {
+            Some((folder, changed)) => (folder.check_data(&fingerprint)?, changed),
+            None => (RunFolder::create(&config, description)?, Map::new()),
+        };
+        run_folder::check_writable(&config.models, "models")?;
+        let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(config.resize);
+        let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
+        let progress = if last.is_some() { checkpoints.restore(&mut optimizer)? } else { Progress::default() };
+        let mut train_config = train_config(&config, data.train.num_images());
+        train_config.run.clone_from(&folder.name);
+        train_config.class_weights = class_weights;
+        check_something_is_left(&train_config, &progress, &folder)?;
+        folder.note_resume(&config, progress.steps, changed)?;
+        let mut sinks = sinks(&folder, &progress, is_new, self.progress)?;
+        if let Some(after) = self.stop_after {
+            sinks.add(Stopper { after, stop: Arc::clone(&self.stop) });
+        }
+        let mut trainer = Trainer {
+            config: train_config,
+            model: &model,
+            optimizer,
+            train: &data.train,
+            validation: data.validation.as_ref(),
+            checkpoints: Some(checkpoints),
+            sinks,
+            stop: &self.stop,
+            progress,
+        };
+        let ending = trainer.fit()?.ending;
+        let progress = trainer.progress;
+        drop(trainer);
+        let test = data.test.filter(|_| !matches!(ending, Ending::Signal(_)));
+        let tested = test.map(|test| evaluate(&model, &test, 1)).transpose()?;
+        let mut finished = Finished { config, folder, model, selected, tested, progress, ending };
+        finished.save(labels)?;
+        Ok(finished)
+    }
+}
+
+impl Placed {
+    fn new(parts: Parts, cache: Cache, device: Device) -> Result<Self> {
+        let num_threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let place = |samples: Samples| match cache {
+            Cache::Auto | Cache::Device => DeviceSamples::new(&samples, device),
+            Cache::Ram | Cache::None => Ok(DeviceSamples::streaming(samples, device, num_threads)),
+        };
+        Ok(Placed {
+            train: place(parts.train)?,
+            validation: parts.validation.map(place).transpose()?,
+            test: parts.test.map(place).transpose()?,
+        })
+    }
+}
+
+impl Finished {
+    /// Saves the model, then notes in `run.json` that nothing is left to do.
+    fn save(&mut self, labels: Vec<String>) -> Result<()> {
+        let is_best = self.config.restore_best && !matches!(self.ending, Ending::Signal(_));
+        let epoch = if is_best { self.progress.watch.best_epoch } else { self.progress.epochs };
+        let rows = history::read(&self.folder.path.join("history.csv")).unwrap_or_default();
+        let row = rows.iter().find(|row| row.epoch == epoch);
+        let mut info = ModelInfo { labels, resize: self.config.resize, ..ModelInfo::default() };
+        info.metrics.extend(row.and_then(|row| row.val_accuracy).map(|accuracy| ("val_accuracy".into(), accuracy)));
+        info.metrics.extend(self.tested.as_ref().map(|tested| ("test_accuracy".into(), tested.sums.scores().accuracy)));
+        let to = Destination::pair(&self.config.models.join(&self.config.name));
+        saved::save(&self.model, &info, &to)?;
+        if matches!(self.ending, Ending::Signal(_)) {
+            return Ok(());
+        }
+        let sha256 = saved::read_json(&to.json)?.pointer("/convnet/weights/sha256").cloned().unwrap_or_default();
+        let result = self.result(&sha256);
+        self.folder.note_result(result)
+    }
+}
+
+/// One line on stderr: what computes, and why not CUDA.
+fn device_line(selected: &Selected) -> String {
+    let threads = tch::get_num_threads();
+    match &selected.why_not_cuda {
+        Some(reason) => format!("device: {}, {threads} threads (CUDA not used: {reason})", selected.name),
+        None => format!("device: {}, {threads} threads", selected.name),
+    }
+}
+
+fn note_mirrors(config: &RunConfig, parts: &Parts, globals: Globals) {
+    if config.augment.flip > 0.0 && parts.classes.iter().all(|class| class.chars().count() == 1) {
+        output::note(
+            globals,
+            "note: mirror images of digits and letters are others or none; --augment …,flip=0 leaves them out",
+        );
+    }
+}
+
+/// What `run.json` says beside the configuration.
+fn describe_run(config: &RunConfig, parts: &Parts, model: &Model, selected: &Selected, fingerprint: &str) -> Value {
+    let count = |samples: &Option<Samples>| samples.as_ref().map(Samples::len);
+    json!({
+        "config": config,
+        "versions": { "convnet": env!("CARGO_PKG_VERSION"), "tch": "0.24.0", "libtorch": libtorch::EXPECTED_VERSION },
+        "device": selected.name,
+        "threads": tch::get_num_threads(),
+        "parameters": model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>(),
+        "architecture": model.spec().to_json(),
+        "data": {
+            "name": parts.name,
+            "classes": parts.classes,
+            "train": parts.train.len(),
+            "validation": count(&parts.validation),
+            "test": count(&parts.test),
+            "fingerprint": fingerprint,
+        },
+    })
+}
+
+/// What the loop is told, but for the run's name and the class weights.
+fn train_config(config: &RunConfig, num_images: usize) -> TrainConfig {
+    let batches = num_images.div_ceil(config.batch_size) as u64;
+    TrainConfig {
+        epochs: config.epochs,
+        batch_size: config.batch_size,
+        accumulate: config.accumulate,
+        shuffle: config.shuffle,
+        schedule: config.schedule(batches.div_ceil(config.accumulate as u64)),
+        seed: config.seed,
+        augment: config.augment,
+        label_smoothing: config.label_smoothing,
+        early_stopping: config.early_stopping(),
+        reduce_on_plateau: config.reduce_on_plateau(),
+        until: config.until,
+        time: config.time,
+        save_every: config.save_every,
+        log_every: config.log_every,
+        ..TrainConfig::default()
+    }
+}
+
+/// A run that ended is finished once its model is saved, too: else that is what is left to do.
+fn check_something_is_left(config: &TrainConfig, progress: &Progress, folder: &RunFolder) -> Result<()> {
+    let Some(ending) = progress.ending(config) else { return Ok(()) };
+    if folder.description().pointer("/result/steps").and_then(Value::as_u64) != Some(progress.steps) {
+        return Ok(());
+    }
+    let finished = Error::config("the run is finished");
+    Err(match ending {
+        Ending::Patience => finished.help("to train on: a larger --patience"),
+        Ending::Target => finished.help("to train on: another --until"),
+        Ending::Time => finished.help("to train on: more --time, counted from the run's start"),
+        Ending::Epochs | Ending::Signal(_) => finished
+            .expected(format!("more than {} epochs", progress.epochs))
+            .got(config.epochs)
+            .help(format!("to train on: --epochs {}", progress.epochs + 10)),
+    })
+}
+
+fn sinks(folder: &RunFolder, progress: &Progress, is_new: bool, mode: ProgressMode) -> Result<Sinks> {
+    let csv = folder.path.join("history.csv");
+    let mut sinks = Sinks::default();
+    sinks.add(ConsoleSink::new(mode));
+    sinks.add(if is_new { HistorySink::create(&csv)? } else { HistorySink::append(&csv, progress.epochs + 1)? });
+    sinks.add(TensorBoardSink::create(&folder.path)?);
+    Ok(sinks)
+}
+
+/// Asks the training to stop at a certain place.
+struct Stopper {
+    after: StopAfter,
+    stop: Arc<StopSignal>,
+}
+
+impl Sink for Stopper {
+    fn on(&mut self, event: &Event) -> Result<()> {
+        let is_there = match (self.after, event) {
+            (StopAfter::Batches(batches), Event::Batch(batch)) => batch.step >= batches,
+            (StopAfter::Epochs(epochs), Event::Epoch(epoch)) => epoch.epoch >= epochs,
+            _ => false,
+        };
+        if is_there {
+            self.stop.store(SIGINT, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

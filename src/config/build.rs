@@ -1,0 +1,85 @@
+//! From a resolved run to what its parts take.
+
+use super::RunConfig;
+use crate::data::LoadOptions;
+use crate::train::{
+    Clip, EarlyStopping, OptimizerConfig, OptimizerKind, ReduceOnPlateau, Schedule, ScheduleKind, StepOptions,
+};
+
+/// AdamW's weight decay in Keras.
+const ADAMW_DECAY: f64 = 0.004;
+
+impl RunConfig {
+    /// The optimizer's settings.
+    pub fn optimizer_config(&self) -> OptimizerConfig {
+        let &RunConfig { beta1, epsilon, momentum, nesterov, rho, centered, .. } = self;
+        let beta2 = |default| self.beta2.unwrap_or(default);
+        match self.optimizer {
+            OptimizerKind::Adam | OptimizerKind::AdamW => OptimizerConfig::Adam { beta1, beta2: beta2(0.999), epsilon },
+            OptimizerKind::Nadam => OptimizerConfig::Nadam { beta1, beta2: beta2(0.999), epsilon },
+            OptimizerKind::Sgd => OptimizerConfig::Sgd { momentum, nesterov },
+            OptimizerKind::RmsProp => OptimizerConfig::RmsProp { rho, momentum, epsilon, centered },
+            OptimizerKind::Lion => OptimizerConfig::Lion { beta1, beta2: beta2(0.99) },
+        }
+    }
+
+    /// What happens around the optimizer's rule.
+    pub fn step_options(&self) -> StepOptions {
+        let clip = self.clip_value.map(Clip::Value).or(self.clip_norm.map(Clip::Norm));
+        let default_decay = if self.optimizer == OptimizerKind::AdamW { ADAMW_DECAY } else { 0.0 };
+        StepOptions {
+            clip: clip.or(self.global_clip_norm.map(Clip::GlobalNorm)),
+            weight_decay: self.weight_decay.unwrap_or(default_decay),
+            ema: self.ema,
+        }
+    }
+
+    /// How the data set is loaded.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            image_size: self.image_size,
+            channels: self.channels,
+            resize: self.resize,
+            exclude: self.exclude.clone(),
+            cache: self.cache,
+        }
+    }
+
+    /// The learning rate over the run, of `steps_per_epoch` optimizer steps an epoch.
+    pub fn schedule(&self, steps_per_epoch: u64) -> Schedule {
+        let steps_of = |epochs: f64| (epochs * steps_per_epoch as f64).round() as u64;
+        Schedule {
+            kind: self.schedule,
+            base: self.lr,
+            warmup_steps: steps_of(self.warmup_epochs),
+            total_steps: self.epochs.saturating_mul(steps_per_epoch),
+            end: self.min_lr,
+            decay_rate: self.decay_rate,
+            decay_steps: steps_of(self.decay_epochs.unwrap_or(self.epochs as f64 / 3.0)).max(1),
+            power: self.power,
+        }
+    }
+
+    /// Which epoch is the best, and when to give up.
+    pub fn early_stopping(&self) -> EarlyStopping {
+        EarlyStopping {
+            monitor: self.monitor.unwrap_or_default(),
+            min_delta: self.min_delta,
+            patience: self.patience,
+            restore_best: self.restore_best,
+            ..EarlyStopping::default()
+        }
+    }
+
+    /// When the learning rate is reduced.
+    pub fn reduce_on_plateau(&self) -> Option<ReduceOnPlateau> {
+        (self.schedule == ScheduleKind::Plateau).then(|| ReduceOnPlateau {
+            monitor: self.monitor.unwrap_or(ReduceOnPlateau::default().monitor),
+            factor: self.plateau_factor,
+            patience: self.plateau_patience,
+            min_delta: self.plateau_min_delta,
+            cooldown: self.plateau_cooldown,
+            min_rate: self.min_lr,
+        })
+    }
+}

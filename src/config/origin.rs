@@ -1,0 +1,110 @@
+//! Where each value of a run comes from, for `--print-config`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::RunConfig;
+use crate::error::{Error, Result};
+
+/// Where a value comes from; later ones win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Nobody said anything else.
+    Default,
+    /// The run that is resumed.
+    ResumedRun,
+    /// `--config`.
+    File,
+    /// A flag.
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Default => "default",
+            Origin::ResumedRun => "resumed run",
+            Origin::File => "file",
+            Origin::Flag => "flag",
+        })
+    }
+}
+
+/// A run's values with their origins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origins {
+    values: Map<String, Value>,
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Origins {
+    /// `layers` are the keys that each origin gave, the winning ones last; all others are defaults.
+    ///
+    /// # Errors
+    /// A configuration error where a value has no JSON form.
+    pub fn new(config: &RunConfig, layers: &[(Origin, &Map<String, Value>)]) -> Result<Self> {
+        let Ok(Value::Object(values)) = serde_json::to_value(config) else {
+            return Err(Error::config("a value is not a finite number"));
+        };
+        let given = layers.iter().flat_map(|(origin, keys)| keys.keys().map(|key| (key.clone(), *origin)));
+        Ok(Origins { values, origins: given.collect() })
+    }
+
+    fn of(&self, key: &str) -> Origin {
+        self.origins.get(key).copied().unwrap_or(Origin::Default)
+    }
+
+    /// One TOML line a key, its origin behind it: a file that `--config` takes. Absent values are comments.
+    pub fn to_toml(&self) -> String {
+        let lines = self.values.iter().map(|(key, value)| {
+            let setting = match toml::Value::try_from(value) {
+                Ok(value) if !value.is_table() => format!("{key} = {value}"),
+                Ok(toml::Value::Table(table)) => format!("{key} = {{ {} }}", inline(&table)),
+                _ => format!("# {key}"),
+            };
+            (setting, self.of(key))
+        });
+        let lines: Vec<(String, Origin)> = lines.collect();
+        let width = lines.iter().map(|(setting, _)| setting.chars().count()).max().unwrap_or(0).min(40);
+        lines.iter().map(|(setting, origin)| format!("{setting:<width$}  # {origin}\n")).collect()
+    }
+
+    /// `{"epochs": {"value": 10, "origin": "default"}, …}`.
+    pub fn to_json(&self) -> Value {
+        let entry = |(key, value): (&String, &Value)| (key.clone(), json!({ "value": value, "origin": self.of(key) }));
+        Value::Object(self.values.iter().map(entry).collect())
+    }
+}
+
+/// `"dog" = 2.0, "cat" = 1.0`.
+fn inline(table: &toml::Table) -> String {
+    let entry = |(key, value): (&String, &toml::Value)| format!("{} = {value}", toml::Value::from(key.as_str()));
+    table.iter().map(entry).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_says_where_it_is_from_and_is_a_configuration_file() {
+        let object = |value: Value| value.as_object().unwrap().clone();
+        let file = object(json!({ "epochs": 3, "lr": 0.1, "class_weights": { "a b": 2.0, "c": 1.0 } }));
+        let flags = object(json!({ "lr": 0.2, "until": "val_accuracy=0.9", "save_every": "5m" }));
+        let config = RunConfig::resolve(file.clone(), flags.clone()).unwrap();
+        let origins = Origins::new(&config, &[(Origin::File, &file), (Origin::Flag, &flags)]).unwrap();
+        let text = origins.to_toml();
+        let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
+        assert!(line("epochs = 3 ").ends_with("# file"));
+        assert!(line("lr = 0.2 ").ends_with("# flag"));
+        assert!(line("batch_size = 128 ").ends_with("# default"));
+        assert!(line("# threads ").ends_with("# default"));
+        let keys: Map<String, Value> = toml::from_str(&text).unwrap();
+        assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap(), config);
+        assert_eq!(origins.to_json()["lr"], json!({ "value": 0.2, "origin": "flag" }));
+    }
+}

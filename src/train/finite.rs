@@ -1,0 +1,52 @@
+//! What is said where a number stops being finite: when, at which rate, in which layer.
+
+use tch::{Kind, Tensor};
+
+use crate::error::Error;
+use crate::evaluate::Sums;
+use crate::model::Model;
+
+/// A batch whose loss was not looked at yet: looking waits for the device.
+pub(super) struct Unseen {
+    /// Batches done before it in its epoch, and in the run.
+    pub batch: u64,
+    pub step: u64,
+    pub learning_rate: f64,
+    pub loss: Tensor,
+}
+
+/// The error for `sums` that are not finite: `unseen` are the batches since they were.
+pub(super) fn loss_error(model: &Model, unseen: &[Unseen], epoch: u64, sums: Sums) -> Error {
+    let first = unseen.iter().find(|batch| !batch.loss.double_value(&[]).is_finite()).or(unseen.last());
+    let error = Error::numeric("the loss is not finite").expected("a number").got(sums.scores().loss);
+    let error = match bad_weight(model) {
+        Some(weight) => error.at(format!("first in {weight}")),
+        None => error.at("all weights are finite, the outputs are not"),
+    };
+    let error = match first {
+        Some(Unseen { batch, step, learning_rate, .. }) => error
+            .at(format!("learning rate {learning_rate}"))
+            .at(format!("step {step}"))
+            .at(format!("batch {}", batch + 1)),
+        None => error,
+    };
+    error.at(format!("epoch {epoch}")).help(HELP)
+}
+
+/// The error for a weight that is not finite; none where all are. Waits for the device.
+pub(super) fn weight_error(model: &Model, epoch: u64, step: u64, learning_rate: f64) -> Option<Error> {
+    let weight = bad_weight(model)?;
+    let error = Error::numeric("a weight is not finite").at(format!("first in {weight}"));
+    let error = error.at(format!("learning rate {learning_rate}")).at(format!("step {step}"));
+    Some(error.at(format!("epoch {epoch}")).help(HELP))
+}
+
+const HELP: &str = "a lower --lr or --global-clip-norm often mends this; the checkpoint before is kept";
+
+/// The first layer, and its weight, that is not finite.
+fn bad_weight(model: &Model) -> Option<String> {
+    let is_bad = |tensor: &Tensor| !tensor.detach().sum(Kind::Double).double_value(&[]).is_finite();
+    let weight = model.weights().iter().find(|weight| is_bad(&weight.tensor))?;
+    let (layer, name) = weight.name.rsplit_once('.').unwrap_or((&weight.name, "weight"));
+    Some(format!("layer {layer}, {name}"))
+}

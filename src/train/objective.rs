@@ -1,0 +1,166 @@
+//! What training makes small: the cross-entropy, with smoothed labels and weighted classes where asked for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Reduction, Tensor};
+
+use crate::error::{Error, Result, nearest};
+use crate::evaluate::smoothed_cross_entropy;
+
+/// How much each class counts in the training loss (Keras's `class_weight`), as a configuration file has it: `"balanced"`,
+/// a list of K numbers, or a table from class names or numbers to weights, where a class that is not named weighs 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClassWeights {
+    /// By a word.
+    Rule(ClassWeightRule),
+    /// By a number for each class.
+    List(Vec<f64>),
+    /// By a number for some classes.
+    Table(BTreeMap<String, f64>),
+}
+
+/// How class weights follow from the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeightRule {
+    /// N / (K · images of the class), as scikit-learn's `balanced`.
+    Balanced,
+}
+
+impl ClassWeights {
+    /// A weight for each of the `classes`, of which the training data has `counts` images.
+    ///
+    /// # Errors
+    /// A configuration error where they are not the classes', or not finite and at least 0.
+    pub fn resolve(&self, classes: &[String], counts: &[usize]) -> Result<Vec<f64>> {
+        let num_images: usize = counts.iter().sum();
+        let balanced = |&count: &usize| match count {
+            0 => 1.0,
+            _ => num_images as f64 / (counts.len() as f64 * count as f64),
+        };
+        let weights = match self {
+            ClassWeights::Rule(ClassWeightRule::Balanced) => counts.iter().map(balanced).collect(),
+            ClassWeights::List(weights) => weights.clone(),
+            ClassWeights::Table(table) => weights_of_table(table, classes)?,
+        };
+        let wrong = Error::config("class-weights cannot be used");
+        if weights.len() != classes.len() {
+            return Err(wrong.expected(format!("{} numbers, one a class", classes.len())).got(weights.len()));
+        }
+        match weights.iter().find(|weight| !(**weight >= 0.0 && weight.is_finite())) {
+            Some(weight) => Err(wrong.expected("numbers that are 0 or more").got(weight)),
+            None => Ok(weights),
+        }
+    }
+}
+
+fn weights_of_table(table: &BTreeMap<String, f64>, classes: &[String]) -> Result<Vec<f64>> {
+    let mut weights = vec![1.0; classes.len()];
+    for (name, &weight) in table {
+        let by_number = || name.parse().ok().filter(|&class: &usize| class < classes.len());
+        let class = classes.iter().position(|class| class == name).or_else(by_number).ok_or_else(|| {
+            let known: Vec<&str> = classes.iter().map(String::as_str).collect();
+            Error::config(format!("class-weights: there is no class '{name}'{}", nearest(name, &known)))
+        })?;
+        weights[class] = weight;
+    }
+    Ok(weights)
+}
+
+/// The training loss of a batch.
+#[derive(Debug)]
+pub struct Objective {
+    label_smoothing: f64,
+    /// `f32 [K]`.
+    class_weights: Option<Tensor>,
+}
+
+impl Objective {
+    /// Labels are smoothed by ε: `y(1 - ε) + ε/K`. An image's loss is multiplied by its class's weight.
+    pub fn new(label_smoothing: f64, class_weights: Option<&[f64]>, device: Device) -> Self {
+        let to_device = |weights: &[f64]| Tensor::from_slice(weights).to_kind(Kind::Float).to_device(device);
+        Objective { label_smoothing, class_weights: class_weights.map(to_device) }
+    }
+
+    /// The mean over the batch's images (not over their weights), as Keras has it, of `logits f32 [B, K]`; mixed images
+    /// have both labels in their shares. A scalar.
+    pub fn loss(&self, logits: &Tensor, targets: &Targets) -> Tensor {
+        let loss = self.loss_of(logits, &targets.labels);
+        match &targets.others {
+            None => loss,
+            Some((others, share)) => loss * (1.0 - share) + self.loss_of(logits, others) * *share,
+        }
+    }
+
+    fn loss_of(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
+        let Some(weights) = &self.class_weights else {
+            return smoothed_cross_entropy(logits, labels, self.label_smoothing);
+        };
+        let none = None::<&Tensor>;
+        let losses = logits.cross_entropy_loss(labels, none, Reduction::None, -100, self.label_smoothing); // f32 [B]
+        (losses * weights.index_select(0, labels)).mean(None)
+    }
+}
+
+/// What the images of a batch are: labels `i64 [B]`, and where images were mixed, the others' labels and share.
+#[derive(Debug)]
+pub struct Targets {
+    /// Of the images.
+    pub labels: Tensor,
+    /// Of the images that were mixed into them, and how much of them there is.
+    pub others: Option<(Tensor, f64)>,
+}
+
+impl Targets {
+    /// The labels with the larger share, which accuracy counts.
+    pub fn of_most(&self) -> &Tensor {
+        match &self.others {
+            Some((others, share)) if *share > 0.5 => others,
+            _ => &self.labels,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_keras_s() {
+        // keras 3.15.1: CategoricalCrossentropy(from_logits=True, label_smoothing=ε) on one-hot labels with
+        // sample_weight = the labels' weights
+        let logits = Tensor::from_slice(&[1.0f32, 2.0, 0.5, -1.0, 0.0, 3.0, 0.2, 0.1, 0.3]).reshape([3, 3]);
+        let targets = Targets { labels: Tensor::from_slice(&[1i64, 0, 2]), others: None };
+        let weights = [0.5, 2.0, 1.0];
+        for (smoothing, class_weights, expected) in [
+            (0.0, None, 1.844_065_309),
+            (0.1, None, 1.819_620_728),
+            (0.0, Some(&weights[..]), 1.321_207_523),
+            (0.1, Some(&weights), 1.352_318_645),
+        ] {
+            let loss = Objective::new(smoothing, class_weights, Device::Cpu).loss(&logits, &targets);
+            assert!((loss.double_value(&[]) - expected).abs() < 2e-6, "{smoothing} {class_weights:?}: {loss:?}");
+        }
+    }
+
+    #[test]
+    fn weights_are_the_classes() {
+        let classes = ["cat", "dog", "0"].map(str::to_owned);
+        let resolve = |json: &str| {
+            serde_json::from_str::<ClassWeights>(json)
+                .map_err(|error| error.to_string())
+                .and_then(|weights| weights.resolve(&classes, &[1, 2, 3]).map_err(|error| error.to_string()))
+        };
+        assert_eq!(resolve("\"balanced\"").unwrap(), [2.0, 1.0, 6.0 / 9.0]);
+        assert_eq!(resolve("[1, 2.5, 0]").unwrap(), [1.0, 2.5, 0.0]);
+        assert_eq!(resolve("{\"dog\": 3, \"0\": 4}").unwrap(), [1.0, 3.0, 4.0]);
+        for (json, word) in
+            [("[1]", "3 numbers"), ("[1, -2, 1]", "0 or more"), ("{\"dogs\": 1}", "did you mean 'dog'"), ("\"x\"", "")]
+        {
+            let error = resolve(json).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Where a run stands, and the clock beside it.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::TrainConfig;
+use super::limits::SaveEvery;
+use super::monitor::{Plateau, Watch};
+use crate::evaluate::Sums;
+
+/// How often the loop reports, in between the points that the logs keep.
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Where a run stands. Everything else follows from the configuration, the seed and the tensors beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Progress {
+    /// Whole epochs done.
+    pub epochs: u64,
+    /// Batches done in the epoch after those.
+    pub batches: u64,
+    /// Batches done in the whole run.
+    pub steps: u64,
+    /// Optimizer steps made in the whole run: as many as batches where gradients are not accumulated.
+    pub updates: u64,
+    /// Loss and hits of the unfinished epoch.
+    pub sums: Sums,
+    /// The last epoch's finite numbers, in the order of [`super::Monitor`].
+    pub latest: [Option<f64>; 4],
+    /// The best epoch, and the patience for a better one.
+    pub watch: Watch,
+    /// The reductions of the learning rate.
+    pub plateau: Plateau,
+    /// Wall time of the whole run in seconds, without the time it was not running.
+    pub seconds: f64,
+    /// Of that, the unfinished epoch's.
+    pub epoch_seconds: f64,
+}
+
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The last epoch is done.
+    Epochs,
+    /// Too many epochs went by without a better one.
+    Patience,
+    /// The number that was asked for is reached.
+    Target,
+    /// The time is over.
+    Time,
+    /// A signal came, and a checkpoint was saved.
+    Signal(i32),
+}
+
+impl Progress {
+    /// Why a run of `config` that stands here ends here; none where it goes on.
+    pub fn ending(&self, config: &TrainConfig) -> Option<Ending> {
+        if config.time.is_some_and(|limit| self.seconds >= limit.seconds) {
+            return Some(Ending::Time);
+        }
+        if self.batches > 0 {
+            return None;
+        }
+        let latest = |target: &super::Target| self.latest[target.monitor as usize];
+        let is_reached = |target: super::Target| latest(&target).is_some_and(|value| target.is_reached_by(value));
+        if config.until.is_some_and(is_reached) {
+            Some(Ending::Target)
+        } else if self.watch.exhausted && config.early_stopping.is_out_of_patience(&self.watch) {
+            Some(Ending::Patience)
+        } else {
+            (self.epochs >= config.epochs).then_some(Ending::Epochs)
+        }
+    }
+}
+
+/// Time since the epoch began (or was resumed), when the user last heard of it, and when it was last saved.
+pub(super) struct Clock {
+    started: Instant,
+    reported: Instant,
+    saved: Instant,
+    saved_batches: u64,
+    images_before: u64,
+    seconds_before: f64,
+    epoch_seconds_before: f64,
+}
+
+impl Clock {
+    pub(super) fn start(progress: &Progress) -> Self {
+        let now = Instant::now();
+        Clock {
+            started: now,
+            reported: now,
+            saved: now,
+            saved_batches: progress.steps,
+            images_before: progress.sums.count,
+            seconds_before: progress.seconds,
+            epoch_seconds_before: progress.epoch_seconds,
+        }
+    }
+
+    /// Writes the time that went by into `progress`.
+    pub(super) fn note(&self, progress: &mut Progress) {
+        let elapsed = self.started.elapsed().as_secs_f64();
+        progress.seconds = self.seconds_before + elapsed;
+        progress.epoch_seconds = self.epoch_seconds_before + elapsed;
+    }
+
+    pub(super) fn report_is_due(&mut self) -> bool {
+        let due = self.reported.elapsed() >= REPORT_INTERVAL;
+        if due {
+            self.reported = Instant::now();
+        }
+        due
+    }
+
+    pub(super) fn save_is_due(&mut self, every: Option<SaveEvery>, progress: &Progress) -> bool {
+        let due = match every {
+            None => false,
+            Some(SaveEvery::Batches(batches)) => progress.steps / batches > self.saved_batches / batches,
+            Some(SaveEvery::Time(span)) => self.saved.elapsed().as_secs_f64() >= span.seconds,
+        };
+        if due {
+            (self.saved, self.saved_batches) = (Instant::now(), progress.steps);
+        }
+        due
+    }
+
+    pub(super) fn images_per_second(&self, images: u64) -> f64 {
+        (images - self.images_before) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+}
