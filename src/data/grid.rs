@@ -61,6 +61,19 @@ impl Default for GridConfig {
 /// A configuration error where `config` is out of range; a data error where the images have neither 1 nor 3 channels or
 /// cannot be read, or a label has no name.
 pub fn sample_grid(samples: &Samples, classes: &[String], config: &GridConfig) -> Result<RgbImage> {
+    changed_grid(samples, classes, config, |_, pixels| pixels)
+}
+
+/// [`sample_grid`] with each image as `change` makes it, from its number in `samples` and its pixels `u8 [H, W, C]`.
+///
+/// # Errors
+/// As [`sample_grid`].
+pub fn changed_grid(
+    samples: &Samples,
+    classes: &[String],
+    config: &GridConfig,
+    change: impl Fn(usize, Vec<u8>) -> Vec<u8>,
+) -> Result<RgbImage> {
     for (name, count) in [("images of a class", config.images_per_class), ("classes", config.max_classes)] {
         if !(1..=MAX_SHOWN).contains(&count) {
             return Err(Error::config(format!("a picture cannot show that many {name}"))
@@ -77,7 +90,7 @@ pub fn sample_grid(samples: &Samples, classes: &[String], config: &GridConfig) -
     let mut canvas = RgbImage::from_pixel(layout.width_px, layout.height_px, PAPER);
     draw_heading(&mut canvas, &heading);
     for (row, top) in rows.iter().zip((layout.rows_top_px..).step_by(layout.row_step_px as usize)) {
-        draw_row(&mut canvas, &layout, row, top, samples)?;
+        draw_row(&mut canvas, &layout, row, top, samples, &change)?;
     }
     Ok(canvas)
 }
@@ -178,14 +191,22 @@ fn draw_heading(canvas: &mut RgbImage, [title, description]: &[String; 2]) {
     NOTE.draw(canvas, MARGIN_PX, MARGIN_PX + TITLE.height_px(), description);
 }
 
-fn draw_row(canvas: &mut RgbImage, layout: &Layout, row: &Row, top: u32, samples: &Samples) -> Result<()> {
+fn draw_row(
+    canvas: &mut RgbImage,
+    layout: &Layout,
+    row: &Row,
+    top: u32,
+    samples: &Samples,
+    change: &impl Fn(usize, Vec<u8>) -> Vec<u8>,
+) -> Result<()> {
     let name_top = top + (layout.row_px - NAME.height_px() - NOTE.height_px()) / 2;
     NAME.draw(canvas, MARGIN_PX, name_top, &row.name);
     NOTE.draw(canvas, MARGIN_PX, name_top + NAME.height_px(), &row.note);
     let tile_top = top + (layout.row_px - layout.tile.1) / 2;
     let lefts = (layout.tiles_left_px..).step_by((layout.tile.0 + GAP_PX) as usize);
     for (&index, left) in row.images.iter().zip(lefts) {
-        let tile = draw_tile(samples.shape(), &samples.image(index)?, layout.tile);
+        let pixels = change(index, samples.image(index)?.into_owned());
+        let tile = draw_tile(samples.shape(), &pixels, layout.tile);
         imageops::replace(canvas, &tile, i64::from(left), i64::from(tile_top));
     }
     Ok(())

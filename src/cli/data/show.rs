@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::{Globals, Source, output};
-use crate::data::grid::{GridConfig, sample_grid, write_png};
+use crate::data::ImageShape;
+use crate::data::augment::{AugmentConfig, augment};
+use crate::data::grid::{GridConfig, changed_grid, write_png};
 use crate::data::registry;
 use crate::data::split::{Parts, SplitMode, Validation, split};
 use crate::data::statistics::DatasetSummary;
@@ -24,6 +26,9 @@ pub struct Show {
     /// How the validation images are chosen; tail takes the last ones, as Keras does
     #[arg(long, value_enum, default_value_t = SplitMode::Stratified)]
     split_mode: SplitMode,
+    /// Show the images as training with this --augment sees them in its first epoch; mixup and cutmix are not shown
+    #[arg(long, value_name = "light|strong|LIST", default_value = "none", hide_default_value = true)]
+    augment: AugmentConfig,
     /// Chooses the validation images and the picture's
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -37,7 +42,10 @@ pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
         Some(validation) => split(dataset, validation, args.split_mode, None, args.seed)?,
     };
     let picture = GridConfig { title: parts.name.clone(), seed: args.seed, ..GridConfig::default() };
-    let picture = sample_grid(&parts.train, &parts.classes, &picture)?;
+    let shape = parts.train.shape();
+    let picture = changed_grid(&parts.train, &parts.classes, &picture, |number, pixels| {
+        augment_one(&args.augment, shape, number, pixels, args.seed)
+    })?;
     let path = args.out.unwrap_or_else(|| default_path(&parts.name));
     write_png(&path, &picture)?;
     output::note(globals, &format!("wrote {}", path.display()));
@@ -50,6 +58,14 @@ pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Image `number` (`u8 [H, W, C]`) as the network sees it in the first epoch.
+fn augment_one(config: &AugmentConfig, shape: ImageShape, number: usize, pixels: Vec<u8>, seed: u64) -> Vec<u8> {
+    let sizes = [1, shape.height, shape.width, shape.channels].map(|size| size as i64);
+    let image = tch::Tensor::from_slice(&pixels).reshape(sizes);
+    let changed = augment(config, &image, &tch::Tensor::from_slice(&[number as i64]), seed, 0);
+    Vec::try_from(changed.reshape([-1])).expect("an image is bytes")
+}
+
 /// In the current folder, whatever the data set is called.
 fn default_path(name: &str) -> PathBuf {
     PathBuf::from(name.replace(['/', '\\'], "-") + ".png")
@@ -58,6 +74,13 @@ fn default_path(name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_is_shown_as_the_network_sees_it() {
+        let (shape, pixels) = (ImageShape { height: 1, width: 3, channels: 1 }, vec![1, 2, 3]);
+        let shown = |text: &str| augment_one(&text.parse().unwrap(), shape, 0, pixels.clone(), 0);
+        assert_eq!((shown("none"), shown("flip=1")), (vec![1, 2, 3], vec![3, 2, 1]));
+    }
 
     #[test]
     fn the_picture_lies_in_the_current_folder() {
