@@ -1,0 +1,266 @@
+//! Whole trainings against what Keras's `fit` made of the same data: callbacks, recipes, the batches' order; and identities.
+
+use std::path::Path;
+
+use convnet::data::batches::DeviceSamples;
+use convnet::data::{ImageShape, Samples};
+use convnet::log::{Epoch, Event, Sink, Sinks};
+use convnet::model::keras::KerasModel;
+use convnet::model::{Model, Spec};
+use convnet::train::{
+    Clip, EarlyStopping, Ending, Monitor, Optimizer, OptimizerConfig, Outcome, Progress, ReduceOnPlateau, Schedule,
+    StepOptions, StopSignal, TrainConfig, Trainer,
+};
+use serde_json::Value;
+use tch::{Device, Tensor};
+
+fn fixture() -> Value {
+    serde_json::from_str(include_str!("fixtures/histories.json")).unwrap()
+}
+
+/// Images `[N, side, side, 1]` with labels below `num_classes`.
+fn samples(pixels: &[u8], labels: &[i64], side: usize, num_classes: usize) -> DeviceSamples {
+    let shape = ImageShape { height: side, width: side, channels: 1 };
+    let samples = Samples::new(shape, pixels.to_vec(), labels.to_vec(), num_classes).unwrap();
+    DeviceSamples::new(&samples, Device::Cpu).unwrap()
+}
+
+/// The fixture's images: those to train on, and the last ones, which validate.
+fn data(fixture: &Value) -> (DeviceSamples, DeviceSamples) {
+    let numbers =
+        |key: &str| fixture[key].as_array().unwrap().iter().map(|n| n.as_i64().unwrap()).collect::<Vec<i64>>();
+    let pixels: Vec<u8> = numbers("pixels").into_iter().map(|pixel| pixel as u8).collect();
+    let labels = numbers("labels");
+    let (images, validation_images) = pixels.split_at(70 * 36);
+    (samples(images, &labels[..70], 6, 3), samples(validation_images, &labels[70..], 6, 3))
+}
+
+fn tensor(weight: &Value) -> Tensor {
+    let numbers = |key: &str| weight[key].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect::<Vec<f64>>();
+    let shape: Vec<i64> = numbers("shape").into_iter().map(|size| size as i64).collect();
+    Tensor::from_slice(&numbers("values")).to_kind(tch::Kind::Float).reshape(shape)
+}
+
+fn network(fixture: &Value, weights: &Value) -> Model {
+    let model = Model::new(Spec::from_json(&fixture["model"]).unwrap(), 1.0 / 255.0, Device::Cpu, 0).unwrap();
+    for weight in model.weights() {
+        tch::no_grad(|| weight.tensor.shallow_clone().copy_(&tensor(&weights[&weight.name])));
+    }
+    model
+}
+
+/// 10 epochs of batches of 16 in the files' order.
+fn plain(learning_rate: f64) -> TrainConfig {
+    let schedule = Schedule { base: learning_rate, ..Schedule::default() };
+    TrainConfig { batch_size: 16, shuffle: false, schedule, ..TrainConfig::default() }
+}
+
+fn fit(
+    config: TrainConfig,
+    model: &Model,
+    optimizer: Optimizer,
+    train: &DeviceSamples,
+    validation: Option<&DeviceSamples>,
+) -> Outcome {
+    let (stop, progress) = (&StopSignal::new(0), Progress::default());
+    let (checkpoints, sinks) = (None, Sinks::default());
+    Trainer { config, model, optimizer, train, validation, checkpoints, sinks, stop, progress }.fit().unwrap()
+}
+
+/// Trains as `case` of the fixture says, and compares.
+fn follow(fixture: &Value, name: &str) -> Outcome {
+    let case = &fixture["cases"][name];
+    let options = &case["optimizer"][1];
+    let number = |key: &str, default: f64| options[key].as_f64().unwrap_or(default);
+    let config = match case["optimizer"][0].as_str().unwrap() {
+        "SGD" => OptimizerConfig::Sgd { momentum: number("momentum", 0.0), nesterov: false },
+        "RMSprop" => OptimizerConfig::RmsProp { rho: 0.9, momentum: 0.0, epsilon: 1e-7, centered: false },
+        _ => OptimizerConfig::default(),
+    };
+    let clip = options["global_clipnorm"].as_f64().map(Clip::GlobalNorm);
+    let step = StepOptions { clip, weight_decay: number("weight_decay", 0.0), ema: None };
+    let mut train = plain(number("learning_rate", 0.0));
+    train.label_smoothing = case["loss"]["label_smoothing"].as_f64().unwrap_or(0.0);
+    let weights = case["fit"]["class_weight"].as_object();
+    train.class_weights = weights.map(|weights| weights.values().map(|weight| weight.as_f64().unwrap()).collect());
+    for callback in case["callbacks"].as_array().unwrap() {
+        let given = &callback[1];
+        let monitor = if given["monitor"] == "val_loss" { Monitor::ValLoss } else { Monitor::ValAccuracy };
+        let patience = given["patience"].as_u64().unwrap();
+        if callback[0] == "EarlyStopping" {
+            let restore_best = given["restore_best_weights"].as_bool().unwrap_or(false);
+            let patience = Some(patience);
+            train.early_stopping = EarlyStopping { monitor, patience, restore_best, ..EarlyStopping::default() };
+        } else {
+            train.reduce_on_plateau = Some(ReduceOnPlateau {
+                monitor,
+                patience,
+                factor: given["factor"].as_f64().unwrap(),
+                cooldown: given["cooldown"].as_u64().unwrap(),
+                min_rate: given["min_lr"].as_f64().unwrap(),
+                ..ReduceOnPlateau::default()
+            });
+        }
+    }
+    let model = network(fixture, &case["start"]);
+    let optimizer = Optimizer::with_options(config, step, model.weights());
+    let (images, validation) = data(fixture);
+    let outcome = fit(train, &model, optimizer, &images, Some(&validation));
+    compare(name, &outcome.epochs, &case["history"], 2e-4);
+    for weight in model.weights() {
+        let difference = (weight.tensor.detach() - tensor(&case["end"][&weight.name])).abs().max().double_value(&[]);
+        assert!(difference < 5e-4, "{name}: {} differs by {difference:e}", weight.name);
+    }
+    outcome
+}
+
+/// Losses to `tolerance` of themselves; accuracies, which are counts, and rates to the bits of f32.
+fn compare(name: &str, epochs: &[Epoch], history: &Value, tolerance: f64) {
+    let losses = history["loss"].as_array().unwrap();
+    assert_eq!(epochs.len(), losses.len(), "{name}: epochs");
+    for (index, epoch) in epochs.iter().enumerate() {
+        let validation = epoch.validation.unwrap();
+        for (key, got) in [("loss", epoch.train.loss), ("val_loss", validation.loss)] {
+            let expected = history[key][index].as_f64().unwrap();
+            let difference = ((got - expected) / expected).abs();
+            assert!(difference < tolerance, "{name}, epoch {index}: {key} is {got}, not {expected} ({difference:e})");
+        }
+        for (key, got) in [
+            ("accuracy", epoch.train.accuracy),
+            ("val_accuracy", validation.accuracy),
+            ("learning_rate", epoch.learning_rate),
+        ] {
+            let Some(expected) = history[key][index].as_f64() else { continue };
+            assert!((got - expected).abs() < 1e-6, "{name}, epoch {index}: {key} is {got}, not {expected}");
+        }
+    }
+}
+
+#[test]
+fn histories_are_keras_s() {
+    let fixture = fixture();
+    for name in fixture["cases"].as_object().unwrap().keys() {
+        let outcome = follow(&fixture, name);
+        let stops = name == "early_stopping" || name == "restore_best";
+        assert_eq!(outcome.ending, if stops { Ending::Patience } else { Ending::Epochs }, "{name}");
+    }
+}
+
+#[test]
+fn the_tail_validates_as_in_keras() {
+    let Some(assets) = std::env::var_os("CONVNET_TEST_ASSETS") else {
+        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
+        return;
+    };
+    let folder = Path::new(&assets).join("fixtures/keras/history_val_split");
+    let record: Value = serde_json::from_slice(&std::fs::read(folder.join("history.json")).unwrap()).unwrap();
+    let source = KerasModel::open(&folder.join("model.json"), Some(&folder.join("initial.weights.h5"))).unwrap();
+    let model = source.build(1.0 / 255.0, Device::Cpu).unwrap();
+    let pixels = Vec::<u8>::try_from(Tensor::read_npy(folder.join("x_train_u8.npy")).unwrap().flatten(0, -1)).unwrap();
+    let labels = Vec::<i64>::try_from(Tensor::read_npy(folder.join("y_train.npy")).unwrap()).unwrap();
+    let train = samples(&pixels[..240 * 784], &labels[..240], 28, 10);
+    let validation = samples(&pixels[240 * 784..], &labels[240..], 28, 10);
+    let optimizer = Optimizer::new(OptimizerConfig::default(), model.weights());
+    let outcome =
+        fit(TrainConfig { epochs: 3, batch_size: 64, ..plain(0.002) }, &model, optimizer, &train, Some(&validation));
+    compare("history_val_split", &outcome.epochs, &record["history"], 2e-4);
+}
+
+/// A trained network without batch normalisation, weights one after the other.
+fn weights_after(config: TrainConfig, options: StepOptions) -> Tensor {
+    let mut spec = convnet::model::presets::preset("mlp").unwrap();
+    spec.layers.retain(|layer| !layer.name.contains("dropout"));
+    let fixture = fixture();
+    let (train, _) = data(&fixture);
+    spec.adapt(ImageShape { height: 6, width: 6, channels: 1 }, 3);
+    let model = Model::new(spec, 1.0 / 255.0, Device::Cpu, 3).unwrap();
+    let sgd = OptimizerConfig::Sgd { momentum: 0.9, nesterov: false };
+    fit(config, &model, Optimizer::with_options(sgd, options, model.weights()), &train, None);
+    let flat: Vec<Tensor> = model.weights().iter().map(|weight| weight.tensor.detach().reshape([-1])).collect();
+    Tensor::cat(&flat, 0)
+}
+
+fn difference(a: &Tensor, b: &Tensor) -> f64 {
+    (a - b).abs().max().double_value(&[])
+}
+
+#[test]
+fn small_batches_accumulated_are_the_large_one() {
+    // 70 images: 4 × 8 and 4 × 8 and a last group of 6; 32, 32 and 6
+    let shuffled = |batch_size, accumulate| TrainConfig { batch_size, accumulate, shuffle: true, ..plain(0.05) };
+    let options = StepOptions { clip: Some(Clip::Norm(0.5)), ..StepOptions::default() };
+    let large = weights_after(shuffled(32, 1), options);
+    assert!(difference(&large, &weights_after(shuffled(8, 4), options)) < 1e-5);
+    assert!(difference(&large, &weights_after(shuffled(16, 1), options)) > 1e-3, "it makes a difference");
+    // weights by class and smoothed labels, too
+    let weighted = |batch_size, accumulate| TrainConfig {
+        class_weights: Some(vec![0.5, 2.0, 3.0]),
+        label_smoothing: 0.1,
+        ..shuffled(batch_size, accumulate)
+    };
+    let large = weights_after(weighted(32, 1), options);
+    assert!(difference(&large, &weights_after(weighted(8, 4), options)) < 1e-5);
+}
+
+#[test]
+fn one_seed_one_result() {
+    let seeded = |seed| TrainConfig { seed, shuffle: true, epochs: 2, ..plain(0.05) };
+    let none = StepOptions::default();
+    assert_eq!(weights_after(seeded(1), none), weights_after(seeded(1), none));
+    assert!(difference(&weights_after(seeded(1), none), &weights_after(seeded(2), none)) > 0.0);
+}
+
+#[test]
+fn the_average_is_what_is_left() {
+    // a = δa + (1 - δ)w, beginning with the first w: by hand, from the weights after each step
+    let steps = |updates: usize, ema| {
+        let config = TrainConfig { epochs: 1, batch_size: 70usize.div_ceil(updates), ..plain(0.05) };
+        weights_after(config, StepOptions { ema, ..StepOptions::default() })
+    };
+    assert_eq!(steps(1, None), steps(1, Some(0.9)), "the first average is the first weights");
+    let averaged = steps(5, Some(0.5));
+    assert!(difference(&averaged, &steps(5, None)) > 1e-4, "it makes a difference");
+}
+
+/// Keeps the epochs that it hears of.
+struct Recorded(std::rc::Rc<std::cell::RefCell<Vec<u64>>>);
+
+impl Sink for Recorded {
+    fn on(&mut self, event: &Event) -> convnet::error::Result<()> {
+        if let Event::Batch(batch) = event
+            && batch.is_recorded
+        {
+            self.0.borrow_mut().push(batch.step);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn targets_times_and_recorded_points() {
+    let fixture = fixture();
+    let (train, _) = data(&fixture);
+    let run = |config: TrainConfig| {
+        let model = network(&fixture, &fixture["cases"]["plain"]["start"]);
+        let optimizer = Optimizer::new(OptimizerConfig::default(), model.weights());
+        let steps = std::rc::Rc::default();
+        let mut sinks = Sinks::default();
+        sinks.add(Recorded(std::rc::Rc::clone(&steps)));
+        let (stop, progress) = (&StopSignal::new(0), Progress::default());
+        let (model, train) = (&model, &train);
+        let trainer =
+            Trainer { config, model, optimizer, train, validation: None, checkpoints: None, sinks, stop, progress };
+        let mut trainer = trainer;
+        let outcome = trainer.fit().unwrap();
+        (outcome, steps.take())
+    };
+    let (outcome, steps) =
+        run(TrainConfig { until: Some("accuracy=0.6".parse().unwrap()), log_every: Some(3), ..plain(0.01) });
+    assert_eq!(outcome.ending, Ending::Target);
+    let last = outcome.epochs.last().unwrap();
+    assert!(last.train.accuracy >= 0.6 && outcome.epochs.len() < 10);
+    // 5 batches an epoch: the third of each
+    assert_eq!(steps, (0..outcome.epochs.len() as u64).map(|epoch| epoch * 5 + 3).collect::<Vec<_>>());
+    let (outcome, _) = run(TrainConfig { epochs: 1_000_000, time: Some("0.2s".parse().unwrap()), ..plain(0.01) });
+    assert_eq!(outcome.ending, Ending::Time);
+}
