@@ -4,6 +4,7 @@ pub mod augment;
 pub mod batches;
 pub mod check;
 pub mod digits;
+pub mod export;
 mod font;
 pub mod grid;
 pub mod idx;

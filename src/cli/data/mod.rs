@@ -1,6 +1,7 @@
 //! `convnet data`: looks at a data set, looks for faults in it, or fetches one.
 
 mod check;
+mod export;
 mod show;
 
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ enum Command {
     Show(show::Show),
     /// Look for images that cannot be read, duplicates, test images among the training images and other faults
     Check(check::Check),
+    /// Write a data set as IDX files, PNG images in class folders or a NumPy .npz
+    Export(export::Export),
     /// Fetch a known data set into the cache folder
     Download {
         /// The data set's name
@@ -71,6 +74,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     match args.command {
         Command::Show(args) => show::run(args, globals),
         Command::Check(args) => check::run(args, globals),
+        Command::Export(args) => export::run(args, globals),
         Command::Download { name } => {
             let folder = registry::download(&name)?;
             Ok(output::result(&format!("{}\n", folder.display()))?)

@@ -13,12 +13,17 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// The longest header text, in bytes: the same limit as NumPy's own (`max_header_size`).
 const MAX_HEADER_BYTES: usize = 10_000;
 
-/// What stands before the numbers, padded so that they begin at a multiple of 64 bytes, as NumPy writes it.
+/// What stands before numbers of kind `<f4`: [`array_header`].
 pub(super) fn f32_header(shape: &[usize]) -> Vec<u8> {
+    array_header("<f4", shape)
+}
+
+/// What stands before the numbers, padded so that they begin at a multiple of 64 bytes, as NumPy writes it.
+pub fn array_header(descr: &str, shape: &[usize]) -> Vec<u8> {
     let sizes: Vec<String> = shape.iter().map(|size| size.to_string()).collect();
     // a tuple of one has a comma in Python
     let comma = if shape.len() == 1 { "," } else { "" };
-    let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}{comma}), }}", sizes.join(", "));
+    let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}{comma}), }}", sizes.join(", "));
     let start_bytes = MAGIC.len() + 4;
     let text_bytes = (start_bytes + dict.len() + 1).next_multiple_of(64) - start_bytes;
     let stored = u16::try_from(text_bytes).expect("no array has thousands of dimensions");

@@ -11,6 +11,7 @@ use std::path::Path;
 use super::ImageShape;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+pub(super) use header::array_header;
 use header::{Header, f32_header, read_header_text};
 
 /// The most bytes of numbers that are read.

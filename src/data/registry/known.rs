@@ -6,18 +6,18 @@ use crate::data::Dataset;
 use crate::data::statistics::hex;
 use crate::error::{Error, Result};
 
-/// A published data set of four IDX files.
+/// A published data set.
 pub(super) struct KnownSet {
     /// Its name on the command line and its folder's name.
     pub name: &'static str,
-    /// The classes' names, in label order.
+    /// The classes' names, in label order; none where a file of the set has them.
     pub classes: &'static [&'static str],
     /// Under which terms its authors publish it.
     pub licence: &'static str,
     /// Folders on the web that hold the files, best first.
     pub mirrors: &'static [&'static str],
     /// The files, as published.
-    pub files: [KnownFile; 4],
+    pub files: &'static [KnownFile],
     /// SHA-256 of the training labels, a byte each: known where it was computed from the real files.
     pub train_labels_sha256: Option<&'static str>,
 }
@@ -25,14 +25,16 @@ pub(super) struct KnownSet {
 /// A published file.
 pub(super) struct KnownFile {
     pub name: &'static str,
-    /// The published checksum, which torchvision checks too (torchvision/datasets/mnist.py).
+    /// The published checksum. Torchvision checks the same (mnist.py); those of CIFAR's archives are on their own page.
     pub md5: &'static str,
+    /// Of an archive, the files in it that are the data set.
+    pub members: &'static [&'static str],
 }
 
 const DIGITS: &[&str] = &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// The data sets that convnet can fetch.
-pub(super) static KNOWN_SETS: [KnownSet; 3] = [
+pub(super) static KNOWN_SETS: [KnownSet; 7] = [
     KnownSet {
         name: "fashion-mnist",
         classes: &[
@@ -52,7 +54,7 @@ pub(super) static KNOWN_SETS: [KnownSet; 3] = [
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ],
-        files: idx_files([
+        files: &idx_files([
             "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
             "25c81989df183df01b3e8a0aad5dffbe",
             "bef4ecab320f06d8554ea6380940ec79",
@@ -68,7 +70,7 @@ pub(super) static KNOWN_SETS: [KnownSet; 3] = [
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ],
-        files: idx_files([
+        files: &idx_files([
             "f68b3c2dcbeaaa9fbdd348bbdeb94873",
             "d53e105ee54ea40749a09fcbcd1e9432",
             "9fb629c4189551a2d022fa330f9573f3",
@@ -81,7 +83,7 @@ pub(super) static KNOWN_SETS: [KnownSet; 3] = [
         classes: &["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
         licence: "CC BY-SA 4.0 (CODH, adapted from the Kuzushiji Dataset of NIJL, doi:10.20676/00000341)",
         mirrors: &["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
-        files: idx_files([
+        files: &idx_files([
             "bdb82020997e1d708af4cf47b453dcf7",
             "e144d726b3acfaa3e44228e80efcd344",
             "5c965bf0a639b31b8f53240b1b52f4d7",
@@ -89,16 +91,96 @@ pub(super) static KNOWN_SETS: [KnownSet; 3] = [
         ]),
         train_labels_sha256: None,
     },
+    KnownSet {
+        name: "emnist-letters",
+        classes: &[
+            "N/A", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t",
+            "u", "v", "w", "x", "y", "z",
+        ],
+        licence: EMNIST_LICENCE,
+        mirrors: EMNIST_MIRRORS,
+        files: &[KnownFile {
+            name: EMNIST_ARCHIVE,
+            md5: EMNIST_MD5,
+            members: &[
+                "emnist-letters-train-images-idx3-ubyte.gz",
+                "emnist-letters-train-labels-idx1-ubyte.gz",
+                "emnist-letters-test-images-idx3-ubyte.gz",
+                "emnist-letters-test-labels-idx1-ubyte.gz",
+            ],
+        }],
+        train_labels_sha256: None,
+    },
+    KnownSet {
+        name: "emnist-balanced",
+        classes: &[
+            "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K",
+            "L", "M", "N", "O", "P", "Q", "R", "S", "T", "U", "V", "W", "X", "Y", "Z", "a", "b", "d", "e", "f", "g",
+            "h", "n", "q", "r", "t",
+        ],
+        licence: EMNIST_LICENCE,
+        mirrors: EMNIST_MIRRORS,
+        files: &[KnownFile {
+            name: EMNIST_ARCHIVE,
+            md5: EMNIST_MD5,
+            members: &[
+                "emnist-balanced-train-images-idx3-ubyte.gz",
+                "emnist-balanced-train-labels-idx1-ubyte.gz",
+                "emnist-balanced-test-images-idx3-ubyte.gz",
+                "emnist-balanced-test-labels-idx1-ubyte.gz",
+            ],
+        }],
+        train_labels_sha256: None,
+    },
+    KnownSet {
+        name: "cifar10",
+        classes: &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
+        licence: CIFAR_LICENCE,
+        mirrors: CIFAR_MIRRORS,
+        files: &[KnownFile {
+            name: "cifar-10-binary.tar.gz",
+            md5: "c32a1d4ab5d03f1284b67883e8d87530",
+            members: &[
+                "data_batch_1.bin",
+                "data_batch_2.bin",
+                "data_batch_3.bin",
+                "data_batch_4.bin",
+                "data_batch_5.bin",
+                "test_batch.bin",
+            ],
+        }],
+        train_labels_sha256: None,
+    },
+    KnownSet {
+        name: "cifar100",
+        // in fine_label_names.txt
+        classes: &[],
+        licence: CIFAR_LICENCE,
+        mirrors: CIFAR_MIRRORS,
+        files: &[KnownFile {
+            name: "cifar-100-binary.tar.gz",
+            md5: "03b5dce01913d631647c71ecec9e9cb8",
+            members: &["train.bin", "test.bin", "fine_label_names.txt"],
+        }],
+        train_labels_sha256: None,
+    },
 ];
+
+const EMNIST_LICENCE: &str = "none stated; NIST's data are public domain in the USA (https://www.nist.gov/itl/products-and-services/emnist-dataset)";
+const EMNIST_MIRRORS: &[&str] = &["https://biometrics.nist.gov/cs_links/EMNIST/"];
+const EMNIST_ARCHIVE: &str = "gzip.zip";
+const EMNIST_MD5: &str = "58c8d27c78d21e728a6bc7b3cc06412e";
+const CIFAR_LICENCE: &str = "none stated; cite Krizhevsky 2009 (https://www.cs.toronto.edu/~kriz/cifar.html)";
+const CIFAR_MIRRORS: &[&str] = &["https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"];
 
 /// The four files under MNIST's names, with their md5s in that order.
 const fn idx_files(md5s: [&'static str; 4]) -> [KnownFile; 4] {
     let [train_images, train_labels, test_images, test_labels] = md5s;
     [
-        KnownFile { name: "train-images-idx3-ubyte.gz", md5: train_images },
-        KnownFile { name: "train-labels-idx1-ubyte.gz", md5: train_labels },
-        KnownFile { name: "t10k-images-idx3-ubyte.gz", md5: test_images },
-        KnownFile { name: "t10k-labels-idx1-ubyte.gz", md5: test_labels },
+        KnownFile { name: "train-images-idx3-ubyte.gz", md5: train_images, members: &[] },
+        KnownFile { name: "train-labels-idx1-ubyte.gz", md5: train_labels, members: &[] },
+        KnownFile { name: "t10k-images-idx3-ubyte.gz", md5: test_images, members: &[] },
+        KnownFile { name: "t10k-labels-idx1-ubyte.gz", md5: test_labels, members: &[] },
     ]
 }
 
@@ -113,6 +195,9 @@ impl KnownSet {
     /// # Errors
     /// A data error where a label is none of this set's.
     pub fn apply(&self, dataset: Dataset) -> Result<Dataset> {
+        if self.classes.is_empty() {
+            return Ok(Dataset { name: self.name.to_string(), ..dataset });
+        }
         if dataset.classes.len() > self.classes.len() {
             return Err(Error::data(format!("a label is none of {}'s", self.name))
                 .expected(format!("0 to {}", self.classes.len() - 1))
@@ -146,7 +231,7 @@ fn find_by_labels(dataset: &Dataset) -> Option<&'static KnownSet> {
     KNOWN_SETS.iter().find(|set| set.train_labels_sha256 == Some(&digest))
 }
 
-/// EMNIST's parts, told apart by their number of classes (Cohen, Afshar, Tapson, van Schaik, arXiv:1702.05373): digits and
+/// EMNIST's parts that no known set names, told apart by their number of classes (Cohen, Afshar, Tapson, van Schaik, arXiv:1702.05373): digits and
 /// mnist have 10, balanced and bymerge 47, byclass 62. The labels of letters count from 1, so that it has 27 and an
 /// empty first class, which torchvision names "N/A".
 fn emnist_classes(num_classes: usize) -> Option<Vec<String>> {
@@ -195,9 +280,9 @@ mod tests {
     #[test]
     fn the_table_is_well_formed() {
         for set in &KNOWN_SETS {
-            assert_eq!(set.classes.len(), 10, "{}", set.name);
+            assert!([0, 10, 27, 47].contains(&set.classes.len()), "{}", set.name);
             assert!(set.mirrors.iter().all(|mirror| mirror.starts_with("http") && mirror.ends_with('/')));
-            for file in &set.files {
+            for file in set.files {
                 assert!(file.md5.len() == 32 && file.md5.bytes().all(|byte| byte.is_ascii_hexdigit()), "{}", file.md5);
             }
         }
@@ -225,7 +310,7 @@ mod tests {
     #[test]
     fn emnist_is_named_by_its_number_of_classes() {
         for (num_classes, first, last) in [(10, "0", "9"), (27, "N/A", "z"), (47, "0", "t"), (62, "0", "z")] {
-            let known = recognise(dataset("EMNIST-letters", num_classes)).unwrap();
+            let known = recognise(dataset("EMNIST", num_classes)).unwrap();
             assert_eq!(known.classes.len(), num_classes);
             assert_eq!((known.classes[0].as_str(), known.classes[num_classes - 1].as_str()), (first, last));
         }

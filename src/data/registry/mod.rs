@@ -18,8 +18,8 @@ use known::{KNOWN_SETS, KnownSet};
 /// - `digits`, `digits:TRAIN` or `digits:TRAIN:SEED`: drawn by the program ([`digits::parse`]);
 /// - a file or a folder: [`sources::KINDS`]; IDX files get the classes' names where the set is recognised by its training
 ///   labels or the folder's name;
-/// - `fashion-mnist`, `mnist` or `kmnist`, in any spelling: from the first of `$CONVNET_DATA/<name>`, `./data/<name>` and the
-///   user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`, then `convnet/data/<name>`) that holds IDX files; if none
+/// - a published set's name ([`names`]), in any spelling: from the first of `$CONVNET_DATA/<name>`, `./data/<name>` and the
+///   user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`, then `convnet/data/<name>`) that holds its files; if none
 ///   does, it is downloaded to the cache folder. `$CONVNET_MIRROR/<name>/` takes the place of the published mirrors.
 ///
 /// Downloaded files are checked against the published checksums. Files that are there already are not, since many users
@@ -128,13 +128,14 @@ fn load_known(set: &KnownSet, surroundings: &Surroundings) -> Result<Dataset> {
         Some(folder) => folder,
         None => fetch(set, surroundings)?,
     };
-    set.apply(idx::read_folder(&folder)?).map_err(|error| error.at_path(&folder))
+    let dataset = if idx::has_files(&folder)? { idx::read_folder(&folder) } else { sources::read_cifar(&folder) };
+    set.apply(dataset?).map_err(|error| error.at_path(&folder))
 }
 
 /// The first of the user's own folders that holds files of `set`.
 fn own_folder(set: &KnownSet, surroundings: &Surroundings) -> Result<Option<PathBuf>> {
     for folder in surroundings.folders.iter().map(|folder| folder.join(set.name)) {
-        if idx::has_files(&folder)? {
+        if folder.is_dir() && (idx::has_files(&folder)? || sources::is_cifar(&folder)?) {
             return Ok(Some(folder));
         }
     }
@@ -193,7 +194,7 @@ mod tests {
         let labels = gzip(&[0, 0, 8, 1, 0, 0, 0, 2, 0, 1]);
         let contents = [images.clone(), labels.clone(), images, labels];
         let mut contents = contents.into_iter();
-        KNOWN_SETS[0].files.each_ref().map(|file| (file.name, contents.next().expect("four contents")))
+        std::array::from_fn(|index| (KNOWN_SETS[0].files[index].name, contents.next().expect("four contents")))
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -277,13 +278,14 @@ mod tests {
             file.map_or(Reply::new("404 Not Found", 0, b""), |(_, bytes)| Reply::ok(&bytes))
         });
         let (home, surroundings) = home(Some(&format!("{}base/", server.url)));
-        let files = tiny_files().map(|(name, bytes)| KnownFile { name, md5: hex(&Md5::digest(bytes)).leak() });
+        let files =
+            tiny_files().map(|(name, bytes)| KnownFile { name, md5: hex(&Md5::digest(bytes)).leak(), members: &[] });
         let tiny = KnownSet {
             name: "tiny",
             classes: &["a", "b"],
             licence: "none",
             mirrors: &["http://name.invalid/"],
-            files,
+            files: Vec::from(files).leak(),
             train_labels_sha256: None,
         };
         for _ in 0..2 {
@@ -315,8 +317,12 @@ mod tests {
     #[test]
     fn what_is_no_data_set_is_told_apart() {
         assert!(load_error("fashon-mnist").contains("did you mean fashion-mnist?"));
-        let error = load_error("cifar10");
-        assert!(error.contains("digits, fashion-mnist, mnist, kmnist") && !error.contains("did you mean"), "{error}");
+        let error = load_error("imagenet");
+        assert!(
+            error.contains("digits, fashion-mnist, mnist, kmnist, emnist-letters, emnist-balanced, cifar10, cifar100")
+                && !error.contains("did you mean"),
+            "{error}"
+        );
         assert!(load_error("").contains("unknown"));
         for path in ["./nowhere/mnist", "nowhere.npz"] {
             assert!(load_error(path).contains("no such file or folder"));

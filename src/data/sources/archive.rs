@@ -1,7 +1,7 @@
 //! Archives of class folders, read without unpacking: names are only looked at, nothing is written, whatever they say.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,8 +34,9 @@ pub(super) fn read_zip(path: &Path) -> Result<Labelled> {
 /// # Errors
 /// A data error where it is damaged or cut short, and as [`Tree::into_labelled`].
 pub(super) fn read_tar(path: &Path) -> Result<Labelled> {
-    let tree = File::open(path).map_err(damaged).and_then(|file| {
+    let tree = File::open(path).map_err(damaged).and_then(|mut file| {
         let length = file.metadata().map_err(damaged)?.len();
+        check_end(&mut file, length)?;
         tar_tree(BufReader::new(file), |name, entry| {
             let (start, size) = (entry.raw_file_position(), entry.size());
             if start.checked_add(size).is_none_or(|end| end > length) {
@@ -51,6 +52,19 @@ pub(super) fn read_tar(path: &Path) -> Result<Labelled> {
         })
     });
     tree.and_then(|tree| tree.into_labelled(stem(path))).map_err(|error| error.at_path(path))
+}
+
+/// A tar ends with blocks of zeros. One that was cut between two files would else look whole.
+fn check_end(file: &mut File, length: u64) -> Result<()> {
+    let mut end = [1; 512];
+    if length >= 512 {
+        file.seek(SeekFrom::Start(length - 512)).and_then(|_| file.read_exact(&mut end)).map_err(damaged)?;
+        file.rewind().map_err(damaged)?;
+    }
+    match end.iter().all(|&byte| byte == 0) {
+        true => Ok(()),
+        false => Err(Error::data("the archive is cut short").expected("zeros at its end").help("copy it again")),
+    }
 }
 
 /// The class folders in a `.tar.gz`. Its encoded images are kept in memory.

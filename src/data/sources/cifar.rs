@@ -35,7 +35,7 @@ struct Files {
 ///
 /// # Errors
 /// A data error where the folder cannot be listed.
-pub(super) fn has_files(folder: &Path) -> Result<bool> {
+pub fn has_files(folder: &Path) -> Result<bool> {
     Ok(find(folder)?.is_some())
 }
 
@@ -44,7 +44,7 @@ pub(super) fn has_files(folder: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// A data error that names the file that cannot be used.
-pub(super) fn read_folder(folder: &Path) -> Result<Dataset> {
+pub fn read_folder(folder: &Path) -> Result<Dataset> {
     let files = find(folder)?.ok_or_else(|| Error::data("there are no CIFAR files").at_path(folder))?;
     let Kind { num_classes, names, .. } = files.kind;
     Ok(Dataset {

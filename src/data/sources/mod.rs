@@ -17,6 +17,7 @@ use super::options::Cache;
 use super::{Dataset, ImageShape, LoadOptions, Samples};
 use crate::error::{Error, Result};
 
+pub(super) use cifar::{has_files as is_cifar, read_folder as read_cifar};
 pub use labelled::{Labelled, LabelledImage};
 
 /// What [`read`] reads, for messages.

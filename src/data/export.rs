@@ -1,0 +1,244 @@
+//! Writes a data set in forms that other programs read: IDX files, PNG images in class folders, NumPy's `.npz`.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::npy::array_header;
+use super::{Dataset, ImageShape, Samples, Split};
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+
+/// The forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// A folder of IDX files, as MNIST's.
+    Idx,
+    /// A folder of class folders of PNG files.
+    Png,
+    /// A `.npz` with `x_train`, `y_train` and so on, as Keras's.
+    Npz,
+}
+
+/// Writes `dataset` to `out`, a folder or, for a `.npz`, a file.
+///
+/// # Errors
+/// A configuration error where the form cannot hold the data set or a file cannot be written; a data error where an image
+/// cannot be read.
+pub fn export(dataset: &Dataset, format: ExportFormat, out: &Path) -> Result<()> {
+    match format {
+        ExportFormat::Idx => write_idx(dataset, out),
+        ExportFormat::Png => write_folders(dataset, out),
+        ExportFormat::Npz => write_npz(dataset, out),
+    }
+}
+
+fn cannot_write(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |error| Error::config("cannot write the data set").at_path(path).because(error)
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(cannot_write(path))
+}
+
+fn write_idx(dataset: &Dataset, folder: &Path) -> Result<()> {
+    if dataset.validation.is_some() {
+        return Err(Error::config("IDX files hold training and test images, but no validation images")
+            .help("export as png or npz"));
+    }
+    make_folder(folder)?;
+    for (split, samples) in dataset.splits() {
+        let prefix = if split == Split::Train { "train" } else { "t10k" };
+        let labels = small_labels(samples).ok_or_else(|| {
+            Error::config("IDX files hold labels up to 255").got(dataset.classes.len() - 1).help("export as png or npz")
+        })?;
+        let ImageShape { height, width, channels } = samples.shape();
+        let mut header = vec![if channels == 1 { 0x0803 } else { 0x0804 }, samples.len(), height, width];
+        header.extend((channels != 1).then_some(channels));
+        let dimensions = header.len() - 1;
+        let path = folder.join(format!("{prefix}-images-idx{dimensions}-ubyte"));
+        write_pixels(&path, &words(&header), samples)?;
+        let path = folder.join(format!("{prefix}-labels-idx1-ubyte"));
+        let content = [words(&[0x0801, labels.len()]), labels].concat();
+        write_atomically(&path, |writer| writer.write_all(&content)).map_err(cannot_write(&path))?;
+    }
+    Ok(())
+}
+
+fn words(words: &[usize]) -> Vec<u8> {
+    words.iter().flat_map(|&word| (word as u32).to_be_bytes()).collect()
+}
+
+/// The labels as bytes, where they are all small.
+fn small_labels(samples: &Samples) -> Option<Vec<u8>> {
+    samples.labels().iter().map(|&label| u8::try_from(label).ok()).collect()
+}
+
+/// A file of `header` and all pixels.
+fn write_pixels(path: &Path, header: &[u8], samples: &Samples) -> Result<()> {
+    let mut failed = None;
+    let written = write_atomically(path, |writer| {
+        writer.write_all(header)?;
+        write_all_pixels(writer, samples, &mut failed)
+    });
+    failed.map_or(Ok(()), Err)?;
+    written.map_err(cannot_write(path))
+}
+
+/// An image that cannot be read goes to `failed`.
+fn write_all_pixels(writer: &mut dyn Write, samples: &Samples, failed: &mut Option<Error>) -> io::Result<()> {
+    let mut written = Ok(());
+    let visited = samples.visit(|pixels| {
+        if written.is_ok() {
+            written = writer.write_all(pixels);
+        }
+    });
+    match visited {
+        Ok(()) => written,
+        Err(error) => {
+            *failed = Some(error);
+            Err(io::Error::other("an image cannot be read"))
+        }
+    }
+}
+
+fn write_folders(dataset: &Dataset, folder: &Path) -> Result<()> {
+    // a class's name may be no folder's name
+    let classes: Vec<String> = dataset.classes.iter().map(|class| class.replace(['/', '\\', ':', '\0'], "-")).collect();
+    let bad = classes
+        .iter()
+        .enumerate()
+        .find(|(at, class)| class.is_empty() || class.starts_with('.') || classes[..*at].contains(class));
+    if let Some((at, _)) = bad {
+        return Err(Error::config("a class's name cannot be a folder's name").got(format!("'{}'", dataset.classes[at])));
+    }
+    for (split, samples) in dataset.splits() {
+        for class in &classes {
+            make_folder(&folder.join(split.to_string()).join(class))?;
+        }
+        for (index, &label) in samples.labels().iter().enumerate() {
+            let name = format!("{index:07}.png");
+            let path = folder.join(split.to_string()).join(&classes[label as usize]).join(name);
+            let png = encode_png(&samples.image(index)?, samples.shape())?;
+            fs::write(&path, png).map_err(cannot_write(&path))?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_png(pixels: &[u8], shape: ImageShape) -> Result<Vec<u8>> {
+    let colour = if shape.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+    let mut png = Vec::new();
+    let written = PngEncoder::new(&mut png).write_image(pixels, shape.width as u32, shape.height as u32, colour);
+    written.map_err(|error| Error::internal("cannot make a PNG").because(error))?;
+    Ok(png)
+}
+
+fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {
+    if path.extension().is_none_or(|extension| extension != "npz") {
+        return Err(Error::config("that is no name for a .npz").expected("FILE.npz").got(path.display()));
+    }
+    let mut failed = None;
+    let written = write_atomically(path, |writer| {
+        let mut zip = ZipWriter::new_stream(writer);
+        for (split, samples) in dataset.splits() {
+            let suffix = match split {
+                Split::Train => "train",
+                Split::Validation => "val",
+                Split::Test => "test",
+            };
+            write_arrays(&mut zip, suffix, samples, &mut failed)?;
+        }
+        zip.finish()?;
+        Ok(())
+    });
+    failed.map_or(Ok(()), Err)?;
+    written.map_err(cannot_write(path))
+}
+
+/// `x_<suffix>`: u8 `[N, H, W]` or `[N, H, W, C]`; `y_<suffix>`: u8 or i64 `[N]`.
+fn write_arrays<W: Write + io::Seek>(
+    zip: &mut ZipWriter<W>,
+    suffix: &str,
+    samples: &Samples,
+    failed: &mut Option<Error>,
+) -> io::Result<()> {
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).large_file(true);
+    let ImageShape { height, width, channels } = samples.shape();
+    let shape = [samples.len(), height, width, channels];
+    zip.start_file(format!("x_{suffix}.npy"), options)?;
+    zip.write_all(&array_header("|u1", if channels == 1 { &shape[..3] } else { &shape }))?;
+    write_all_pixels(zip, samples, failed)?;
+    zip.start_file(format!("y_{suffix}.npy"), options)?;
+    match small_labels(samples) {
+        Some(labels) => {
+            zip.write_all(&array_header("|u1", &shape[..1]))?;
+            zip.write_all(&labels)
+        }
+        None => {
+            zip.write_all(&array_header("<i8", &shape[..1]))?;
+            samples.labels().iter().try_for_each(|label| zip.write_all(&label.to_le_bytes()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::statistics::fingerprint;
+    use crate::data::{LoadOptions, registry};
+
+    fn dataset(channels: usize) -> Dataset {
+        let shape = ImageShape { height: 2, width: 3, channels };
+        let samples = |labels: Vec<i64>| {
+            let pixels = (0..labels.len() * 6 * channels).map(|value| (value * 7) as u8).collect();
+            Samples::new(shape, pixels, labels, 2).unwrap()
+        };
+        let classes = ["a/b", "c"].map(String::from).to_vec();
+        let (train, test) = (samples(vec![0, 0, 1]), Some(samples(vec![0, 1])));
+        Dataset { name: "set".into(), classes, train, validation: None, test }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        for channels in [1, 3] {
+            let dataset = dataset(channels);
+            for (format, name) in [(ExportFormat::Idx, "idx"), (ExportFormat::Png, "png"), (ExportFormat::Npz, "a.npz")]
+            {
+                let path = folder.path().join(format!("{channels}-{name}"));
+                export(&dataset, format, &path).unwrap();
+                let again = registry::load_with(path.to_str().unwrap(), &LoadOptions::default()).unwrap();
+                assert_eq!(fingerprint(&again.train), fingerprint(&dataset.train), "{name}");
+                let (test, expected) = (again.test.unwrap(), dataset.test.as_ref().unwrap());
+                assert_eq!(fingerprint(&test), fingerprint(expected), "{name}");
+                if format == ExportFormat::Png {
+                    assert_eq!(again.classes, ["a-b", "c"]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_form_cannot_hold_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut set = dataset(1);
+        set.validation = set.test.clone();
+        let refused = |set: &Dataset, format, name: &str| {
+            let error = export(set, format, &folder.path().join(name)).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            error.to_string()
+        };
+        assert!(refused(&set, ExportFormat::Idx, "idx").contains("no validation images"));
+        assert!(refused(&set, ExportFormat::Npz, "a.zip").contains("FILE.npz"));
+        set.classes = ["a/b", "a-b"].map(String::from).to_vec();
+        assert!(refused(&set, ExportFormat::Png, "png").contains("'a-b'"));
+        set.classes[0] = "..".into();
+        assert!(refused(&set, ExportFormat::Png, "png").contains("'..'"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

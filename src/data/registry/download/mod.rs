@@ -1,0 +1,117 @@
+//! Fetches a known data set's files: from several mirrors in turn, within limits, checked, and whole or not at all.
+
+mod transfer;
+mod unpack;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use ureq::{Agent, Proxy};
+
+use super::known::{KnownFile, KnownSet};
+use crate::error::{Error, Result};
+use transfer::{Failure, fetch};
+
+/// How to reach a mirror, how long to wait for it, and how much to take from it.
+pub(super) struct Network {
+    /// In between, if any.
+    pub proxy: Option<Proxy>,
+    /// For a mirror's address, and then for a connection.
+    pub connect: Duration,
+    /// For its answer, and then for each next byte.
+    pub silence: Duration,
+    /// For one file.
+    pub whole: Duration,
+    /// A file's size, in bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network {
+            // HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+            proxy: Proxy::try_from_env(),
+            connect: Duration::from_secs(15),
+            silence: Duration::from_secs(30),
+            whole: Duration::from_secs(4 * 3600),
+            // the largest known file has 562 MB
+            max_bytes: 1 << 30,
+        }
+    }
+}
+
+/// Fetches into `folder` those of the set's files that it does not hold, as published or unpacked, from the first of
+/// `mirrors` that delivers each. What came of a file before the connection broke is kept and continued. Reports on stderr.
+///
+/// # Errors
+/// A data error where no mirror delivers a file: it tells why each did not, and what to do by hand. A configuration
+/// error where `folder` cannot be made, an internal one where a file cannot be written.
+pub(super) fn complete(set: &KnownSet, folder: &Path, mirrors: &[String], network: &Network) -> Result<()> {
+    let missing: Vec<&KnownFile> = set.files.iter().filter(|file| !is_there(file, folder)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(|source| {
+        Error::config("cannot make the folder for downloaded data").at_path(folder).because(source)
+    })?;
+    eprintln!("downloading {} to {}\nlicence: {}", set.name, folder.display(), set.licence);
+    let agent = agent(network);
+    missing.into_iter().try_for_each(|file| download(&agent, set, file, folder, mirrors, network))
+}
+
+/// Whether the file is there, as published or decompressed; of an archive, whether its members are.
+fn is_there(file: &KnownFile, folder: &Path) -> bool {
+    let has = |name: &str| [name, name.trim_end_matches(".gz")].iter().any(|name| folder.join(name).is_file());
+    match file.members {
+        [] => has(file.name),
+        members => members.iter().all(|member| has(member)),
+    }
+}
+
+fn download(
+    agent: &Agent,
+    set: &KnownSet,
+    file: &KnownFile,
+    folder: &Path,
+    mirrors: &[String],
+    network: &Network,
+) -> Result<()> {
+    let mut reasons = Vec::new();
+    for mirror in mirrors {
+        let url = format!("{}/{}", mirror.trim_end_matches('/'), file.name);
+        eprintln!("  {url}");
+        match fetch(agent, &url, file, folder, network) {
+            Ok(()) if file.members.is_empty() => return Ok(()),
+            Ok(()) => return unpack::members(&folder.join(file.name), file.members, folder),
+            Err(Failure::Mirror(reason)) => reasons.push(format!("{url}: {reason}")),
+            Err(Failure::Disk(error)) => return Err(error),
+        }
+    }
+    let names: Vec<&str> = set.files.iter().map(|file| file.name).collect();
+    let by_hand = match file.members {
+        [] => "",
+        _ => ", unpacked,",
+    };
+    Err(Error::data(format!("cannot download {} of {}", file.name, set.name)).got(reasons.join("; ")).help(format!(
+        "try again later (what came is kept), or put {}{by_hand} into {} by hand, or name with --data a folder that holds \
+         them",
+        names.join(", "),
+        folder.display()
+    )))
+}
+
+fn agent(network: &Network) -> Agent {
+    let config = Agent::config_builder()
+        .user_agent(concat!("convnet/", env!("CARGO_PKG_VERSION")))
+        .proxy(network.proxy.clone())
+        .timeout_resolve(Some(network.connect))
+        .timeout_connect(Some(network.connect))
+        .timeout_recv_response(Some(network.silence))
+        .timeout_per_read(Some(network.silence))
+        .timeout_global(Some(network.whole));
+    config.build().new_agent()
+}
+
+#[cfg(test)]
+pub(super) mod tests;
