@@ -86,13 +86,15 @@ pub fn group(
     let [scale, center] = affine(spec.scale, spec.center, &mut own);
     let epsilon = spec.epsilon;
     move |x| {
-        let kind = x.kind();
-        let [scale, center] = [&scale, &center].map(|weight| weight.as_ref().map(|weight| weight.to_kind(kind)));
+        // libtorch 2.11's backward fails where only one of the two is there
+        let constant = |value: f64| Tensor::full([channels as i64], value, (x.kind(), x.device()));
+        let scale = scale.as_ref().map_or_else(|| constant(1.0), |scale| scale.to_kind(x.kind()));
+        let center = center.as_ref().map_or_else(|| constant(0.0), |center| center.to_kind(x.kind()));
         with_channels_second(x, |x| {
             // libtorch 2.11's backward of this one reads through a null pointer where the channels lie last and the
             // input needs no gradient: as the network's first layer
             let x = if x.requires_grad() { x.shallow_clone() } else { x.contiguous() };
-            x.group_norm(groups, scale, center, epsilon, true)
+            x.group_norm(groups, Some(&scale), Some(&center), epsilon, true)
         })
     }
 }

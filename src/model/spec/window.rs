@@ -23,9 +23,7 @@ pub(super) fn output(
 /// `valid`: ⌈(n − (k − 1)·d) / s⌉; `same`: ⌈n / s⌉.
 fn axis_output(axis: &str, n: usize, k: usize, s: usize, d: usize, padding: Padding) -> Result<usize> {
     check_window(axis, k, s)?;
-    if d == 0 {
-        return Err(Error::model("dilation_rate must not be 0"));
-    }
+    bounded("dilation_rate", axis, d)?;
     let reach = (k - 1).checked_mul(d).filter(|reach| *reach < MAX_SIZE);
     let reach = reach.ok_or_else(|| Error::model(format!("the window is too large along the {axis}")).got(k))?;
     match padding {
@@ -66,14 +64,17 @@ pub(super) fn transposed_output(
 }
 
 fn check_window(axis: &str, k: usize, s: usize) -> Result<()> {
-    for (key, value) in [("the window", k), ("strides", s)] {
-        if !(1..MAX_SIZE).contains(&value) {
-            return Err(Error::model(format!("{key} cannot be used along the {axis}"))
-                .expected(format!("1 to {}", MAX_SIZE - 1))
-                .got(value));
-        }
+    bounded("the window", axis, k)?;
+    bounded("strides", axis, s)
+}
+
+fn bounded(key: &str, axis: &str, value: usize) -> Result<()> {
+    match (1..MAX_SIZE).contains(&value) {
+        true => Ok(()),
+        false => Err(Error::model(format!("{key} cannot be used along the {axis}"))
+            .expected(format!("1 to {}", MAX_SIZE - 1))
+            .got(value)),
     }
-    Ok(())
 }
 
 /// Zeros before and after along one axis that give `same` padding: the odd pixel goes after.
@@ -111,6 +112,7 @@ mod tests {
         assert_eq!(axis_output("height", 12, 3, 1, 2, Valid).unwrap(), 8);
         assert!(axis_output("height", 2, 3, 1, 1, Valid).is_err());
         assert!(axis_output("height", 2, 0, 1, 1, Valid).is_err());
+        assert!(axis_output("height", 2, 1, 1, usize::MAX, Valid).is_err());
     }
 
     #[test]
