@@ -212,3 +212,27 @@ fn fashion_mnist_s_image_786_is_a_bag() {
     assert_eq!((prediction["class"].as_u64(), prediction["label"].as_str()), (Some(8), Some("Bag")));
     assert_eq!(prediction["expected"], 8);
 }
+
+#[test]
+fn training_goes_on_as_keras_compiled_the_model() {
+    let Some(assets) = assets() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let source = assets.join("fixtures/keras/seed_trained/model.keras");
+    let import = ["import", source.to_str().unwrap(), "--name", "seed", "--input-scale", "1/255"];
+    succeeded(&convnet(at, &import));
+    let from = ["--init-from", "models/seed", "--beta1", "0.8"];
+    let settings = json(&train(at, &[&from[..], &["--print-config", "--json"]].concat()));
+    let setting = |key: &str| (settings[key]["value"].as_f64(), settings[key]["origin"].as_str().unwrap().to_owned());
+    assert_eq!(setting("lr"), (Some(0.002), "trained-model".to_owned()));
+    assert_eq!(setting("beta1"), (Some(0.8), "flag".to_owned()));
+    let args = ["train", "--data", "digits:600", "--validation", "60", "--epochs", "1", "--device=cpu"];
+    let notes = |more: &[&str]| {
+        let output = convnet(at, &[&args[..], &from, more].concat());
+        succeeded(&output);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(notes(&[]).contains("goes on after its 16 steps"));
+    assert!(!notes(&["--optimizer", "sgd"]).contains("after its"));
+    assert!(notes(&["--freeze", "conv2d"]).contains("goes on"), "what is left to train has its state");
+}

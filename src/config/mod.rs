@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+pub mod compiled;
 pub mod origin;
 
 use std::path::{Path, PathBuf};

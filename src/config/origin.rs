@@ -17,6 +17,8 @@ pub enum Origin {
     Default,
     /// The run that is resumed.
     ResumedRun,
+    /// What the model of `--init-from` was compiled with in Keras.
+    TrainedModel,
     /// `--config`.
     File,
     /// A flag.
@@ -28,6 +30,7 @@ impl fmt::Display for Origin {
         f.write_str(match self {
             Origin::Default => "default",
             Origin::ResumedRun => "resumed run",
+            Origin::TrainedModel => "trained model",
             Origin::File => "file",
             Origin::Flag => "flag",
         })

@@ -14,6 +14,7 @@ pub mod transfer;
 
 use tch::{Device, Kind, Tensor, nn};
 
+pub use keras::CompileInfo;
 pub use layers::{Weight, channels_last};
 pub use saved::{InputInfo, ModelInfo};
 pub use spec::Spec;

@@ -230,6 +230,15 @@ pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
     Ok((model, ModelInfo { labels: key.labels, metrics: key.metrics, compile: key.compile, resize }))
 }
 
+/// What the saved model at `json_path` was compiled with in Keras, where it was imported.
+///
+/// # Errors
+/// A model error where the file cannot be read.
+pub fn compile_info(json_path: &Path) -> Result<Option<CompileInfo>> {
+    let (_, key) = parse(&read_json(json_path)?).map_err(|error| error.at_path(json_path))?;
+    Ok(key.compile)
+}
+
 /// The state that a checkpoint's JSON names: its bytes, checked. `None` where it names none.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 //! `<which>.json` is a loadable model's JSON and is renamed into place last; it names the weights and the state by files
 //! that carry the step in their names, so that an interrupted save leaves the checkpoint before it whole.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -143,13 +144,31 @@ fn state_to_bytes(optimizer: &Optimizer, progress: &Progress) -> Result<Vec<u8>>
     saved::to_safetensors(optimizer.state().into_iter(), metadata.into())
 }
 
+/// Gives `optimizer` the state that the imported model at `json_path` was trained with: the number of steps taken, or none
+/// where the model has no state.
+///
+/// # Errors
+/// A model error where the state is damaged, or of another optimizer or other weights; then nothing has changed.
+pub fn take_over_state(json_path: &Path, optimizer: &mut Optimizer) -> Result<Option<u64>> {
+    let Some(bytes) = saved::load_state(json_path, u64::MAX >> 1)? else { return Ok(None) };
+    read_tensors(&bytes, optimizer).map_err(|error| error.at_path(json_path))?;
+    Ok(Some(optimizer.steps()))
+}
+
+fn damaged() -> Error {
+    Error::model("the optimizer's state is damaged").help("start a new run")
+}
+
 fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<Progress> {
-    let damaged = || Error::model("the optimizer's state is damaged").help("start a new run");
+    let metadata = read_tensors(bytes, optimizer)?;
+    serde_json::from_str(metadata.get("progress").ok_or_else(damaged)?).map_err(|error| damaged().because(error))
+}
+
+/// The tensors into `optimizer`; the file's metadata.
+fn read_tensors(bytes: &[u8], optimizer: &mut Optimizer) -> Result<HashMap<String, String>> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| damaged().because(error))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged().because(error))?;
-    let metadata = header.metadata().as_ref().ok_or_else(damaged)?;
-    let progress: Progress = serde_json::from_str(metadata.get("progress").ok_or_else(damaged)?)
-        .map_err(|error| damaged().because(error))?;
+    let metadata = header.metadata().clone().ok_or_else(damaged)?;
     let steps = metadata.get("steps").and_then(|steps| steps.parse().ok()).ok_or_else(damaged)?;
     optimizer.restore(steps, |name| {
         let missing = |error| {
@@ -159,5 +178,5 @@ fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<Progress> {
         };
         Ok(saved::tensor_of(&file.tensor(name).map_err(missing)?))
     })?;
-    Ok(progress)
+    Ok(metadata)
 }

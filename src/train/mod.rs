@@ -25,7 +25,7 @@ use crate::log::{self, Event, Scores, Sinks};
 use crate::model::Model;
 use crate::rng::{Stream, derive};
 
-pub use checkpoint::{Checkpoints, Which};
+pub use checkpoint::{Checkpoints, Which, take_over_state};
 pub use limits::{SaveEvery, Span};
 pub use monitor::{EarlyStopping, Monitor, Plateau, ReduceOnPlateau, Target, Watch};
 pub use objective::{ClassWeightRule, ClassWeights, Objective, Targets};

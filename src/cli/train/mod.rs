@@ -41,6 +41,9 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         verify::run(&resolved.config, globals)?;
         return Ok(());
     }
+    for setting in &resolved.left {
+        output::note(globals, &format!("note: the trained model was compiled with {setting}: not taken over"));
+    }
     let session = Session {
         config: resolved.config,
         resumed: resumed.map(|folder| (folder, resolved.changed)),

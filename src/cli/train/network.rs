@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use tch::Device;
 
 use crate::cli::{Globals, output};
-use crate::config::RunConfig;
+use crate::config::{RunConfig, compiled};
 use crate::data::split::Parts;
 use crate::error::{Error, Result};
 use crate::model::spec::Activation;
 use crate::model::{Model, Spec, presets, saved, transfer};
+use crate::train::{self, Optimizer};
 
 /// The Keras course's scale: pixels 0 to 255 become 0 to 1.
 const INPUT_SCALE: f64 = 1.0 / 255.0;
@@ -52,6 +54,24 @@ fn new_model(config: &RunConfig, parts: &Parts, device: Device, globals: Globals
         output::note(globals, &format!("note: layer {head} starts anew, with {} classes", parts.classes.len()));
     }
     Ok(model)
+}
+
+/// Gives `optimizer` the state that the model to start from was trained with in Keras, where it fits.
+pub fn take_over_state(config: &RunConfig, optimizer: &mut Optimizer, globals: Globals) -> Result<()> {
+    let Some(source) = &config.init_from else { return Ok(()) };
+    let path = saved::locate(source)?;
+    let Some(compile) = saved::compile_info(&path)? else { return Ok(()) };
+    if compiled::keys(&compile).0.get("optimizer") != Some(&json!(config.optimizer)) {
+        return Ok(());
+    }
+    match train::take_over_state(&path, optimizer) {
+        Ok(None) => {}
+        Ok(Some(steps)) => {
+            output::note(globals, &format!("note: the optimizer goes on after its {steps} steps in Keras"));
+        }
+        Err(_) => output::note(globals, "note: the optimizer starts anew: its state belongs to other weights"),
+    }
+    Ok(())
 }
 
 /// A preset takes its input shape and classes from the data; a file has to fit.

@@ -9,7 +9,7 @@ use signal_hook::consts::SIGINT;
 use tch::Device;
 
 use super::faults;
-use super::network::build_model;
+use super::network::{self, build_model};
 use super::run_folder::{self, RunFolder};
 use crate::cli::{Globals, output};
 use crate::config::RunConfig;
@@ -117,6 +117,9 @@ impl Session {
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(config.resize);
         let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
         let progress = if last.is_some() { checkpoints.restore(&mut optimizer)? } else { Progress::default() };
+        if last.is_none() {
+            network::take_over_state(&config, &mut optimizer, self.globals)?;
+        }
         let mut train_config = train_config(&config, data.train.num_images());
         train_config.run.clone_from(&folder.name);
         train_config.class_weights = class_weights;

@@ -167,15 +167,19 @@ impl Optimizer {
     /// Continues after `steps` steps from a state that [`Optimizer::state`] gave; `find` gives the tensor of a name.
     ///
     /// # Errors
-    /// A model error where a tensor is missing or of another shape.
+    /// A model error where a tensor is missing or of another shape; then nothing has changed.
     pub fn restore(&mut self, steps: u64, mut find: impl FnMut(&str) -> Result<Tensor>) -> Result<()> {
-        for (name, mut state) in self.state() {
+        let mut found = Vec::new();
+        for (name, state) in self.state() {
             let saved = find(&name)?;
             if saved.size() != state.size() {
                 return Err(Error::model(format!("the optimizer's {name} has another shape"))
                     .expected(format!("{:?}", state.size()))
                     .got(format!("{:?}", saved.size())));
             }
+            found.push((state, saved));
+        }
+        for (mut state, saved) in found {
             tch::no_grad(|| state.copy_(&saved));
         }
         self.steps = steps;

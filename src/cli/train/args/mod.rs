@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 use super::run_folder::RunFolder;
 use crate::cli::Globals;
 use crate::config::origin::{Origin, Origins};
-use crate::config::{self, RunConfig};
+use crate::config::{self, RunConfig, compiled};
 use crate::error::{Error, Result};
 use crate::log::console::Progress;
+use crate::model::saved;
 
 pub use flags::Flags;
 
@@ -74,6 +75,8 @@ pub struct Resolved {
     pub origins: Origins,
     /// What a resumed run changes.
     pub changed: Map<String, Value>,
+    /// What the trained model was compiled with and cannot be taken over, in words.
+    pub left: Vec<String>,
 }
 
 impl Args {
@@ -82,9 +85,12 @@ impl Args {
         let flags = self.flags.given();
         let Some(folder) = resumed else {
             let file = self.config.as_deref().map(config::read_file).transpose()?.unwrap_or_default();
-            let config = RunConfig::resolve(file.clone(), flags.clone())?;
-            let origins = Origins::new(&config, &[(Origin::File, &file), (Origin::Flag, &flags)])?;
-            return Ok(Resolved { config, origins, changed: Map::new() });
+            let source = flags.get("init_from").or(file.get("init_from")).and_then(Value::as_str);
+            let (compiled, left) = source.map(compiled_keys).transpose()?.unwrap_or_default();
+            let config = RunConfig::resolve(compiled.clone(), file.clone())?.overlaid(flags.clone())?;
+            let layers = [(Origin::TrainedModel, &compiled), (Origin::File, &file), (Origin::Flag, &flags)];
+            let origins = Origins::new(&config, &layers)?;
+            return Ok(Resolved { config, origins, changed: Map::new(), left });
         };
         let before = folder.config()?;
         // as many threads as before: another number may round differently
@@ -101,7 +107,7 @@ impl Args {
                 .help(format!("what may change: {}", free.join(", "))));
         }
         let origins = Origins::new(&after, &[(Origin::ResumedRun, &old), (Origin::Flag, &flags)])?;
-        Ok(Resolved { config: after, origins, changed })
+        Ok(Resolved { config: after, origins, changed, left: Vec::new() })
     }
 
     /// Where runs are looked for by name.
@@ -113,6 +119,12 @@ impl Args {
     pub fn progress_mode(&self, globals: Globals) -> Progress {
         if globals.quiet { Progress::None } else { self.progress }
     }
+}
+
+/// The keys of a trained model's compile settings, and what of them is left out.
+fn compiled_keys(source: &str) -> Result<(Map<String, Value>, Vec<String>)> {
+    let compile = saved::compile_info(&saved::locate(source)?)?;
+    Ok(compile.as_ref().map(compiled::keys).unwrap_or_default())
 }
 
 fn object(config: &RunConfig) -> Map<String, Value> {
