@@ -145,7 +145,7 @@ fn damaged_models_are_refused() {
     }
     fs::write(&weights_path, &weights).unwrap();
     for (from, to, word) in [
-        ("\"Conv2D\"", "\"Conv3D\"", "unknown layer"),
+        ("\"Conv2D\"", "\"Konv2D\"", "unknown layer"),
         ("\"use_bias\"", "\"use_bais\"", "did you mean 'use_bias'"),
         ("\"units\": 10", "\"units\": 11", "labels"),
         ("\"version\": 1", "\"version\": 9", "version"),

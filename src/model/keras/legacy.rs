@@ -80,7 +80,9 @@ fn distribute(layer: &LayerInfo, arrays: Vec<Array>) -> Result<Vec<FoundLayer>> 
     let order = legacy_order(layer);
     let weights: Vec<&WeightInfo> = order.iter().map(|&(leaf, weight)| &leaves[leaf].1.weights[weight]).collect();
     matching::check_shapes(&weights, &arrays)?;
-    check_names(&weights, &arrays)?;
+    for ((leaf, _), (weight, array)) in order.iter().zip(weights.iter().zip(&arrays)) {
+        check_name(leaves[*leaf].1, weight, array)?;
+    }
     let mut found: Vec<Vec<Option<Array>>> =
         leaves.iter().map(|(_, leaf)| leaf.weights.iter().map(|_| None).collect()).collect();
     for ((leaf, weight), array) in order.into_iter().zip(arrays) {
@@ -102,19 +104,16 @@ pub(super) fn legacy_order(layer: &LayerInfo) -> Vec<(usize, usize)> {
     of(true).chain(of(false)).collect()
 }
 
-/// Weights of one shape could be swapped without anyone noticing: where the file uses Keras's own names, they must be in
-/// the order of the network's.
-fn check_names(weights: &[&WeightInfo], arrays: &[Array]) -> Result<()> {
-    for (weight, array) in weights.iter().zip(arrays) {
-        let name = array.path.rsplit('/').next().unwrap_or_default();
-        let name = name.split(':').next().unwrap_or_default();
-        let is_another = weights.iter().any(|other| other.keras_name == name);
-        if !weight.is_called_in_keras(name) && is_another {
-            return Err(Error::model("the layer's weights are in another order than Keras's")
-                .expected(weight.keras_name)
-                .got(name)
-                .at(&array.path));
-        }
+/// Weights of one shape could be swapped without anyone noticing: where the file calls an array by the name of another of
+/// the layer's weights, it is not this one.
+fn check_name(leaf: &LayerInfo, weight: &WeightInfo, array: &Array) -> Result<()> {
+    let name = array.path.rsplit('/').next().unwrap_or_default();
+    let name = name.split(':').next().unwrap_or_default();
+    match !weight.is_called_in_keras(name) && leaf.weights.iter().any(|other| other.keras_name == name) {
+        false => Ok(()),
+        true => Err(Error::model("the layer's weights are in another order than Keras's")
+            .expected(weight.keras_name)
+            .got(name)
+            .at(&array.path)),
     }
-    Ok(())
 }
