@@ -307,6 +307,10 @@ fn nested_networks_keep_their_names_and_shapes() {
     assert_eq!(plan[1].num_parameters(), 64 * 3 + 3);
     assert_eq!(plan[2].name, "dense");
     assert_eq!(Spec::from_json(&spec.to_json()).unwrap(), spec);
+    let mut frozen = spec.clone();
+    frozen.layers[1].freeze();
+    assert_eq!(frozen.plan().unwrap()[1].num_trainable(), 0);
+    assert_eq!(Spec::from_json(&frozen.to_json()).unwrap(), frozen);
     let other = layer("InputLayer", json!({ "batch_shape": [null, 65] }));
     let mismatch = network(vec![layer("Flatten", json!({})), inner(json!([other, dense]))]);
     assert_refused(&mismatch, &["block", "[65]", "[64]"]);

@@ -2,6 +2,7 @@
 
 use glob::Pattern;
 
+use super::spec::Layer;
 use super::spec::LayerSpec;
 use super::{Model, Spec};
 use crate::error::{Error, Result};
@@ -56,7 +57,7 @@ pub fn freeze(spec: &mut Spec, patterns: &[String]) -> Result<()> {
             let names: Vec<&str> = spec.layers.iter().map(|layer| layer.name.as_str()).collect();
             return Err(unusable(format!("'{text}'")).expected(format!("one of {}", names.join(", "))));
         }
-        matched.for_each(|layer| layer.trainable = false);
+        matched.for_each(Layer::freeze);
     }
     let has_trainable = spec.plan()?.iter().any(|layer| layer.num_trainable() > 0);
     if has_trainable {

@@ -30,10 +30,20 @@ use crate::error::{Error, Result};
 pub struct Layer {
     /// Names the layer's weights in files: `<name>.weight`.
     pub name: String,
-    /// Whether training changes its weights.
+    /// Whether training changes its weights. A nested network's own says nothing: its layers' do.
     pub trainable: bool,
     /// What it computes.
     pub spec: LayerSpec,
+}
+
+impl Layer {
+    /// Keeps its weights as they are in training; a nested network's in each of its layers, where Keras keeps it, too.
+    pub fn freeze(&mut self) {
+        match &mut self.spec {
+            LayerSpec::Sequential(inner) => inner.layers.iter_mut().for_each(Layer::freeze),
+            _ => self.trainable = false,
+        }
+    }
 }
 
 /// A Sequential network: its layers, each taking what the one before gives.
