@@ -1,11 +1,13 @@
 //! The command line: one file per subcommand. The only place that wires the parts together.
 
+mod chart;
 mod completions;
 mod data;
 mod doctor;
 mod evaluate;
 mod export;
 mod import;
+mod lr_find;
 mod output;
 mod predict;
 mod reproduce;
@@ -42,6 +44,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Train a run again and compare: the same numbers and weights, or the first that differ
     Reproduce(reproduce::Args),
+    /// Find a learning rate: it rises from batch to batch until the loss explodes
+    LrFind(Box<lr_find::Args>),
     /// Measure a model on a data set: loss, accuracy, per-class scores, confusion matrix
     #[command(visible_alias = "val")]
     Evaluate(evaluate::Args),
@@ -71,6 +75,7 @@ impl Cli {
         match self.command {
             Command::Train(args) => train::run(*args, globals),
             Command::Reproduce(args) => reproduce::run(args, globals),
+            Command::LrFind(args) => lr_find::run(*args, globals),
             Command::Evaluate(args) => evaluate::run(args, globals),
             Command::Predict(args) => predict::run(args, globals),
             Command::Summary(args) => summary::run(args),

@@ -5,7 +5,7 @@ pub mod batches;
 pub mod check;
 pub mod digits;
 pub mod export;
-mod font;
+pub(crate) mod font;
 pub mod grid;
 pub mod idx;
 pub mod image;

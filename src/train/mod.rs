@@ -11,6 +11,7 @@ mod monitor;
 mod objective;
 pub mod optimizer;
 mod progress;
+pub mod range_test;
 pub mod schedule;
 
 use std::sync::atomic::{AtomicI32, Ordering};

@@ -13,7 +13,8 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-pub use args::Args;
+pub use args::{Args, Flags};
+pub use network::build_model;
 pub use verify::without_times;
 
 use super::{Globals, output};

@@ -1,0 +1,117 @@
+//! `convnet lr-find`: a learning rate range test, drawn.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::chart::Chart;
+use super::train::{Flags, build_model};
+use super::{Globals, output};
+use crate::config::{self, RunConfig};
+use crate::data::batches::DeviceSamples;
+use crate::data::grid::write_png;
+use crate::data::registry;
+use crate::data::split::split;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::log::event_file::EventFile;
+use crate::train::Optimizer;
+use crate::train::range_test::{RangePoint, RangeTest, suggest};
+
+/// Find a learning rate.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    flags: Flags,
+    /// Read settings from a TOML or JSON file; flags win
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The first rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-6)]
+    start_lr: f64,
+    /// The last rate, unless the loss explodes before
+    #[arg(long, value_name = "RATE", default_value_t = 1.0)]
+    end_lr: f64,
+    /// How many batches are trained on
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    steps: u64,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
+    let file = args.config.as_deref().map(config::read_file).transpose()?.unwrap_or_default();
+    let config = RunConfig::resolve(file, args.flags.given())?;
+    let test = range_test(&args, &config)?;
+    device::configure(config.threads);
+    let selected = device::select(config.device)?;
+    let dataset = registry::load_with(&config.data, &config.load_options())?;
+    let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
+    let model = build_model(&config, &parts, None, selected.device, globals)?.with_precision(config.precision);
+    let folder = new_folder(&config)?;
+    let train = DeviceSamples::new(&parts.train, selected.device)?;
+    let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
+    let points = test.run(&model, &mut optimizer, &train)?;
+    let suggestion = suggest(&points);
+    let picture = folder.join("lr_find.png");
+    draw(&points, suggestion, &picture)?;
+    log_points(&points, &folder.join("lr_find"))?;
+    if args.json {
+        let picture = picture.display().to_string();
+        output::json(&json!({ "suggestion": suggestion, "points": points, "picture": picture }))?;
+        return Ok(());
+    }
+    let line = match suggestion {
+        Some(rate) => format!("suggested --lr {rate:.2e}: the middle of the long fall\n"),
+        None => "the loss falls nowhere: nothing to suggest\n".to_owned(),
+    };
+    output::result(&format!("{line}picture   {}\n", picture.display()))?;
+    Ok(())
+}
+
+fn range_test(args: &Args, config: &RunConfig) -> Result<RangeTest> {
+    let (start, end) = (args.start_lr, args.end_lr);
+    if !(start > 0.0 && end > start && end.is_finite()) {
+        let expected = "0 < --start-lr < --end-lr";
+        return Err(Error::config("the range of rates cannot be used")
+            .expected(expected)
+            .got(format!("{start}, {end}")));
+    }
+    if args.steps < 20 {
+        return Err(Error::config("steps cannot be used").expected("at least 20").got(args.steps));
+    }
+    Ok(RangeTest { start, end, steps: args.steps, batch_size: config.batch_size, seed: config.seed })
+}
+
+/// `logs/<run>`, made new; without `--run` the time, after `lr-find-`.
+fn new_folder(config: &RunConfig) -> Result<PathBuf> {
+    let now = || jiff::Zoned::now().strftime("lr-find-%Y%m%d-%H%M%S").to_string();
+    let folder = config.logs.join(config.run.clone().unwrap_or_else(now));
+    let created = fs::create_dir_all(&config.logs).and_then(|()| fs::create_dir(&folder));
+    created.map_err(|error| {
+        Error::config("cannot write the logs").at_path(&folder).because(error).help("choose another --logs or --run")
+    })?;
+    Ok(folder)
+}
+
+fn draw(points: &[RangePoint], suggestion: Option<f64>, path: &Path) -> Result<()> {
+    let points: Vec<(f64, f64)> = points.iter().map(|point| (point.learning_rate, point.loss)).collect();
+    let title = match suggestion {
+        Some(rate) => format!("smoothed training loss; suggested: {rate:.2e}"),
+        None => "smoothed training loss".to_owned(),
+    };
+    let chart = Chart { title: &title, x_label: "learning rate", points: &points, mark: suggestion };
+    write_png(path, &chart.draw())
+}
+
+/// For TensorBoard: loss and rate by step.
+fn log_points(points: &[RangePoint], folder: &Path) -> Result<()> {
+    let mut file = EventFile::create(folder)?;
+    for (step, point) in (0..).zip(points) {
+        file.scalar("lr_find_loss", step, point.loss)?;
+        file.scalar("lr_find_learning_rate", step, point.learning_rate)?;
+    }
+    file.sync()
+}
