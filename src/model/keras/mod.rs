@@ -63,7 +63,7 @@ impl KerasModel {
     /// # Errors
     /// A model error that names the file and the layer, key or array in it that cannot be used.
     pub fn open(model: &Path, weights: Option<&Path>) -> Result<Self> {
-        let (document, own_weights) = read_model(model).map_err(|error| error.at_path(model))?;
+        let (document, own_weights) = read_model(model)?;
         let (file, weights_path) = match (weights, own_weights) {
             (Some(weights), _) => (Hdf5::open(weights).map_err(|error| error.at_path(weights))?, weights),
             (None, Some(file)) => (file, model),
@@ -182,17 +182,18 @@ impl Remembered {
 
 /// The architecture, and the weights where the file holds them too.
 fn read_model(path: &Path) -> Result<(Value, Option<Hdf5>)> {
-    match first_bytes(path)? {
+    let at_path = |error: Error| error.at_path(path);
+    match first_bytes(path).map_err(at_path)? {
         [b'P', b'K', 3, 4, ..] => {
-            let archive = archive::read(path)?;
-            let weights = Hdf5::from_bytes(archive.weights).map_err(|error| error.at("model.weights.h5"))?;
+            let archive = archive::read(path).map_err(at_path)?;
+            let weights = Hdf5::from_bytes(archive.weights).map_err(|error| at_path(error.at("model.weights.h5")))?;
             Ok((archive.config, Some(weights)))
         }
         [0x89, b'H', b'D', b'F', b'\r', b'\n', 0x1a, b'\n'] => {
-            let file = Hdf5::open(path)?;
-            Ok((model_config(&file.root())?, Some(file)))
+            let file = Hdf5::open(path).map_err(at_path)?;
+            Ok((model_config(&file.root()).map_err(at_path)?, Some(file)))
         }
-        _ => Ok((saved::read_json(path)?, None)),
+        _ => Ok((saved::read_json(path)?, None)), // names the path itself
     }
 }
 
