@@ -9,7 +9,7 @@ use convnet::model::keras::KerasModel;
 use convnet::model::presets::preset;
 use convnet::model::{Model, ModelInfo};
 use serde_json::Value;
-use tch::Device;
+use tch::{Device, Tensor};
 
 fn python() -> Option<OsString> {
     let python = std::env::var_os("CONVNET_TEST_PYTHON");
@@ -99,6 +99,35 @@ fn our_models_come_back_from_keras_bit_for_bit() {
                 assert!(ours.tensor.equal(&theirs.tensor), "{name}, {}: {}", architecture.display(), ours.name);
             }
         }
+    }
+}
+
+#[test]
+fn networks_in_networks_cross_both_ways() {
+    let Some(python) = python() else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    let path = |name: &str| scratch.path().join(name);
+    let files = ["a.keras", "a.h5", "a.json", "a.weights.h5"].map(path);
+    let (input, expected) = (path("input.npy"), path("output.npy"));
+    let (input, expected) = (input.to_str().unwrap(), expected.to_str().unwrap());
+    exchange(&python, "nested", &files, &["--input", input, "--expect", expected]);
+    let [archive, whole, architecture, weights] = &files;
+    for (architecture, weights) in [(archive, None), (whole, None), (architecture, Some(weights.as_path()))] {
+        let model = KerasModel::open(architecture, weights).unwrap().build(1.0, Device::Cpu).unwrap();
+        let images = Tensor::read_npy(input).unwrap();
+        let outputs = tch::no_grad(|| model.outputs(&model.logits(&images, false)));
+        let difference = (outputs - Tensor::read_npy(expected).unwrap()).abs().max().double_value(&[]);
+        assert!(difference < 1e-6, "{}: {difference}", architecture.display());
+        let outs = ["b.keras", "c.json", "d.h5", "e.json"].map(path);
+        let formats = [Format::Keras, Format::KerasJson, Format::KerasLegacy, Format::Portable];
+        for (format, out) in formats.into_iter().zip(&outs) {
+            export(&model, &info(&model), format, out).unwrap();
+        }
+        let all = [std::slice::from_ref(archive), &outs[..]].concat();
+        exchange(&python, "same", &all, &["--input", input, "--tolerance", "1e-6"]);
+        let script = path("f.py");
+        export(&model, &info(&model), Format::Pytorch, &script).unwrap();
+        exchange(&python, "torch", &[script], &["--input", input, "--expect", expected]);
     }
 }
 

@@ -53,16 +53,45 @@ def same(arguments):
         check(path, model.predict(images, verbose=0), expected, arguments.tolerance)
 
 
-def resave(arguments):
-    """Loads the first file and saves it under the other names."""
-    model = load_keras(arguments.files[0])
-    for path in arguments.files[1:]:
+def save(model, paths):
+    for path in paths:
         if path.name.endswith(".weights.h5"):
             model.save_weights(path)
         elif path.suffix == ".json":
             path.write_text(model.to_json())
         else:
             model.save(path)
+
+
+def resave(arguments):
+    """Loads the first file and saves it under the other names."""
+    save(load_keras(arguments.files[0]), arguments.files[1:])
+
+
+def nested(arguments):
+    """Makes a network with a network in it, moving statistics and a frozen layer among its weights, and saves it."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(1)
+    block = [layers.Conv2D(3, 2, activation="relu"), layers.BatchNormalization(), layers.Conv2D(3, 2)]
+    block[2].trainable = False
+    model = keras.Sequential(
+        [
+            keras.Input((6, 7, 2)),
+            layers.Conv2D(2, 1),
+            keras.Sequential(block, name="block"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(4, activation="softmax"),
+        ]
+    )
+    random = numpy.random.default_rng(1)
+    model.set_weights([random.uniform(0.2, 1.2, weight.shape) for weight in model.get_weights()])
+    images = random.random((5, 6, 7, 2), "float32")
+    numpy.save(arguments.input, images)
+    numpy.save(arguments.expect, model.predict(images, verbose=0))
+    save(model, arguments.files)
 
 
 def torch_script(arguments):
@@ -80,7 +109,7 @@ def torch_script(arguments):
 
 
 def main():
-    commands = {"same": same, "resave": resave, "torch": torch_script}
+    commands = {"same": same, "resave": resave, "nested": nested, "torch": torch_script}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=commands)
     parser.add_argument("files", type=pathlib.Path, nargs="+")
