@@ -76,6 +76,30 @@ fn histograms(samples: &Samples) -> Result<Vec<Histogram>> {
     Ok(histograms)
 }
 
+/// The mean image of each class that has any, rounded, with its label.
+///
+/// # Errors
+/// A data error where an image's file cannot be read.
+pub fn mean_images(samples: &Samples, num_classes: usize) -> Result<Samples> {
+    let image_bytes = samples.shape().num_bytes().unwrap_or(0);
+    let mut sums = vec![0u64; num_classes * image_bytes];
+    let mut labels = samples.labels().iter();
+    samples.visit(|pixels| {
+        for (image, &label) in pixels.chunks_exact(image_bytes).zip(&mut labels) {
+            let start = label as usize * image_bytes;
+            sums[start..start + image_bytes].iter_mut().zip(image).for_each(|(sum, &value)| *sum += u64::from(value));
+        }
+    })?;
+    let counts = samples.class_counts(num_classes);
+    let classes = sums.chunks_exact(image_bytes).zip(&counts).zip(0..).filter(|((_, count), _)| **count > 0);
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for ((sums, &count), label) in classes {
+        pixels.extend(sums.iter().map(|&sum| ((sum + count as u64 / 2) / count as u64) as u8));
+        labels.push(label);
+    }
+    Samples::new(samples.shape(), pixels, labels, num_classes)
+}
+
 /// SHA-256, in hexadecimal, of H, W, C and N, then the labels, each as 8 bytes (little-endian), then the pixels: two
 /// sets of samples have the same if and only if they are the same.
 ///
@@ -250,6 +274,13 @@ mod tests {
         let deviations: Vec<f64> = channels.iter().map(|channel| channel.standard_deviation).collect();
         assert_eq!(deviations, [1.0, 0.0, 50.0]);
         assert_eq!(pixel_statistics(&rgb).unwrap().mean, 54.0);
+    }
+
+    #[test]
+    fn the_mean_of_each_class_is_an_image() {
+        let set = samples(1, &[0, 10, 1, 21, 7, 7, 2, 20], &[0, 0, 2, 0]);
+        let means = mean_images(&set, 3).unwrap();
+        assert_eq!((means.labels(), means.pixels().unwrap()), (&[0, 2][..], &[1, 17, 7, 7][..]));
     }
 
     #[test]

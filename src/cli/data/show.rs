@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use super::{Globals, Source, output};
 use crate::data::ImageShape;
 use crate::data::augment::{AugmentConfig, augment};
-use crate::data::grid::{GridConfig, changed_grid, write_png};
+use crate::data::grid::{GridConfig, changed_grid, sample_grid, write_png};
 use crate::data::registry;
 use crate::data::split::{Parts, SplitMode, Validation, split};
-use crate::data::statistics::DatasetSummary;
+use crate::data::statistics::{DatasetSummary, mean_images};
 
 #[derive(Debug, clap::Args)]
 pub struct Show {
@@ -20,6 +20,9 @@ pub struct Show {
     /// The picture's file (by default the data set's name with .png, in the current folder)
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
+    /// Draw each class's mean image into this file too
+    #[arg(long, value_name = "FILE.png")]
+    mean: Option<PathBuf>,
     /// Take validation images out of the training images, as training does: a count, a fraction, test or none
     #[arg(long)]
     validation: Option<Validation>,
@@ -49,6 +52,12 @@ pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
     let path = args.out.unwrap_or_else(|| default_path(&parts.name));
     write_png(&path, &picture)?;
     output::note(globals, &format!("wrote {}", path.display()));
+    if let Some(path) = &args.mean {
+        let means = mean_images(&parts.train, parts.classes.len())?;
+        let picture = GridConfig { title: format!("{}: means", parts.name), ..GridConfig::default() };
+        write_png(path, &sample_grid(&means, &parts.classes, &picture)?)?;
+        output::note(globals, &format!("wrote {}", path.display()));
+    }
     let (validation, test) = (parts.validation.as_ref(), parts.test.as_ref());
     let summary = DatasetSummary::new(&parts.name, &parts.classes, &parts.train, validation, test)?;
     match args.json {

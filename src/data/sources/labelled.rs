@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::thread;
+
+use sha2::{Digest, Sha256};
 
 use super::common_shape;
 use crate::data::image::{Header, Preparation};
+use crate::data::registry;
+use crate::data::statistics::hex;
 use crate::data::stored::StoredImage;
 use crate::data::{Dataset, LoadOptions, Samples, Split};
 use crate::error::{Error, Result};
@@ -90,6 +95,14 @@ impl Labelled {
         let mut classes: Vec<String> = train.into_iter().map(str::to_owned).collect();
         classes.sort_by(|a, b| compare(a, b));
         Ok(classes)
+    }
+
+    /// Where the images' common shape is kept: the name changes when a file or an option does.
+    pub(super) fn index_path(&self, options: &LoadOptions) -> Option<PathBuf> {
+        let mut sha256 = Sha256::new();
+        sha256.update(format!("{:?} {}", options.image_size, options.channels));
+        self.images.iter().for_each(|image| image.image.identify(&mut sha256));
+        Some(registry::cache_folder()?.join("shapes").join(format!("{}.json", hex(&sha256.finalize()))))
     }
 
     /// Each image's header, read by several threads.

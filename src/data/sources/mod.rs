@@ -16,9 +16,13 @@ use super::image::Preparation;
 use super::options::Cache;
 use super::{Dataset, ImageShape, LoadOptions, Samples};
 use crate::error::{Error, Result};
+use crate::files::write_atomically;
 
 pub(super) use cifar::{has_files as is_cifar, read_folder as read_cifar};
 pub use labelled::{Labelled, LabelledImage};
+
+/// From so many images on it pays to keep what their headers said: 200,000 take seconds.
+const MIN_INDEXED: usize = 10_000;
 
 /// What [`read`] reads, for messages.
 pub const KINDS: &str = "a folder of IDX files, of class folders or of CIFAR's .bin files, a .csv or .jsonl manifest, \
@@ -111,6 +115,28 @@ fn common_shape(images: &Labelled, options: &LoadOptions) -> Result<ImageShape> 
     if let (Some(size), Some(channels)) = (options.image_size, options.channels.count()) {
         return Ok(ImageShape { height: size.height, width: size.width, channels });
     }
+    let index = (images.images.len() >= MIN_INDEXED).then(|| images.index_path(options)).flatten();
+    if let Some(shape) = index.as_deref().and_then(read_index) {
+        return Ok(shape);
+    }
+    let shape = find_shape(images, options)?;
+    if let Some(path) = index {
+        // it is only a cache
+        let _ = path.parent().map(std::fs::create_dir_all);
+        let _ = write_atomically(&path, |writer| Ok(serde_json::to_writer(writer, &shape)?));
+    }
+    Ok(shape)
+}
+
+/// What an earlier look at the same files found.
+fn read_index(path: &Path) -> Option<ImageShape> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(1000).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// As [`common_shape`], from every image's header.
+fn find_shape(images: &Labelled, options: &LoadOptions) -> Result<ImageShape> {
     let headers = images.headers();
     let mut shapes = headers.iter().enumerate().filter_map(|(at, header)| Some((at, header.as_ref().ok()?.shape)));
     let Some((first_at, first)) = shapes.next() else {
