@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use convnet::evaluate::cross_entropy;
 use convnet::model::spec::{WeightInfo, leaves};
-use convnet::model::{Model, Spec};
+use convnet::model::{Model, Precision, Spec};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -92,6 +92,28 @@ fn outputs_are_keras_s() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(cases.len() > 100, "only {} networks", cases.len());
+}
+
+#[test]
+fn every_layer_computes_in_bfloat16() {
+    let (cases, arrays) = cases();
+    let mut differences: Vec<(f64, String)> = Vec::new();
+    for case in cases {
+        let images = case.array("input", &arrays);
+        let exact = tch::no_grad(|| case.model.logits(&images, false));
+        let Case { name, model, .. } = case;
+        let model = model.with_precision(Precision::Bf16);
+        let logits = tch::no_grad(|| model.logits(&images, false));
+        assert_eq!((logits.kind(), logits.size()), (Kind::Float, exact.size()), "{name}");
+        let rounded = (&logits - &exact).abs().mean(Kind::Double) / exact.abs().mean(Kind::Double).clamp_min(1e-6);
+        differences.push((rounded.double_value(&[]), name));
+        if model.spec().check_trainable().is_ok() && model.weights().iter().any(|weight| weight.trainable) {
+            model.logits(&images, true).sum(Kind::Float).backward();
+        }
+    }
+    // bfloat16 has eight bits: 0.4 % a step
+    differences.retain(|(difference, _)| difference.is_nan() || *difference > 0.05);
+    assert!(differences.is_empty(), "{differences:?}");
 }
 
 #[test]
