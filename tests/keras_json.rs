@@ -153,6 +153,7 @@ fn values_of_another_type_are_refused() {
         ("activation", json!(7)),
         ("kernel_initializer", json!(0)),
         ("kernel_regularizer", json!("l3")),
+        ("kernel_regularizer", json!({ "class_name": "L2", "config": { "l2": 1e39 } })),
         ("kernel_constraint", json!({ "class_name": "MaxNorm", "config": { "max": 1 } })),
         ("data_format", json!("channels_first")),
         ("name", json!(3)),

@@ -5,24 +5,13 @@
 
 use std::collections::HashMap;
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::checks::{BOOKKEEPING, check_dtype, check_keys, check_numbers, missing, object, string, typed};
 use super::dialect::{self, Version, check_origin};
 use super::{Layer, LayerSpec, Spec};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 
-/// Keys that Keras writes for its own use: accepted anywhere, never used.
-const BOOKKEEPING: [&str; 8] = [
-    "module",
-    "registered_name",
-    "build_config",
-    "compile_config",
-    "build_input_shape",
-    "keras_version",
-    "backend",
-    "shared_object_id",
-];
 /// The most layers a document may have.
 const MAX_LAYERS: usize = 10_000;
 /// How deeply networks may be nested in one another.
@@ -239,6 +228,9 @@ impl Reader {
         own.retain(|key, _| {
             !["name", "trainable", "dtype"].contains(&key.as_str()) && !BOOKKEEPING.contains(&key.as_str())
         });
+        for (key, value) in &own {
+            check_numbers(value).map_err(|error| error.at(key).at("config"))?;
+        }
         let spec = LayerSpec::from_config(class_name, own.clone())?;
         let known = spec.to_config();
         let known: Vec<&str> = known.keys().map(String::as_str).collect();
@@ -316,67 +308,6 @@ pub(in crate::model) fn snake_case(class_name: &str) -> String {
         name.push(character.to_ascii_lowercase());
     }
     name
-}
-
-fn check_keys(object: &Map<String, Value>, known: &[&str]) -> Result<()> {
-    let is_known = |key: &str| known.contains(&key) || BOOKKEEPING.contains(&key);
-    match object.keys().find(|key| !is_known(key)) {
-        None => Ok(()),
-        Some(key) => Err(Error::model(format!("unknown key '{key}'{}", nearest(key, known))).at(key)),
-    }
-}
-
-/// Everything is computed in f32; mixed precision is a flag of training, not of the file.
-fn check_dtype(dtype: Option<&Value>) -> Result<()> {
-    let name = match dtype {
-        None | Some(Value::Null) => return Ok(()),
-        Some(Value::String(name)) => Some(name.as_str()),
-        Some(policy) => policy.pointer("/config/name").and_then(Value::as_str),
-    };
-    match name {
-        Some("float32") => Ok(()),
-        other => Err(Error::model("the layer's dtype is not supported")
-            .expected("float32")
-            .got(other.unwrap_or("something else"))
-            .help("build the model in Keras with dtype float32 and copy its weights")
-            .at("dtype")),
-    }
-}
-
-fn object(value: &Value) -> Result<&Map<String, Value>> {
-    value.as_object().ok_or_else(|| Error::model("not a JSON object").got(kind_of(value)))
-}
-
-fn string<'a>(object: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>> {
-    match object.get(key) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(Error::model(format!("{key} is not a string")).got(kind_of(other)).at(key)),
-    }
-}
-
-fn missing(key: &str) -> Error {
-    Error::model(format!("{key} is missing"))
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// Settings from JSON; an error names the key.
-fn typed<T: DeserializeOwned>(config: Value) -> Result<T> {
-    serde_path_to_error::deserialize(config).map_err(|error| {
-        let path = error.path().to_string();
-        let error = Error::model(error.into_inner().to_string());
-        if path == "." { error } else { error.at(path) }
-    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! one arm in `plan.rs` and one in `model/layers/` (what libtorch computes). `dialect.rs` brings what older Keras wrote
 //! into Keras 3's form, which `json.rs` reads and writes.
 
+mod checks;
 mod dialect;
 mod info;
 mod json;
