@@ -193,6 +193,7 @@ fn images_can_be_left_out() {
         ("split,index\ntest,0\n", "no such split"),
         ("split,index,path\ntrain,0,other.png\n", "another one"),
         ("split,index\ntrain,0\ntrain,1\ntrain,2\ntrain,3\n", "every image of train"),
+        ("split,index\ntrain,0\ntrain,1\n", "every image of a in train"),
         ("index\n0\n", "cannot read the list"),
     ] {
         fs::write(&list, text).unwrap();

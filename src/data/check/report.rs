@@ -42,18 +42,19 @@ impl Counts {
     /// What was found, with `, ` between; empty where nothing was.
     pub fn line(&self) -> String {
         let parts = [
-            (self.unreadable, "unreadable"),
-            (self.wrong_extension, "with a wrong extension"),
-            (self.one_colour, "of one colour"),
-            (self.duplicates, "duplicates"),
-            (self.near_duplicates, "near duplicates"),
-            (self.leaks, "test or validation images that are in train too"),
-            (self.conflicts, "pairs with different labels"),
-            (self.empty_classes, "classes without images"),
-            (self.rare_classes, "rare classes"),
+            (self.unreadable, "unreadable", "unreadable"),
+            (self.wrong_extension, "with a wrong extension", "with a wrong extension"),
+            (self.one_colour, "of one colour", "of one colour"),
+            (self.duplicates, "duplicate", "duplicates"),
+            (self.near_duplicates, "near duplicate", "near duplicates"),
+            (self.leaks, "image of another split that is in train too", "images of other splits that are in train too"),
+            (self.conflicts, "pair with different labels", "pairs with different labels"),
+            (self.empty_classes, "class without images", "classes without images"),
+            (self.rare_classes, "rare class", "rare classes"),
         ];
-        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
-        parts.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+        let parts = parts.into_iter().filter(|(count, ..)| *count > 0);
+        let phrases = parts.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+        phrases.collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Samples, Split};
 use crate::error::{Error, Result};
 
 /// A line of the CSV; further columns are passed over.
@@ -21,17 +21,28 @@ struct Row {
 /// `dataset` without the images that the CSV `path` names by `split` and `index`.
 ///
 /// # Errors
-/// A data error that names the line, where it names no image of the data set, or where no image of a split would be left.
+/// A data error that names the line, where it names no image of the data set, or where no image of a split, or of a class in
+/// it, would be left.
 pub(super) fn exclude(dataset: Dataset, path: &Path) -> Result<Dataset> {
     let excluded = read(&dataset, path).map_err(|error| error.at_path(path))?;
+    let classes = dataset.classes.clone();
     let without = dataset.map(|split, samples| match excluded.get(&split) {
         None => Ok(samples),
-        Some(excluded) => {
-            let kept: Vec<usize> = (0..samples.len()).filter(|index| !excluded.contains(index)).collect();
-            samples.select(&kept).map_err(|_| Error::data(format!("every image of {split} is excluded")))
-        }
+        Some(excluded) => without(&samples, excluded, split, &classes),
     });
     without.map_err(|error| error.at_path(path))
+}
+
+/// `samples` without the images `excluded`. No class may vanish.
+fn without(samples: &Samples, excluded: &BTreeSet<usize>, split: Split, classes: &[String]) -> Result<Samples> {
+    let kept: Vec<usize> = (0..samples.len()).filter(|index| !excluded.contains(index)).collect();
+    let left = samples.select(&kept).map_err(|_| Error::data(format!("every image of {split} is excluded")))?;
+    let counts = [samples.class_counts(classes.len()), left.class_counts(classes.len())];
+    match (0..classes.len()).find(|&class| counts[0][class] > 0 && counts[1][class] == 0) {
+        None => Ok(left),
+        Some(class) => Err(Error::data(format!("every image of {} in {split} is excluded", classes[class]))
+            .help("keep some of them, or take the class out of all splits")),
+    }
 }
 
 fn read(dataset: &Dataset, path: &Path) -> Result<BTreeMap<Split, BTreeSet<usize>>> {
