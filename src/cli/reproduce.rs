@@ -51,7 +51,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         looks_for_faults: false,
     };
     let finished = session.run()?;
-    original.same_data(&finished.folder)?;
+    original.check_data(finished.folder.fingerprint().unwrap_or_default())?;
     let again = without_times(history::read(&finished.folder.path.join("history.csv"))?);
     if let Ending::Signal(signal) = finished.ending
         && again.len() < rows.len()

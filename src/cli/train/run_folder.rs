@@ -31,8 +31,7 @@ impl RunFolder {
                 .help("choose another folder with --logs")
         };
         fs::create_dir_all(&config.logs).map_err(unwritable)?;
-        let aside = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(&config.logs).map_err(unwritable)?;
-        open_to_others(aside.path()).map_err(unwritable)?;
+        let aside = new_folder_in(&config.logs).map_err(unwritable)?;
         fs::create_dir(aside.path().join("checkpoints")).map_err(unwritable)?;
         write_description(aside.path(), &description).map_err(unwritable)?;
         let lock = lock(aside.path())?;
@@ -130,26 +129,20 @@ impl RunFolder {
         write_description(&self.path, &self.description).map_err(|error| cannot_describe(&self.path, error))
     }
 
-    /// Refuses a run on other data than this one's.
-    pub fn same_data(&self, other: &RunFolder) -> Result<()> {
-        let fingerprint = |folder: &RunFolder| folder.description.pointer("/data/fingerprint").cloned();
-        match fingerprint(self) == fingerprint(other) {
-            true => Ok(()),
-            false => {
-                Err(Error::data("the training images are not those that the run was started with").at_path(&self.path))
-            }
-        }
-    }
-
     /// Refuses other data than the run was started with.
-    pub fn check_data(self, fingerprint: &str) -> Result<Self> {
-        match self.description.pointer("/data/fingerprint").and_then(Value::as_str) {
-            Some(before) if before == fingerprint => Ok(self),
+    pub fn check_data(&self, fingerprint: &str) -> Result<()> {
+        match self.fingerprint() {
+            Some(before) if before == fingerprint => Ok(()),
             before => Err(Error::data("the training images are not those that the run was started with")
                 .expected(format!("fingerprint {}", before.unwrap_or("(none)")))
                 .got(fingerprint)
                 .at_path(&self.path)),
         }
+    }
+
+    /// Of the training images.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.description.pointer("/data/fingerprint").and_then(Value::as_str)
     }
 
     /// The folder of the checkpoints.
@@ -167,10 +160,17 @@ fn cannot_describe(folder: &Path, error: io::Error) -> Error {
     Error::internal("cannot write the run's description").at_path(folder).because(error)
 }
 
-/// What any new folder gets; the umask of the logs' folder is not known, its own mode is.
-fn open_to_others(folder: &Path) -> io::Result<()> {
-    let parent = folder.parent().unwrap_or(Path::new("."));
-    fs::set_permissions(folder, fs::metadata(parent)?.permissions())
+/// A new folder with a name of its own, which goes away again unless it is kept.
+fn new_folder_in(logs: &Path) -> io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".unfinished-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // what any new folder gets; the umask takes away from it
+        builder.permissions(fs::Permissions::from_mode(0o777));
+    }
+    builder.tempdir_in(logs)
 }
 
 /// Takes the lock of a run's folder. None where the file system has no locks: then nobody is refused.

@@ -1,6 +1,7 @@
 //! One training from its configuration to its saved model: wires data, model, optimizer, logs and checkpoints.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -88,29 +89,19 @@ impl Session {
         device::configure(config.threads);
         let selected = device::select(config.device)?;
         output::note(*globals, &device_line(&selected));
-        let dataset = registry::load_with(&config.data, &config.load_options())?;
-        if resumed.is_none() && self.looks_for_faults {
-            faults::warn(&dataset, &config.data, *globals);
-        }
-        let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
-        note_mirrors(config, &parts, *globals);
+        let parts = self.load()?;
         let fingerprint = statistics::fingerprint(&parts.train);
-        let last =
-            resumed.as_ref().map(|(folder, _)| Checkpoints::new(&folder.checkpoints(), &[]).json_path(Which::Last));
-        // a run that was killed before its first checkpoint begins again
-        let last = last.filter(|path| path.is_file());
+        let last = self.last_checkpoint(&fingerprint)?;
         let model = build_model(config, &parts, last.as_deref(), selected.device, *globals)?;
         let model = model.with_precision(config.precision);
-        let class_counts = parts.train.class_counts(parts.classes.len());
-        let class_weights =
-            config.class_weights.as_ref().map(|weights| weights.resolve(&parts.classes, &class_counts)).transpose()?;
+        let class_weights = class_weights(config, &parts)?;
         let description = describe_run(config, &parts, &model, &selected, &fingerprint);
         let labels = parts.classes.clone();
         let data = Placed::new(parts, config.cache, selected.device)?;
 
         let (config, is_new) = (config.clone(), resumed.is_none());
         let (mut folder, changed) = match self.resumed {
-            Some((folder, changed)) => (folder.check_data(&fingerprint)?, changed),
+            Some(resumed) => resumed,
             None => (RunFolder::create(&config, description)?, Map::new()),
         };
         run_folder::check_writable(&config.models, "models")?;
@@ -149,6 +140,33 @@ impl Session {
         finished.save(labels)?;
         Ok(finished)
     }
+}
+
+impl Session {
+    fn load(&self) -> Result<Parts> {
+        let Session { config, globals, .. } = self;
+        let dataset = registry::load_with(&config.data, &config.load_options())?;
+        if self.resumed.is_none() && self.looks_for_faults {
+            faults::warn(&dataset, &config.data, *globals);
+        }
+        let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
+        note_mirrors(config, &parts, *globals);
+        Ok(parts)
+    }
+
+    /// The JSON of a resumed run's last checkpoint, for the data that it was started with. None where it was killed before
+    /// it had one: it begins again.
+    fn last_checkpoint(&self, fingerprint: &str) -> Result<Option<PathBuf>> {
+        let Some((folder, _)) = &self.resumed else { return Ok(None) };
+        folder.check_data(fingerprint)?;
+        let last = Checkpoints::new(&folder.checkpoints(), &[]).json_path(Which::Last);
+        Ok(Some(last).filter(|path| path.is_file()))
+    }
+}
+
+fn class_weights(config: &RunConfig, parts: &Parts) -> Result<Option<Vec<f64>>> {
+    let counts = parts.train.class_counts(parts.classes.len());
+    config.class_weights.as_ref().map(|weights| weights.resolve(&parts.classes, &counts)).transpose()
 }
 
 impl Placed {
