@@ -197,7 +197,7 @@ impl Trainer<'_> {
     /// device.
     fn step(&mut self, order: &Tensor, session: &mut Session) -> Result<()> {
         let (batch_size, first) = (self.config.batch_size, self.progress.batches);
-        let end = (first + self.config.accumulate as u64).min(self.steps_per_epoch());
+        let end = (first + self.config.accumulate.max(1) as u64).min(self.steps_per_epoch());
         let num_images = self.train.num_images().min(end as usize * batch_size) - first as usize * batch_size;
         let learning_rate = self.learning_rate();
         for batch in first..end {
@@ -253,7 +253,7 @@ impl Trainer<'_> {
     /// Whether the logs keep a point at the last step's end: which ones they keep does not depend on the clock.
     fn is_recorded(&self) -> bool {
         let interval = self.config.log_every.unwrap_or_else(|| self.steps_per_epoch().div_ceil(20)).max(1);
-        let accumulate = self.config.accumulate as u64;
+        let accumulate = self.config.accumulate.max(1) as u64;
         let before = (self.progress.batches - 1) / accumulate * accumulate;
         self.progress.batches / interval > before / interval
     }

@@ -117,7 +117,7 @@ impl Clock {
     pub(super) fn save_is_due(&mut self, every: Option<SaveEvery>, progress: &Progress) -> bool {
         let due = match every {
             None => false,
-            Some(SaveEvery::Batches(batches)) => progress.steps / batches > self.saved_batches / batches,
+            Some(SaveEvery::Batches(batches)) => progress.steps / batches.max(1) > self.saved_batches / batches.max(1),
             Some(SaveEvery::Time(span)) => self.saved.elapsed().as_secs_f64() >= span.seconds,
         };
         if due {
