@@ -91,6 +91,9 @@ pub struct Report {
     pub images: BTreeMap<Split, usize>,
     /// Everything about single images and pairs, in the order of the images.
     pub findings: Vec<Finding>,
+    /// Each image of another split that is, or nearly is, a training image too, with the nearest of those: a part of the
+    /// findings.
+    pub leaks: Vec<Finding>,
     /// Classes without images, each with its split.
     pub empty_classes: Vec<(Split, String)>,
     /// Classes that have less than a tenth of the largest class's training images: name and count.
@@ -138,6 +141,7 @@ pub fn check(dataset: &Dataset) -> Result<Report> {
     Ok(Report {
         name: dataset.name.clone(),
         images: splits.iter().map(|(split, samples)| (*split, samples.len())).collect(),
+        leaks: nearest_leaks(&findings),
         findings,
         empty_classes,
         rare_classes,
@@ -155,6 +159,19 @@ fn finding_of(pair: &Pair, name: &impl Fn((usize, usize)) -> ImageName) -> Findi
     let problem = if pair.difference == 0.0 { Problem::Duplicate } else { Problem::NearDuplicate };
     let difference = Some(pair.difference);
     Finding { problem, image: name(image), other: Some(name(other)), difference, detail: None }
+}
+
+/// Of the training images near an image of another split, the nearest; in the order of the other splits' images.
+fn nearest_leaks(findings: &[Finding]) -> Vec<Finding> {
+    let mut nearest: BTreeMap<(Split, usize), &Finding> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| finding.is_leak()) {
+        let Some(other) = &finding.other else { continue };
+        let kept = nearest.entry((other.split, other.index)).or_insert(finding);
+        if finding.difference < kept.difference {
+            *kept = finding;
+        }
+    }
+    nearest.into_values().cloned().collect()
 }
 
 /// Classes without images, rare classes, and the size of the largest.

@@ -1,13 +1,11 @@
 //! A report for people, as a CSV, and in two lines.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, ImageName, Problem, Report};
-use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
@@ -59,12 +57,6 @@ impl Counts {
 }
 
 impl Report {
-    /// Split and number of each image that is, or nearly is, a training image too.
-    fn leaked(&self) -> BTreeSet<(Split, usize)> {
-        let leaks = self.findings.iter().filter(|finding| finding.is_leak());
-        leaks.filter_map(|finding| finding.other.as_ref()).map(|other| (other.split, other.index)).collect()
-    }
-
     /// How many of each kind were found.
     pub fn counts(&self) -> Counts {
         let of = |problem: Problem| self.findings.iter().filter(|finding| finding.problem == problem).count();
@@ -74,7 +66,7 @@ impl Report {
             one_colour: of(Problem::OneColour),
             duplicates: of(Problem::Duplicate),
             near_duplicates: of(Problem::NearDuplicate),
-            leaks: self.leaked().len(),
+            leaks: self.leaks.len(),
             conflicts: self.findings.iter().filter(|finding| finding.is_conflict()).count(),
             empty_classes: self.empty_classes.len(),
             rare_classes: self.rare_classes.len(),
@@ -137,6 +129,10 @@ impl fmt::Display for Report {
             if findings.len() > MAX_PRINTED {
                 writeln!(f, "  … and {} more: --out FILE.csv lists all", findings.len() - MAX_PRINTED)?;
             }
+        }
+        if !self.leaks.is_empty() {
+            writeln!(f, "{} images of other splits that are in train too, each with the nearest", self.leaks.len())?;
+            self.leaks.iter().take(MAX_PRINTED).try_for_each(|leak| writeln!(f, "  {leak}"))?;
         }
         let line = self.counts().line();
         writeln!(f, "{}", if line.is_empty() { "nothing was found" } else { &line })

@@ -179,10 +179,9 @@ fn two_test_images_of_fashion_mnist_are_among_its_training_images() {
     let counts = report.counts();
     assert_eq!((counts.duplicates, counts.near_duplicates, counts.leaks), (0, 20, 2));
     assert_eq!((report.is_exhaustive, report.num_pairs), (true, 70_000 * 69_999 / 2));
-    let mut leaks: Vec<&Finding> = report.findings.iter().filter(|finding| finding.is_leak()).collect();
-    leaks.sort_by(|a, b| a.difference.unwrap().total_cmp(&b.difference.unwrap()));
     let places: Vec<(usize, usize)> =
-        leaks.iter().map(|finding| (finding.other.as_ref().unwrap().index, finding.image.index)).collect();
-    // the third is near another image of the first test image's kind
-    assert_eq!(places, [(9867, 58762), (4998, 13360), (9867, 56004)]);
+        report.leaks.iter().map(|leak| (leak.other.as_ref().unwrap().index, leak.image.index)).collect();
+    assert_eq!(places, [(4998, 13360), (9867, 58762)]);
+    // a third pair is near the first one's training image, and farther from the test image
+    assert_eq!(report.findings.iter().filter(|finding| finding.is_leak()).count(), 3);
 }
