@@ -236,3 +236,23 @@ fn training_goes_on_as_keras_compiled_the_model() {
     assert!(!notes(&["--optimizer", "sgd"]).contains("after its"));
     assert!(notes(&["--freeze", "conv2d"]).contains("goes on"), "what is left to train has its state");
 }
+
+#[test]
+fn cross_validation_reports_every_fold_and_their_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let args = ["train", "--data", "digits:300", "--epochs", "1", "-q", "--device=cpu", "--folds", "3", "--run", "cv"];
+    let report = json(&convnet(at, &[&args[..], &["--json"]].concat()));
+    let folds = report["folds"].as_array().unwrap();
+    let accuracies: Vec<f64> = folds.iter().map(|fold| fold["epochs"][0]["val_accuracy"].as_f64().unwrap()).collect();
+    assert_eq!(accuracies.len(), 3);
+    let mean = accuracies.iter().sum::<f64>() / 3.0;
+    assert!((report["val_accuracy"]["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
+    assert!(report["test_accuracy"]["sd"].is_f64());
+    for number in 1..=3 {
+        assert!(at.join(format!("models/model-fold{number}.json")).is_file());
+        let run = fs::read_to_string(at.join(format!("logs/cv-fold{number}/run.json"))).unwrap();
+        assert!(run.contains(&format!("\"validation\": \"{number}/3\"")));
+    }
+    failed(&convnet(at, &["train", "--folds", "1"]), 2, "at least 2");
+}

@@ -2,6 +2,7 @@
 
 mod args;
 mod faults;
+mod folds;
 mod network;
 mod report;
 pub mod run_folder;
@@ -21,7 +22,7 @@ use super::{Globals, output};
 use crate::error::{Error, ErrorKind, Result};
 use crate::train::{Ending, StopSignal};
 use run_folder::RunFolder;
-use session::Session;
+use session::{Finished, Session};
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let started = std::time::Instant::now();
@@ -54,15 +55,24 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         stop_after: None,
         looks_for_faults: !args.no_check,
     };
+    if let Some(num_folds) = args.folds {
+        folds::run(&session, num_folds, args.json)?;
+        return Ok(());
+    }
     let finished = session.run()?;
     match args.json {
         true => output::json(&finished.json(started.elapsed().as_secs_f64()))?,
         false => output::result(&finished.text())?,
     }
+    Ok(check_ending(&finished)?)
+}
+
+/// An error where a signal ended the training.
+fn check_ending(finished: &Finished) -> Result<()> {
     match finished.ending {
         Ending::Signal(signal) => {
             let stopped = Error::new(ErrorKind::Stopped { signal }, "stopped by a signal; everything is saved");
-            Err(stopped.help(format!("continue with --resume {}", finished.folder.name)).into())
+            Err(stopped.help(format!("continue with --resume {}", finished.folder.name)))
         }
         _ => Ok(()),
     }

@@ -35,7 +35,7 @@ impl RunFolder {
         fs::create_dir(aside.path().join("checkpoints")).map_err(unwritable)?;
         write_description(aside.path(), &description).map_err(unwritable)?;
         let lock = lock(aside.path())?;
-        let wanted = config.run.clone().unwrap_or_else(|| jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string());
+        let wanted = config.run.clone().unwrap_or_else(name_of_now);
         let mut name = wanted.clone();
         let mut attempt = 1;
         let path = loop {
@@ -195,4 +195,9 @@ pub fn check_writable(folder: &Path, what: &str) -> Result<()> {
             .because(error)
             .help(format!("choose another folder with --{what}"))
     })
+}
+
+/// The name of a run that is given none: the local time.
+pub fn name_of_now() -> String {
+    jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string()
 }

@@ -185,10 +185,15 @@ impl Placed {
 }
 
 impl Finished {
+    /// The epoch whose weights are saved.
+    pub fn saved_epoch(&self) -> u64 {
+        let is_best = self.config.restore_best && !matches!(self.ending, Ending::Signal(_));
+        if is_best { self.progress.watch.best_epoch } else { self.progress.epochs }
+    }
+
     /// Saves the model, then notes in `run.json` that nothing is left to do.
     fn save(&mut self, labels: Vec<String>) -> Result<()> {
-        let is_best = self.config.restore_best && !matches!(self.ending, Ending::Signal(_));
-        let epoch = if is_best { self.progress.watch.best_epoch } else { self.progress.epochs };
+        let epoch = self.saved_epoch();
         let rows = history::read(&self.folder.path.join("history.csv")).unwrap_or_default();
         let row = rows.iter().find(|row| row.epoch == epoch);
         let mut info = ModelInfo { labels, resize: self.config.resize, ..ModelInfo::default() };

@@ -58,6 +58,10 @@ pub fn split(
         Validation::None => (train, None),
         Validation::Test => (train, Some(test.clone().ok_or_else(|| no_test_images(&name))?)),
         Validation::Count(count) => take(train, count)?,
+        Validation::Fold { number, of } => {
+            let (rest, part) = fold(train.labels(), classes.len(), of, number - 1, seed)?;
+            (train.select(&rest)?, Some(train.select(&part)?))
+        }
         Validation::Fraction(fraction) => {
             let count = mode.count(train.len(), fraction);
             take(train, count)?

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
-/// Where the validation images come from. Written as text: `auto`, `5000`, `0.1`, `test` or `none`.
+/// Where the validation images come from. Written as text: `auto`, `5000`, `0.1`, `test`, `none`, or `2/5`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Validation {
     /// The data set's own validation images; where it has none, 5000 training images.
@@ -21,6 +21,13 @@ pub enum Validation {
     Test,
     /// There are none.
     None,
+    /// One of several parts of the training images, for cross-validation.
+    Fold {
+        /// Which part, from 1.
+        number: usize,
+        /// How many parts there are, at least 2.
+        of: usize,
+    },
 }
 
 impl FromStr for Validation {
@@ -37,6 +44,12 @@ impl FromStr for Validation {
             "test" => return Ok(Validation::Test),
             "none" => return Ok(Validation::None),
             _ => {}
+        }
+        if let Some((number, of)) = text.split_once('/') {
+            let part = number.parse().ok().zip(of.parse().ok());
+            let part = part.filter(|&(number, of)| of >= 2 && (1..=of).contains(&number));
+            let (number, of) = part.ok_or_else(|| refuse().help("the second of five parts is 2/5"))?;
+            return Ok(Validation::Fold { number, of });
         }
         match text.parse() {
             Ok(0) => return Err(refuse().help("for no validation, write none")),
@@ -56,6 +69,7 @@ impl fmt::Display for Validation {
             Validation::Fraction(fraction) => write!(f, "{fraction}"),
             Validation::Test => f.write_str("test"),
             Validation::None => f.write_str("none"),
+            Validation::Fold { number, of } => write!(f, "{number}/{of}"),
         }
     }
 }
@@ -100,6 +114,7 @@ mod tests {
             ("auto", Validation::Auto),
             ("test", Validation::Test),
             ("none", Validation::None),
+            ("2/5", Validation::Fold { number: 2, of: 5 }),
         ];
         for (text, validation) in cases {
             assert_eq!(text.parse::<Validation>().unwrap(), validation);

@@ -46,6 +46,9 @@ pub struct Args {
     /// Do not look for faults in the data set
     #[arg(long)]
     pub no_check: bool,
+    /// Cross-validate: so many runs, each with another part of the training images for validation
+    #[arg(long, value_name = "K", conflicts_with_all = ["resume", "validation", "verify_resume", "print_config"])]
+    pub folds: Option<usize>,
     /// Print every setting and where it comes from, and do nothing else
     #[arg(long)]
     pub print_config: bool,
