@@ -17,7 +17,7 @@ use crate::model::saved;
 pub use flags::Flags;
 
 /// What may change when a run is resumed, and what that does; everything else is as it was.
-pub const FREE_ON_RESUME: [(&str, &str); 12] = [
+pub const FREE_ON_RESUME: [(&str, &str); 11] = [
     ("epochs", "trains longer; schedules that depend on the run's length follow the new one"),
     ("patience", "waits longer or shorter for a better epoch"),
     ("until", "ends at another number"),
@@ -25,7 +25,6 @@ pub const FREE_ON_RESUME: [(&str, &str); 12] = [
     ("save_every", "changes when checkpoints are saved, not what is computed"),
     ("device", "other devices round differently: the same run, not the same bits"),
     ("threads", "other numbers of threads may round differently"),
-    ("cache", "keeps the images elsewhere: the same batches"),
     ("models", "saves the model elsewhere"),
     ("name", "saves the model under another name"),
     ("restore_best", "saves the best epoch's weights, or the last one's"),
