@@ -62,7 +62,7 @@ fn one_data_set_gives_one_loss_in_every_form_and_however_it_is_fed() {
         }
         assert_eq!(other["test"], folders["test"], "{run}");
     }
-    for (run, cache) in [("none", "none"), ("ram", "ram")] {
+    for (run, cache) in [("none", "none"), ("ram", "ram"), ("disk", "disk"), ("again", "disk")] {
         let other = train(at, &sample, run, &[&SOME[..], &["--cache", cache]].concat());
         for key in ["loss", "val_loss"] {
             assert_eq!(other["epochs"][0][key], folders["epochs"][0][key], "{run} {key}");
@@ -71,6 +71,8 @@ fn one_data_set_gives_one_loss_in_every_form_and_however_it_is_fed() {
         let weights = |run: &str| fs::read(at.join(format!("models/{run}.safetensors"))).unwrap();
         assert!(weights(run) == weights("folders"), "the same bits after an epoch with --cache {cache}");
     }
+    let decoded = fs::read_dir(at.join("cache/convnet/decoded")).unwrap();
+    assert_eq!(decoded.count(), 2, "train and test are decoded once");
 }
 
 #[test]

@@ -126,6 +126,8 @@ pub enum Cache {
     Device,
     /// Decoded once, in memory.
     Ram,
+    /// Decoded once, into a file of the cache folder.
+    Disk,
     /// Decoded anew in each epoch, from their files.
     None,
 }
@@ -141,6 +143,7 @@ impl fmt::Display for Cache {
             Cache::Auto => "auto",
             Cache::Device => "device",
             Cache::Ram => "ram",
+            Cache::Disk => "disk",
             Cache::None => "none",
         })
     }

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
 use sha2::{Digest, Sha256};
 
 use super::ImageShape;
+use super::decoded::Decoded;
 use super::image::Preparation;
 use super::stored::StoredImage;
 use crate::error::{Error, Result};
@@ -29,8 +31,8 @@ pub struct Samples {
 enum Images {
     /// `u8 [N, H, W, C]`, row-major.
     Memory(Arc<Vec<u8>>),
-    /// Row i is file `rows[i]`, prepared.
-    Stored { files: Arc<[StoredImage]>, rows: Vec<u32>, preparation: Preparation },
+    /// Row i is file `rows[i]`, prepared; where it is decoded already, image `rows[i]` of that file.
+    Stored { files: Arc<[StoredImage]>, rows: Vec<u32>, preparation: Preparation, decoded: Option<Arc<Decoded>> },
 }
 
 impl Samples {
@@ -65,7 +67,8 @@ impl Samples {
         let Some(count) = u32::try_from(files.len()).ok().filter(|_| files.len() == labels.len()) else {
             return Err(Error::data("images and labels do not go together").expected(labels.len()).got(files.len()));
         };
-        let images = Images::Stored { files: files.into(), rows: (0..count).collect(), preparation };
+        let rows = (0..count).collect();
+        let images = Images::Stored { files: files.into(), rows, preparation, decoded: None };
         Ok(Samples { shape: preparation.shape, images, labels })
     }
 
@@ -122,7 +125,8 @@ impl Samples {
                 let image_bytes = pixels.len() / self.labels.len();
                 Ok(Cow::Borrowed(&pixels[index * image_bytes..(index + 1) * image_bytes]))
             }
-            Images::Stored { files, rows, preparation } => {
+            Images::Stored { rows, decoded: Some(decoded), .. } => decoded.image(rows[index] as usize).map(Cow::Owned),
+            Images::Stored { files, rows, preparation, decoded: None } => {
                 files[rows[index] as usize].decode(*preparation).map(Cow::Owned)
             }
         }
@@ -187,6 +191,26 @@ impl Samples {
         Ok(Samples { images: Images::Memory(pixels.into()), ..self })
     }
 
+    /// The same images, decoded once into a file in `folder` where they are files themselves.
+    ///
+    /// # Errors
+    /// A data error where an image cannot be read, a configuration error where the disk does not take the file.
+    pub fn onto_disk(mut self, folder: &Path) -> Result<Self> {
+        let is_whole = |rows: &[u32], files: &[StoredImage]| rows.iter().copied().eq(0..files.len() as u32);
+        if !matches!(&self.images, Images::Stored { rows, files, .. } if is_whole(rows, files)) {
+            // the file's images are those of all rows, in order
+            let Images::Stored { files, rows, preparation, .. } = &self.images else { return Ok(self) };
+            let files = rows.iter().map(|&row| files[row as usize].clone()).collect();
+            let rows = (0..rows.len() as u32).collect();
+            self.images = Images::Stored { files, rows, preparation: *preparation, decoded: None };
+        }
+        let file = Decoded::open(&self, folder)?;
+        if let Images::Stored { decoded, .. } = &mut self.images {
+            *decoded = Some(Arc::new(file));
+        }
+        Ok(self)
+    }
+
     /// Bytes of all images together, N·H·W·C. `None` where the product does not fit.
     pub fn num_bytes(&self) -> Option<usize> {
         self.shape.num_bytes()?.checked_mul(self.len())
@@ -205,10 +229,11 @@ impl Samples {
         }
         let images = match &self.images {
             Images::Memory(_) => Images::Memory(self.images_of(indices)?.into()),
-            Images::Stored { files, rows, preparation } => Images::Stored {
+            Images::Stored { files, rows, preparation, decoded } => Images::Stored {
                 files: files.clone(),
                 rows: indices.iter().map(|&index| rows[index]).collect(),
                 preparation: *preparation,
+                decoded: decoded.clone(),
             },
         };
         let labels = indices.iter().map(|&index| self.labels[index]).collect();
@@ -243,7 +268,7 @@ impl Samples {
 
     /// Adds to `sha256` what changes when the images' files do. Nothing where they are in memory.
     pub(super) fn identify_files(&self, sha256: &mut Sha256) {
-        if let Images::Stored { files, rows, preparation } = &self.images {
+        if let Images::Stored { files, rows, preparation, .. } = &self.images {
             sha256.update(format!("files, {}", preparation.resize));
             rows.iter().for_each(|&row| files[row as usize].identify(sha256));
         }

@@ -11,7 +11,9 @@ pub const SMALL: [&str; 6] = ["--data", "digits:600", "--validation", "60", "-q"
 
 /// `convnet ARGS` in `folder`.
 pub fn convnet(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_convnet")).args(args).current_dir(folder).output().expect("the program starts")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_convnet"));
+    command.env("XDG_CACHE_HOME", folder.join("cache")).args(args).current_dir(folder);
+    command.output().expect("the program starts")
 }
 
 /// A small `convnet train`, two epochs unless said otherwise.

@@ -174,7 +174,7 @@ impl Placed {
         let num_threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let place = |samples: Samples| match cache {
             Cache::Auto | Cache::Device => DeviceSamples::new(&samples, device),
-            Cache::Ram | Cache::None => Ok(DeviceSamples::streaming(samples, device, num_threads)),
+            Cache::Ram | Cache::Disk | Cache::None => Ok(DeviceSamples::streaming(samples, device, num_threads)),
         };
         Ok(Placed {
             train: place(parts.train)?,

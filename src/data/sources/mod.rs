@@ -14,6 +14,7 @@ use std::path::Path;
 
 use super::image::Preparation;
 use super::options::Cache;
+use super::registry;
 use super::{Dataset, ImageShape, LoadOptions, Samples};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -89,12 +90,14 @@ pub fn finish(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
     let is_kept = match options.cache {
         Cache::Auto => num_bytes <= Cache::MAX_AUTO_BYTES,
         Cache::Device | Cache::Ram => true,
-        Cache::None => false,
+        Cache::Disk | Cache::None => false,
     };
-    if !is_kept {
-        return Ok(dataset);
-    }
-    let decoded = dataset.map(|_, samples: Samples| samples.into_memory());
+    let folder = registry::cache_folder().filter(|_| options.cache == Cache::Disk).map(|cache| cache.join("decoded"));
+    let decoded = match folder {
+        Some(folder) => dataset.map(|_, samples: Samples| samples.onto_disk(&folder)),
+        None if is_kept => dataset.map(|_, samples: Samples| samples.into_memory()),
+        None => return Ok(dataset),
+    };
     decoded.map_err(|error| error.help("convnet data check finds all such images; --exclude leaves them out"))
 }
 

@@ -1,0 +1,23 @@
+//! How fast the images of a folder are decoded, resized and batched, streamed as for a data set that does not fit in memory:
+//! `cargo run --release --example decode_speed -- FOLDER SIZE [THREADS]`. `scripts/bench_decode.py` compares with PyTorch.
+
+use std::time::Instant;
+
+use convnet::data::batches::DeviceSamples;
+use convnet::data::options::{Cache, LoadOptions};
+use convnet::data::registry;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, size, more @ ..] = &arguments[..] else { anyhow::bail!("usage: decode_speed FOLDER SIZE [THREADS]") };
+    let options = LoadOptions { image_size: Some(size.parse()?), cache: Cache::None, ..LoadOptions::default() };
+    let num_threads = more.first().map_or(Ok(2), |threads| threads.parse())?;
+    let samples = DeviceSamples::streaming(registry::load_with(folder, &options)?.train, tch::Device::Cpu, num_threads);
+    let order = samples.shuffled(0, 0);
+    let started = Instant::now();
+    for batch in 0..samples.num_batches(64) {
+        std::hint::black_box(samples.batch_of(&order, batch, 64)?);
+    }
+    println!("{:.1}", samples.num_images() as f64 / started.elapsed().as_secs_f64());
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Decoded images in a file of the cache folder: read image by image, they take no memory and need no decoding.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Samples;
+use super::statistics::fingerprint;
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+
+/// Part of the file's name: a file that another version decoded otherwise is not used.
+const VERSION: u32 = 1;
+
+/// An open file of N decoded images, `u8 [N, H, W, C]`.
+#[derive(Debug)]
+pub struct Decoded {
+    file: File,
+    path: PathBuf,
+    image_bytes: usize,
+}
+
+impl Decoded {
+    /// The file of `samples` in `folder`, made where it is not there: its name changes when an image's file or its
+    /// preparation does.
+    ///
+    /// # Errors
+    /// A data error where an image cannot be read, a configuration error where the file cannot be written or read.
+    pub fn open(samples: &Samples, folder: &Path) -> Result<Self> {
+        let path = folder.join(format!("{VERSION}-{}.u8", fingerprint(samples)));
+        let unusable = |error: io::Error| {
+            Error::config("cannot keep decoded images on the disk")
+                .at_path(&path)
+                .because(error)
+                .help("free some space, set XDG_CACHE_HOME to a folder on a larger disk, or use --cache none")
+        };
+        let num_bytes = samples.num_bytes().ok_or_else(|| Error::data("the images have too many pixels"))?;
+        if path.metadata().is_ok_and(|metadata| metadata.len() == num_bytes as u64) {
+            return Ok(Decoded {
+                file: File::open(&path).map_err(unusable)?,
+                image_bytes: num_bytes / samples.len(),
+                path,
+            });
+        }
+        fs::create_dir_all(folder).map_err(unusable)?;
+        let mut unreadable = None;
+        let written = write_atomically(&path, |writer| {
+            let mut outcome = Ok(());
+            let visited = samples.visit(|pixels| {
+                if outcome.is_ok() {
+                    outcome = writer.write_all(pixels);
+                }
+            });
+            unreadable = visited.err();
+            if unreadable.is_some() { Err(io::Error::other("an image cannot be read")) } else { outcome }
+        });
+        if let Some(error) = unreadable {
+            return Err(error);
+        }
+        written.map_err(unusable)?;
+        Ok(Decoded { file: File::open(&path).map_err(unusable)?, image_bytes: num_bytes / samples.len(), path })
+    }
+
+    /// Image `index`, `u8 [H, W, C]`.
+    ///
+    /// # Errors
+    /// A data error where the file cannot be read any more.
+    pub fn image(&self, index: usize) -> Result<Vec<u8>> {
+        use std::os::unix::fs::FileExt;
+        let mut pixels = vec![0; self.image_bytes];
+        let read = self.file.read_exact_at(&mut pixels, (index * self.image_bytes) as u64);
+        read.map_err(|error| Error::data("cannot read a decoded image").at_path(&self.path).because(error))?;
+        Ok(pixels)
+    }
+}
+
+impl PartialEq for Decoded {
+    /// A path stands for one content.
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for Decoded {}
