@@ -92,13 +92,21 @@ pub fn finish(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
         Cache::Device | Cache::Ram => true,
         Cache::Disk | Cache::None => false,
     };
-    let folder = registry::cache_folder().filter(|_| options.cache == Cache::Disk).map(|cache| cache.join("decoded"));
-    let decoded = match folder {
-        Some(folder) => dataset.map(|_, samples: Samples| samples.onto_disk(&folder)),
-        None if is_kept => dataset.map(|_, samples: Samples| samples.into_memory()),
-        None => return Ok(dataset),
+    let decoded = match options.cache {
+        Cache::Disk => {
+            let cache = registry::cache_folder().ok_or_else(no_cache_folder)?;
+            dataset.map(|_, samples: Samples| samples.onto_disk(&cache.join("decoded")))
+        }
+        _ if is_kept => dataset.map(|_, samples: Samples| samples.into_memory()),
+        _ => return Ok(dataset),
     };
     decoded.map_err(|error| error.help("convnet data check finds all such images; --exclude leaves them out"))
+}
+
+fn no_cache_folder() -> Error {
+    Error::config("there is no folder for decoded images")
+        .expected("the environment variable HOME or XDG_CACHE_HOME")
+        .help("set one, or use another --cache")
 }
 
 /// Leaves out what `options` exclude.
