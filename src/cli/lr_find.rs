@@ -1,7 +1,7 @@
 //! `convnet lr-find`: a learning rate range test, drawn.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde_json::json;
 
@@ -16,6 +16,7 @@ use crate::data::split::split;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::log::event_file::EventFile;
+use crate::model::saved;
 use crate::train::Optimizer;
 use crate::train::range_test::{RangePoint, RangeTest, suggest};
 
@@ -85,15 +86,26 @@ fn range_test(args: &Args, config: &RunConfig) -> Result<RangeTest> {
     Ok(RangeTest { start, end, steps: args.steps, batch_size: config.batch_size, seed: config.seed })
 }
 
-/// `logs/<run>`, made new; without `--run` the time, after `lr-find-`.
+/// `logs/<run>`, made new. Without `--run` the time, after `lr-find-`, and a number behind it where another began in the same
+/// second.
 fn new_folder(config: &RunConfig) -> Result<PathBuf> {
+    let unwritable = |error: io::Error, folder: &Path| {
+        Error::config("cannot write the logs").at_path(folder).because(error).help("choose another --logs or --run")
+    };
+    fs::create_dir_all(&config.logs).map_err(|error| unwritable(error, &config.logs))?;
     let now = || jiff::Zoned::now().strftime("lr-find-%Y%m%d-%H%M%S").to_string();
-    let folder = config.logs.join(config.run.clone().unwrap_or_else(now));
-    let created = fs::create_dir_all(&config.logs).and_then(|()| fs::create_dir(&folder));
-    created.map_err(|error| {
-        Error::config("cannot write the logs").at_path(&folder).because(error).help("choose another --logs or --run")
-    })?;
-    Ok(folder)
+    let first = config.logs.join(config.run.clone().unwrap_or_else(now));
+    let mut folder = first.clone();
+    for attempt in 2..1000 {
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && config.run.is_none() => {
+                folder = saved::with_suffix(&first, &format!("-{attempt}"));
+            }
+            Err(error) => return Err(unwritable(error, &folder)),
+        }
+    }
+    Err(Error::config("cannot write the logs").at_path(&folder).help("choose another --logs or --run"))
 }
 
 fn draw(points: &[RangePoint], suggestion: Option<f64>, path: &Path) -> Result<()> {
