@@ -1,5 +1,6 @@
-//! Links convnet's programs so that they find libtorch without an environment variable, and checks libtorch's version:
-//! torch-sys checks it in few layouts only, and another version compiles here and there and then breaks at run time.
+//! Links convnet's programs so that they find libtorch without an environment variable, compiles the C++ of `src/native/`,
+//! and checks libtorch's version: torch-sys checks it in few layouts only, and another version compiles here and there and
+//! then breaks at run time.
 
 #[path = "src/libtorch.rs"]
 mod libtorch;
@@ -16,6 +17,7 @@ fn main() {
     let library_folder = PathBuf::from(env::var_os("DEP_TCH_LIBTORCH_LIB").expect("torch-sys is a direct dependency"));
     let libtorch = library_folder.parent().unwrap_or(&library_folder);
     check_version(libtorch);
+    compile_native(libtorch);
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", library_folder.display());
 }
 
@@ -35,4 +37,17 @@ fn check_version(libtorch: &Path) {
         libtorch.display()
     );
     process::exit(1);
+}
+
+/// Compiles the functions that `src/native/mod.rs` declares.
+fn compile_native(libtorch: &Path) {
+    const SOURCE: &str = "src/native/tf32.cpp";
+    println!("cargo::rerun-if-changed={SOURCE}");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .include(libtorch.join("include"))
+        .warnings(false) // libtorch's headers have many
+        .file(SOURCE)
+        .compile("convnet_native");
 }

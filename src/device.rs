@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device};
 
 use crate::error::{Error, Result};
+use crate::native;
 
 /// What the user asked for: `auto`, `cpu`, `cuda` or `cuda:N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -126,14 +127,19 @@ fn load_library(name: &str, global: bool) -> Result<(), libloading::Error> {
     Ok(())
 }
 
-/// Settings that make libtorch fast on this machine, without changing results: call once, first.
+/// Settings that make libtorch fast on this machine, without changing results: call once, first. f32 is f32 on CUDA too,
+/// until [`native::allow_tf32`] says otherwise.
 ///
 /// `num_threads`: how many threads an operator may use on the CPU; `None` leaves libtorch's choice, one per core.
-pub fn configure(num_threads: Option<usize>) {
+///
+/// # Errors
+/// A device error where libtorch refuses.
+pub fn configure(num_threads: Option<usize>) -> Result<()> {
     keep_freed_memory();
     if let Some(threads) = num_threads.and_then(|threads| i32::try_from(threads).ok()) {
         tch::set_num_threads(threads);
     }
+    native::allow_tf32(false)
 }
 
 /// Keeps glibc from giving memory back to the system and mapping it anew in every step: libtorch's temporaries are large.

@@ -16,6 +16,7 @@ pub mod files;
 pub mod libtorch;
 pub mod log;
 pub mod model;
+pub mod native;
 pub mod predict;
 pub mod rng;
 pub mod train;

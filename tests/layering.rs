@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-const LEAVES: [&str; 5] = ["error", "rng", "device", "files", "libtorch"];
+const LEAVES: [&str; 6] = ["error", "rng", "native", "device", "files", "libtorch"];
 /// A part, and which parts it may use beside itself and the leaves. A part that is not named may use all.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("error", &[]),
     ("rng", &[]),
+    ("native", &[]),
     ("device", &[]),
     ("files", &[]),
     ("libtorch", &[]),

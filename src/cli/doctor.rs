@@ -35,7 +35,7 @@ impl Row {
 /// # Errors
 /// Where stdout takes nothing.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    device::configure(None);
+    device::configure(None)?;
     let mut rows = vec![libtorch_row(), cuda()];
     rows.extend(cpu(&read("/proc/cpuinfo")));
     rows.extend(libraries());

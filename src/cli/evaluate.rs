@@ -54,7 +54,7 @@ enum Split {
 /// # Errors
 /// Where the device, the model or the data cannot be used, or do not fit together.
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
-    device::configure(args.threads.map(NonZeroUsize::get));
+    device::configure(args.threads.map(NonZeroUsize::get))?;
     let selected = device::select(args.device)?;
     let (model, info) = saved::load(&saved::locate(&args.model)?, selected.device)?;
     let options = LoadOptions::of_model(model.spec().image_shape()?, info.resize);

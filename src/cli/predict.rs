@@ -67,7 +67,7 @@ struct Document<'a> {
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let out = args.out.as_deref().map(|path| Ok::<_, Error>((path, Format::of(path)?))).transpose()?;
-    device::configure(args.threads.map(NonZeroUsize::get));
+    device::configure(args.threads.map(NonZeroUsize::get))?;
     let selected = device::select(args.device)?;
     let predictor = Predictor::load(&args.model, selected.device)?;
     let mut session = Session::new(&predictor, args.top_k.get());

@@ -4,6 +4,7 @@ use super::RunConfig;
 use crate::data::LoadOptions;
 use crate::train::{
     Clip, EarlyStopping, OptimizerConfig, OptimizerKind, ReduceOnPlateau, Schedule, ScheduleKind, StepOptions,
+    TrainConfig,
 };
 
 /// AdamW's weight decay in Keras.
@@ -57,6 +58,29 @@ impl RunConfig {
             decay_rate: self.decay_rate,
             decay_steps: steps_of(self.decay_epochs.unwrap_or(self.epochs as f64 / 3.0)).max(1),
             power: self.power,
+        }
+    }
+
+    /// What the loop is told to do with `num_images` training images; the run's name and the class weights, for which it
+    /// takes more, are the defaults.
+    pub fn train_config(&self, num_images: usize) -> TrainConfig {
+        let batches = num_images.div_ceil(self.batch_size) as u64;
+        TrainConfig {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            accumulate: self.accumulate,
+            shuffle: self.shuffle,
+            schedule: self.schedule(batches.div_ceil(self.accumulate as u64)),
+            seed: self.seed,
+            augment: self.augment,
+            label_smoothing: self.label_smoothing,
+            early_stopping: self.early_stopping(),
+            reduce_on_plateau: self.reduce_on_plateau(),
+            until: self.until,
+            time: self.time,
+            save_every: self.save_every,
+            log_every: self.log_every,
+            ..TrainConfig::default()
         }
     }
 

@@ -138,6 +138,8 @@ pub struct RunConfig {
     pub device: DeviceChoice,
     /// In what kind of number.
     pub precision: Precision,
+    /// Whether f32 products may be computed in TensorFloat-32 on CUDA.
+    pub tf32: bool,
     /// CPU threads of an operator; libtorch's choice where absent.
     pub threads: Option<usize>,
 
@@ -212,6 +214,7 @@ impl Default for RunConfig {
             seed: 0,
             device: DeviceChoice::Auto,
             precision: Precision::Fp32,
+            tf32: true,
             threads: None,
             logs: "logs".into(),
             models: "models".into(),

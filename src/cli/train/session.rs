@@ -28,6 +28,7 @@ use crate::log::tensorboard::TensorBoardSink;
 use crate::log::{Event, Sink, Sinks};
 use crate::model::saved::{self, Destination};
 use crate::model::{Model, ModelInfo};
+use crate::native;
 use crate::train::{Checkpoints, Ending, Optimizer, Progress, StopSignal, TrainConfig, Trainer, Which};
 
 /// A training that was asked for.
@@ -86,7 +87,8 @@ impl Session {
     /// Trains and saves.
     pub fn run(self) -> Result<Finished> {
         let Session { config, resumed, globals, .. } = &self;
-        device::configure(config.threads);
+        device::configure(config.threads)?;
+        native::allow_tf32(config.tf32)?;
         let selected = device::select(config.device)?;
         output::note(*globals, &device_line(&selected));
         let parts = self.load()?;
@@ -111,7 +113,7 @@ impl Session {
         if last.is_none() {
             network::take_over_state(&config, &mut optimizer, self.globals)?;
         }
-        let mut train_config = train_config(&config, data.train.num_images());
+        let mut train_config = config.train_config(data.train.num_images());
         train_config.run.clone_from(&folder.name);
         train_config.class_weights = class_weights;
         check_something_is_left(&train_config, &progress, &folder)?;
@@ -247,28 +249,6 @@ fn describe_run(config: &RunConfig, parts: &Parts, model: &Model, selected: &Sel
             "fingerprint": fingerprint,
         },
     })
-}
-
-/// What the loop is told, but for the run's name and the class weights.
-fn train_config(config: &RunConfig, num_images: usize) -> TrainConfig {
-    let batches = num_images.div_ceil(config.batch_size) as u64;
-    TrainConfig {
-        epochs: config.epochs,
-        batch_size: config.batch_size,
-        accumulate: config.accumulate,
-        shuffle: config.shuffle,
-        schedule: config.schedule(batches.div_ceil(config.accumulate as u64)),
-        seed: config.seed,
-        augment: config.augment,
-        label_smoothing: config.label_smoothing,
-        early_stopping: config.early_stopping(),
-        reduce_on_plateau: config.reduce_on_plateau(),
-        until: config.until,
-        time: config.time,
-        save_every: config.save_every,
-        log_every: config.log_every,
-        ..TrainConfig::default()
-    }
 }
 
 /// A run that ended is finished once its model is saved, too: else that is what is left to do.

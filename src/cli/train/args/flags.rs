@@ -206,6 +206,9 @@ struct Place {
     /// The kind of number to compute in [default: fp32]
     #[arg(long, value_enum)]
     precision: Option<Precision>,
+    /// Whether CUDA may round the factors of fp32 products to TF32: faster [default: true]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    tf32: Option<bool>,
     /// CPU threads [default: one per core]
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<usize>,
