@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use image::RgbImage;
 use serde_json::json;
 
 use super::chart::Chart;
 use super::train::{Flags, build_model};
-use super::{Globals, output};
+use super::{Globals, inline, output};
 use crate::config::{self, RunConfig};
 use crate::data::batches::DeviceSamples;
 use crate::data::grid::write_png;
@@ -17,6 +18,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::log::event_file::EventFile;
 use crate::model::saved;
+use crate::native;
 use crate::train::Optimizer;
 use crate::train::range_test::{RangePoint, RangeTest, suggest};
 
@@ -46,7 +48,8 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let file = args.config.as_deref().map(config::read_file).transpose()?.unwrap_or_default();
     let config = RunConfig::resolve(file, args.flags.given())?;
     let test = range_test(&args, &config)?;
-    device::configure(config.threads);
+    device::configure(config.threads)?;
+    native::allow_tf32(config.tf32)?;
     let selected = device::select(config.device)?;
     let dataset = registry::load_with(&config.data, &config.load_options())?;
     let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
@@ -57,12 +60,16 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let points = test.run(&model, &mut optimizer, &train)?;
     let suggestion = suggest(&points);
     let picture = folder.join("lr_find.png");
-    draw(&points, suggestion, &picture)?;
+    let chart = draw(&points, suggestion);
+    write_png(&picture, &chart)?;
     log_points(&points, &folder.join("lr_find"))?;
     if args.json {
         let picture = picture.display().to_string();
         output::json(&json!({ "suggestion": suggestion, "points": points, "picture": picture }))?;
         return Ok(());
+    }
+    if !globals.quiet {
+        inline::show(&chart)?;
     }
     let line = match suggestion {
         Some(rate) => format!("suggested --lr {rate:.2e}: the middle of the long fall\n"),
@@ -108,14 +115,13 @@ fn new_folder(config: &RunConfig) -> Result<PathBuf> {
     Err(Error::config("cannot write the logs").at_path(&folder).help("choose another --logs or --run"))
 }
 
-fn draw(points: &[RangePoint], suggestion: Option<f64>, path: &Path) -> Result<()> {
+fn draw(points: &[RangePoint], suggestion: Option<f64>) -> RgbImage {
     let points: Vec<(f64, f64)> = points.iter().map(|point| (point.learning_rate, point.loss)).collect();
     let title = match suggestion {
         Some(rate) => format!("smoothed training loss; suggested: {rate:.2e}"),
         None => "smoothed training loss".to_owned(),
     };
-    let chart = Chart { title: &title, x_label: "learning rate", points: &points, mark: suggestion };
-    write_png(path, &chart.draw())
+    Chart { title: &title, x_label: "learning rate", points: &points, mark: suggestion }.draw()
 }
 
 /// For TensorBoard: loss and rate by step.

@@ -7,6 +7,7 @@ mod doctor;
 mod evaluate;
 mod export;
 mod import;
+mod inline;
 mod lr_find;
 mod output;
 mod predict;

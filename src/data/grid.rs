@@ -8,6 +8,7 @@ use image::{ImageFormat, Rgb, RgbImage};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight};
 
 use super::font::{TextStyle, shorten};
+use super::statistics::mean_images;
 use super::{ImageShape, Samples};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -74,6 +75,27 @@ pub fn changed_grid(
     config: &GridConfig,
     change: impl Fn(usize, Vec<u8>) -> Vec<u8>,
 ) -> Result<RgbImage> {
+    check(samples, config)?;
+    let rows = choose_rows(samples, classes, config)?;
+    let tile = |index: usize| Ok(change(index, samples.image(index)?.into_owned()));
+    draw_grid(samples, classes.len(), config, &rows, tile)
+}
+
+/// A picture with a row for each class: its name, its number of images, and their mean.
+///
+/// # Errors
+/// As [`sample_grid`].
+pub fn mean_grid(samples: &Samples, classes: &[String], config: &GridConfig) -> Result<RgbImage> {
+    check(samples, config)?;
+    let means = mean_images(samples, classes.len())?; // none of classes without images
+    let mut rows = choose_rows(samples, classes, config)?;
+    for (row, label) in rows.iter_mut().zip(0..) {
+        row.images = means.labels().iter().position(|&other| other == label).into_iter().collect();
+    }
+    draw_grid(samples, classes.len(), config, &rows, |index| Ok(means.image(index)?.into_owned()))
+}
+
+fn check(samples: &Samples, config: &GridConfig) -> Result<()> {
     for (name, count) in [("images of a class", config.images_per_class), ("classes", config.max_classes)] {
         if !(1..=MAX_SHOWN).contains(&count) {
             return Err(Error::config(format!("a picture cannot show that many {name}"))
@@ -84,13 +106,23 @@ pub fn changed_grid(
     if ![1, 3].contains(&samples.shape().channels) {
         return Err(Error::data("images of 1 or 3 channels can be shown").got(samples.shape()));
     }
-    let rows = choose_rows(samples, classes, config)?;
-    let heading = [shorten(&config.title, MAX_TITLE_CHARS), describe(samples, classes.len(), rows.len())];
-    let layout = Layout::new(samples.shape(), &rows, &heading);
+    Ok(())
+}
+
+/// `pixels`: the image (`u8 [H, W, C]`) of each number that the rows name.
+fn draw_grid(
+    samples: &Samples,
+    num_classes: usize,
+    config: &GridConfig,
+    rows: &[Row],
+    pixels: impl Fn(usize) -> Result<Vec<u8>>,
+) -> Result<RgbImage> {
+    let heading = [shorten(&config.title, MAX_TITLE_CHARS), describe(samples, num_classes, rows.len())];
+    let layout = Layout::new(samples.shape(), rows, &heading);
     let mut canvas = RgbImage::from_pixel(layout.width_px, layout.height_px, PAPER);
     draw_heading(&mut canvas, &heading);
     for (row, top) in rows.iter().zip((layout.rows_top_px..).step_by(layout.row_step_px as usize)) {
-        draw_row(&mut canvas, &layout, row, top, samples, &change)?;
+        draw_row(&mut canvas, &layout, row, top, samples.shape(), &pixels)?;
     }
     Ok(canvas)
 }
@@ -100,12 +132,20 @@ pub fn changed_grid(
 /// # Errors
 /// A configuration error where the file cannot be written.
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    let mut png = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut png, ImageFormat::Png)
-        .map_err(|error| Error::internal("cannot make a PNG").because(error))?;
-    let written = write_atomically(path, |writer| writer.write_all(png.get_ref()));
+    let png = png_bytes(picture)?;
+    let written = write_atomically(path, |writer| writer.write_all(&png));
     written.map_err(|error| Error::config("cannot write the picture").at_path(path).because(error))
+}
+
+/// The picture as PNG.
+///
+/// # Errors
+/// An internal error where it cannot be encoded.
+pub fn png_bytes(picture: &RgbImage) -> Result<Vec<u8>> {
+    let mut png = Cursor::new(Vec::new());
+    let encoded = picture.write_to(&mut png, ImageFormat::Png);
+    encoded.map_err(|error| Error::internal("cannot make a PNG").because(error))?;
+    Ok(png.into_inner())
 }
 
 /// One class of the picture.
@@ -196,8 +236,8 @@ fn draw_row(
     layout: &Layout,
     row: &Row,
     top: u32,
-    samples: &Samples,
-    change: &impl Fn(usize, Vec<u8>) -> Vec<u8>,
+    shape: ImageShape,
+    pixels: &impl Fn(usize) -> Result<Vec<u8>>,
 ) -> Result<()> {
     let name_top = top + (layout.row_px - NAME.height_px() - NOTE.height_px()) / 2;
     NAME.draw(canvas, MARGIN_PX, name_top, &row.name);
@@ -205,8 +245,7 @@ fn draw_row(
     let tile_top = top + (layout.row_px - layout.tile.1) / 2;
     let lefts = (layout.tiles_left_px..).step_by((layout.tile.0 + GAP_PX) as usize);
     for (&index, left) in row.images.iter().zip(lefts) {
-        let pixels = change(index, samples.image(index)?.into_owned());
-        let tile = draw_tile(samples.shape(), &pixels, layout.tile);
+        let tile = draw_tile(shape, &pixels(index)?, layout.tile);
         imageops::replace(canvas, &tile, i64::from(left), i64::from(tile_top));
     }
     Ok(())
@@ -312,6 +351,18 @@ mod tests {
         assert_eq!(rows.iter().map(|row| row.images.len()).collect::<Vec<_>>(), [2, 2, 0]);
         assert_eq!(rows[2].note, "0 images");
         sample_grid(&samples, &names, &GridConfig::default()).unwrap();
+    }
+
+    #[test]
+    fn means_have_a_tile_a_class_and_count_the_images() {
+        let (samples, mut names) = plain_images(2, 3); // greens 0, 1, 2
+        let config = GridConfig::default();
+        assert_eq!(tiles(&mean_grid(&samples, &names, &config).unwrap(), 2, 1), [[[0, 1, 99]], [[1, 1, 99]]]);
+        let counts = |config: &GridConfig| choose_rows(&samples, &names, config).unwrap()[1].note.clone();
+        assert_eq!(counts(&config), "3 images");
+        names.insert(0, "nothing".to_owned());
+        let shifted = Samples::new(SHAPE, vec![7; 18], vec![1], 3).unwrap();
+        mean_grid(&shifted, &names, &config).unwrap();
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! `convnet data show`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
 
 use super::{Globals, Source, output};
+use crate::cli::inline;
 use crate::data::ImageShape;
 use crate::data::augment::{AugmentConfig, augment};
-use crate::data::grid::{GridConfig, changed_grid, sample_grid, write_png};
+use crate::data::grid::{GridConfig, changed_grid, mean_grid, write_png};
 use crate::data::registry;
 use crate::data::split::{Parts, SplitMode, Validation, split};
-use crate::data::statistics::{DatasetSummary, mean_images};
+use crate::data::statistics::DatasetSummary;
+use crate::error::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct Show {
@@ -50,13 +54,10 @@ pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
         augment_one(&args.augment, shape, number, pixels, args.seed)
     })?;
     let path = args.out.unwrap_or_else(|| default_path(&parts.name));
-    write_png(&path, &picture)?;
-    output::note(globals, &format!("wrote {}", path.display()));
+    write(&picture, &path, args.json, globals)?;
     if let Some(path) = &args.mean {
-        let means = mean_images(&parts.train, parts.classes.len())?;
-        let picture = GridConfig { title: format!("{}: means", parts.name), ..GridConfig::default() };
-        write_png(path, &sample_grid(&means, &parts.classes, &picture)?)?;
-        output::note(globals, &format!("wrote {}", path.display()));
+        let means = GridConfig { title: format!("{}: means", parts.name), ..GridConfig::default() };
+        write(&mean_grid(&parts.train, &parts.classes, &means)?, path, args.json, globals)?;
     }
     let (validation, test) = (parts.validation.as_ref(), parts.test.as_ref());
     let summary = DatasetSummary::new(&parts.name, &parts.classes, &parts.train, validation, test)?;
@@ -64,6 +65,16 @@ pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
         true => output::json(&summary)?,
         false => output::result(&summary.to_string())?,
     }
+    Ok(())
+}
+
+/// Writes a picture, and shows it where nobody reads JSON and the terminal can.
+fn write(picture: &RgbImage, path: &Path, is_json: bool, globals: Globals) -> Result<()> {
+    write_png(path, picture)?;
+    if !is_json && !globals.quiet {
+        inline::show(picture)?;
+    }
+    output::note(globals, &format!("wrote {}", path.display()));
     Ok(())
 }
 

@@ -1,0 +1,143 @@
+//! Pictures in the terminal, where it can show them.
+//!
+//! Which terminals can is told from the environment alone: to ask a terminal is to wait for an answer that may never come.
+
+use std::io::{self, IsTerminal};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::RgbImage;
+
+use super::output;
+use crate::data::grid::png_bytes;
+use crate::error::Result;
+
+/// How a terminal is told to show a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    /// <https://sw.kovidgoyal.net/kitty/graphics-protocol/>: kitty, Ghostty, Konsole.
+    Kitty,
+    /// <https://iterm2.com/documentation-images.html>: iTerm2, WezTerm, VS Code, mintty, Tabby, rio.
+    Iterm,
+}
+
+/// The most base64 that one of Kitty's escape sequences may carry, in bytes.
+const KITTY_CHUNK_BYTES: usize = 4096;
+
+/// Shows `picture` on stdout, where that is a terminal that can; elsewhere does nothing.
+///
+/// # Errors
+/// An internal error where stdout takes nothing more.
+pub fn show(picture: &RgbImage) -> Result<()> {
+    if !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let Some(protocol) = protocol(|name| std::env::var(name).unwrap_or_default()) else { return Ok(()) };
+    let columns = columns_to_fill(picture.width(), terminal_size());
+    output::result(&sequence(protocol, &png_bytes(picture)?, columns))
+}
+
+/// `variable` gives an environment variable's value, empty where it is not set.
+fn protocol(variable: impl Fn(&str) -> String) -> Option<Protocol> {
+    let terminal = variable("TERM");
+    // multiplexers hand no pictures on, but do hand on the variables of the terminal that they run in
+    if terminal.starts_with("screen") || terminal.starts_with("tmux") || terminal == "dumb" {
+        return None;
+    }
+    let is_kitty = ["xterm-kitty", "xterm-ghostty"].contains(&terminal.as_str());
+    if is_kitty || !variable("KONSOLE_VERSION").is_empty() {
+        return Some(Protocol::Kitty);
+    }
+    let programs = ["iTerm.app", "WezTerm", "vscode", "mintty", "Tabby", "rio"];
+    let is_iterm = programs.contains(&variable("TERM_PROGRAM").as_str()) || variable("LC_TERMINAL") == "iTerm2";
+    is_iterm.then_some(Protocol::Iterm)
+}
+
+/// How many columns a picture of `width_px` is to be brought to: all of them where it is wider than the terminal, whose
+/// columns and width in pixels (0 where it does not tell) are given; else its own size.
+fn columns_to_fill(width_px: u32, (columns, terminal_px): (u16, u16)) -> Option<u16> {
+    (terminal_px > 0 && columns > 0 && width_px > u32::from(terminal_px)).then_some(columns)
+}
+
+/// Columns and width in pixels of the terminal that stdout is.
+fn terminal_size() -> (u16, u16) {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes one winsize to the pointer, which is valid for it; stdout's number is always 1.
+    unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    (size.ws_col, size.ws_xpixel)
+}
+
+/// What shows the picture `png`, and goes to the next line.
+fn sequence(protocol: Protocol, png: &[u8], columns: Option<u16>) -> String {
+    let data = STANDARD.encode(png);
+    match protocol {
+        Protocol::Kitty => {
+            let width = columns.map_or(String::new(), |columns| format!(",c={columns}"));
+            let num_chunks = data.len().div_ceil(KITTY_CHUNK_BYTES);
+            let chunks = data.as_bytes().chunks(KITTY_CHUNK_BYTES).zip(1..).map(|(chunk, number)| {
+                // f=100: a PNG; a=T: show it at once; q=2: answer nothing; m=1: more is to come
+                let head = if number == 1 { format!("f=100,a=T,q=2{width},") } else { String::new() };
+                let more = u8::from(number < num_chunks);
+                format!("\x1b_G{head}m={more};{}\x1b\\", String::from_utf8_lossy(chunk))
+            });
+            chunks.chain(["\n".to_owned()]).collect()
+        }
+        Protocol::Iterm => {
+            let width = columns.map_or("auto".to_owned(), |columns| columns.to_string());
+            format!("\x1b]1337;File=inline=1;size={};width={width}:{data}\x07\n", png.len())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn protocol_of(variables: &[(&str, &str)]) -> Option<Protocol> {
+        protocol(|name| variables.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value).to_owned())
+    }
+
+    #[test]
+    fn terminals_are_known_by_their_variables() {
+        for (variables, expected) in [
+            (&[("TERM", "xterm-kitty")][..], Some(Protocol::Kitty)),
+            (&[("TERM", "xterm-256color"), ("KONSOLE_VERSION", "230400")], Some(Protocol::Kitty)),
+            (&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "WezTerm")], Some(Protocol::Iterm)),
+            (&[("TERM", "xterm-256color"), ("LC_TERMINAL", "iTerm2")], Some(Protocol::Iterm)),
+            (&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "Apple_Terminal")], None),
+            (&[("TERM", "tmux-256color"), ("KONSOLE_VERSION", "230400")], None),
+            (&[("TERM", "screen"), ("LC_TERMINAL", "iTerm2")], None),
+            (&[], None),
+        ] {
+            assert_eq!(protocol_of(variables), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn kitty_s_chunks_join_to_the_picture() {
+        let png: Vec<u8> = (0..10_000u32).map(|n| (n * 7) as u8).collect();
+        let text = sequence(Protocol::Kitty, &png, Some(80));
+        let chunks: Vec<(&str, &str)> = text
+            .split("\x1b_G")
+            .skip(1)
+            .map(|chunk| chunk.trim_end().strip_suffix("\x1b\\").unwrap().split_once(';').unwrap())
+            .collect();
+        let heads: Vec<&str> = chunks.iter().map(|(head, _)| *head).collect();
+        assert_eq!(heads, ["f=100,a=T,q=2,c=80,m=1", "m=1", "m=1", "m=0"]);
+        let data: String = chunks.iter().map(|(_, data)| *data).collect();
+        assert_eq!(STANDARD.decode(data).unwrap(), png);
+    }
+
+    #[test]
+    fn iterm_gets_the_picture_in_one_piece() {
+        let text = sequence(Protocol::Iterm, b"png", None);
+        assert_eq!(text, "\x1b]1337;File=inline=1;size=3;width=auto:cG5n\x07\n");
+    }
+
+    #[test]
+    fn only_pictures_that_are_too_wide_are_made_to_fit() {
+        assert_eq!(columns_to_fill(1000, (100, 800)), Some(100));
+        assert_eq!(columns_to_fill(700, (100, 800)), None);
+        assert_eq!(columns_to_fill(1000, (100, 0)), None);
+    }
+}
