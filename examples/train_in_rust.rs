@@ -8,12 +8,11 @@ use convnet::data::registry;
 use convnet::data::split::{SplitMode, Validation, split};
 use convnet::error::Result;
 use convnet::evaluate::evaluate;
-use convnet::log::Sinks;
 use convnet::log::console::{ConsoleSink, Progress as Show};
 use convnet::model::saved::{self, Destination};
 use convnet::model::{Model, ModelInfo, presets};
 use convnet::predict::Predictor;
-use convnet::train::{Optimizer, OptimizerConfig, Progress, Schedule, ScheduleKind, StopSignal, TrainConfig, Trainer};
+use convnet::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, TrainConfig, Trainer};
 
 const SEED: u64 = 0;
 const BATCH_SIZE: usize = 128;
@@ -38,28 +37,18 @@ fn main() -> Result<()> {
         ..Schedule::default()
     };
     let adam = OptimizerConfig::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
-    let mut sinks = Sinks::default();
-    sinks.add(ConsoleSink::new(Show::Auto));
-    let outcome = Trainer {
-        config: TrainConfig {
-            run: "example".into(),
-            epochs: EPOCHS,
-            batch_size: BATCH_SIZE,
-            schedule,
-            seed: SEED,
-            augment: "light,flip=0".parse()?,
-            ..TrainConfig::default()
-        },
-        model: &model,
-        optimizer: Optimizer::new(adam, model.weights()),
-        train: &train,
-        validation: validation.as_ref(),
-        checkpoints: None,
-        sinks,
-        stop: &StopSignal::new(0),
-        progress: Progress::default(),
-    }
-    .fit()?;
+    let config = TrainConfig {
+        epochs: EPOCHS,
+        batch_size: BATCH_SIZE,
+        schedule,
+        seed: SEED,
+        augment: "light,flip=0".parse()?,
+        ..TrainConfig::default()
+    };
+    let adam = Optimizer::new(adam, model.weights());
+    let mut trainer = Trainer { validation: validation.as_ref(), ..Trainer::new(config, &model, adam, &train) };
+    trainer.sinks.add(ConsoleSink::new(Show::Auto));
+    let outcome = trainer.fit()?;
     println!("trained {} epochs", outcome.epochs.len());
 
     let test = parts.test.expect("digits come with test images");

@@ -142,6 +142,27 @@ struct Session {
     best: Option<Vec<Tensor>>,
 }
 
+/// What a trainer reads that nobody can ask to stop.
+static NEVER: StopSignal = StopSignal::new(0);
+
+impl<'a> Trainer<'a> {
+    /// Trains `model` on `train` from the beginning, without validation, checkpoints or listeners. Those are fields:
+    /// `Trainer { validation: Some(&images), ..Trainer::new(config, &model, optimizer, &train) }`.
+    pub fn new(config: TrainConfig, model: &'a Model, optimizer: Optimizer, train: &'a DeviceSamples) -> Self {
+        Trainer {
+            config,
+            model,
+            optimizer,
+            train,
+            validation: None,
+            checkpoints: None,
+            sinks: Sinks::default(),
+            stop: &NEVER,
+            progress: Progress::default(),
+        }
+    }
+}
+
 impl Trainer<'_> {
     /// Trains until the run ends or a signal comes, and tells the sinks. Then the model has the weights to use: the last
     /// ones, their moving average, or the best epoch's.

@@ -1,0 +1,57 @@
+//! Saves checkpoints, then goes on from the last one as another process would: the weights come out as those of a run that
+//! was never interrupted. `cargo run --release --example resume`.
+
+use std::path::Path;
+
+use convnet::data::batches::DeviceSamples;
+use convnet::data::registry;
+use convnet::model::{Model, presets, saved};
+use convnet::train::{Checkpoints, Optimizer, OptimizerConfig, TrainConfig, Trainer, Which};
+use tch::Device;
+
+const ADAM: OptimizerConfig = OptimizerConfig::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
+
+fn main() -> anyhow::Result<()> {
+    let dataset = registry::load("digits:1000")?;
+    let train = DeviceSamples::new(&dataset.train, Device::Cpu)?;
+    let folder = tempfile::tempdir()?;
+    let checkpoints = Checkpoints::new(folder.path(), &dataset.classes);
+
+    let uninterrupted = train_to(4, new_model()?, &train, None)?;
+    train_to(2, new_model()?, &train, Some(&checkpoints))?; // ... and the process ends here
+    let resumed = train_to(4, load_model(&checkpoints.json_path(Which::Last))?, &train, Some(&checkpoints))?;
+
+    let pairs = uninterrupted.weights().iter().zip(resumed.weights());
+    let same = pairs.into_iter().all(|(one, other)| one.tensor.equal(&other.tensor));
+    println!("the weights are {}", if same { "the same, bit for bit" } else { "different" });
+    Ok(())
+}
+
+fn new_model() -> anyhow::Result<Model> {
+    Ok(Model::new(presets::preset("keras-cnn").expect("it is built in"), 1.0 / 255.0, Device::Cpu, 0)?)
+}
+
+fn load_model(checkpoint: &Path) -> anyhow::Result<Model> {
+    Ok(saved::load(checkpoint, Device::Cpu)?.0)
+}
+
+/// Trains to the end of epoch `epochs`, from the last checkpoint where there is one.
+fn train_to(
+    epochs: u64,
+    model: Model,
+    train: &DeviceSamples,
+    checkpoints: Option<&Checkpoints>,
+) -> anyhow::Result<Model> {
+    let config = TrainConfig { epochs, ..TrainConfig::default() };
+    let mut trainer = Trainer::new(config, &model, Optimizer::new(ADAM, model.weights()), train);
+    if let Some(checkpoints) = checkpoints {
+        if checkpoints.json_path(Which::Last).exists() {
+            trainer.progress = checkpoints.restore(&mut trainer.optimizer)?;
+            println!("goes on after epoch {}", trainer.progress.epochs);
+        }
+        trainer.checkpoints = Some(checkpoints.clone());
+    }
+    trainer.fit()?;
+    drop(trainer);
+    Ok(model)
+}

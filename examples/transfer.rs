@@ -1,0 +1,41 @@
+//! Starts from a trained network: its convolutions stay as they are, a new last layer learns other classes.
+//! `cargo run --release --example transfer`.
+
+use convnet::data::batches::DeviceSamples;
+use convnet::data::{ImageShape, registry};
+use convnet::error::Result;
+use convnet::evaluate::evaluate;
+use convnet::model::{Model, presets, transfer};
+use convnet::train::{Optimizer, OptimizerConfig, TrainConfig, Trainer};
+use tch::Device;
+
+const SHAPE: ImageShape = ImageShape { height: 28, width: 28, channels: 1 };
+
+fn main() -> Result<()> {
+    let digits = registry::load("digits:2000")?;
+    let train = DeviceSamples::new(&digits.train, Device::Cpu)?;
+    let all_digits = Model::new(presets::preset("keras-cnn").expect("it is built in"), 1.0 / 255.0, Device::Cpu, 0)?;
+    fit(&all_digits, &train, 5)?;
+
+    // the first five digits alone
+    let few = |label: &i64| *label < 5;
+    let numbers: Vec<usize> = (0..digits.train.len()).filter(|&n| few(&digits.train.labels()[n])).collect();
+    let train = DeviceSamples::new(&digits.train.select(&numbers)?, Device::Cpu)?;
+
+    let mut spec = all_digits.spec().clone();
+    spec.adapt(SHAPE, 5);
+    transfer::freeze(&mut spec, &["conv2d*".to_owned()])?;
+    let five_digits = Model::new(spec, all_digits.input_scale(), Device::Cpu, 0)?;
+    let head = transfer::copy_weights(&all_digits, &five_digits)?;
+    println!("layer {} starts anew", head.unwrap_or_default());
+    fit(&five_digits, &train, 5)?;
+    println!("training accuracy {:.4}", evaluate(&five_digits, &train, 1)?.sums.scores().accuracy);
+    Ok(())
+}
+
+fn fit(model: &Model, train: &DeviceSamples, epochs: u64) -> Result<()> {
+    let adam = OptimizerConfig::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
+    let config = TrainConfig { epochs, ..TrainConfig::default() };
+    Trainer::new(config, model, Optimizer::new(adam, model.weights()), train).fit()?;
+    Ok(())
+}
