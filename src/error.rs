@@ -166,6 +166,24 @@ impl Error {
         self.0.kind
     }
 
+    /// What to do about it, where something is known.
+    pub fn advice(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
+    /// What went wrong and where, without the advice.
+    pub fn fault(&self) -> String {
+        let parts = &*self.0;
+        let numbers = match (&parts.expected, &parts.got) {
+            (Some(expected), Some(got)) => format!(": expected {expected}, got {got}"),
+            (Some(expected), None) => format!(": expected {expected}"),
+            (None, Some(got)) => format!(": got {got}"),
+            (None, None) => String::new(),
+        };
+        let places = if parts.places.is_empty() { String::new() } else { format!(" ({})", parts.places.join(", ")) };
+        format!("{}{numbers}{places}", parts.what)
+    }
+
     /// The process's exit code for this error.
     pub fn exit_code(&self) -> u8 {
         self.0.kind.exit_code()
@@ -174,21 +192,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = &*self.0;
-        f.write_str(&parts.what)?;
-        match (&parts.expected, &parts.got) {
-            (Some(expected), Some(got)) => write!(f, ": expected {expected}, got {got}")?,
-            (Some(expected), None) => write!(f, ": expected {expected}")?,
-            (None, Some(got)) => write!(f, ": got {got}")?,
-            (None, None) => {}
+        f.write_str(&self.fault())?;
+        match self.advice() {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
         }
-        if !parts.places.is_empty() {
-            write!(f, " ({})", parts.places.join(", "))?;
-        }
-        if let Some(help) = &parts.help {
-            write!(f, "; {help}")?;
-        }
-        Ok(())
     }
 }
 
