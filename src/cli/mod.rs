@@ -33,7 +33,7 @@ pub struct Globals {
     /// Say nothing but results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Say more
+    /// Say more: what train was told, the data, the network
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
 }

@@ -33,3 +33,10 @@ pub fn note(globals: Globals, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");
     }
 }
+
+/// Says something on stderr that only `--verbose` asks for.
+pub fn detail(globals: Globals, text: &str) {
+    if globals.verbose {
+        note(globals, text);
+    }
+}

@@ -8,6 +8,9 @@ use crate::data::split::Validation;
 use crate::error::{Error, Result};
 use crate::train::ScheduleKind;
 
+/// Threads of an operator wait for each other: many more than there are cores take minutes to start and to end.
+const MAX_THREADS: usize = 256;
+
 impl RunConfig {
     pub(super) fn check(&self) -> Result<()> {
         self.check_numbers()?;
@@ -17,7 +20,9 @@ impl RunConfig {
 
     fn check_numbers(&self) -> Result<()> {
         at_least_1("epochs", Some(self.epochs))?;
-        at_least_1("threads", self.threads.map(|threads| threads as u64))?;
+        if self.threads.is_some_and(|threads| !(1..=MAX_THREADS).contains(&threads)) {
+            return wrong("threads", format!("1 to {MAX_THREADS}"), self.threads.unwrap_or_default());
+        }
         at_least_1("limit-train", self.limit_train.map(|limit| limit as u64))?;
         at_least_1("accumulate", Some(self.accumulate as u64))?;
         at_least_1("log-every", self.log_every)?;
@@ -88,7 +93,8 @@ impl RunConfig {
         }
         let watches = self.patience.is_some() || self.restore_best || self.schedule == ScheduleKind::Plateau;
         if has_no_validation && watches && self.monitor.is_none() {
-            return wrong("monitor", "loss or accuracy, because there are no validation images", "none");
+            let expected = "--monitor loss or accuracy, because there are no validation images";
+            return wrong("patience, restore-best or schedule plateau", expected, "the default, a number of theirs");
         }
         Ok(())
     }

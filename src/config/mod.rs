@@ -232,7 +232,7 @@ impl RunConfig {
     /// # Errors
     /// A configuration error for an unknown key or a value that cannot be used.
     pub fn resolve(file: Map<String, Value>, flags: Map<String, Value>) -> Result<Self> {
-        RunConfig::default().overlaid(file)?.overlaid(flags)
+        RunConfig::default().overlaid(merged([file, flags]))
     }
 
     /// This configuration with `keys` in place of its own.
@@ -255,6 +255,20 @@ impl RunConfig {
         config.check()?;
         Ok(config)
     }
+}
+
+/// What Keras and this program take one of only: a layer that says one of them takes the others of the layers below back.
+const CLIPS: [&str; 3] = ["clip_value", "clip_norm", "global_clip_norm"];
+
+/// Layers of keys as one: later ones win.
+pub fn merged<const N: usize>(layers: [Map<String, Value>; N]) -> Map<String, Value> {
+    layers.into_iter().fold(Map::new(), |mut below, above| {
+        if CLIPS.iter().any(|key| above.contains_key(*key)) {
+            below.retain(|key, _| !CLIPS.contains(&key.as_str()));
+        }
+        below.extend(above);
+        below
+    })
 }
 
 /// The keys of a configuration file: JSON where its name ends in `.json`, else TOML.
@@ -287,6 +301,26 @@ mod tests {
         let config = RunConfig::resolve(file, object(json!({ "lr": 0.2 }))).unwrap();
         assert_eq!((config.epochs, config.lr, config.batch_size), (3, 0.2, 128));
         assert_eq!(config.validation, Validation::Count(100));
+    }
+
+    #[test]
+    fn only_what_comes_of_all_layers_has_to_fit_together() {
+        for (file, flags) in [
+            (json!({ "min_lr": 0.01 }), json!({ "lr": 0.1 })),
+            (json!({ "monitor": "val_loss", "validation": "none" }), json!({ "validation": 50 })),
+            (json!({ "clip_norm": 1.0 }), json!({ "global_clip_norm": 2.0 })),
+            (
+                json!({ "schedule": "cosine", "warmup_epochs": 2 }),
+                json!({ "schedule": "one-cycle", "warmup_epochs": 0 }),
+            ),
+        ] {
+            RunConfig::resolve(object(file.clone()), object(flags)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        }
+        let both = object(json!({ "clip_norm": 1.0, "clip_value": 1.0 }));
+        assert!(RunConfig::resolve(both, Map::new()).is_err(), "one layer says two of them");
+        let config =
+            RunConfig::resolve(object(json!({ "clip_norm": 1.0 })), object(json!({ "clip_value": 0.5 }))).unwrap();
+        assert_eq!((config.clip_norm, config.clip_value), (None, Some(0.5)));
     }
 
     #[test]

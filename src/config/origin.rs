@@ -61,6 +61,12 @@ impl Origins {
         self.origins.get(key).copied().unwrap_or(Origin::Default)
     }
 
+    /// The settings that somebody gave: `epochs = 3 (flag)`.
+    pub fn given(&self) -> Vec<String> {
+        let given = self.values.iter().filter(|(key, _)| self.origins.contains_key(*key));
+        given.map(|(key, value)| format!("{key} = {value} ({})", self.of(key))).collect()
+    }
+
     /// One TOML line a key, its origin behind it: a file that `--config` takes. Absent values are comments.
     pub fn to_toml(&self) -> String {
         let lines = self.values.iter().map(|(key, value)| {
@@ -106,6 +112,7 @@ mod tests {
         assert!(line("lr = 0.2 ").ends_with("# flag"));
         assert!(line("batch_size = 128 ").ends_with("# default"));
         assert!(line("# threads ").ends_with("# default"));
+        assert!(origins.given().contains(&"lr = 0.2 (flag)".to_owned()), "{:?}", origins.given());
         let keys: Map<String, Value> = toml::from_str(&text).unwrap();
         assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap(), config);
         assert_eq!(origins.to_json()["lr"], json!({ "value": 0.2, "origin": "flag" }));

@@ -11,7 +11,7 @@ use crate::evaluate::smoothed_cross_entropy;
 /// How much each class counts in the training loss (Keras's `class_weight`), as a configuration file has it: `"balanced"`,
 /// a list of K numbers, or a table from class names or numbers to weights, where a class that is not named weighs 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected \"balanced\", a list of finite numbers, or a table from classes to numbers")]
 pub enum ClassWeights {
     /// By a word.
     Rule(ClassWeightRule),

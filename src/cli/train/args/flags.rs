@@ -96,7 +96,7 @@ struct Step {
     #[arg(long, value_enum)]
     optimizer: Option<OptimizerKind>,
     /// The learning rate [default: 0.002]
-    #[arg(long, value_name = "RATE", value_parser = finite, allow_hyphen_values = true)]
+    #[arg(long, value_name = "RATE", value_parser = finite)]
     lr: Option<f64>,
     /// Beta 1 of Adam, Nadam and Lion [default: 0.9]
     #[arg(long, value_parser = finite)]
@@ -258,7 +258,7 @@ fn class_weights(text: &str) -> Result<ClassWeights, Error> {
     if text == "balanced" {
         return Ok(ClassWeights::Rule(ClassWeightRule::Balanced));
     }
-    if let Ok(numbers) = text.split(',').map(|number| number.trim().parse()).collect() {
+    if let Ok(numbers) = text.split(',').map(|number| finite(number.trim())).collect() {
         return Ok(ClassWeights::List(numbers));
     }
     let expected = "balanced, numbers (1,2.5,1), or a JSON file with a list of them or a table {\"class\": 2.5}";

@@ -33,6 +33,7 @@ pub const FREE_ON_RESUME: [(&str, &str); 11] = [
 
 /// Train a network.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)] // they are refused by name
 pub struct Args {
     #[command(flatten)]
     flags: Flags,
@@ -89,7 +90,8 @@ impl Args {
             let file = self.config.as_deref().map(config::read_file).transpose()?.unwrap_or_default();
             let source = flags.get("init_from").or(file.get("init_from")).and_then(Value::as_str);
             let (compiled, left) = source.map(compiled_keys).transpose()?.unwrap_or_default();
-            let config = RunConfig::resolve(compiled.clone(), file.clone())?.overlaid(flags.clone())?;
+            let merged = config::merged([compiled.clone(), file.clone(), flags.clone()]);
+            let config = RunConfig::default().overlaid(merged).map_err(|error| self.at_file(error, &file))?;
             let layers = [(Origin::TrainedModel, &compiled), (Origin::File, &file), (Origin::Flag, &flags)];
             let origins = Origins::new(&config, &layers)?;
             return Ok(Resolved { config, origins, changed: Map::new(), left });
@@ -110,6 +112,14 @@ impl Args {
         }
         let origins = Origins::new(&after, &[(Origin::ResumedRun, &old), (Origin::Flag, &flags)])?;
         Ok(Resolved { config: after, origins, changed, left: Vec::new() })
+    }
+
+    /// `error`, at the file whose keys it may be about.
+    fn at_file(&self, error: Error, keys: &Map<String, Value>) -> Error {
+        match &self.config {
+            Some(path) if !keys.is_empty() => error.at_path(path),
+            _ => error,
+        }
     }
 
     /// Where runs are looked for by name.
