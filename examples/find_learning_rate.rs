@@ -5,13 +5,13 @@ use convnet::data::registry;
 use convnet::error::Result;
 use convnet::model::{Model, presets};
 use convnet::train::range_test::{RangeTest, suggest};
-use convnet::train::{Optimizer, OptimizerConfig};
+use convnet::train::{Optimizer, OptimizerConfig, TrainConfig};
 
 fn main() -> Result<()> {
     let train = DeviceSamples::new(&registry::load("digits:5000")?.train, tch::Device::Cpu)?;
     let model = Model::new(presets::preset("keras-cnn").expect("it is built in"), 1.0 / 255.0, tch::Device::Cpu, 0)?;
     let adam = OptimizerConfig::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
-    let test = RangeTest { start: 1e-5, end: 1.0, steps: 100, batch_size: 128, seed: 0 };
+    let test = RangeTest { start: 1e-5, end: 1.0, steps: 100, config: TrainConfig::default() };
     let points = test.run(&model, &mut Optimizer::new(adam, model.weights()), &train)?;
     for point in points.iter().step_by(10) {
         println!("{:.1e}  {:.4}", point.learning_rate, point.loss);

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::data::batches::DeviceSamples;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::Scores;
 use crate::model::Model;
 
@@ -105,7 +105,11 @@ pub struct ClassScores {
     pub support: u64,
 }
 
-/// Runs `model` over all `samples`. The loss includes what the weights' regularisers add, as in Keras. `top_k` is cut to the number of classes.
+/// Runs `model` over all `samples`. The loss includes what the weights' regularisers add, as in Keras. `top_k` is cut to the
+/// number of classes.
+///
+/// # Errors
+/// A data error where an image's file cannot be read; a numeric one where the loss is not finite.
 pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<Evaluation> {
     evaluate_smoothed(model, samples, top_k, 0.0)
 }
@@ -139,7 +143,14 @@ pub fn evaluate_smoothed(model: &Model, samples: &DeviceSamples, top_k: usize, s
     let cells = Vec::<i64>::try_from(confusion).expect("a flat i64 tensor");
     let rows = cells.chunks(num_classes).map(|row| row.iter().map(|&count| count as u64).collect());
     let top_k_hits = top_k_hits.int64_value(&[]) as u64;
-    Ok(Evaluation { sums: sums.read(), top_k, top_k_hits, confusion: rows.collect() })
+    let sums = sums.read();
+    if !sums.loss.is_finite() {
+        return Err(Error::numeric("the loss over the images to evaluate is not finite")
+            .expected("a number")
+            .got(sums.scores().loss)
+            .help("an output of the network is not finite: look at its weights and at --input-scale"));
+    }
+    Ok(Evaluation { sums, top_k, top_k_hits, confusion: rows.collect() })
 }
 
 impl Evaluation {

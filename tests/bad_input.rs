@@ -73,6 +73,11 @@ fn a_loss_that_is_not_finite_ends_with_its_own_code_and_no_model() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     failed(&train(at, &["--optimizer", "sgd", "--lr", "1e30"]), 6, "epoch 1");
+    failed(
+        &train(at, &["--lr", "1e30", "--batch-size", "64"]),
+        6,
+        "step 2, learning rate 1e30, first in layer conv2d_1",
+    );
     assert!(!at.join("models/model.json").exists());
 }
 

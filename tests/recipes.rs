@@ -4,12 +4,12 @@ use std::path::Path;
 
 use convnet::data::batches::DeviceSamples;
 use convnet::data::{ImageShape, Samples};
-use convnet::log::{Epoch, Event, Sink, Sinks};
+use convnet::log::{Epoch, Event, Sink};
 use convnet::model::keras::KerasModel;
 use convnet::model::{Model, Spec};
 use convnet::train::{
-    Clip, EarlyStopping, Ending, Monitor, Optimizer, OptimizerConfig, Outcome, Progress, ReduceOnPlateau, Schedule,
-    StepOptions, StopSignal, TrainConfig, Trainer,
+    Clip, EarlyStopping, Ending, Monitor, Optimizer, OptimizerConfig, Outcome, ReduceOnPlateau, Schedule, StepOptions,
+    TrainConfig, Trainer,
 };
 use serde_json::Value;
 use tch::{Device, Tensor};
@@ -62,9 +62,7 @@ fn fit(
     train: &DeviceSamples,
     validation: Option<&DeviceSamples>,
 ) -> Outcome {
-    let (stop, progress) = (&StopSignal::new(0), Progress::default());
-    let (checkpoints, sinks) = (None, Sinks::default());
-    Trainer { config, model, optimizer, train, validation, checkpoints, sinks, stop, progress }.fit().unwrap()
+    Trainer { validation, ..Trainer::new(config, model, optimizer, train) }.fit().unwrap()
 }
 
 /// Trains as `case` of the fixture says, and compares.
@@ -244,13 +242,8 @@ fn targets_times_and_recorded_points() {
         let model = network(&fixture, &fixture["cases"]["plain"]["start"]);
         let optimizer = Optimizer::new(OptimizerConfig::default(), model.weights());
         let steps = std::rc::Rc::default();
-        let mut sinks = Sinks::default();
-        sinks.add(Recorded(std::rc::Rc::clone(&steps)));
-        let (stop, progress) = (&StopSignal::new(0), Progress::default());
-        let (model, train) = (&model, &train);
-        let trainer =
-            Trainer { config, model, optimizer, train, validation: None, checkpoints: None, sinks, stop, progress };
-        let mut trainer = trainer;
+        let mut trainer = Trainer::new(config, &model, optimizer, &train);
+        trainer.sinks.add(Recorded(std::rc::Rc::clone(&steps)));
         let outcome = trainer.fit().unwrap();
         (outcome, steps.take())
     };
@@ -263,4 +256,33 @@ fn targets_times_and_recorded_points() {
     assert_eq!(steps, (0..outcome.epochs.len() as u64).map(|epoch| epoch * 5 + 3).collect::<Vec<_>>());
     let (outcome, _) = run(TrainConfig { epochs: 1_000_000, time: Some("0.2s".parse().unwrap()), ..plain(0.01) });
     assert_eq!(outcome.ending, Ending::Time);
+}
+
+/// Two steps of the loop from weights of which those named `huge` are 3e38, and what it says.
+fn said_of(huge: &str, class_weight: f64) -> String {
+    let dataset = convnet::data::registry::load("digits:64").unwrap();
+    let train = DeviceSamples::new(&dataset.train, Device::Cpu).unwrap();
+    let spec = convnet::model::presets::preset("keras-cnn").unwrap();
+    let model = Model::new(spec, 1.0 / 255.0, Device::Cpu, 0).unwrap();
+    for weight in model.weights().iter().filter(|weight| weight.name == huge) {
+        let _ = tch::no_grad(|| weight.tensor.shallow_clone().fill_(3e38));
+    }
+    let class_weights = Some(vec![class_weight; 10]);
+    let config = TrainConfig { epochs: 1, batch_size: 32, class_weights, ..TrainConfig::default() };
+    let optimizer = Optimizer::new(OptimizerConfig::default(), model.weights());
+    let error = Trainer::new(config, &model, optimizer, &train).fit().unwrap_err();
+    assert_eq!(error.exit_code(), 6);
+    assert!(model.weights().iter().all(|weight| weight.tensor.isfinite().all().int64_value(&[]) == 1));
+    error.to_string()
+}
+
+#[test]
+fn the_first_layer_that_is_not_finite_is_named_and_the_weights_are_as_before() {
+    for layer in ["conv2d", "conv2d_1", "dense"] {
+        let text = said_of(&format!("{layer}.weight"), 1.0);
+        assert!(text.contains(&format!("first in layer {layer}, output")), "{text}");
+        assert!(text.contains("epoch 1, batch 1, step 1, learning rate 2e-3"), "{text}");
+    }
+    let text = said_of("none", 1e39);
+    assert!(text.contains("all layers are finite, the loss is not"), "{text}");
 }

@@ -7,7 +7,7 @@ use image::RgbImage;
 use serde_json::json;
 
 use super::chart::Chart;
-use super::train::{Flags, build_model};
+use super::train::{Flags, build_model, class_weights};
 use super::{Globals, inline, output};
 use crate::config::{self, RunConfig};
 use crate::data::batches::DeviceSamples;
@@ -24,6 +24,7 @@ use crate::train::range_test::{RangePoint, RangeTest, suggest};
 
 /// Find a learning rate.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)] // they are refused by name
 pub struct Args {
     #[command(flatten)]
     flags: Flags,
@@ -47,13 +48,14 @@ pub struct Args {
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let file = args.config.as_deref().map(config::read_file).transpose()?.unwrap_or_default();
     let config = RunConfig::resolve(file, args.flags.given())?;
-    let test = range_test(&args, &config)?;
+    let mut test = range_test(&args, &config)?;
     device::configure(config.threads)?;
     native::allow_tf32(config.tf32)?;
     let selected = device::select(config.device)?;
     let dataset = registry::load_with(&config.data, &config.load_options())?;
     let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
     let model = build_model(&config, &parts, None, selected.device, globals)?.with_precision(config.precision);
+    test.config.class_weights = class_weights(&config, &parts)?;
     let folder = new_folder(&config)?;
     let train = DeviceSamples::new(&parts.train, selected.device)?;
     let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
@@ -90,7 +92,7 @@ fn range_test(args: &Args, config: &RunConfig) -> Result<RangeTest> {
     if args.steps < 20 {
         return Err(Error::config("steps cannot be used").expected("at least 20").got(args.steps));
     }
-    Ok(RangeTest { start, end, steps: args.steps, batch_size: config.batch_size, seed: config.seed })
+    Ok(RangeTest { start, end, steps: args.steps, config: config.train_config(0) })
 }
 
 /// `logs/<run>`, made new. Without `--run` the time, after `lr-find-`, and a number behind it where another began in the same

@@ -117,6 +117,21 @@ impl Model {
     /// In training (`train`), dropout is on and batch statistics move.
     pub fn logits(&self, images: &Tensor, train: bool) -> Tensor {
         use tch::nn::ModuleT;
+        let outputs = self.network.layers.forward_t(&self.inputs(images), train);
+        layers::to_keras_order(&outputs).to_kind(Kind::Float)
+    }
+
+    /// The first layer with an output that is not finite, as the network is in training, for `images` as in
+    /// [`Model::logits`]. Waits for the device.
+    pub fn first_non_finite_layer(&self, images: &Tensor) -> Option<&str> {
+        let is_finite = |outputs: &Tensor| outputs.isfinite().all().int64_value(&[]) != 0;
+        let outputs = tch::no_grad(|| self.network.layers.forward_all_t(&self.inputs(images), true, None));
+        let index = outputs.iter().position(|outputs| !is_finite(outputs))?;
+        Some(&self.network.stages[index])
+    }
+
+    /// `images` as they enter the first layer: `[B, C, H, W]`, channels last in memory, in the network's precision.
+    fn inputs(&self, images: &Tensor) -> Tensor {
         let kind = match self.precision {
             Precision::Fp32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
@@ -129,8 +144,7 @@ impl Model {
             4 => scaled.permute([0, 3, 1, 2]), // [B, C, H, W], channels last in memory
             _ => scaled,
         };
-        let outputs = self.network.layers.forward_t(&inputs.to_kind(kind), train);
-        layers::to_keras_order(&outputs).to_kind(Kind::Float)
+        inputs.to_kind(kind)
     }
 
     /// `loss` plus what the weights' regularisers add to it. Keras counts them in training and in evaluation.

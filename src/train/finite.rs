@@ -8,26 +8,38 @@ use crate::model::Model;
 
 /// A batch whose loss was not looked at yet: looking waits for the device.
 pub(super) struct Unseen {
-    /// Batches done before it in its epoch, and in the run.
+    /// Its number in the epoch, from 1.
     pub batch: u64,
+    /// Its number in the run, from 1, as the logs count.
     pub step: u64,
     pub learning_rate: f64,
+    /// A scalar.
     pub loss: Tensor,
+    /// What the network saw, `u8 [B, H, W, C]`, where the weights are still those that it saw them with.
+    pub images: Option<Tensor>,
+}
+
+impl Unseen {
+    /// For later, when the weights have changed: without the images and what the gradient needs.
+    pub fn without_images(self) -> Self {
+        Unseen { images: None, loss: self.loss.detach(), ..self }
+    }
 }
 
 /// The error for `sums` that are not finite: `unseen` are the batches since they were.
 pub(super) fn loss_error(model: &Model, unseen: &[Unseen], epoch: u64, sums: Sums) -> Error {
     let first = unseen.iter().find(|batch| !batch.loss.double_value(&[]).is_finite()).or(unseen.last());
     let error = Error::numeric("the loss is not finite").expected("a number").got(sums.scores().loss);
-    let error = match bad_weight(model) {
-        Some(weight) => error.at(format!("first in {weight}")),
-        None => error.at("all weights are finite, the outputs are not"),
-    };
+    let images = first.and_then(|batch| batch.images.as_ref());
+    let bad_output = || model.first_non_finite_layer(images?).map(|layer| format!("first in layer {layer}, output"));
+    let error = error.at(match bad_weight(model) {
+        Some(weight) => format!("first in {weight}"),
+        None => bad_output().unwrap_or_else(|| "all layers are finite, the loss is not".to_owned()),
+    });
     let error = match first {
-        Some(Unseen { batch, step, learning_rate, .. }) => error
-            .at(format!("learning rate {learning_rate}"))
-            .at(format!("step {step}"))
-            .at(format!("batch {}", batch + 1)),
+        Some(Unseen { batch, step, learning_rate, .. }) => {
+            error.at(format!("learning rate {learning_rate:e}")).at(format!("step {step}")).at(format!("batch {batch}"))
+        }
         None => error,
     };
     error.at(format!("epoch {epoch}")).help(HELP)
@@ -37,7 +49,7 @@ pub(super) fn loss_error(model: &Model, unseen: &[Unseen], epoch: u64, sums: Sum
 pub(super) fn weight_error(model: &Model, epoch: u64, step: u64, learning_rate: f64) -> Option<Error> {
     let weight = bad_weight(model)?;
     let error = Error::numeric("a weight is not finite").at(format!("first in {weight}"));
-    let error = error.at(format!("learning rate {learning_rate}")).at(format!("step {step}"));
+    let error = error.at(format!("learning rate {learning_rate:e}")).at(format!("step {step}"));
     Some(error.at(format!("epoch {epoch}")).help(HELP))
 }
 

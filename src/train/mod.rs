@@ -4,6 +4,7 @@
 //! tells are [`crate::log::Event`]s. Order, semantics and defaults of early stopping, the plateau and the recipes are those
 //! of Keras's `fit` and its callbacks.
 
+mod batch;
 pub mod checkpoint;
 mod finite;
 mod limits;
@@ -18,9 +19,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use tch::Tensor;
 
-use crate::data::augment::{AugmentConfig, Mixer, augment};
+use crate::data::augment::AugmentConfig;
 use crate::data::batches::DeviceSamples;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::{RunningSums, Sums, evaluate_smoothed};
 use crate::log::{self, Event, Scores, Sinks};
 use crate::model::Model;
@@ -34,6 +35,7 @@ pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, StepOptions
 pub use progress::{Ending, Progress};
 pub use schedule::{Schedule, ScheduleKind};
 
+use batch::Place;
 use finite::Unseen;
 use progress::Clock;
 
@@ -130,6 +132,8 @@ pub struct Outcome {
     pub epochs: Vec<log::Epoch>,
     /// Why it ended.
     pub ending: Ending,
+    /// Whether the last checkpoint that was to be saved is saved; so where there are none.
+    pub is_saved: bool,
 }
 
 /// What the loop has beside its parts, while it runs.
@@ -140,6 +144,8 @@ struct Session {
     unseen: Vec<Unseen>,
     /// The best epoch's weights, where training is to end with them.
     best: Option<Vec<Tensor>>,
+    /// Whether the last save of the last checkpoint succeeded.
+    is_saved: bool,
 }
 
 /// What a trainer reads that nobody can ask to stop.
@@ -208,14 +214,13 @@ impl Trainer<'_> {
             self.sinks.send(&Event::Epoch(epoch));
             epochs.push(epoch);
             self.watch(&epoch, &mut session.best);
-            self.save(Which::Last);
+            session.is_saved = self.save(Which::Last);
         };
         self.choose_weights(ending, session.best);
-        Ok(Outcome { epochs, ending })
+        Ok(Outcome { epochs, ending, is_saved: session.is_saved })
     }
 
-    /// One optimizer step: forward and backward for each of its batches, then the update. Nothing here waits for the
-    /// device.
+    /// One optimizer step: forward and backward for each of its batches, then the update. Nothing here waits for a GPU.
     fn step(&mut self, order: &Tensor, session: &mut Session) -> Result<()> {
         let (batch_size, first) = (self.config.batch_size, self.progress.batches);
         let end = (first + self.config.accumulate.max(1) as u64).min(self.steps_per_epoch());
@@ -224,13 +229,17 @@ impl Trainer<'_> {
         for batch in first..end {
             let step = self.progress.steps;
             tch::manual_seed(derive(self.config.seed, Stream::Step(step)) as i64); // dropout masks
-            let (images, targets) = self.batch(order, batch)?;
+            let place = Place { epoch: self.progress.epochs, batch, step };
+            let (images, targets) = batch::prepare(&self.config, self.train, order, place)?;
             let logits = self.model.logits(&images, true); // f32 [B, K]
             let loss = self.model.regularized(session.objective.loss(&logits, &targets));
-            self.optimizer.add_gradient(&loss, logits.size()[0] as f64 / num_images as f64);
             session.sums.add(&loss, &logits, targets.of_most());
-            session.unseen.push(Unseen { batch, step, learning_rate, loss: loss.detach() });
+            self.optimizer.add_gradient(&loss, logits.size()[0] as f64 / num_images as f64);
             self.progress.steps += 1;
+            self.note_loss(
+                session,
+                Unseen { batch: batch + 1, step: step + 1, learning_rate, loss, images: Some(images) },
+            )?;
         }
         self.optimizer.apply(learning_rate);
         self.model.apply_constraints();
@@ -239,35 +248,37 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Batch `index` of the epoch, augmented: images `u8 [B, H, W, C]` and what they are to be recognised as.
-    fn batch(&self, order: &Tensor, index: u64) -> Result<(Tensor, Targets)> {
-        let TrainConfig { batch_size, seed, augment: config, .. } = &self.config;
-        let (images, labels) = self.train.batch_of(order, index, *batch_size)?;
-        let numbers = self.train.numbers_of(order, index, *batch_size);
-        let images = augment(config, &images, &numbers, *seed, self.progress.epochs);
-        let mixed = Mixer::new(config).mix(images, &labels, *seed, self.progress.steps);
-        Ok((mixed.images, Targets { labels, others: mixed.others }))
+    /// Remembers a batch's loss, to be checked when the device is waited for. On the CPU, where nothing waits, it is checked
+    /// at once, before its gradient spoils the weights.
+    fn note_loss(&mut self, session: &mut Session, batch: Unseen) -> Result<()> {
+        match self.model.device() {
+            tch::Device::Cpu => {
+                session.unseen.push(batch);
+                self.finite_sums(session).map(drop)
+            }
+            _ => {
+                session.unseen.push(batch.without_images());
+                Ok(())
+            }
+        }
     }
 
     /// Tells how far the epoch is, a few times a second and at every point that the logs keep, and checks the loss: then
-    /// it waits for the device. On the CPU, where nothing waits, the loss is checked after each step.
+    /// it waits for the device.
     fn look(&mut self, session: &mut Session) -> Result<()> {
         let is_recorded = self.is_recorded();
-        let is_due = session.clock.report_is_due() || is_recorded;
-        if !is_due && self.model.device() != tch::Device::Cpu {
+        if !session.clock.report_is_due() && !is_recorded {
             return Ok(());
         }
         let sums = self.finite_sums(session)?;
-        if is_due {
-            self.sinks.send(&Event::Batch(log::Batch {
-                epoch: self.progress.epochs + 1,
-                batch: self.progress.batches,
-                step: self.progress.steps,
-                scores: sums.scores(),
-                images_per_second: session.clock.images_per_second(sums.count),
-                is_recorded,
-            }));
-        }
+        self.sinks.send(&Event::Batch(log::Batch {
+            epoch: self.progress.epochs + 1,
+            batch: self.progress.batches,
+            step: self.progress.steps,
+            scores: sums.scores(),
+            images_per_second: session.clock.images_per_second(sums.count),
+            is_recorded,
+        }));
         Ok(())
     }
 
@@ -328,7 +339,8 @@ impl Trainer<'_> {
         self.optimizer.swap_average();
         let evaluation = evaluate_smoothed(self.model, samples, 1, self.config.label_smoothing);
         self.optimizer.swap_average();
-        Ok(Some(evaluation?.sums.scores()))
+        let of_epoch = |error: Error| error.at("validation").at(format!("epoch {}", self.progress.epochs + 1));
+        Ok(Some(evaluation.map_err(of_epoch)?.sums.scores()))
     }
 
     /// What follows from a finished epoch: the best one is kept, patience runs out, the rate falls.
@@ -357,20 +369,22 @@ impl Trainer<'_> {
 
     fn save_within_epoch(&mut self, session: &mut Session) -> Result<()> {
         self.check_numbers(session)?;
-        self.save(Which::Last);
+        session.is_saved = self.save(Which::Last);
         Ok(())
     }
 
-    /// Saves a checkpoint, after all that was told is on the disk. A disk that does not take it is worth a warning, not
-    /// the training.
-    fn save(&mut self, which: Which) {
-        let Some(checkpoints) = &self.checkpoints else { return };
+    /// Saves a checkpoint, after all that was told is on the disk; whether that succeeded. A disk that does not take it is
+    /// worth a warning, not the training.
+    fn save(&mut self, which: Which) -> bool {
+        let Some(checkpoints) = &self.checkpoints else { return true };
         self.sinks.send(&Event::Saving);
         let monitor = self.config.early_stopping.monitor;
-        if let Err(error) = checkpoints.save(which, self.model, &self.optimizer, &self.progress, monitor) {
-            let warning = format!("{}; training goes on, the checkpoint before is kept", log::describe(&error));
-            self.sinks.send(&Event::Warning(warning));
+        let saved = checkpoints.save(which, self.model, &self.optimizer, &self.progress, monitor);
+        if let Err(error) = &saved {
+            let kept = if checkpoints.json_path(which).exists() { ", the checkpoint before is kept" } else { "" };
+            self.sinks.send(&Event::Warning(format!("{}; training goes on{kept}", log::describe(error))));
         }
+        saved.is_ok()
     }
 
     fn begin(&mut self) -> Session {
@@ -381,6 +395,7 @@ impl Trainer<'_> {
             clock: Clock::start(&self.progress),
             unseen: Vec::new(),
             best: self.recall_best(),
+            is_saved: true,
         }
     }
 

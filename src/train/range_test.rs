@@ -1,11 +1,13 @@
 //! The learning rate range test (Smith 2015, arXiv:1506.01186): the rate rises from step to step until the loss explodes.
 
+use tch::Tensor;
+
+use super::batch::{self, Place};
+use super::{Objective, Optimizer, TrainConfig};
 use crate::data::batches::DeviceSamples;
 use crate::error::{Error, Result};
-use crate::evaluate::cross_entropy;
 use crate::model::Model;
 use crate::rng::{Stream, derive};
-use crate::train::Optimizer;
 
 /// How much of the smoothed loss a step keeps: fastai's number.
 const SMOOTHING: f64 = 0.98;
@@ -15,7 +17,7 @@ const EXPLODED: f64 = 2.0;
 const FIRST_STEPS: usize = 10;
 
 /// Rates from `start` to `end`, each step's a constant factor above that of the one before.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RangeTest {
     /// The first rate, above 0.
     pub start: f64,
@@ -23,10 +25,9 @@ pub struct RangeTest {
     pub end: f64,
     /// How many steps there are, at least two.
     pub steps: u64,
-    /// Images a batch.
-    pub batch_size: usize,
-    /// Where every random number comes from.
-    pub seed: u64,
+    /// How batches are made and what their loss is, as in a training: batch size, accumulation, augmentation, smoothing,
+    /// class weights and seed. The rest has no say here.
+    pub config: TrainConfig,
 }
 
 /// A step of the test.
@@ -51,20 +52,14 @@ impl RangeTest {
     /// A data error where an image's file cannot be read; a configuration error where even the first rates make the loss
     /// explode.
     pub fn run(&self, model: &Model, optimizer: &mut Optimizer, train: &DeviceSamples) -> Result<Vec<RangePoint>> {
-        let steps_per_epoch = train.num_batches(self.batch_size);
-        let mut order = train.shuffled(self.seed, 0);
+        let mut batches = Batches::new(&self.config, model, train);
         let (mut points, mut average, mut lowest) = (Vec::new(), 0.0, f64::INFINITY);
         for step in 0..self.steps {
-            if step > 0 && step % steps_per_epoch == 0 {
-                order = train.shuffled(self.seed, step / steps_per_epoch);
-            }
-            tch::manual_seed(derive(self.seed, Stream::Step(step)) as i64); // dropout masks
-            let (images, labels) = train.batch_of(&order, step % steps_per_epoch, self.batch_size)?;
-            let loss = model.regularized(cross_entropy(&model.logits(&images, true), &labels));
             let learning_rate = self.learning_rate(step);
-            optimizer.step(&loss, learning_rate);
+            let loss = batches.add_gradients(optimizer)?; // waits for the device
+            optimizer.apply(learning_rate);
             model.apply_constraints();
-            average = SMOOTHING * average + (1.0 - SMOOTHING) * loss.double_value(&[]); // waits for the device
+            average = SMOOTHING * average + (1.0 - SMOOTHING) * loss;
             let loss = average / (1.0 - SMOOTHING.powf(step as f64 + 1.0));
             if !loss.is_finite() || (points.len() >= FIRST_STEPS && loss > EXPLODED * lowest) {
                 break;
@@ -78,6 +73,46 @@ impl RangeTest {
                 Err(Error::config("the loss explodes at the first rates").got(self.start).help("a lower --start-lr"))
             }
         }
+    }
+}
+
+/// The batches of a training, one after the other.
+struct Batches<'a> {
+    config: &'a TrainConfig,
+    model: &'a Model,
+    train: &'a DeviceSamples,
+    objective: Objective,
+    /// The epoch's, `i64 [N]`.
+    order: Tensor,
+    /// Batches done.
+    done: u64,
+}
+
+impl<'a> Batches<'a> {
+    fn new(config: &'a TrainConfig, model: &'a Model, train: &'a DeviceSamples) -> Self {
+        let objective = Objective::new(config.label_smoothing, config.class_weights.as_deref(), model.device());
+        Batches { config, model, train, objective, order: train.shuffled(config.seed, 0), done: 0 }
+    }
+
+    /// Adds the gradients of one optimizer step's batches; their mean loss.
+    fn add_gradients(&mut self, optimizer: &mut Optimizer) -> Result<f64> {
+        let per_epoch = self.train.num_batches(self.config.batch_size);
+        let share = 1.0 / self.config.accumulate as f64;
+        let mut mean = 0.0;
+        for step in self.done..self.done + self.config.accumulate as u64 {
+            let place = Place { epoch: step / per_epoch, batch: step % per_epoch, step };
+            if place.batch == 0 {
+                self.order = self.train.shuffled(self.config.seed, place.epoch);
+            }
+            tch::manual_seed(derive(self.config.seed, Stream::Step(step)) as i64); // dropout masks
+            let (images, targets) = batch::prepare(self.config, self.train, &self.order, place)?;
+            let logits = self.model.logits(&images, true);
+            let loss = self.model.regularized(self.objective.loss(&logits, &targets));
+            optimizer.add_gradient(&loss, share);
+            mean += share * loss.double_value(&[]);
+        }
+        self.done += self.config.accumulate as u64;
+        Ok(mean)
     }
 }
 
@@ -102,13 +137,15 @@ pub fn suggest(points: &[RangePoint]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    const TEST: RangeTest = RangeTest { start: 1e-6, end: 1.0, steps: 61, batch_size: 8, seed: 0 };
+    fn test() -> RangeTest {
+        RangeTest { start: 1e-6, end: 1.0, steps: 61, config: TrainConfig { batch_size: 8, ..TrainConfig::default() } }
+    }
 
     #[test]
     fn rates_rise_by_a_factor() {
-        assert_eq!(TEST.learning_rate(0), 1e-6);
-        assert!((TEST.learning_rate(10) / 1e-5 - 1.0).abs() < 1e-12);
-        assert!((TEST.learning_rate(60) - 1.0).abs() < 1e-12);
+        assert_eq!(test().learning_rate(0), 1e-6);
+        assert!((test().learning_rate(10) / 1e-5 - 1.0).abs() < 1e-12);
+        assert!((test().learning_rate(60) - 1.0).abs() < 1e-12);
     }
 
     #[test]
@@ -116,15 +153,43 @@ mod tests {
         // a smooth step down around 1e-3, and up again near 1
         let loss = |rate: f64| 2.0 - 1.0 / (1.0 + (-4.0 * (rate.log10() + 3.0)).exp()) + rate * rate;
         let points: Vec<RangePoint> = (0..61)
-            .map(|step| TEST.learning_rate(step))
+            .map(|step| test().learning_rate(step))
             .map(|learning_rate| RangePoint { learning_rate, loss: loss(learning_rate) })
             .collect();
         // fastai's `valley`, run in Python on the points after the tenth, gives the 18th of them
         let suggestion = suggest(&points).unwrap();
-        assert!((suggestion / TEST.learning_rate(27) - 1.0).abs() < 1e-9, "{suggestion}");
+        assert!((suggestion / test().learning_rate(27) - 1.0).abs() < 1e-9, "{suggestion}");
         let rising: Vec<RangePoint> =
             points.iter().map(|point| RangePoint { loss: point.learning_rate, ..*point }).collect();
         assert_eq!(suggest(&rising), None);
         assert_eq!(suggest(&points[..5]), None);
+    }
+
+    /// The last point's loss after a test with the config that `change` makes.
+    fn last_loss(change: impl Fn(&mut TrainConfig)) -> f64 {
+        let mut config = TrainConfig { batch_size: 16, ..TrainConfig::default() };
+        change(&mut config);
+        let dataset = crate::data::registry::load("digits:64").unwrap();
+        let train = DeviceSamples::new(&dataset.train, tch::Device::Cpu).unwrap();
+        let spec = crate::model::presets::preset("keras-cnn").unwrap();
+        let model = Model::new(spec, 1.0 / 255.0, tch::Device::Cpu, 0).unwrap();
+        let mut optimizer = Optimizer::new(crate::train::OptimizerConfig::default(), model.weights());
+        let points = RangeTest { start: 1e-5, end: 1e-4, steps: 12, config }.run(&model, &mut optimizer, &train);
+        points.unwrap().last().unwrap().loss
+    }
+
+    #[test]
+    fn batches_and_loss_are_those_of_a_training() {
+        let plain = last_loss(|_| {});
+        assert_eq!(plain, last_loss(|_| {}));
+        for other in [
+            last_loss(|config| config.augment = "strong".parse().unwrap()),
+            last_loss(|config| config.augment = "mixup=1".parse().unwrap()),
+            last_loss(|config| config.label_smoothing = 0.3),
+            last_loss(|config| config.class_weights = Some((0..10).map(f64::from).collect())),
+            last_loss(|config| config.accumulate = 4),
+        ] {
+            assert_ne!(plain, other);
+        }
     }
 }

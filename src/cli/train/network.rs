@@ -56,6 +56,12 @@ fn new_model(config: &RunConfig, parts: &Parts, device: Device, globals: Globals
     Ok(model)
 }
 
+/// How much each class counts in the training loss, where the run says it.
+pub fn class_weights(config: &RunConfig, parts: &Parts) -> Result<Option<Vec<f64>>> {
+    let counts = parts.train.class_counts(parts.classes.len());
+    config.class_weights.as_ref().map(|weights| weights.resolve(&parts.classes, &counts)).transpose()
+}
+
 /// Gives `optimizer` the state that the model to start from was trained with in Keras, where it fits.
 pub fn take_over_state(config: &RunConfig, optimizer: &mut Optimizer, globals: Globals) -> Result<()> {
     let Some(source) = &config.init_from else { return Ok(()) };

@@ -27,6 +27,8 @@ pub(super) use order::to_keras_order;
 pub struct Network {
     /// Layer after layer; the output's softmax is not part of it.
     pub layers: SequentialT,
+    /// For each of `layers`' functions the layer that it belongs to; one with an activation has two.
+    pub stages: Vec<String>,
     /// Every weight, by its name in files.
     pub weights: Vec<Weight>,
 }
@@ -53,8 +55,9 @@ pub fn build(spec: &Spec, plan: &[LayerInfo], path: &nn::Path, seed: u64) -> Net
     let weights = create_weights(&infos, path, seed);
     let is_softmax = spec.output_activation() == Activation::Softmax;
     let mut layers = nn::seq_t();
+    let mut stages = Vec::new();
     let mut deferred = None;
-    for (index, (layer, (_, info))) in specs.iter().zip(&infos).enumerate() {
+    for (index, (layer, (name, info))) in specs.iter().zip(&infos).enumerate() {
         let own = weights.iter().filter(|(owner, _)| *owner == index).map(|(_, weight)| weight.tensor.shallow_clone());
         layers = add_layer(layers, layer, info, own.collect());
         let activation = deferred.take().unwrap_or_else(|| layer.spec.activation());
@@ -65,8 +68,9 @@ pub fn build(spec: &Spec, plan: &[LayerInfo], path: &nn::Path, seed: u64) -> Net
             Activation::Relu if matches!(next, Some(LayerSpec::MaxPooling2D(_))) => deferred = Some(activation),
             activation => layers = layers.add_fn(move |x| activate(x, &activation)),
         }
+        stages.resize(layers.len() as usize, name.clone());
     }
-    Network { layers, weights: weights.into_iter().map(|(_, weight)| weight).collect() }
+    Network { layers, stages, weights: weights.into_iter().map(|(_, weight)| weight).collect() }
 }
 
 /// Every weight with the index of its layer.

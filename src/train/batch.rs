@@ -1,0 +1,38 @@
+//! A batch as the network is trained on it.
+
+use tch::Tensor;
+
+use super::TrainConfig;
+use super::objective::Targets;
+use crate::data::augment::{Mixer, augment};
+use crate::data::batches::DeviceSamples;
+use crate::error::Result;
+
+/// Where a batch stands in a run; all of it from 0.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub epoch: u64,
+    /// In the epoch.
+    pub batch: u64,
+    /// In the run.
+    pub step: u64,
+}
+
+/// The batch at `place`, of the images in `order` (`i64 [N]`), augmented: images `u8 [B, H, W, C]` and what they are to be
+/// recognised as.
+///
+/// # Errors
+/// A data error where an image's file cannot be read.
+pub(super) fn prepare(
+    config: &TrainConfig,
+    samples: &DeviceSamples,
+    order: &Tensor,
+    place: Place,
+) -> Result<(Tensor, Targets)> {
+    let TrainConfig { batch_size, seed, augment: changes, .. } = config;
+    let (images, labels) = samples.batch_of(order, place.batch, *batch_size)?;
+    let numbers = samples.numbers_of(order, place.batch, *batch_size);
+    let images = augment(changes, &images, &numbers, *seed, place.epoch);
+    let mixed = Mixer::new(changes).mix(images, &labels, *seed, place.step);
+    Ok((mixed.images, Targets { labels, others: mixed.others }))
+}
