@@ -32,11 +32,12 @@ pub struct Args {
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let original = RunFolder::open(&args.run, &args.logs)?;
-    let rows = without_times(history::read(&original.path.join("history.csv"))?);
+    let rows = without_times(history::read(&original.history())?);
     if rows.is_empty() {
         let error = Error::config("the run has no whole epoch to compare").at_path(&original.path);
         return Err(error.help("continue it first: convnet train --resume").into());
     }
+    original.check_init_from()?;
     let folder = tempfile::tempdir()?;
     let config = again(&original, folder.path())?;
     let mode = if globals.quiet { Progress::None } else { args.progress };
@@ -51,8 +52,8 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         looks_for_faults: false,
     };
     let finished = session.run()?;
-    original.check_data(finished.folder.fingerprint().unwrap_or_default())?;
-    let again = without_times(history::read(&finished.folder.path.join("history.csv"))?);
+    original.check_data(&finished.folder.description()["data"])?;
+    let again = without_times(history::read(&finished.folder.history())?);
     if let Ending::Signal(signal) = finished.ending
         && again.len() < rows.len()
     {

@@ -186,6 +186,41 @@ fn host_name() -> String {
     if name.is_empty() { "localhost".to_owned() } else { name }
 }
 
+/// Takes out of the event files in `folder`, where there is one, the scalars whose tag and step `is_kept` refuses: those of
+/// a run that goes on otherwise from an earlier step. A file is replaced whole or not at all.
+///
+/// # Errors
+/// An internal error where a file cannot be read or written.
+pub(super) fn retain(folder: &Path, is_kept: impl Fn(&str, u64) -> bool) -> Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let failed = |path: &Path, error| Error::internal("cannot change a TensorBoard log").at_path(path).because(error);
+    for path in event_files(folder).map_err(|error| failed(folder, error))? {
+        let bytes = fs::read(&path).map_err(|error| failed(&path, error))?;
+        let kept = kept_records(&bytes, &is_kept).map_err(|error| failed(&path, error))?;
+        if kept != bytes {
+            let replaced = files::write_atomically(&path, |writer| writer.write_all(&kept));
+            replaced.map_err(|error| failed(&path, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// The whole records of a file's bytes without those of scalars that `is_kept` refuses.
+fn kept_records(bytes: &[u8], is_kept: impl Fn(&str, u64) -> bool) -> io::Result<Vec<u8>> {
+    let (mut kept, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
+    loop {
+        let from_here = rest;
+        let Some(record) = next_record(&mut rest)? else { return Ok(kept) };
+        let event = Event::parse_from_bytes(&record).unwrap_or_default();
+        let step = u64::try_from(event.get_step()).unwrap_or(0);
+        if event.get_summary().get_value().iter().all(|value| is_kept(value.get_tag(), step)) {
+            kept.extend_from_slice(&from_here[..from_here.len() - rest.len()]);
+        }
+    }
+}
+
 /// The event files of `folder`, oldest first.
 fn event_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let paths: io::Result<Vec<PathBuf>> = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect();

@@ -15,7 +15,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::event_file::EventFile;
+use super::event_file::{self, EventFile};
 use super::{Batch, Epoch, Event, Scores, Sink};
 use crate::error::Result;
 
@@ -67,6 +67,21 @@ impl TensorBoardSink {
         file.scalar("epoch_accuracy", epoch, scores.accuracy)?;
         file.sync()
     }
+}
+
+/// Takes the points out of a run's logs that lie behind its first `epochs` epochs and `steps` batches: it goes on from there
+/// with other settings, and the points of the old ones would stand among the new.
+///
+/// # Errors
+/// An internal error where a log cannot be read or written.
+pub fn rewind(run_folder: &Path, epochs: u64, steps: u64) -> Result<()> {
+    let is_kept = |tag: &str, step: u64| match tag {
+        _ if tag.starts_with("epoch_") => step < epochs,
+        _ if tag.starts_with("batch_") || tag.starts_with("evaluation_") => step <= steps,
+        _ => true,
+    };
+    event_file::retain(&run_folder.join("train"), is_kept)?;
+    event_file::retain(&run_folder.join("validation"), is_kept)
 }
 
 impl Sink for TensorBoardSink {
@@ -212,5 +227,37 @@ pub(super) mod tests {
 
     fn num_files(folder: &Path) -> usize {
         std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_run_that_goes_on_otherwise_loses_the_points_behind_its_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sink = TensorBoardSink::create(folder.path()).unwrap();
+        let events = [Event::Start(start(1)), Event::Batch(batch(1, 400)), Event::Epoch(epoch(1, VALIDATION))];
+        let later = [Event::Batch(batch(2, 10)), Event::Batch(batch(2, 20)), Event::Epoch(epoch(2, VALIDATION))];
+        events.iter().chain(&later).for_each(|event| sink.on(event).unwrap());
+        drop(sink);
+        let [train, validation] = ["train", "validation"].map(|part| folder.path().join(part));
+        rewind(folder.path(), 1, 440).unwrap();
+        let points = |path: &Path| read_scalars(path).into_iter().map(|(tag, step, _)| (tag, step)).collect::<Vec<_>>();
+        let expected = [
+            ("batch_loss", 400),
+            ("batch_accuracy", 400),
+            ("epoch_loss", 0),
+            ("epoch_accuracy", 0),
+            ("epoch_learning_rate", 0),
+            ("batch_loss", 440),
+            ("batch_accuracy", 440),
+        ];
+        assert_eq!(points(&train), expected.map(|(tag, step)| (tag.to_owned(), step)));
+        assert_eq!(points(&validation).len(), 4);
+        assert!(
+            read_events(&train).iter().any(|event| event
+                .get_summary()
+                .get_value()
+                .iter()
+                .any(|v| v.get_tag() == "keras"))
+        );
+        rewind(&folder.path().join("nowhere"), 1, 440).unwrap();
     }
 }

@@ -2,64 +2,132 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::check_ending;
-use super::run_folder;
-use super::session::{Finished, Session};
+use super::report::epochs_json;
+use super::run_folder::{self, RunFolder};
+use super::session::Session;
 use crate::cli::output;
 use crate::config::RunConfig;
 use crate::data::split::Validation;
 use crate::error::{Error, Result};
-use crate::log::history;
+use crate::log::history::{self, HistoryRow};
 
 /// What each run is judged by: the key in `--json`, and how people read it.
 const SCORES: [(&str, &str); 3] =
     [("val_loss", "validation loss"), ("val_accuracy", "validation accuracy"), ("test_accuracy", "test accuracy")];
 
-/// Trains them one after the other, as `<run>-fold1`, `<run>-fold2` …, and reports mean and standard deviation.
+/// What came of one run, for `--json`, and its scores in the order of [`SCORES`].
+type Report = (Value, [Option<f64>; 3]);
+
+/// Trains them one after the other, as `<run>-fold1`, `<run>-fold2` …, and reports mean and standard deviation. Where `--run`
+/// names runs that are there with the same settings, finished ones count and an unfinished one goes on.
 pub fn run(session: &Session, num_folds: usize, as_json: bool) -> Result<()> {
     if num_folds < 2 {
         return Err(Error::config("--folds cannot be used").expected("at least 2").got(num_folds));
     }
     let base = session.config.run.clone().unwrap_or_else(run_folder::name_of_now);
-    let mut reports = Vec::new();
-    let mut scores = Vec::new();
-    for number in 1..=num_folds {
-        let started = std::time::Instant::now();
-        let name = |name: &str| format!("{name}-fold{number}");
-        let config = RunConfig {
-            run: Some(name(&base)),
-            name: name(&session.config.name),
-            validation: Validation::Fold { number, of: num_folds },
-            ..session.config.clone()
-        };
-        output::note(session.globals, &format!("fold {number} of {num_folds}: run {}", name(&base)));
-        let fold = Session {
-            config,
-            resumed: None,
-            progress: session.progress,
-            globals: session.globals,
-            stop: Arc::clone(&session.stop),
-            stop_after: None,
-            looks_for_faults: session.looks_for_faults && number == 1,
-        };
-        let finished = fold.run()?;
-        check_ending(&finished)?;
-        scores.push(scores_of(&finished));
-        reports.push(finished.json(started.elapsed().as_secs_f64()));
+    let configs: Vec<RunConfig> =
+        (1..=num_folds).map(|number| fold(&session.config, &base, number, num_folds)).collect();
+    for config in &configs {
+        existing(config)?; // one that cannot go on is known before an hour of training
     }
+    let mut reports = Vec::new();
+    for (config, number) in configs.into_iter().zip(1..) {
+        let name = config.run.clone().unwrap_or_default();
+        output::note(session.globals, &format!("fold {number} of {num_folds}: run {name}"));
+        let report = match existing(&config)? {
+            Some(folder) if is_finished(&folder) => report_of(&folder)?,
+            _ => train(session, config, number == 1, || format!("--folds {num_folds} --run {base}"))?,
+        };
+        reports.push(report);
+    }
+    let (reports, scores): (Vec<Value>, Vec<_>) = reports.into_iter().unzip();
     match as_json {
         true => output::json(&to_json(reports, &scores)),
         false => output::result(&to_text(&scores)),
     }
 }
 
-/// In the order of [`SCORES`]: those of the epoch whose weights were saved, and of the test images.
-fn scores_of(finished: &Finished) -> [Option<f64>; 3] {
-    let rows = history::read(&finished.folder.path.join("history.csv")).unwrap_or_default();
-    let row = rows.iter().find(|row| row.epoch == finished.saved_epoch());
+fn fold(config: &RunConfig, base: &str, number: usize, num_folds: usize) -> RunConfig {
+    RunConfig {
+        run: Some(format!("{base}-fold{number}")),
+        name: format!("{}-fold{number}", config.name),
+        validation: Validation::Fold { number, of: num_folds },
+        ..config.clone()
+    }
+}
+
+/// The run of `config` where it is there already.
+fn existing(config: &RunConfig) -> Result<Option<RunFolder>> {
+    let name = config.run.clone().unwrap_or_default();
+    if !config.logs.join(&name).exists() {
+        return Ok(None);
+    }
+    let folder = RunFolder::open(&name, &config.logs)?;
+    match folder.config()? == *config {
+        true => Ok(Some(folder)),
+        false => Err(Error::config(format!("there is a run '{name}' already, with other settings"))
+            .at_path(&folder.path)
+            .help("choose another --run")),
+    }
+}
+
+fn is_finished(folder: &RunFolder) -> bool {
+    folder.description().get("result").is_some()
+}
+
+fn train(session: &Session, config: RunConfig, is_first: bool, way_on: impl Fn() -> String) -> Result<Report> {
+    let started = std::time::Instant::now();
+    let name = config.run.clone().unwrap_or_default();
+    let resumed = match existing(&config)? {
+        Some(_) => Some((RunFolder::resume(&name, &config.logs)?, Map::new())),
+        None => None,
+    };
+    let fold = Session {
+        config,
+        resumed,
+        progress: session.progress,
+        globals: session.globals,
+        stop: Arc::clone(&session.stop),
+        stop_after: None,
+        looks_for_faults: session.looks_for_faults && is_first,
+    };
+    let finished = fold.run()?;
+    check_ending(&finished, way_on)?;
+    let row = finished.saved_row();
     let tested = finished.tested.as_ref().map(|tested| tested.sums.scores().accuracy);
+    Ok((finished.json(started.elapsed().as_secs_f64()), scores(row, tested)))
+}
+
+/// What came of a run that was finished before.
+fn report_of(folder: &RunFolder) -> Result<Report> {
+    let rows = history::read(&folder.history())?;
+    let run = folder.description();
+    let result = &run["result"];
+    let restore_best = run.pointer("/config/restore_best") == Some(&json!(true));
+    let epoch = if restore_best { result.pointer("/best/epoch") } else { result.get("epochs") }.and_then(Value::as_u64);
+    let row = rows.iter().find(|row| Some(row.epoch) == epoch);
+    let mut report = json!({
+        "run": folder.name,
+        "model": result["model"],
+        "epochs": epochs_json(&rows),
+        "parameters": run["parameters"],
+        "device": run["device"],
+        "threads": run["threads"],
+        "precision": run["config"]["precision"],
+        "seed": run["config"]["seed"],
+        "total_seconds": result["seconds"],
+    });
+    if result["test"].is_object() {
+        report["test"] = result["test"].clone();
+    }
+    Ok((report, scores(row, result.pointer("/test/accuracy").and_then(Value::as_f64))))
+}
+
+/// In the order of [`SCORES`]: those of the epoch whose weights were saved, and of the test images.
+fn scores(row: Option<&HistoryRow>, tested: Option<f64>) -> [Option<f64>; 3] {
     [row.and_then(|row| row.val_loss), row.and_then(|row| row.val_accuracy), tested]
 }
 

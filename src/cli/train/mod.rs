@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 pub use args::{Args, Flags};
-pub use network::build_model;
+pub use network::{build_model, class_weights};
 pub use verify::without_times;
 
 use super::{Globals, output};
@@ -40,8 +40,11 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         return Ok(());
     }
     if args.verify_resume {
-        verify::run(&resolved.config, globals)?;
+        verify::run(&resolved.config, args.json, globals)?;
         return Ok(());
+    }
+    for setting in resolved.origins.given() {
+        output::detail(globals, &format!("setting: {setting}"));
     }
     for setting in &resolved.left {
         output::note(globals, &format!("note: the trained model was compiled with {setting}: not taken over"));
@@ -64,19 +67,25 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         true => output::json(&finished.json(started.elapsed().as_secs_f64()))?,
         false => output::result(&finished.text())?,
     }
-    Ok(check_ending(&finished)?)
+    Ok(check_ending(&finished, || format!("--resume {}", finished.folder.name))?)
 }
 
-/// An error where a signal ended the training.
-fn check_ending(finished: &Finished) -> Result<()> {
+/// An error where a signal ended the training: what goes on with it, `way_on` tells.
+fn check_ending(finished: &Finished, way_on: impl FnOnce() -> String) -> Result<()> {
     match finished.ending {
+        Ending::Signal(_) if !finished.is_saved => {
+            Err(Error::internal("stopped by a signal, and the checkpoint could not be saved: see the warnings"))
+        }
         Ending::Signal(signal) => {
             let stopped = Error::new(ErrorKind::Stopped { signal }, "stopped by a signal; everything is saved");
-            Err(stopped.help(format!("continue with --resume {}", finished.folder.name)))
+            Err(stopped.help(format!("continue with {}", way_on())))
         }
         _ => Ok(()),
     }
 }
+
+/// What is said at the first signal: a step, or a validation, may take a while.
+const STOPPING: &[u8] = b"\nstopping after this step and a checkpoint; a second time ends at once\n";
 
 /// The first SIGINT or SIGTERM asks the loop to stop, a second one ends the process at once.
 pub fn stop_on_signals() -> Result<Arc<StopSignal>> {
@@ -87,8 +96,10 @@ pub fn stop_on_signals() -> Result<Arc<StopSignal>> {
             if stop.compare_exchange(0, signal, SeqCst, SeqCst).is_err() {
                 signal_hook::low_level::exit(128 + signal);
             }
+            // SAFETY: the bytes live for ever; nobody has to read them
+            unsafe { libc::write(libc::STDERR_FILENO, STOPPING.as_ptr().cast(), STOPPING.len()) };
         };
-        // SAFETY: the action is one atomic exchange and, the second time, _exit: both are async-signal-safe.
+        // SAFETY: the action is an atomic exchange and a write or, the second time, _exit: all are async-signal-safe.
         unsafe { signal_hook::low_level::register(signal, action) }
             .map_err(|error| Error::internal("cannot listen for signals").because(error))?;
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::session::Finished;
-use crate::log::history;
+use crate::log::history::HistoryRow;
 use crate::train::{EarlyStopping, Ending};
 
 impl Finished {
@@ -44,28 +44,17 @@ impl Finished {
         text += &format!(
             "logs      {}  (tensorboard --logdir {})\n",
             self.folder.path.display(),
-            self.config.logs.display()
+            self.folder.path.parent().unwrap_or(&self.config.logs).display()
         );
         text
     }
 
     /// For programs.
     pub fn json(&self, total_seconds: f64) -> Value {
-        let rows = history::read(&self.folder.path.join("history.csv")).unwrap_or_default();
-        let epochs: Vec<Value> = rows
-            .iter()
-            .map(|row| {
-                let mut row = json!(row);
-                if let Some(row) = row.as_object_mut() {
-                    row.retain(|_, value| !value.is_null());
-                }
-                row
-            })
-            .collect();
         let mut report = json!({
             "run": self.folder.name,
             "model": self.stem(),
-            "epochs": epochs,
+            "epochs": epochs_json(&self.rows),
             "parameters": self.model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>(),
             "device": self.selected.name,
             "threads": tch::get_num_threads(),
@@ -107,4 +96,16 @@ impl Finished {
             "weights_sha256": weights_sha256,
         })
     }
+}
+
+/// The rows of a history, without the numbers that they lack.
+pub fn epochs_json(rows: &[HistoryRow]) -> Vec<Value> {
+    let present = |row: &HistoryRow| {
+        let mut row = json!(row);
+        if let Some(row) = row.as_object_mut() {
+            row.retain(|_, value| !value.is_null());
+        }
+        row
+    };
+    rows.iter().map(present).collect()
 }

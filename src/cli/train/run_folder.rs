@@ -9,6 +9,11 @@ use serde_json::{Map, Value, json};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::model::saved;
+
+/// The keys of the images' fingerprints in `run.json`'s `data`, and what images they are of.
+const FINGERPRINTS: [(&str, &str); 3] =
+    [("fingerprint", "training"), ("validation_fingerprint", "validation"), ("test_fingerprint", "test")];
 
 /// A run's folder.
 pub struct RunFolder {
@@ -69,7 +74,10 @@ impl RunFolder {
             Error::config(format!("there is no run '{run}'"))
                 .expected(format!("a folder in {} with a run.json", logs.display()))
         })?;
-        let description = crate::model::saved::read_json(&path.join("run.json"))?;
+        let description = saved::read_json(&path.join("run.json")).map_err(|error| {
+            let unusable = Error::config("the run's description cannot be used").because(error);
+            unusable.help("the run cannot go on; its checkpoints are models that can")
+        })?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(RunFolder { name, path, description, _lock: None })
     }
@@ -129,26 +137,52 @@ impl RunFolder {
         write_description(&self.path, &self.description).map_err(|error| cannot_describe(&self.path, error))
     }
 
-    /// Refuses other data than the run was started with.
-    pub fn check_data(&self, fingerprint: &str) -> Result<()> {
-        match self.fingerprint() {
-            Some(before) if before == fingerprint => Ok(()),
-            before => Err(Error::data("the training images are not those that the run was started with")
-                .expected(format!("fingerprint {}", before.unwrap_or("(none)")))
-                .got(fingerprint)
-                .at_path(&self.path)),
+    /// Refuses other images than those in the run's own description: `data` is another one's `data`.
+    pub fn check_data(&self, data: &Value) -> Result<()> {
+        let before = &self.description["data"];
+        for (key, which) in FINGERPRINTS {
+            if before.get(key).is_some_and(|before| *before != data[key]) {
+                return Err(Error::data(format!("the {which} images are not those that the run was started with"))
+                    .expected(format!("fingerprint {}", before[key]))
+                    .got(&data[key])
+                    .at_path(&self.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to begin from another model than the run was started from.
+    pub fn check_init_from(&self) -> Result<()> {
+        let (Some(before), Some(source)) =
+            (self.description.pointer("/init_from/weights_sha256"), self.config()?.init_from)
+        else {
+            return Ok(());
+        };
+        let now = weights_sha256(&source)?;
+        match *before == now {
+            true => Ok(()),
+            false => Err(Error::config("the model that the run was started from has changed since")
+                .expected(format!("weights with SHA-256 {before}"))
+                .got(now)
+                .at(source)),
         }
     }
 
-    /// Of the training images.
-    pub fn fingerprint(&self) -> Option<&str> {
-        self.description.pointer("/data/fingerprint").and_then(Value::as_str)
+    /// The history, a row for each epoch.
+    pub fn history(&self) -> PathBuf {
+        self.path.join("history.csv")
     }
 
     /// The folder of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
+}
+
+/// The SHA-256 of a saved model's weights, as its JSON has it.
+pub fn weights_sha256(model: &str) -> Result<Value> {
+    let document = saved::read_json(&saved::locate(model)?)?;
+    Ok(document.pointer("/convnet/weights/sha256").cloned().unwrap_or_default())
 }
 
 fn write_description(folder: &Path, description: &Value) -> io::Result<()> {
@@ -187,14 +221,25 @@ fn lock(folder: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Makes `folder` where it is missing and tries a file in it, so that a bad place is known before an hour of training.
-pub fn check_writable(folder: &Path, what: &str) -> Result<()> {
-    fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop)).map_err(|error| {
-        Error::config(format!("cannot write the {what}"))
-            .at_path(folder)
-            .because(error)
-            .help(format!("choose another folder with --{what}"))
-    })
+/// Makes the folders of logs and models where they are missing and tries a file in each, so that a bad place is known before
+/// an hour of training.
+pub fn check_places(config: &RunConfig) -> Result<()> {
+    for (folder, what) in [(&config.logs, "logs"), (&config.models, "models")] {
+        fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop)).map_err(|error| {
+            let unwritable = Error::config(format!("cannot write the {what}")).at_path(folder);
+            unwritable.because(error).help(format!("choose another folder with --{what}"))
+        })?;
+    }
+    let stem = config.models.join(&config.name);
+    for path in [".json", ".safetensors"].map(|suffix| saved::with_suffix(&stem, suffix)) {
+        if path.is_dir() {
+            return Err(Error::config("cannot write the model")
+                .got("a folder")
+                .at_path(&path)
+                .help("choose another --name"));
+        }
+    }
+    Ok(())
 }
 
 /// The name of a run that is given none: the local time.

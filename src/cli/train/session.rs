@@ -10,7 +10,7 @@ use signal_hook::consts::SIGINT;
 use tch::Device;
 
 use super::faults;
-use super::network::{self, build_model};
+use super::network::{self, build_model, class_weights};
 use super::run_folder::{self, RunFolder};
 use crate::cli::{Globals, output};
 use crate::config::RunConfig;
@@ -23,13 +23,13 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::libtorch;
 use crate::log::console::{ConsoleSink, Progress as ProgressMode};
-use crate::log::history::{self, HistorySink};
-use crate::log::tensorboard::TensorBoardSink;
-use crate::log::{Event, Sink, Sinks};
+use crate::log::history::{self, HistoryRow, HistorySink};
+use crate::log::tensorboard::{self, TensorBoardSink};
+use crate::log::{self, Event, Sink, Sinks};
 use crate::model::saved::{self, Destination};
 use crate::model::{Model, ModelInfo};
 use crate::native;
-use crate::train::{Checkpoints, Ending, Optimizer, Progress, StopSignal, TrainConfig, Trainer, Which};
+use crate::train::{Checkpoints, Ending, Optimizer, Outcome, Progress, StopSignal, TrainConfig, Trainer, Which};
 
 /// A training that was asked for.
 pub struct Session {
@@ -72,8 +72,12 @@ pub struct Finished {
     pub tested: Option<Evaluation>,
     /// Where it stands.
     pub progress: Progress,
+    /// Its epochs, those before a resume too.
+    pub rows: Vec<HistoryRow>,
     /// Why it ended.
     pub ending: Ending,
+    /// Whether its last checkpoint is saved.
+    pub is_saved: bool,
 }
 
 /// Images where they are to be kept: see [`Cache`].
@@ -87,59 +91,61 @@ impl Session {
     /// Trains and saves.
     pub fn run(self) -> Result<Finished> {
         let Session { config, resumed, globals, .. } = &self;
+        let globals = *globals;
         device::configure(config.threads)?;
         native::allow_tf32(config.tf32)?;
         let selected = device::select(config.device)?;
-        output::note(*globals, &device_line(&selected));
+        output::note(globals, &device_line(&selected));
         let parts = self.load()?;
-        let fingerprint = statistics::fingerprint(&parts.train);
-        let last = self.last_checkpoint(&fingerprint)?;
-        let model = build_model(config, &parts, last.as_deref(), selected.device, *globals)?;
+        let data = describe_data(&parts);
+        let last = self.last_checkpoint(&data)?;
+        let model = build_model(config, &parts, last.as_deref(), selected.device, globals)?;
         let model = model.with_precision(config.precision);
         let class_weights = class_weights(config, &parts)?;
-        let description = describe_run(config, &parts, &model, &selected, &fingerprint);
+        let description = describe_run(config, data, &model, &selected)?;
+        output::detail(globals, &format!("data: {}", description["data"]));
+        output::detail(globals, &format!("network: {} parameters", description["parameters"]));
         let labels = parts.classes.clone();
         let data = Placed::new(parts, config.cache, selected.device)?;
+        run_folder::check_places(config)?;
 
         let (config, is_new) = (config.clone(), resumed.is_none());
         let (mut folder, changed) = match self.resumed {
             Some(resumed) => resumed,
             None => (RunFolder::create(&config, description)?, Map::new()),
         };
-        run_folder::check_writable(&config.models, "models")?;
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(config.resize);
         let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
         let progress = if last.is_some() { checkpoints.restore(&mut optimizer)? } else { Progress::default() };
         if last.is_none() {
-            network::take_over_state(&config, &mut optimizer, self.globals)?;
+            network::take_over_state(&config, &mut optimizer, globals)?;
         }
         let mut train_config = config.train_config(data.train.num_images());
         train_config.run.clone_from(&folder.name);
         train_config.class_weights = class_weights;
-        check_something_is_left(&train_config, &progress, &folder)?;
+        check_something_is_left(&train_config, &progress, &folder, &changed)?;
+        let mut rows = rows_before(&folder, &progress, globals);
+        let mut sinks = sinks(&folder, &progress, is_new, !changed.is_empty(), self.progress)?;
         folder.note_resume(&config, progress.steps, changed)?;
-        let mut sinks = sinks(&folder, &progress, is_new, self.progress)?;
         if let Some(after) = self.stop_after {
             sinks.add(Stopper { after, stop: Arc::clone(&self.stop) });
         }
         let mut trainer = Trainer {
-            config: train_config,
-            model: &model,
-            optimizer,
-            train: &data.train,
             validation: data.validation.as_ref(),
             checkpoints: Some(checkpoints),
             sinks,
             stop: &self.stop,
             progress,
+            ..Trainer::new(train_config, &model, optimizer, &data.train)
         };
-        let ending = trainer.fit()?.ending;
+        let Outcome { epochs, ending, is_saved } = trainer.fit()?;
         let progress = trainer.progress;
         drop(trainer);
+        rows.extend(epochs.iter().map(HistoryRow::from));
         let test = data.test.filter(|_| !matches!(ending, Ending::Signal(_)));
         let tested = test.map(|test| evaluate(&model, &test, 1)).transpose()?;
-        let mut finished = Finished { config, folder, model, selected, tested, progress, ending };
-        finished.save(labels)?;
+        let mut finished = Finished { config, folder, model, selected, tested, progress, rows, ending, is_saved };
+        finished.save(labels, globals)?;
         Ok(finished)
     }
 }
@@ -158,17 +164,24 @@ impl Session {
 
     /// The JSON of a resumed run's last checkpoint, for the data that it was started with. None where it was killed before
     /// it had one: it begins again.
-    fn last_checkpoint(&self, fingerprint: &str) -> Result<Option<PathBuf>> {
+    fn last_checkpoint(&self, data: &Value) -> Result<Option<PathBuf>> {
         let Some((folder, _)) = &self.resumed else { return Ok(None) };
-        folder.check_data(fingerprint)?;
+        folder.check_data(data)?;
         let last = Checkpoints::new(&folder.checkpoints(), &[]).json_path(Which::Last);
-        Ok(Some(last).filter(|path| path.is_file()))
+        if last.is_file() {
+            return Ok(Some(last));
+        }
+        // the first epoch's row is written before the first checkpoint
+        let rows = history::read(&folder.history()).unwrap_or_default();
+        if folder.description().get("result").is_some() || rows.len() > 1 {
+            return Err(Error::model("the run's last checkpoint is not there, though the run had one")
+                .at_path(&last)
+                .help("bring its files back, or start a new run"));
+        }
+        folder.check_init_from()?;
+        output::note(self.globals, "note: the run was stopped before its first checkpoint: it begins again");
+        Ok(None)
     }
-}
-
-fn class_weights(config: &RunConfig, parts: &Parts) -> Result<Option<Vec<f64>>> {
-    let counts = parts.train.class_counts(parts.classes.len());
-    config.class_weights.as_ref().map(|weights| weights.resolve(&parts.classes, &counts)).transpose()
 }
 
 impl Placed {
@@ -193,11 +206,14 @@ impl Finished {
         if is_best { self.progress.watch.best_epoch } else { self.progress.epochs }
     }
 
+    /// The row of the epoch whose weights are saved.
+    pub fn saved_row(&self) -> Option<&HistoryRow> {
+        self.rows.iter().find(|row| row.epoch == self.saved_epoch())
+    }
+
     /// Saves the model, then notes in `run.json` that nothing is left to do.
-    fn save(&mut self, labels: Vec<String>) -> Result<()> {
-        let epoch = self.saved_epoch();
-        let rows = history::read(&self.folder.path.join("history.csv")).unwrap_or_default();
-        let row = rows.iter().find(|row| row.epoch == epoch);
+    fn save(&mut self, labels: Vec<String>, globals: Globals) -> Result<()> {
+        let row = self.saved_row();
         let mut info = ModelInfo { labels, resize: self.config.resize, ..ModelInfo::default() };
         info.metrics.extend(row.and_then(|row| row.val_accuracy).map(|accuracy| ("val_accuracy".into(), accuracy)));
         info.metrics.extend(self.tested.as_ref().map(|tested| ("test_accuracy".into(), tested.sums.scores().accuracy)));
@@ -208,7 +224,10 @@ impl Finished {
         }
         let sha256 = saved::read_json(&to.json)?.pointer("/convnet/weights/sha256").cloned().unwrap_or_default();
         let result = self.result(&sha256);
-        self.folder.note_result(result)
+        if let Err(error) = self.folder.note_result(result) {
+            output::note(globals, &format!("warning: {}; the model is saved", log::describe(&error)));
+        }
+        Ok(())
     }
 }
 
@@ -231,30 +250,66 @@ fn note_mirrors(config: &RunConfig, parts: &Parts, globals: Globals) {
 }
 
 /// What `run.json` says beside the configuration.
-fn describe_run(config: &RunConfig, parts: &Parts, model: &Model, selected: &Selected, fingerprint: &str) -> Value {
-    let count = |samples: &Option<Samples>| samples.as_ref().map(Samples::len);
-    json!({
+fn describe_run(config: &RunConfig, data: Value, model: &Model, selected: &Selected) -> Result<Value> {
+    let mut description = json!({
         "config": config,
         "versions": { "convnet": env!("CARGO_PKG_VERSION"), "tch": "0.24.0", "libtorch": libtorch::EXPECTED_VERSION },
         "device": selected.name,
         "threads": tch::get_num_threads(),
         "parameters": model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>(),
         "architecture": model.spec().to_json(),
-        "data": {
-            "name": parts.name,
-            "classes": parts.classes,
-            "train": parts.train.len(),
-            "validation": count(&parts.validation),
-            "test": count(&parts.test),
-            "fingerprint": fingerprint,
-        },
+        "data": data,
+    });
+    if let Some(source) = &config.init_from {
+        description["init_from"] = json!({ "weights_sha256": run_folder::weights_sha256(source)? });
+    }
+    Ok(description)
+}
+
+/// What `run.json` says of the data.
+fn describe_data(parts: &Parts) -> Value {
+    let count = |samples: &Option<Samples>| samples.as_ref().map(Samples::len);
+    let fingerprint = |samples: &Option<Samples>| samples.as_ref().map(statistics::fingerprint);
+    json!({
+        "name": parts.name,
+        "classes": parts.classes,
+        "train": parts.train.len(),
+        "validation": count(&parts.validation),
+        "test": count(&parts.test),
+        "fingerprint": statistics::fingerprint(&parts.train),
+        "validation_fingerprint": fingerprint(&parts.validation),
+        "test_fingerprint": fingerprint(&parts.test),
     })
 }
 
-/// A run that ended is finished once its model is saved, too: else that is what is left to do.
-fn check_something_is_left(config: &TrainConfig, progress: &Progress, folder: &RunFolder) -> Result<()> {
+/// The epochs before a resume.
+fn rows_before(folder: &RunFolder, progress: &Progress, globals: Globals) -> Vec<HistoryRow> {
+    let mut rows = history::read(&folder.history()).unwrap_or_default();
+    rows.retain(|row| row.epoch <= progress.epochs);
+    if (rows.len() as u64) < progress.epochs {
+        let missing = progress.epochs - rows.len() as u64;
+        let path = folder.history();
+        output::note(globals, &format!("warning: {} lacks {missing} of the epochs before", path.display()));
+    }
+    rows
+}
+
+/// A run that ended is finished once its model is saved, too: else that is what is left to do, and saving it otherwise.
+fn check_something_is_left(
+    config: &TrainConfig,
+    progress: &Progress,
+    folder: &RunFolder,
+    changed: &Map<String, Value>,
+) -> Result<()> {
+    let begun = progress.epochs + u64::from(progress.batches > 0);
+    if config.epochs < begun {
+        return Err(Error::config("the run is past that epoch")
+            .expected(format!("--epochs {begun} or more"))
+            .got(config.epochs));
+    }
     let Some(ending) = progress.ending(config) else { return Ok(()) };
-    if folder.description().pointer("/result/steps").and_then(Value::as_u64) != Some(progress.steps) {
+    let is_done = folder.description().pointer("/result/steps").and_then(Value::as_u64) == Some(progress.steps);
+    if !is_done || ["models", "name", "restore_best"].iter().any(|key| changed.contains_key(*key)) {
         return Ok(());
     }
     let finished = Error::config("the run is finished");
@@ -269,11 +324,15 @@ fn check_something_is_left(config: &TrainConfig, progress: &Progress, folder: &R
     })
 }
 
-fn sinks(folder: &RunFolder, progress: &Progress, is_new: bool, mode: ProgressMode) -> Result<Sinks> {
-    let csv = folder.path.join("history.csv");
+/// `is_changed`: whether a resumed run goes on with other settings than before.
+fn sinks(folder: &RunFolder, progress: &Progress, is_new: bool, is_changed: bool, mode: ProgressMode) -> Result<Sinks> {
+    let csv = folder.history();
     let mut sinks = Sinks::default();
     sinks.add(ConsoleSink::new(mode));
     sinks.add(if is_new { HistorySink::create(&csv)? } else { HistorySink::append(&csv, progress.epochs + 1)? });
+    if is_changed {
+        tensorboard::rewind(&folder.path, progress.epochs, progress.steps)?;
+    }
     sinks.add(TensorBoardSink::create(&folder.path)?);
     Ok(sinks)
 }

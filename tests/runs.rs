@@ -1,0 +1,203 @@
+//! What becomes of runs when folders vanish, data changes, or settings meet: nothing is lost in silence.
+
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use program::{SMALL, convnet, failed, json, succeeded, train};
+use serde_json::Value;
+
+/// Starts a training that takes a while, waits for its first epoch, does `meanwhile` and waits for its end.
+fn interfered(folder: &Path, more: &[&str], meanwhile: impl FnOnce(u32)) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_convnet"));
+    command.arg("train").args(SMALL).args(["-b", "4", "--epochs", "8", "--run", "a", "--json"]).args(more);
+    let child = command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let history = folder.join("logs/a/history.csv");
+    while fs::read_to_string(&history).map_or(0, |text| text.lines().count()) < 2 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    meanwhile(child.id());
+    child.wait_with_output().unwrap()
+}
+
+fn interrupt(process: u32) {
+    let status = Command::new("kill").args(["-INT", &process.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_folder_that_vanishes_costs_logs_but_not_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let output = interfered(at, &[], |_| fs::remove_dir_all(at.join("logs")).unwrap());
+    let report = json(&output);
+    assert_eq!(report["epochs"].as_array().unwrap().len(), 8);
+    assert!(report["test"]["accuracy"].is_number());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("warning: cannot save") && !stderr.contains("is kept"), "{stderr}");
+    assert!(at.join("models/model.safetensors").exists());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_signal_after_which_nothing_can_be_saved_is_no_ordinary_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let output = interfered(at, &[], |process| {
+        fs::remove_dir_all(at.join("logs/a/checkpoints")).unwrap();
+        interrupt(process);
+    });
+    failed(&output, 1, "the checkpoint could not be saved");
+}
+
+#[test]
+fn a_checkpoint_that_is_gone_is_an_error_and_what_is_left_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--run", "a"]));
+    let checkpoints = at.join("logs/a/checkpoints");
+    fs::remove_file(checkpoints.join("last.json")).unwrap();
+    let files = || fs::read_dir(&checkpoints).unwrap().count();
+    let before = (files(), fs::read(at.join("logs/a/history.csv")).unwrap());
+    failed(&convnet(at, &["train", "--resume", "a", "--epochs", "4"]), 4, "last.json");
+    assert_eq!(before, (files(), fs::read(at.join("logs/a/history.csv")).unwrap()));
+}
+
+/// Images of two classes in folders, `test` and `val` apart from `train`.
+fn write_images(folder: &Path) {
+    for (split, count) in [("train", 12), ("val", 4), ("test", 4)] {
+        for class in ["a", "b"] {
+            let place = folder.join(split).join(class);
+            fs::create_dir_all(&place).unwrap();
+            for number in 0..count {
+                let shade = if class == "a" { 20 } else { 200 } + number;
+                image::GrayImage::from_pixel(12, 12, image::Luma([shade]))
+                    .save(place.join(format!("{number}.png")))
+                    .unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn other_validation_or_test_images_are_noticed_on_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (split, word) in
+        [("val", "the validation images"), ("test", "the test images"), ("train", "the training images")]
+    {
+        write_images(&at.join("d"));
+        let run = ["--data", "d", "--epochs", "1", "--run", split, "-q", "--device=cpu"];
+        succeeded(&convnet(at, &[&["train"], &run[..]].concat()));
+        image::GrayImage::from_pixel(12, 12, image::Luma([99])).save(at.join("d").join(split).join("a/0.png")).unwrap();
+        failed(&convnet(at, &["train", "--resume", split, "--epochs", "2", "-q"]), 3, word);
+    }
+}
+
+#[test]
+fn verify_resume_stops_where_there_are_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for more in [&["-b", "4096"][..], &["-b", "16", "--accumulate", "8"]] {
+        let report = json(&train(at, &[more, &["--verify-resume", "--json", "--threads", "1"]].concat()));
+        assert_eq!(report["exact"], true, "{more:?}");
+    }
+}
+
+#[test]
+fn a_run_cannot_end_before_where_it_is_and_a_failed_resume_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--run", "a", "--epochs", "3"]));
+    failed(&convnet(at, &["train", "--resume", "a", "--epochs", "2"]), 2, "--epochs 3 or more");
+    let description = || fs::read_to_string(at.join("logs/a/run.json")).unwrap();
+    let before = description();
+    fs::rename(at.join("logs/a/train"), at.join("logs/a/elsewhere")).unwrap();
+    fs::write(at.join("logs/a/train"), "not a folder").unwrap();
+    failed(&convnet(at, &["train", "--resume", "a", "--epochs", "5", "-q"]), 2, "TensorBoard");
+    assert_eq!(before, description());
+}
+
+#[test]
+fn a_finished_run_can_be_saved_under_another_name_and_with_its_best_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--run", "a"]));
+    succeeded(&convnet(at, &["train", "--resume", "a", "--name", "other", "--restore-best", "-q"]));
+    assert!(at.join("models/other.safetensors").exists());
+    failed(&convnet(at, &["train", "--resume", "a", "-q"]), 2, "the run is finished");
+}
+
+#[test]
+fn a_place_for_the_model_that_cannot_be_used_leaves_no_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::create_dir_all(at.join("models/model.json")).unwrap();
+    failed(&train(at, &[]), 2, "--name");
+    fs::write(at.join("file"), "").unwrap();
+    failed(&train(at, &["--models", "file"]), 2, "--models");
+    assert_eq!(fs::read_dir(at.join("logs")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_validation_loss_that_is_not_finite_ends_the_run_before_its_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    // the rate of the second epoch's one step is beyond all bounds: the loss before it is finite, the weights after it too
+    let steep =
+        ["--limit-train", "32", "-b", "32", "--schedule", "step", "--decay-rate", "1e33", "--decay-epochs", "2"];
+    succeeded(&train(at, &[&steep[..], &["--run", "a"]].concat()));
+    failed(&convnet(at, &["train", "--resume", "a", "--epochs", "3", "-q"]), 6, "epoch 3, validation");
+    let last = fs::read_to_string(at.join("logs/a/checkpoints/last.json")).unwrap();
+    assert!(last.contains("last.2."), "{last}");
+}
+
+#[test]
+fn the_model_that_a_run_began_from_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--epochs", "1"]));
+    succeeded(&train(at, &["--epochs", "1", "--init-from", "models/model", "--run", "a"]));
+    failed(&convnet(at, &["reproduce", "a", "-q"]), 2, "the model that the run was started from has changed");
+}
+
+#[test]
+fn folds_that_are_done_count_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let run = |name: &str, more: &[&str]| {
+        let flags = ["train", "--data", "digits:90", "--epochs", "1", "-q", "--device=cpu", "--folds", "3", "--json"];
+        convnet(at, &[&flags[..], &["--run", name], more].concat())
+    };
+    let whole = json(&run("a", &[]));
+    fs::remove_dir_all(at.join("logs/a-fold3")).unwrap();
+    let again = json(&run("a", &[]));
+    let numbers = |report: &Value| (report["val_loss"].clone(), report["test_accuracy"].clone());
+    assert_eq!(numbers(&whole), numbers(&again));
+    let losses = |report: &Value| report["folds"][0]["epochs"][0]["loss"].clone();
+    assert_eq!(losses(&whole), losses(&again));
+    // another run of the same name, with other settings, is known before the first fold is trained
+    fs::remove_dir_all(at.join("logs/a-fold1")).unwrap();
+    failed(&run("a", &["--lr", "0.1"]), 2, "with other settings");
+    assert!(!at.join("logs/a-fold1").exists());
+}
+
+#[test]
+fn odd_numbers_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (flags, word) in [
+        (&["--weight-decay", "-1"][..], "weight-decay cannot be used"),
+        (&["--ema", "-0.1"], "ema cannot be used"),
+        (&["-j", "100000"], "1 to 256"),
+        (&["--class-weights", "nan"], "--class-weights"),
+        (&["--validation", "none", "--patience", "2"], "--monitor loss"),
+    ] {
+        failed(&convnet(at, &[&["train", "--data", "digits:600"], flags].concat()), 2, word);
+    }
+    assert!(!at.join("logs").exists());
+}
