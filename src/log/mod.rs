@@ -4,6 +4,7 @@
 
 pub mod console;
 pub mod event_file;
+mod event_records;
 pub mod history;
 pub mod tensorboard;
 

@@ -15,7 +15,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::event_file::{self, EventFile};
+use super::event_file::EventFile;
+use super::event_records;
 use super::{Batch, Epoch, Event, Scores, Sink};
 use crate::error::Result;
 
@@ -80,8 +81,8 @@ pub fn rewind(run_folder: &Path, epochs: u64, steps: u64) -> Result<()> {
         _ if tag.starts_with("batch_") || tag.starts_with("evaluation_") => step <= steps,
         _ => true,
     };
-    event_file::retain(&run_folder.join("train"), is_kept)?;
-    event_file::retain(&run_folder.join("validation"), is_kept)
+    event_records::retain(&run_folder.join("train"), is_kept)?;
+    event_records::retain(&run_folder.join("validation"), is_kept)
 }
 
 impl Sink for TensorBoardSink {

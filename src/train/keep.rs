@@ -1,0 +1,56 @@
+//! What a training keeps: checkpoints, and the weights that the model ends with.
+
+use tch::Tensor;
+
+use super::{EarlyStopping, Ending, Session, Trainer, Watch, Which};
+use crate::error::Result;
+use crate::log::{self, Event};
+
+impl Trainer<'_> {
+    pub(super) fn save_within_epoch(&mut self, session: &mut Session) -> Result<()> {
+        self.check_numbers(session)?;
+        session.is_saved = self.save(Which::Last);
+        Ok(())
+    }
+
+    /// Saves a checkpoint, after all that was told is on the disk; whether that succeeded. A disk that does not take it is
+    /// worth a warning, not the training.
+    pub(super) fn save(&mut self, which: Which) -> bool {
+        let Some(checkpoints) = &self.checkpoints else { return true };
+        self.sinks.send(&Event::Saving);
+        let monitor = self.config.early_stopping.monitor;
+        let saved = checkpoints.save(which, self.model, &self.optimizer, &self.progress, monitor);
+        if let Err(error) = &saved {
+            let kept = if checkpoints.json_path(which).exists() { ", the checkpoint before is kept" } else { "" };
+            self.sinks.send(&Event::Warning(format!("{}; training goes on{kept}", log::describe(error))));
+        }
+        saved.is_ok()
+    }
+
+    /// The best epoch's weights of a run that is resumed. Where the best checkpoint is newer than the last one (the run was
+    /// killed between the two), training comes to that epoch again.
+    pub(super) fn recall_best(&mut self) -> Option<Vec<Tensor>> {
+        let EarlyStopping { restore_best, monitor, .. } = self.config.early_stopping;
+        let (true, Some(best), Some(checkpoints)) = (restore_best, self.progress.watch.best, &self.checkpoints) else {
+            return None;
+        };
+        let why = match checkpoints.best_weights(self.model, monitor) {
+            Ok((weights, Some(value))) if value == best => return Some(weights),
+            Ok((_, Some(value))) if monitor.is_better(value, Some(best), 0.0) => return None,
+            Ok((_, value)) => format!("the best checkpoint is of another {monitor} ({value:?}, not {best})"),
+            Err(error) => log::describe(&error),
+        };
+        self.sinks.send(&Event::Warning(format!("{why}; the best epoch is looked for again from here")));
+        self.progress.watch = Watch::default();
+        None
+    }
+
+    /// Gives the model the weights that it is to be used with.
+    pub(super) fn choose_weights(&mut self, ending: Ending, best: Option<Vec<Tensor>>) {
+        let best = best.filter(|_| !matches!(ending, Ending::Signal(_)));
+        let Some(best) = best else { return self.optimizer.swap_average() };
+        for (weight, best) in self.model.weights().iter().zip(best) {
+            tch::no_grad(|| weight.tensor.shallow_clone().copy_(&best));
+        }
+    }
+}
