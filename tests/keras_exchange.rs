@@ -7,9 +7,9 @@ use std::process::Command;
 use convnet::model::export::{Format, export};
 use convnet::model::keras::KerasModel;
 use convnet::model::presets::preset;
-use convnet::model::{Model, ModelInfo};
-use serde_json::Value;
-use tch::{Device, Tensor};
+use convnet::model::{Model, ModelInfo, Spec};
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
 
 fn python() -> Option<OsString> {
     let python = std::env::var_os("CONVNET_TEST_PYTHON");
@@ -129,6 +129,38 @@ fn networks_in_networks_cross_both_ways() {
         export(&model, &info(&model), Format::Pytorch, &script).unwrap();
         exchange(&python, "torch", &[script], &["--input", input, "--expect", expected]);
     }
+}
+
+#[test]
+fn layers_that_versions_of_keras_write_differently_cross_in_every_form() {
+    let Some(python) = python() else { return };
+    let layer = |class_name: &str, config: Value| json!({ "class_name": class_name, "config": config });
+    let activation = |class_name: &str, config: Value| json!({ "module": "keras.layers", "class_name": class_name, "config": config, "registered_name": null });
+    let leaky = activation("LeakyReLU", json!({ "negative_slope": 0.3 }));
+    let relu6 = activation("ReLU", json!({ "max_value": 6.0, "negative_slope": 0.1, "threshold": 0.0 }));
+    let layers = json!([
+        layer("InputLayer", json!({ "batch_shape": [null, 6, 7, 3], "name": "input" })),
+        layer("Normalization", json!({ "name": "scaled", "axis": null })),
+        layer("Resizing", json!({ "name": "resized", "height": 5, "width": 5 })),
+        layer("Conv2D", json!({ "name": "conv", "filters": 4, "kernel_size": 2, "activation": leaky })),
+        layer("GroupNormalization", json!({ "name": "group", "groups": 1 })),
+        layer("Activation", json!({ "name": "capped", "activation": relu6 })),
+        layer("Flatten", json!({ "name": "flat" })),
+        layer("Dense", json!({ "name": "dense", "units": 3, "activation": "softmax" })),
+    ]);
+    let document = json!({ "class_name": "Sequential", "config": { "name": "forms", "layers": layers } });
+    let model = Model::new(Spec::from_json(&document).unwrap(), 1.0, Device::Cpu, 7).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let files = ["a.keras", "b.json", "c.h5", "d.json"].map(|name| scratch.path().join(name));
+    let formats = [Format::Keras, Format::KerasJson, Format::KerasLegacy, Format::Portable];
+    for (format, out) in formats.into_iter().zip(&files) {
+        export(&model, &info(&model), format, out).unwrap();
+    }
+    let input = scratch.path().join("input.npy");
+    (Tensor::arange(4 * 6 * 7 * 3, (Kind::Float, Device::Cpu)).reshape([4, 6, 7, 3]).sin() * 3.0)
+        .write_npy(&input)
+        .unwrap();
+    exchange(&python, "same", &files, &["--input", input.to_str().unwrap(), "--tolerance", "1e-6"]);
 }
 
 #[test]

@@ -57,23 +57,27 @@ fn layer(document: &Value) -> Value {
     let is_augmentation = class_name.starts_with("Random") || class_name == "CenterCrop" || class_name == "Resizing";
     let kept = settings.into_iter().filter(|(key, value)| {
         // augmentation has no orders of axes in Keras 2, and knows pixels from 0 to 255 only
-        !(is_unsaid(key, value) || is_augmentation && ["data_format", "value_range"].contains(&key.as_str()))
+        !(is_unsaid(class_name, key, value)
+            || is_augmentation && ["data_format", "value_range"].contains(&key.as_str()))
     });
     let config: Map<String, Value> = kept.map(|(key, value)| setting(class_name, key, value)).collect();
     let mut layer = json!({ "class_name": class_name, "config": config });
-    if layer["config"]["axis"].as_array().is_some_and(|axes| axes.len() > 1) {
-        layer["module"] = json!("keras.layers"); // without it, Keras 3.15 drops a list of axes
+    let axis = layer["config"].get("axis");
+    if axis.is_some_and(|axis| !axis.is_i64() && axis.as_array().is_none_or(|axes| axes.len() != 1)) {
+        layer["module"] = json!("keras.layers"); // without it, Keras 3.15 reads one axis or a list of one only
     }
     layer
 }
 
 /// Whether a setting is one that older versions refuse, at the value that says nothing.
-fn is_unsaid(key: &str, value: &Value) -> bool {
+fn is_unsaid(class_name: &str, key: &str, value: &Value) -> bool {
     match key {
-        "groups" => *value == json!(1),
+        "groups" => class_name != "GroupNormalization" && *value == json!(1), // whose default is 32
         "seed" | "quantization_config" | "renorm_clipping" => value.is_null(),
         "synchronized" | "renorm" | "rms_scaling" | "keepdims" | "ragged" | "optional" => *value == json!(false),
         "renorm_momentum" => true, // without renorm it is not used
+        // Keras 2 neither pads nor smooths, which is all that is supported here
+        "pad_to_aspect_ratio" | "fill_mode" | "fill_value" | "antialias" => class_name == "Resizing",
         _ => false,
     }
 }
@@ -83,12 +87,22 @@ fn setting(class_name: &str, key: String, value: Value) -> (String, Value) {
         (_, "dtype") => (key, json!("float32")),
         ("InputLayer", "batch_shape") => ("batch_input_shape".into(), value),
         ("LeakyReLU", "negative_slope") => ("alpha".into(), value),
+        (_, "activation") if value.is_object() => (key, activation(&value)),
         _ if value.get("class_name").is_some() => (key, object(&value)),
         _ => (key, value),
     }
 }
 
-/// An initialiser, a regulariser, a constraint or an activation: by its name where that says all.
+/// A layer in the place of an activation's name: Keras 3 looks for it among the layers only where the module says so.
+fn activation(value: &Value) -> Value {
+    let class_name = value["class_name"].as_str().unwrap_or_default();
+    let settings = value["config"].as_object().cloned().unwrap_or_default().into_iter();
+    let config: Map<String, Value> =
+        settings.filter(|(_, value)| !value.is_null()).map(|(key, value)| setting(class_name, key, value)).collect();
+    json!({ "module": "keras.layers", "class_name": class_name, "config": config, "registered_name": null })
+}
+
+/// An initialiser, a regulariser or a constraint: by its name where that says all.
 fn object(value: &Value) -> Value {
     let class_name = value["class_name"].as_str().unwrap_or_default();
     let mut config = value["config"].as_object().cloned().unwrap_or_default();
@@ -99,5 +113,56 @@ fn object(value: &Value) -> Value {
         "L1" | "L2" => json!({ "class_name": "L1L2", "config": { "l1": penalty("l1"), "l2": penalty("l2") } }),
         _ if config.is_empty() => json!(snake_case(class_name)),
         _ => json!({ "class_name": class_name, "config": config }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_says_what_every_version_understands() {
+        // what Keras 3.15 and 2.15 each loaded to the same outputs
+        let group = layer(&json!({ "class_name": "GroupNormalization", "config": { "groups": 1, "epsilon": 0.001 } }));
+        assert_eq!(group["config"], json!({ "groups": 1, "epsilon": 0.001 }));
+        assert_eq!(layer(&json!({ "class_name": "Conv2D", "config": { "groups": 1 } }))["config"], json!({}));
+        let resizing = json!({
+            "height": 4, "width": 5, "interpolation": "bilinear", "crop_to_aspect_ratio": false,
+            "pad_to_aspect_ratio": false, "fill_mode": "constant", "fill_value": 0.0, "antialias": false,
+            "data_format": "channels_last",
+        });
+        let resizing = layer(&json!({ "class_name": "Resizing", "config": resizing }));
+        let kept = json!({ "height": 4, "width": 5, "interpolation": "bilinear", "crop_to_aspect_ratio": false });
+        assert_eq!(resizing["config"], kept);
+        let module_of = |axis: Value| {
+            layer(&json!({ "class_name": "Normalization", "config": { "axis": axis } })).get("module").cloned()
+        };
+        let layers = Some(json!("keras.layers"));
+        let modules = [json!([]), json!(null), json!([1, 2]), json!([-1]), json!(-1)].map(module_of);
+        assert_eq!(modules, [layers.clone(), layers.clone(), layers, None, None]);
+    }
+
+    #[test]
+    fn a_layer_as_an_activation_is_found_by_every_version() {
+        for (class_name, written, portable) in [
+            ("LeakyReLU", json!({ "negative_slope": 0.3 }), json!({ "alpha": 0.3 })),
+            (
+                "ReLU",
+                json!({ "max_value": 6.0, "negative_slope": 0.1 }),
+                json!({ "max_value": 6.0, "negative_slope": 0.1 }),
+            ),
+            ("ReLU", json!({ "max_value": null }), json!({})),
+        ] {
+            let document = json!({
+                "class_name": "Dense",
+                "config": { "activation": { "module": "keras.layers", "class_name": class_name, "config": written } },
+            });
+            let expected = json!({
+                "module": "keras.layers", "class_name": class_name, "config": portable, "registered_name": null
+            });
+            assert_eq!(layer(&document)["config"]["activation"], expected);
+        }
+        let named = json!({ "class_name": "Dense", "config": { "activation": "relu" } });
+        assert_eq!(layer(&named)["config"]["activation"], "relu");
     }
 }
