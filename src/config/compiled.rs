@@ -22,6 +22,14 @@ const KEYS: [(&str, &str); 12] = [
 /// Optimizers that are known by the same name in lower case.
 const OPTIMIZERS: [&str; 6] = ["Adam", "AdamW", "Nadam", "SGD", "RMSprop", "Lion"];
 
+/// The losses that training computes, by their classes' and their functions' names.
+const LOSSES: [&str; 4] = [
+    "CategoricalCrossentropy",
+    "SparseCategoricalCrossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+];
+
 /// The keys that `compile` says, and what of it cannot be taken over, in words.
 pub fn keys(compile: &CompileInfo) -> (Map<String, Value>, Vec<String>) {
     let (mut keys, mut left) = (Map::new(), Vec::new());
@@ -40,14 +48,56 @@ pub fn keys(compile: &CompileInfo) -> (Map<String, Value>, Vec<String>) {
             Some(Value::Bool(on)) => {
                 keys.insert(key.into(), json!(on));
             }
+            Some(schedule) if keras == "learning_rate" => {
+                let class_name = schedule.get("class_name").and_then(Value::as_str).unwrap_or("of its own");
+                left.push(format!("the learning rate's schedule {class_name}"));
+                let initial = schedule.pointer("/config/initial_learning_rate").and_then(Value::as_f64);
+                keys.extend(initial.map(|rate| (key.to_owned(), json!(shortest(rate)))));
+            }
             Some(_) => left.push(format!("{keras}, which is no number")),
         }
     }
+    let accumulate = compile.optimizer_config.get("gradient_accumulation_steps").and_then(whole);
+    keys.extend(accumulate.map(|batches| ("accumulate".to_owned(), json!(batches))));
     let is_on = |key: &str| compile.optimizer_config.get(key) == Some(&Value::Bool(true));
     left.extend(["amsgrad", "use_ema"].into_iter().filter(|key| is_on(key)).map(str::to_owned));
-    let smoothing = compile.loss.pointer("/config/label_smoothing").and_then(Value::as_f64);
-    keys.extend(smoothing.map(|smoothing| ("label_smoothing".to_owned(), json!(shortest(smoothing)))));
+    match loss(&compile.loss) {
+        Some((name, _)) if !LOSSES.contains(&name) => left.push(format!("the loss {name}")),
+        Some((_, Some(smoothing))) => {
+            keys.insert("label_smoothing".into(), json!(shortest(smoothing)));
+        }
+        _ => {}
+    }
     (keys, left)
+}
+
+/// The name of a loss, which may stand alone in a list or under an output's name, and how far it smooths labels. `None`
+/// where there is none.
+fn loss(loss: &Value) -> Option<(&str, Option<f64>)> {
+    let of_several = |count: usize| (count > 1).then_some(("of several outputs", None));
+    match loss {
+        Value::String(name) => Some((name, None)),
+        Value::Array(losses) => match &losses[..] {
+            [loss] => self::loss(loss),
+            losses => of_several(losses.len()),
+        },
+        Value::Object(object) => match (object.get("class_name").and_then(Value::as_str), object.get("config")) {
+            (Some("function"), Some(name)) => self::loss(name),
+            (Some(class_name), config) => {
+                let smoothing = config.and_then(|config| config.get("label_smoothing")?.as_f64());
+                Some((class_name.rsplit('>').next().unwrap_or(class_name), smoothing))
+            }
+            (None, _) if object.len() == 1 => object.values().next().and_then(self::loss),
+            (None, _) => of_several(object.len()),
+        },
+        _ => None,
+    }
+}
+
+/// A whole number above 0, also one written as 2.0.
+fn whole(value: &Value) -> Option<u64> {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0 && (1.0..1e9).contains(number));
+    number.map(|number| number as u64)
 }
 
 /// Keras keeps settings as f32: 0.0020000000949949026 was meant as 0.002.
@@ -90,5 +140,48 @@ mod tests {
         assert_eq!((keys.len(), left.len()), (1, 2), "{left:?}");
         let (keys, left) = compiled(json!({ "optimizer": "Adafactor", "optimizer_config": {} }));
         assert_eq!((keys.len(), left.len()), (0, 1));
+    }
+
+    #[test]
+    fn gradients_are_gathered_as_in_keras() {
+        let config = json!({ "learning_rate": 0.5, "gradient_accumulation_steps": 2 });
+        let (keys, left) = compiled(json!({ "optimizer": "SGD", "optimizer_config": config }));
+        assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().accumulate, 2);
+        assert!(left.is_empty());
+    }
+
+    #[test]
+    fn a_schedule_gives_its_first_rate() {
+        let decay = json!({ "initial_learning_rate": 0.02, "decay_steps": 10 });
+        let (keys, left) = compiled(json!({
+            "optimizer": "Adam",
+            "optimizer_config": { "learning_rate": { "class_name": "ExponentialDecay", "config": decay } },
+        }));
+        assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().lr, 0.02);
+        assert_eq!(left, ["the learning rate's schedule ExponentialDecay"]);
+    }
+
+    #[test]
+    fn a_loss_of_another_kind_is_said() {
+        let smoothed = |class_name: &str| json!({ "class_name": class_name, "config": { "label_smoothing": 0.1 } });
+        let function = json!({ "class_name": "function", "config": "sparse_categorical_crossentropy" });
+        for (loss, left, smoothing) in [
+            (Value::Null, None, 0.0),
+            (json!("sparse_categorical_crossentropy"), None, 0.0),
+            (json!(["categorical_crossentropy"]), None, 0.0),
+            (json!({ "dense": smoothed("CategoricalCrossentropy") }), None, 0.1),
+            (json!([function]), None, 0.0),
+            (json!([]), None, 0.0),
+            (json!(3), None, 0.0),
+            (json!("mse"), Some("the loss mse"), 0.0),
+            (smoothed("CategoricalFocalCrossentropy"), Some("the loss CategoricalFocalCrossentropy"), 0.0),
+            (json!(["mse", "mse"]), Some("the loss of several outputs"), 0.0),
+            (json!({ "a": "mse", "b": "mse" }), Some("the loss of several outputs"), 0.0),
+        ] {
+            let document = json!({ "optimizer": "Adam", "optimizer_config": {}, "loss": loss });
+            let (keys, said) = compiled(document);
+            assert_eq!(said.first().map(String::as_str), left, "{loss}");
+            assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().label_smoothing, smoothing, "{loss}");
+        }
     }
 }
