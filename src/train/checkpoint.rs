@@ -145,13 +145,13 @@ fn state_to_bytes(optimizer: &Optimizer, progress: &Progress) -> Result<Vec<u8>>
 }
 
 /// Gives `optimizer` the state that the imported model at `json_path` was trained with: the number of steps taken, or none
-/// where the model has no state.
+/// where the model has no state. Averages, which Keras rarely keeps, begin here where the state has none.
 ///
 /// # Errors
 /// A model error where the state is damaged, or of another optimizer or other weights; then nothing has changed.
 pub fn take_over_state(json_path: &Path, optimizer: &mut Optimizer) -> Result<Option<u64>> {
     let Some(bytes) = saved::load_state(json_path, u64::MAX >> 1)? else { return Ok(None) };
-    read_tensors(&bytes, optimizer).map_err(|error| error.at_path(json_path))?;
+    take_over(&bytes, optimizer).map_err(|error| error.at_path(json_path))?;
     Ok(Some(optimizer.steps()))
 }
 
@@ -159,24 +159,47 @@ fn damaged() -> Error {
     Error::model("the optimizer's state is damaged").help("start a new run")
 }
 
-fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<Progress> {
-    let metadata = read_tensors(bytes, optimizer)?;
-    serde_json::from_str(metadata.get("progress").ok_or_else(damaged)?).map_err(|error| damaged().because(error))
+fn take_over(bytes: &[u8], optimizer: &mut Optimizer) -> Result<()> {
+    let saved = SavedState::read(bytes)?;
+    match saved.has_average() {
+        true => optimizer.restore(saved.steps, |name| saved.find(name)),
+        false => optimizer.restore_without_average(saved.steps, |name| saved.find(name)),
+    }
 }
 
-/// The tensors into `optimizer`; the file's metadata.
-fn read_tensors(bytes: &[u8], optimizer: &mut Optimizer) -> Result<HashMap<String, String>> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| damaged().because(error))?;
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged().because(error))?;
-    let metadata = header.metadata().clone().ok_or_else(damaged)?;
-    let steps = metadata.get("steps").and_then(|steps| steps.parse().ok()).ok_or_else(damaged)?;
-    optimizer.restore(steps, |name| {
+fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<Progress> {
+    let saved = SavedState::read(bytes)?;
+    optimizer.restore(saved.steps, |name| saved.find(name))?;
+    let progress = saved.metadata.get("progress").ok_or_else(damaged)?;
+    serde_json::from_str(progress).map_err(|error| damaged().because(error))
+}
+
+/// An optimizer's state in a safetensors file.
+struct SavedState<'a> {
+    tensors: SafeTensors<'a>,
+    metadata: HashMap<String, String>,
+    steps: u64,
+}
+
+impl<'a> SavedState<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self> {
+        let tensors = SafeTensors::deserialize(bytes).map_err(|error| damaged().because(error))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged().because(error))?;
+        let metadata = header.metadata().clone().ok_or_else(damaged)?;
+        let steps = metadata.get("steps").and_then(|steps| steps.parse().ok()).ok_or_else(damaged)?;
+        Ok(SavedState { tensors, metadata, steps })
+    }
+
+    fn has_average(&self) -> bool {
+        self.tensors.names().iter().any(|name| name.ends_with(".average"))
+    }
+
+    fn find(&self, name: &str) -> Result<Tensor> {
         let missing = |error| {
             Error::model(format!("the optimizer's state has no {name}"))
                 .because(error)
                 .help("was it another optimizer?")
         };
-        Ok(saved::tensor_of(&file.tensor(name).map_err(missing)?))
-    })?;
-    Ok(metadata)
+        Ok(saved::tensor_of(&self.tensors.tensor(name).map_err(missing)?))
+    }
 }

@@ -39,6 +39,8 @@ pub struct Optimizer {
     state: Vec<Tensor>,
     /// The weights' moving average, `f32 [P]`.
     average: Option<Tensor>,
+    /// Whether the average is still to begin: with the weights after the next step, as in Keras.
+    average_begins: bool,
     /// What [`Optimizer::add_gradient`] gathered for the next step, `f32 [P]`.
     gradient: Option<Tensor>,
     steps: u64,
@@ -77,7 +79,18 @@ impl Optimizer {
         let segments = matches!(options.clip, Some(Clip::Norm(_))).then(|| Segments::new(&counts, values.device()));
         let state = config.state_names().iter().map(|_| values.zeros_like()).collect();
         let average = options.ema.map(|_| values.copy());
-        Optimizer { config, options, parameters, segments, values, state, average, gradient: None, steps: 0 }
+        Optimizer {
+            config,
+            options,
+            parameters,
+            segments,
+            values,
+            state,
+            average,
+            average_begins: true,
+            gradient: None,
+            steps: 0,
+        }
     }
 
     /// One step down the gradient of `loss` (a scalar) at `learning_rate`.
@@ -123,11 +136,12 @@ impl Optimizer {
         });
     }
 
-    /// The average begins as the weights after the first step, as in Keras.
+    /// The average begins as the weights after the first step.
     fn move_average(&mut self) {
         if let (Some(average), Some(decay)) = (&mut self.average, self.options.ema) {
-            let kept = if self.steps == 1 { 0.0 } else { decay };
+            let kept = if self.average_begins { 0.0 } else { decay };
             let _ = average.lerp_(&self.values, 1.0 - kept);
+            self.average_begins = false;
         }
     }
 
@@ -168,9 +182,30 @@ impl Optimizer {
     ///
     /// # Errors
     /// A model error where a tensor is missing or of another shape; then nothing has changed.
-    pub fn restore(&mut self, steps: u64, mut find: impl FnMut(&str) -> Result<Tensor>) -> Result<()> {
+    pub fn restore(&mut self, steps: u64, find: impl FnMut(&str) -> Result<Tensor>) -> Result<()> {
+        self.fill(self.state(), find)?;
+        self.steps = steps;
+        self.average_begins = steps == 0;
+        Ok(())
+    }
+
+    /// As [`Optimizer::restore`], from a state without averages: they begin with the weights after the next step.
+    ///
+    /// # Errors
+    /// As [`Optimizer::restore`].
+    pub fn restore_without_average(&mut self, steps: u64, find: impl FnMut(&str) -> Result<Tensor>) -> Result<()> {
+        let mut state = self.state();
+        state.retain(|(name, _)| !name.ends_with(".average"));
+        self.fill(state, find)?;
+        self.steps = steps;
+        self.average_begins = true;
+        Ok(())
+    }
+
+    /// Fills the tensors of `state` with those that `find` gives.
+    fn fill(&self, state: Vec<(String, Tensor)>, mut find: impl FnMut(&str) -> Result<Tensor>) -> Result<()> {
         let mut found = Vec::new();
-        for (name, state) in self.state() {
+        for (name, state) in state {
             let saved = find(&name)?;
             if saved.size() != state.size() {
                 return Err(Error::model(format!("the optimizer's {name} has another shape"))
@@ -182,7 +217,6 @@ impl Optimizer {
         for (mut state, saved) in found {
             tch::no_grad(|| state.copy_(&saved));
         }
-        self.steps = steps;
         Ok(())
     }
 }

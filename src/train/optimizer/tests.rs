@@ -126,6 +126,30 @@ fn a_restored_optimizer_goes_on_bit_for_bit() {
 }
 
 #[test]
+fn an_average_that_the_state_lacks_begins_with_the_next_step() {
+    let fixture = fixture();
+    let network = network(&fixture["start"]);
+    let weights = network.weights();
+    let options = StepOptions { ema: Some(0.75), ..StepOptions::default() };
+    let mut optimizer = Optimizer::with_options(OptimizerConfig::default(), options, weights);
+    let momentum = |name: &str| {
+        assert!(!name.ends_with(".average"), "{name}");
+        let size = if name.contains("weight") { vec![2, 1, 3, 3] } else { vec![2] };
+        Ok(Tensor::full(size, 0.5, (Kind::Float, Device::Cpu)))
+    };
+    optimizer.restore_without_average(40, momentum).unwrap();
+    let values = || weights[0].tensor.detach().copy();
+    let average = |optimizer: &Optimizer| {
+        optimizer.state().into_iter().find(|(name, _)| name == "c.weight.average").unwrap().1.copy()
+    };
+    optimizer.step(&loss(weights, &fixture["target"], 0), 0.01);
+    let first = values();
+    assert_eq!((optimizer.steps(), average(&optimizer)), (41, first.copy()));
+    optimizer.step(&loss(weights, &fixture["target"], 1), 0.01);
+    assert!(difference(&average(&optimizer), &(first * 0.75 + values() * 0.25)) < 1e-6);
+}
+
+#[test]
 fn gradients_in_parts_make_the_step_of_their_sum() {
     let fixture = fixture();
     let step = |parts: &[f64]| {
