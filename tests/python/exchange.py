@@ -94,6 +94,65 @@ def nested(arguments):
     save(model, arguments.files)
 
 
+def optimizers():
+    from keras.optimizers import SGD, Adam, AdamW, Lion, Nadam, RMSprop
+
+    return {
+        "adam": Adam(0.01),
+        "adam_in_parts": Adam(0.01, gradient_accumulation_steps=5),
+        "adam_averaged": Adam(0.01, use_ema=True),
+        "adamw": AdamW(0.01),
+        "nadam": Nadam(0.005),
+        "sgd": SGD(0.01, momentum=0.9, nesterov=True),
+        "rmsprop": RMSprop(0.002),
+        "rmsprop_momentum": RMSprop(0.002, momentum=0.5),
+        "rmsprop_centered": RMSprop(0.002, centered=True),
+        "rmsprop_both": RMSprop(0.002, momentum=0.5, centered=True),
+        "lion": Lion(0.001),
+    }
+
+
+def train_network(layers, optimizer, loss, images, labels, folder, name):
+    """Trains for an epoch of five batches and saves, as .keras and .h5, then for two more and saves as <name>.after.keras."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input(images.shape[1:]), *layers])
+    model.compile(optimizer, loss)
+    for epoch in range(3):
+        if epoch == 1:
+            save(model, [folder / f"{name}.keras", folder / f"{name}.h5"])
+        for start in range(0, len(images), 32):
+            model.train_on_batch(images[start : start + 32], labels[start : start + 32])
+    save(model, [folder / f"{name}.after.keras"])
+
+
+def warm(arguments):
+    """Trains networks with every optimizer, and one that ends in logits. Layers are called as older files call slots."""
+    import keras
+    from keras import layers
+
+    (folder,) = arguments.files
+    random = numpy.random.default_rng(1)
+    labels = random.integers(0, 4, 160)
+    patterns = random.uniform(0, 255, (4, 8, 8, 1))
+    pixels = (patterns[labels] * 0.5 + random.uniform(0, 120, (160, 8, 8, 1))).astype("uint8")
+    numpy.savez(folder / "data.npz", x_train=pixels, y_train=labels, x_test=pixels[:9], y_test=labels[:9])
+    images = (pixels / 255).astype("float32")
+    for name, optimizer in optimizers().items():
+        network = [
+            layers.Conv2D(6, 3, activation="relu", name="conv_m"),
+            layers.MaxPooling2D(),
+            layers.Flatten(name="m"),
+            layers.Dense(8, activation="elu", name="v"),
+            layers.Dense(4, activation="softmax", name="dense_v"),
+        ]
+        train_network(network, optimizer, "sparse_categorical_crossentropy", images, labels, folder, name)
+    network = [layers.Conv2D(6, 3), layers.Activation("gelu"), layers.Flatten(), layers.Dense(4)]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    train_network(network, keras.optimizers.Adam(0.01), loss, images, labels, folder, "logits")
+
+
 def torch_script(arguments):
     """Runs an exported script on images in Keras's order."""
     import torch
@@ -109,7 +168,7 @@ def torch_script(arguments):
 
 
 def main():
-    commands = {"same": same, "resave": resave, "nested": nested, "torch": torch_script}
+    commands = {"same": same, "resave": resave, "nested": nested, "torch": torch_script, "warm": warm}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=commands)
     parser.add_argument("files", type=pathlib.Path, nargs="+")

@@ -1,7 +1,10 @@
 //! An optimizer's state in a Keras file: how many steps it took and what it keeps for every weight.
 //!
-//! Keras 3 numbers the arrays (the steps, the learning rate unless a schedule gives it, then each weight's slots in turn);
-//! older files name them (`Adam/m/conv2d/kernel:0`, `Adam/conv2d/kernel/m:0`).
+//! Keras 3 numbers the arrays (the steps, the learning rate unless a schedule gives it, the weights' average and the sum of
+//! gradients where there are such, then what the optimizer's rule keeps); older files, and Keras 3's `.h5`, name them
+//! (`Adam/m/conv2d/kernel:0`, `Adam/conv2d/kernel/m:0`, `adam/net_conv2d_kernel_momentum`).
+
+use serde_json::Value;
 
 use super::CompileInfo;
 use super::hdf5::{Array, Node};
@@ -24,25 +27,26 @@ pub(super) struct FoundState {
 /// # Errors
 /// A model error where it is there but cannot be used: of an optimizer that is not known here, or of other weights.
 pub(super) fn find(root: &Node, compile: &CompileInfo, weights: &[&WeightInfo]) -> Result<Option<FoundState>> {
-    let Some((steps, mut arrays)) = read(root)? else { return Ok(None) };
-    if arrays.first().is_some_and(|array| array.shape.is_empty()) {
-        arrays.remove(0); // the learning rate
-    }
+    let Some((batches, mut arrays)) = read(root)? else { return Ok(None) };
+    arrays.retain(|array| !array.shape.is_empty()); // the learning rate, and Nadam's product, which the steps give
     if arrays.is_empty() {
         return Ok(None);
     }
-    let names = slot_names(compile)?;
-    let slots = match root.child("optimizer_weights")? {
-        Some(_) => by_name(names, arrays)?,
-        None => in_turn(names, arrays),
+    let kept = Kept::of(compile)?;
+    let labels = match root.child("optimizer_weights")? {
+        Some(_) => arrays.iter().map(label_of).collect::<Result<Vec<_>>>()?,
+        None => kept.labels(weights.len(), arrays.len())?,
     };
+    let slots = gather(&kept.names, labels, arrays);
     for (_, arrays) in &slots {
         matching::check_shapes(weights, arrays)?;
     }
-    Ok(Some(FoundState { steps, slots }))
+    // Keras counts batches, also where several make a step
+    let steps = batches / kept.batches_per_step;
+    Ok((!slots.is_empty()).then_some(FoundState { steps, slots }))
 }
 
-/// The steps taken and all arrays after them, in the file's order.
+/// The batches seen and all arrays after their number, in the file's order.
 fn read(root: &Node) -> Result<Option<(u64, Vec<Array>)>> {
     let arrays = match (root.child("optimizer")?, root.child("optimizer_weights")?) {
         (Some(optimizer), _) => match optimizer.child("vars")? {
@@ -67,72 +71,171 @@ fn read(root: &Node) -> Result<Option<(u64, Vec<Array>)>> {
     Ok(Some((steps, arrays.collect())))
 }
 
-/// What the optimizer keeps for each weight, by Keras's names.
-fn slot_names(compile: &CompileInfo) -> Result<&'static [&'static str]> {
-    let set = |key: &str| compile.optimizer_config.get(key).is_some_and(|value| value.as_bool() == Some(true));
-    let momentum = compile.optimizer_config.get("momentum").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
-    match compile.optimizer.as_str() {
-        "Adam" | "AdamW" if !set("amsgrad") => Ok(&["momentum", "velocity"]),
-        "SGD" => Ok(&["momentum"]),
-        "RMSprop" if !set("centered") && momentum == 0.0 => Ok(&["velocity"]),
-        other => Err(Error::model("the optimizer's state is not known here")
-            .expected("Adam or AdamW without amsgrad, SGD, or plain RMSprop")
-            .got(other)),
+/// What an optimizer keeps for each weight.
+struct Kept {
+    /// By Keras's names, which are those of `OptimizerConfig::state_names`, and [`AVERAGE`].
+    names: Vec<&'static str>,
+    /// Numbered arrays: what lies before those of the rule, all weights' one after the other.
+    before: Vec<&'static str>,
+    /// The rule's.
+    of_rule: Vec<&'static str>,
+    /// Whether the rule's lie by weight (momentum 0, velocity 0, momentum 1 …), not by name.
+    by_weight: bool,
+    /// How many batches make a step.
+    batches_per_step: u64,
+}
+
+/// The weights' moving average (`use_ema`).
+const AVERAGE: &str = "average";
+/// The sum of the gradients of the step that is under way, which is not taken over.
+const SUM: &str = "gradient_accumulator";
+
+impl Kept {
+    fn of(compile: &CompileInfo) -> Result<Self> {
+        let setting = |key: &str| compile.optimizer_config.get(key);
+        let is_on = |key: &str| setting(key).is_some_and(|value| value.as_bool() == Some(true));
+        let has_momentum = setting("momentum").and_then(Value::as_f64).unwrap_or(0.0) > 0.0;
+        let of_rule: Vec<&'static str> = match compile.optimizer.as_str() {
+            "Adam" | "AdamW" | "Nadam" if !is_on("amsgrad") => vec!["momentum", "velocity"],
+            "Lion" => vec!["momentum"],
+            "SGD" => has_momentum.then_some("momentum").into_iter().collect(),
+            "RMSprop" => {
+                let more = [(has_momentum, "momentum"), (is_on("centered"), "average_gradient")];
+                let more = more.into_iter().filter(|(is_kept, _)| *is_kept).map(|(_, name)| name);
+                std::iter::once("velocity").chain(more).collect()
+            }
+            other => {
+                let with = if is_on("amsgrad") { " with amsgrad" } else { "" };
+                return Err(Error::model("the optimizer's state is not known here")
+                    .expected("Adam or AdamW without amsgrad, Nadam, SGD, RMSprop or Lion")
+                    .got(format!("{other}{with}")));
+            }
+        };
+        let batches_per_step = setting("gradient_accumulation_steps").and_then(Value::as_u64).unwrap_or(1).max(1);
+        let average = is_on("use_ema").then_some(AVERAGE);
+        Ok(Kept {
+            names: of_rule.iter().copied().chain(average).collect(),
+            before: average.into_iter().chain((batches_per_step > 1).then_some(SUM)).collect(),
+            by_weight: compile.optimizer != "RMSprop",
+            of_rule,
+            batches_per_step,
+        })
+    }
+
+    /// What each of `num_arrays` numbered arrays is.
+    fn labels(&self, num_weights: usize, num_arrays: usize) -> Result<Vec<&'static str>> {
+        let of_all = |name: &&'static str| std::iter::repeat_n(*name, num_weights);
+        let mut labels: Vec<_> = self.before.iter().flat_map(of_all).collect();
+        match self.by_weight {
+            true => labels.extend((0..num_weights).flat_map(|_| &self.of_rule)),
+            false => labels.extend(self.of_rule.iter().flat_map(of_all)),
+        }
+        if self.of_rule.is_empty() {
+            labels.resize(num_arrays.max(labels.len()), ""); // Keras 2 keeps SGD's momentum also where it is 0
+        }
+        match labels.len() == num_arrays {
+            true => Ok(labels),
+            false => Err(Error::model("the optimizer's state is not that of this network")
+                .expected(format!(
+                    "{} arrays ({} for each of {num_weights} weights)",
+                    labels.len(),
+                    self.names.join(", ")
+                ))
+                .got(num_arrays)),
+        }
     }
 }
 
-/// Each weight's slots in turn: momentum 0, velocity 0, momentum 1 …
-fn in_turn(names: &[&'static str], arrays: Vec<Array>) -> Vec<(&'static str, Vec<Array>)> {
+/// The arrays by what they are, those of no use left out.
+fn gather(names: &[&'static str], labels: Vec<&str>, arrays: Vec<Array>) -> Vec<(&'static str, Vec<Array>)> {
     let mut slots: Vec<_> = names.iter().map(|name| (*name, Vec::new())).collect();
-    for (index, array) in arrays.into_iter().enumerate() {
-        slots[index % names.len()].1.push(array);
+    for (label, array) in labels.into_iter().zip(arrays) {
+        if let Some((_, arrays)) = slots.iter_mut().find(|(name, _)| *name == label) {
+            arrays.push(array);
+        }
     }
     slots
 }
 
-/// Slots by what an array's path says: `m`, `v`, `rms`, or the full words.
-fn by_name(names: &[&'static str], arrays: Vec<Array>) -> Result<Vec<(&'static str, Vec<Array>)>> {
-    let mut slots: Vec<_> = names.iter().map(|name| (*name, Vec::new())).collect();
-    for array in arrays {
-        let found = slots.iter_mut().find(|(name, _)| *name == slot_of(&array.path));
-        let (_, arrays) =
-            found.ok_or_else(|| Error::model("an array of the optimizer is not known").got(&array.path))?;
-        arrays.push(array);
-    }
-    Ok(slots)
+/// What an array is by its name's words in Keras 3 and in older versions.
+const WORDS: [(&str, &[&str]); 5] = [
+    ("momentum", &["momentum", "m"]),
+    ("velocity", &["velocity", "v", "rms"]),
+    ("average_gradient", &["average_gradient", "mg"]),
+    (AVERAGE, &["average"]),
+    (SUM, &["gradient_accumulator"]),
+];
+
+fn label_of(array: &Array) -> Result<&'static str> {
+    slot_of(&array.path).ok_or_else(|| Error::model("an array of the optimizer is not known").got(&array.path))
 }
 
-fn slot_of(path: &str) -> &'static str {
-    let is = |words: &[&str]| {
-        // the first component is the group of all, the second the optimizer's name
-        path.split('/').skip(1).any(|part| {
-            let part = part.split(':').next().unwrap_or_default();
-            words.iter().any(|word| part == *word || part.ends_with(&format!("_{word}")))
-        })
+/// The word is the end of the last component, or the component after the optimizer's name. Layers may be called by such
+/// words, too.
+fn slot_of(path: &str) -> Option<&'static str> {
+    let parts: Vec<&str> = path.split('/').map(|part| part.split(':').next().unwrap_or_default()).collect();
+    let find = |is: &dyn Fn(&str) -> bool| {
+        WORDS.iter().find(|(_, words)| words.iter().any(|word| is(word))).map(|(slot, _)| *slot)
     };
-    match () {
-        () if is(&["m", "momentum"]) => "momentum",
-        () if is(&["v", "velocity", "rms"]) => "velocity",
-        () => "",
-    }
+    let last = parts.last()?;
+    // Keras 3 joins the weight's path and the slot's name, which is one of the first words
+    let is_last = |word: &str| *last == word || word.len() > 3 && last.ends_with(&format!("_{word}"));
+    let after_name = parts.get(2); // the first component is the group of all
+    find(&is_last).or_else(|| find(&|word| after_name == Some(&word)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn slots_are_known_by_their_names() {
-        // from files of Keras 2.15 (new and legacy optimizers) and 3.15
+        // from files of Keras 2.15 (new and legacy optimizers) and 3.15, with layers called m, v, conv_m and dense_v
         for (path, slot) in [
-            ("optimizer_weights/Adam/m/conv2d/kernel:0", "momentum"),
-            ("optimizer_weights/Adam/conv2d/kernel/v:0", "velocity"),
-            ("optimizer_weights/adam/net_dense_bias_momentum", "momentum"),
-            ("optimizer_weights/RMSprop/velocity/dense/kernel:0", "velocity"),
-            ("optimizer_weights/training/RMSprop/dense/kernel/rms:0", "velocity"),
-            ("optimizer_weights/training/Adam/Variable_1:0", ""),
+            ("optimizer_weights/Adam/m/conv2d/kernel:0", Some("momentum")),
+            ("optimizer_weights/Adam/conv2d/kernel/v:0", Some("velocity")),
+            ("optimizer_weights/adam/net_dense_bias_momentum", Some("momentum")),
+            ("optimizer_weights/RMSprop/velocity/dense/kernel:0", Some("velocity")),
+            ("optimizer_weights/training/RMSprop/dense/kernel/rms:0", Some("velocity")),
+            ("optimizer_weights/RMSprop/dense/kernel/mg:0", Some("average_gradient")),
+            ("optimizer_weights/RMSprop/average_gradient/dense/kernel:0", Some("average_gradient")),
+            ("optimizer_weights/rmsprop/net_dense_kernel_average_gradient", Some("average_gradient")),
+            ("optimizer_weights/Adam/average/dense/kernel:0", Some("average")),
+            ("optimizer_weights/adam/net_dense_kernel_gradient_accumulator", Some("gradient_accumulator")),
+            ("optimizer_weights/Adam/v/conv_m/kernel:0", Some("velocity")),
+            ("optimizer_weights/Adam/v/m/kernel:0", Some("velocity")),
+            ("optimizer_weights/Adam/m/dense_v/bias:0", Some("momentum")),
+            ("optimizer_weights/Adam/m/kernel/v:0", Some("velocity")),
+            ("optimizer_weights/adam_2/sequential_9_m_kernel_velocity", Some("velocity")),
+            ("optimizer_weights/adam/net_conv_m", None),
+            ("optimizer_weights/training/Adam/Variable_1:0", None),
         ] {
             assert_eq!(slot_of(path), slot, "{path}");
         }
+    }
+
+    fn kept(optimizer: &str, config: Value) -> Kept {
+        let document = json!({ "optimizer": optimizer, "optimizer_config": config });
+        Kept::of(&serde_json::from_value(document).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn numbered_arrays_are_known_by_their_places() {
+        // the order in which Keras 3.15 writes them, for two weights
+        let labels = kept("Nadam", json!({})).labels(2, 4).unwrap();
+        assert_eq!(labels, ["momentum", "velocity", "momentum", "velocity"]);
+        let all = kept("RMSprop", json!({ "momentum": 0.9, "centered": true })).labels(2, 6).unwrap();
+        let expected = ["velocity", "velocity", "momentum", "momentum", "average_gradient", "average_gradient"];
+        assert_eq!(all, expected);
+        let lion = kept("Lion", json!({ "use_ema": true, "gradient_accumulation_steps": 3 }));
+        let expected = ["average", "average", SUM, SUM, "momentum", "momentum"];
+        assert_eq!((lion.labels(2, 6).unwrap(), lion.batches_per_step), (expected.to_vec(), 3));
+        assert_eq!(kept("SGD", json!({ "momentum": 0.0 })).labels(2, 2).unwrap(), ["", ""]);
+        let error = kept("Adam", json!({})).labels(2, 6).unwrap_err();
+        assert!(
+            error.to_string().contains("expected 4 arrays (momentum, velocity for each of 2 weights), got 6"),
+            "{error}"
+        );
     }
 }
