@@ -1,6 +1,6 @@
 //! The network of a run: a preset, a Keras file, a trained model, a checkpoint.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tch::Device;
@@ -9,7 +9,6 @@ use crate::cli::{Globals, output};
 use crate::config::{RunConfig, compiled};
 use crate::data::split::Parts;
 use crate::error::{Error, Result};
-use crate::model::spec::Activation;
 use crate::model::{Model, Spec, presets, saved, transfer};
 use crate::train::{self, Optimizer};
 
@@ -30,12 +29,19 @@ pub fn build_model(
         None => new_model(config, parts, device, globals)?,
     };
     model.spec().check_fits(shape, num_classes)?;
-    if model.spec().output_activation() != Activation::Softmax {
-        return Err(Error::model("the network cannot be trained as a classifier")
-            .expected("softmax as its last activation")
-            .got(model.spec().output_activation()));
+    match (model.spec().check_scores(), source(config, checkpoint)?) {
+        (Err(error), Some(path)) => Err(error.at_path(&path)),
+        (checked, _) => checked.map(|()| model),
     }
-    Ok(model)
+}
+
+/// The file that the network comes from; none where it is built in.
+fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBuf>> {
+    match (checkpoint, &config.init_from) {
+        (Some(path), _) => Ok(Some(path.to_owned())),
+        (None, Some(model)) => saved::locate(model).map(Some),
+        (None, None) => Ok(presets::preset(&config.model).is_none().then(|| PathBuf::from(&config.model))),
+    }
 }
 
 /// A network with first weights, or with those of the model to start from.

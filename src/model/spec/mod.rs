@@ -93,6 +93,29 @@ impl Spec {
         }
     }
 
+    /// Checks that the loss can make probabilities of the output: it ends in softmax, or has no activation (logits). Layers
+    /// at the end that only pass values on are looked through.
+    ///
+    /// # Errors
+    /// A model error that names the layer with another activation.
+    pub fn check_scores(&self) -> Result<()> {
+        if self.output_activation() == Activation::Softmax {
+            return Ok(());
+        }
+        let plan = self.plan()?;
+        let named = self.leaves().into_iter().zip(leaves(&plan));
+        let Some((layer, (path, info))) = named.rev().find(|(layer, _)| !passes_on(&layer.spec)) else { return Ok(()) };
+        let name = match (&layer.spec, layer.spec.activation()) {
+            (LayerSpec::PReLU(_), _) => "PReLU",
+            (_, Activation::Linear) => return Ok(()),
+            (_, activation) => activation.name(),
+        };
+        Err(Error::model("the network cannot be trained as a classifier")
+            .expected("softmax as its last activation, or none")
+            .got(name)
+            .at(format!("layer {path} ({})", info.class_name)))
+    }
+
     /// How many axes the output has, the batch counted; 2 where the shapes do not fit together.
     fn output_rank(&self) -> usize {
         let last = self.plan().ok().and_then(|plan| plan.last().map(|last| last.output_shape.len()));
@@ -175,6 +198,15 @@ impl Spec {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a layer's values are those that went in, training aside.
+fn passes_on(layer: &LayerSpec) -> bool {
+    match layer {
+        LayerSpec::Identity(_) | LayerSpec::Flatten(_) | LayerSpec::Reshape(_) | LayerSpec::Dropout(_) => true,
+        LayerSpec::Activation(layer) => layer.activation == Activation::Linear,
+        _ => false,
     }
 }
 
