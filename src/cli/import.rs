@@ -1,5 +1,6 @@
 //! `convnet import`: a model that Keras saved becomes one of ours.
 
+use std::collections::HashSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -169,19 +170,31 @@ fn ask_input_scale(answers: &mut dyn BufRead) -> Result<f64> {
 
 /// The classes' names: a flag's, those that convnet once wrote into the file, or the numbers.
 fn labels(args: &Args, keras: &KerasModel, num_classes: usize, notes: &mut Vec<String>) -> Result<Vec<String>> {
-    let given = match &args.labels {
-        Some(given) => Some(read_labels(given)?),
-        None => keras.remembered().labels.clone().filter(|labels| labels.len() == num_classes),
-    };
-    let Some(labels) = given else {
-        notes.push(format!("the classes are called 0 to {}: --labels names them", num_classes.saturating_sub(1)));
-        return Ok((0..num_classes).map(|class| class.to_string()).collect());
-    };
-    match labels.len() == num_classes {
-        true => Ok(labels),
-        false => Err(Error::config("--labels does not go with the network's outputs")
+    if let Some(given) = &args.labels {
+        let labels = read_labels(given)?;
+        return check_labels(&labels, num_classes).map(|()| labels);
+    }
+    let remembered = keras.remembered().labels.clone();
+    if let Some(labels) = remembered.filter(|labels| check_labels(labels, num_classes).is_ok()) {
+        return Ok(labels);
+    }
+    notes.push(format!("the classes are called 0 to {}: --labels names them", num_classes.saturating_sub(1)));
+    Ok((0..num_classes).map(|class| class.to_string()).collect())
+}
+
+/// A name for each class, and another for each.
+fn check_labels(labels: &[String], num_classes: usize) -> Result<()> {
+    if labels.len() != num_classes {
+        return Err(Error::config("--labels does not go with the network's outputs")
             .expected(format!("{num_classes} names"))
-            .got(labels.len())),
+            .got(labels.len()));
+    }
+    let mut seen = HashSet::new();
+    match labels.iter().find(|label| !seen.insert(label.as_str())) {
+        None => Ok(()),
+        Some(twice) => Err(Error::config("--labels names two classes alike")
+            .expected("another name for each class")
+            .got(format!("'{twice}' twice"))),
     }
 }
 
@@ -241,5 +254,13 @@ mod tests {
         let path = folder.path().join("labels.txt");
         std::fs::write(&path, "T-shirt, white\nBag\n\n").unwrap();
         assert_eq!(read_labels(path.to_str().unwrap()).unwrap(), ["T-shirt, white", "Bag"]);
+    }
+
+    #[test]
+    fn every_class_has_a_name_of_its_own() {
+        let check = |given: &str| check_labels(&read_labels(given).unwrap(), 3).map_err(|error| error.to_string());
+        assert_eq!(check("a,b,c"), Ok(()));
+        assert!(check("a,b").unwrap_err().ends_with("expected 3 names, got 2"));
+        assert!(check("a,a,b").unwrap_err().ends_with("got 'a' twice"));
     }
 }
