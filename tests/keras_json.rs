@@ -244,7 +244,11 @@ fn what_cannot_be_computed_is_refused_with_the_reason() {
         ),
         (convolution(json!({ "strides": 2, "dilation_rate": 2 })), ["conv2d", "strides and dilation_rate"]),
         (convolution(json!({ "data_format": "channels_first" })), ["channels_first", "channels_last"]),
-        (image("BatchNormalization", json!({ "axis": 1 })), ["batch_normalization", "last axis"]),
+        (
+            image("BatchNormalization", json!({ "axis": 1 })),
+            ["batch_normalization", "last axis, the channels, is supported: got 1 ("],
+        ),
+        (image("Normalization", json!({ "axis": [1, 3] })), ["normalization", "or none is supported: got [1, 3] ("]),
         (image("BatchNormalization", json!({ "renorm": true })), ["renorm", "false"]),
         (image("UpSampling2D", json!({ "interpolation": "bicubic" })), ["bicubic", "interpolation"]),
         (image("CenterCrop", json!({ "height": 9, "width": 3 })), ["center_crop", "9"]),

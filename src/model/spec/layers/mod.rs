@@ -95,8 +95,6 @@ fn last_axis_only(axis: &super::values::Axes, input: &[usize]) -> Result<()> {
     let resolved = axis.resolve(input.len() + 1)?;
     match resolved == [input.len()] {
         true => Ok(()),
-        false => {
-            Err(Error::model("only the last axis, the channels, is supported").got(format!("{axis:?}")).at("axis"))
-        }
+        false => Err(Error::model("only the last axis, the channels, is supported").got(axis).at("axis")),
     }
 }

@@ -58,12 +58,10 @@ impl Normalization {
 
     /// The weights mean, variance and count, where the settings do not have them.
     pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
-        let axes = self.axis.as_ref().map_or(Ok(vec![]), |axis| axis.resolve(input.len() + 1))?;
-        if !axes.is_empty() && axes != [input.len()] {
-            return Err(Error::model("only the last axis, the channels, or none is supported")
-                .got(format!("{:?}", self.axis))
-                .at("axis"));
-        }
+        let axes = match &self.axis {
+            None => vec![],
+            Some(axis) => only_the_last(axis, input)?,
+        };
         match (&self.mean, &self.variance) {
             (Some(mean), Some(variance)) => {
                 fits(mean, input).map_err(|error| error.at("mean"))?;
@@ -76,6 +74,15 @@ impl Normalization {
             }
             _ => Err(Error::model("mean and variance are either both there or both absent")),
         }
+    }
+}
+
+/// The last axis or none.
+fn only_the_last(axis: &Axes, input: &[usize]) -> Result<Vec<usize>> {
+    let axes = axis.resolve(input.len() + 1)?;
+    match axes.is_empty() || axes == [input.len()] {
+        true => Ok(axes),
+        false => Err(Error::model("only the last axis, the channels, or none is supported").got(axis).at("axis")),
     }
 }
 

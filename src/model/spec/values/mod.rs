@@ -5,6 +5,8 @@ mod initializer;
 mod object;
 mod regularizer;
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -125,6 +127,15 @@ pub enum Axes {
 impl Default for Axes {
     fn default() -> Self {
         Axes::One(-1)
+    }
+}
+
+impl fmt::Display for Axes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Axes::One(axis) => write!(f, "{axis}"),
+            Axes::Many(axes) => write!(f, "{axes:?}"),
+        }
     }
 }
 
@@ -271,5 +282,6 @@ mod tests {
         for wrong in [Axes::One(4), Axes::One(-5), Axes::Many(vec![1, -3]), Axes::One(i64::MIN)] {
             assert!(wrong.resolve(4).is_err(), "{wrong:?}");
         }
+        assert_eq!([Axes::One(1), Axes::Many(vec![1, 3])].map(|axes| axes.to_string()), ["1", "[1, 3]"]);
     }
 }

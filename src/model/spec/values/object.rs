@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::dialect::check_origin;
 use crate::error::nearest;
 
 /// Settings that Keras writes beside an object's own and that change nothing here.
@@ -23,6 +24,7 @@ impl Object {
         let (class_name, config) = match value {
             Value::String(name) => (name.as_str(), None),
             Value::Object(object) => {
+                check_origin(object).map_err(|error| error.to_string())?;
                 (object.get("class_name").and_then(Value::as_str).unwrap_or_default(), object.get("config"))
             }
             other => return Err(format!("expected the name or the object of a known {what}, got {other}")),

@@ -218,5 +218,13 @@ mod tests {
         let error = Constraint::from_json(&json!("MaxNrm")).unwrap_err();
         assert_eq!(error, "unknown constraint 'MaxNrm', did you mean 'MaxNorm'?");
         assert!(Constraint::from_json(&json!({ "class_name": "MaxNorm", "config": { "axis": "x" } })).is_err());
+        // one of one's own, also under the name of Keras's
+        for name in ["Reg", "L2"] {
+            let object = json!({
+                "module": null, "class_name": name, "config": {}, "registered_name": format!("my>{name}"),
+            });
+            let error = Regularizer::from_json(&object).unwrap_err();
+            assert!(error.starts_with(&format!("the custom class '{name}' is not supported")), "{error}");
+        }
     }
 }
