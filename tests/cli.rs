@@ -233,6 +233,10 @@ fn training_goes_on_as_keras_compiled_the_model() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(notes(&[]).contains("goes on after its 16 steps"));
+    assert!(
+        notes(&["--ema", "0.9"]).contains("goes on after its 16 steps"),
+        "averages, which the file lacks, begin here"
+    );
     assert!(!notes(&["--optimizer", "sgd"]).contains("after its"));
     assert!(notes(&["--freeze", "conv2d"]).contains("goes on"), "what is left to train has its state");
 }
