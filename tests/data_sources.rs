@@ -250,6 +250,14 @@ fn a_keras_npz_is_read() {
             vec![("x_train", "|u1", "(3, 2, 3)", images(3)), ("y_train", "|u1", "(3,)", vec![0; 3])],
             "18 bytes of numbers",
         ),
+        (
+            vec![("x_train", "|u1", "(3, 1, 2, 2)", images(3)), ("y_train", "|u1", "(3,)", vec![0; 3])],
+            "got images of 1×2×2 (",
+        ),
+        (
+            vec![("x_train", "|u1", "(3, 1, 1, 4)", images(3)), ("y_train", "|u1", "(3,)", vec![0; 3])],
+            "without alpha: array[..., :3]",
+        ),
         (vec![("other", "|u1", "(1,)", vec![0])], "got other.npy"),
     ] {
         write_npz(&path, &arrays);

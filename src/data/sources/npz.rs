@@ -79,6 +79,9 @@ fn read_split(zip: &mut Zip, split: Split) -> Result<Option<Arrays>> {
                 .got("floating point")
                 .help("save them with array.astype('uint8')")),
         })?;
+    if ![1, 3].contains(&shape.channels) {
+        return Err(wrong_channels(shape).at(images));
+    }
     let labels_read = read_array(zip, labels, npy::read_labels_from)?;
     if labels_read.len() != count {
         return Err(Error::data("as many labels as images are needed")
@@ -86,6 +89,20 @@ fn read_split(zip: &mut Zip, split: Split) -> Result<Option<Arrays>> {
             .got(labels_read.len()));
     }
     Ok(Some((shape, pixels, labels_read)))
+}
+
+fn wrong_channels(shape: ImageShape) -> Error {
+    let help = match shape {
+        ImageShape { channels: 4, .. } => "save the colours without alpha: array[..., :3]",
+        ImageShape { channels: 2, .. } => "save the grey values without alpha: array[..., :1]",
+        // PyTorch's order
+        ImageShape { height: 1 | 3, .. } => "save the channels last: array.transpose(0, 2, 3, 1)",
+        _ => "save grey images or red, green and blue",
+    };
+    Error::data("the images have a number of channels that cannot be used")
+        .expected("[N, H, W], or [N, H, W, C] with C 1 or 3")
+        .got(format!("images of {shape}"))
+        .help(help)
 }
 
 fn read_array<T>(zip: &mut Zip, name: &str, read: impl FnOnce(&mut dyn Read, u64) -> Result<T>) -> Result<T> {
