@@ -116,14 +116,6 @@ fn archives_that_lie_are_found_out() {
     assert!(failure(&path).contains("cut short"));
     fs::write(folder.path().join("a.tar.gz"), gzip_of(&tar)).unwrap();
     assert!(failure(&folder.path().join("a.tar.gz")).contains("too large"));
-    // a link out of the archive is no image
-    let mut builder = tar::Builder::new(File::create(&path).unwrap());
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::Symlink);
-    header.set_size(0);
-    builder.append_link(&mut header, "cat/1.png", "/etc/passwd").unwrap();
-    builder.finish().unwrap();
-    assert!(failure(&path).contains("no images in class folders"));
     // names alone make no archive
     for name in ["b.zip", "b.tar", "b.tar.gz", "b.npz", "b.csv", "b.jsonl"] {
         for bytes in [&b""[..], b"PK\x03\x04", b"\x1f\x8b\x08\0", &[0; 600], &[0xff; 600]] {
@@ -132,6 +124,114 @@ fn archives_that_lie_are_found_out() {
             failure(&path);
         }
     }
+}
+
+/// A tar of `cat/1.png` and `dog/2.png`, and what `more` adds.
+fn write_tar(path: &Path, more: impl FnOnce(&mut tar::Builder<File>)) {
+    let mut builder = tar::Builder::new(File::create(path).unwrap());
+    for (name, file) in [("cat/1.png", "rgb.png"), ("dog/2.png", "grey.png")] {
+        append(&mut builder, name, &fs::read(Path::new(FIXTURES).join(file)).unwrap());
+    }
+    more(&mut builder);
+    builder.finish().unwrap();
+}
+
+fn append(builder: &mut tar::Builder<File>, name: &str, bytes: &[u8]) {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    builder.append_data(&mut header, name, bytes).unwrap();
+}
+
+fn append_link(builder: &mut tar::Builder<File>, kind: tar::EntryType, name: &str, target: &str) {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(0);
+    builder.append_link(&mut header, name, target).unwrap();
+}
+
+#[test]
+fn hard_links_are_images_and_other_links_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    write_tar(&path, |tar| {
+        append_link(tar, tar::EntryType::Link, "dog/3.png", "cat/1.png");
+        append_link(tar, tar::EntryType::Link, "dog/4.png", "./dog/3.png");
+        append_link(tar, tar::EntryType::Symlink, "latest", "dog");
+    });
+    fs::write(folder.path().join("a.tar.gz"), gzip_of(&fs::read(&path).unwrap())).unwrap();
+    for name in ["a.tar", "a.tar.gz"] {
+        let dataset = load(&folder.path().join(name)).unwrap();
+        assert_eq!(dataset.train.labels(), [0, 1, 1, 1], "{name}");
+        assert_eq!(dataset.train.image(2).unwrap(), dataset.train.image(0).unwrap());
+    }
+    let refused = |more: fn(&mut tar::Builder<File>)| {
+        write_tar(&path, more);
+        failure(&path)
+    };
+    let error = refused(|tar| append_link(tar, tar::EntryType::Link, "dog/3.png", "blobs/1"));
+    assert!(error.contains("a link to blobs/1 (") && error.contains("--hard-dereference"), "{error}");
+    let error = refused(|tar| append_link(tar, tar::EntryType::Symlink, "cat/9.png", "/etc/passwd"));
+    assert!(error.contains("cat/9.png") && error.contains("tar -h"), "{error}");
+    let mut zip = zip::ZipWriter::new(File::create(folder.path().join("a.zip")).unwrap());
+    zip.add_symlink("cat/9.png", "1.png", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.finish().unwrap();
+    let error = failure(&folder.path().join("a.zip"));
+    assert!(error.contains("cat/9.png") && error.contains("without -y"), "{error}");
+}
+
+#[test]
+fn sparse_images_in_a_tar_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    write_tar(&path, |tar| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.set_size(0);
+        header.as_gnu_mut().unwrap().set_real_size(0);
+        tar.append_data(&mut header, "cat/9.bmp", &b""[..]).unwrap();
+    });
+    let error = failure(&path);
+    assert!(error.contains("cat/9.bmp") && error.contains("without -S"), "{error}");
+    write_tar(&path, |tar| {
+        tar.append_pax_extensions([("GNU.sparse.major", &b"1"[..]), ("GNU.sparse.name", b"cat/9.bmp")]).unwrap();
+        append(tar, "GNUSparseFile.7/9.bmp", b"1");
+    });
+    let error = failure(&path);
+    assert!(error.contains("cat/9.bmp") && error.contains("without -S"), "{error}");
+}
+
+#[test]
+fn of_two_images_with_one_name_in_a_tar_the_last_one_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    let other = fs::read(Path::new(FIXTURES).join("rgb_alpha.png")).unwrap();
+    write_tar(&path, |tar| append(tar, "./cat/1.png", &other));
+    let dataset = load(&path).unwrap();
+    assert_eq!(dataset.train.len(), 2);
+    let expected = convnet::data::image::decode_bytes(&other, dataset.train.shape()).unwrap();
+    assert_eq!(dataset.train.image(0).unwrap().to_vec(), expected);
+}
+
+#[test]
+fn an_image_that_is_not_what_was_zipped_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    let image = image::RgbImage::from_pixel(9, 9, image::Rgb([7, 8, 9]));
+    let mut bmp = Cursor::new(Vec::new());
+    image.write_to(&mut bmp, image::ImageFormat::Bmp).unwrap();
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    zip.start_file("cat/1.bmp", stored).unwrap();
+    zip.write_all(bmp.get_ref()).unwrap();
+    let mut bytes = zip.finish().unwrap().into_inner();
+    fs::write(&path, &bytes).unwrap();
+    load(&path).unwrap();
+    let pixel = bytes.windows(3).rposition(|pixel| pixel == [9, 8, 7]).unwrap();
+    bytes[pixel] ^= 4;
+    fs::write(&path, &bytes).unwrap();
+    let error = failure(&path);
+    assert!(error.contains("CRC-32") && error.contains("a.zip/cat/1.bmp"), "{error}");
 }
 
 #[test]

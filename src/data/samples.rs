@@ -6,12 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use sha2::{Digest, Sha256};
-
 use super::ImageShape;
 use super::decoded::Decoded;
 use super::image::Preparation;
-use super::stored::StoredImage;
+use super::stored::{Identifier, StoredImage};
 use crate::error::{Error, Result};
 
 /// How many images are decoded at once where all are looked at once.
@@ -266,11 +264,11 @@ impl Samples {
         counts
     }
 
-    /// Adds to `sha256` what changes when the images' files do. Nothing where they are in memory.
-    pub(super) fn identify_files(&self, sha256: &mut Sha256) {
+    /// Adds what changes when the images' files do. Nothing where they are in memory.
+    pub(super) fn identify_files(&self, identifier: &mut Identifier) {
         if let Images::Stored { files, rows, preparation, .. } = &self.images {
-            sha256.update(format!("files, {}", preparation.resize));
-            rows.iter().for_each(|&row| files[row as usize].identify(sha256));
+            identifier.update(format!("files, {}", preparation.resize));
+            rows.iter().for_each(|&row| identifier.add(&files[row as usize]));
         }
     }
 

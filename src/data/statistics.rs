@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
-
+use super::stored::Identifier;
 use super::{Dataset, ImageShape, Samples};
 use crate::error::Result;
 
@@ -103,20 +102,20 @@ pub fn mean_images(samples: &Samples, num_classes: usize) -> Result<Samples> {
 /// SHA-256, in hexadecimal, of H, W, C and N, then the labels, each as 8 bytes (little-endian), then the pixels: two
 /// sets of samples have the same if and only if they are the same.
 ///
-/// Of images that are read as they are needed it is a hash of the files' names, sizes and times instead of the pixels, and
+/// Of images that are read as they are needed it is a hash of the files' absolute paths, sizes and times instead of the pixels, and
 /// never equal to one of pixels.
 pub fn fingerprint(samples: &Samples) -> String {
     let ImageShape { height, width, channels } = samples.shape();
-    let mut sha256 = Sha256::new();
+    let mut identifier = Identifier::default();
     for size in [height, width, channels, samples.len()] {
-        sha256.update((size as u64).to_le_bytes());
+        identifier.update((size as u64).to_le_bytes());
     }
-    samples.labels().iter().for_each(|label| sha256.update(label.to_le_bytes()));
+    samples.labels().iter().for_each(|label| identifier.update(label.to_le_bytes()));
     match samples.pixels() {
-        Some(pixels) => sha256.update(pixels),
-        None => samples.identify_files(&mut sha256),
+        Some(pixels) => identifier.update(pixels),
+        None => samples.identify_files(&mut identifier),
     }
-    hex(&sha256.finalize())
+    hex(&identifier.finish())
 }
 
 /// Lower-case hexadecimal.

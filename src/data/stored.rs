@@ -1,5 +1,6 @@
 //! Where an image's encoded bytes lie: a file, a part of an archive, or memory.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use sha2::{Digest, Sha256};
 
@@ -33,6 +35,8 @@ pub enum StoredImage {
         length: u64,
         /// Whether they are deflated (RFC 1951).
         is_deflated: bool,
+        /// The CRC-32 of the encoded image, where the archive has it.
+        checksum: Option<u32>,
     },
     /// Out of an archive that can be read from its beginning only.
     Memory {
@@ -66,10 +70,34 @@ impl StoredImage {
         let mut bytes = Vec::new();
         let unreadable = |error: io::Error| Error::data("cannot read the image").because(error);
         self.reader().and_then(|reader| reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-        match bytes.len() as u64 > MAX_FILE_BYTES {
-            true => Err(Error::data("the image file is too large").expected(format!("at most {MAX_FILE_BYTES} bytes"))),
-            false => Ok(bytes),
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(Error::data("the image file is too large").expected(format!("at most {MAX_FILE_BYTES} bytes")));
         }
+        self.check_sum(&bytes).map(|()| bytes)
+    }
+
+    /// Compares with the archive's checksum, where it has one.
+    fn check_sum(&self, bytes: &[u8]) -> Result<()> {
+        let StoredImage::Part { checksum: Some(expected), .. } = self else { return Ok(()) };
+        let mut sum = Crc::new();
+        sum.update(bytes);
+        match sum.sum() == *expected {
+            true => Ok(()),
+            false => Err(Error::data("the image is damaged: it is not what was put into the archive")
+                .expected(format!("CRC-32 {expected:08x}"))
+                .got(format!("{:08x}", sum.sum()))
+                .help("copy the archive again")),
+        }
+    }
+
+    /// The same image under another name in its archive.
+    pub(super) fn renamed(&self, new: &str) -> Self {
+        let mut image = self.clone();
+        match &mut image {
+            StoredImage::File(_) => {}
+            StoredImage::Part { name, .. } | StoredImage::Memory { name, .. } => new.clone_into(name),
+        }
+        image
     }
 
     /// The kind, the size and the colours, read from the beginning where that is enough.
@@ -111,23 +139,6 @@ impl StoredImage {
             StoredImage::Part { name, .. } | StoredImage::Memory { name, .. } => Path::new(name),
         }
     }
-
-    /// Adds to `sha256` what changes when the image does: its name, its size and, for a file, when it was written.
-    pub(super) fn identify(&self, sha256: &mut Sha256) {
-        sha256.update(self.to_string());
-        let numbers = match self {
-            StoredImage::File(path) => path.metadata().map_or([0; 2], |metadata| {
-                let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                [metadata.len(), written.map_or(0, |time| time.as_nanos() as u64)]
-            }),
-            StoredImage::Part { start, length, .. } => [*start, *length],
-            StoredImage::Memory { bytes, .. } => {
-                sha256.update(bytes);
-                [0; 2]
-            }
-        };
-        numbers.iter().for_each(|number| sha256.update(number.to_le_bytes()));
-    }
 }
 
 impl fmt::Display for StoredImage {
@@ -138,5 +149,139 @@ impl fmt::Display for StoredImage {
                 write!(f, "{}/{name}", archive.display())
             }
         }
+    }
+}
+
+/// Hashes what changes when images do: their absolute names, their sizes and when their files, or the archives that they are
+/// parts of, were written. Folders and archives are looked at once.
+#[derive(Default)]
+pub(super) struct Identifier {
+    sha256: Sha256,
+    /// Folders as they were named, and as they are without links.
+    folders: HashMap<PathBuf, PathBuf>,
+    archives: HashMap<Arc<Path>, Written>,
+}
+
+/// A file's own path, its length, and when it was written: nanoseconds since 1970.
+#[derive(Clone, Default)]
+struct Written {
+    path: PathBuf,
+    numbers: [u64; 2],
+}
+
+impl Identifier {
+    /// The SHA-256 of everything that was added.
+    pub(super) fn finish(self) -> [u8; 32] {
+        self.sha256.finalize().into()
+    }
+
+    /// Adds what else makes a difference.
+    pub(super) fn update(&mut self, text: impl AsRef<[u8]>) {
+        self.sha256.update(text);
+    }
+
+    /// Adds `image`.
+    pub(super) fn add(&mut self, image: &StoredImage) {
+        let written = match image {
+            StoredImage::File(path) => {
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let folder = match self.folders.get(folder) {
+                    Some(folder) => folder.clone(),
+                    None => self.folders.entry(folder.to_owned()).or_insert(canonical(folder)).clone(),
+                };
+                Written { path: folder.join(path.file_name().unwrap_or_default()), numbers: length_and_time(path) }
+            }
+            StoredImage::Part { archive, .. } | StoredImage::Memory { archive, .. } => {
+                let look = || Written { path: canonical(archive), numbers: length_and_time(archive) };
+                self.archives.entry(archive.clone()).or_insert_with(look).clone()
+            }
+        };
+        self.sha256.update(written.path.as_os_str().as_encoded_bytes());
+        written.numbers.iter().for_each(|number| self.sha256.update(number.to_le_bytes()));
+        match image {
+            StoredImage::File(_) => {}
+            StoredImage::Part { name, start, length, .. } => {
+                self.sha256.update(name);
+                [start, length].iter().for_each(|number| self.sha256.update(number.to_le_bytes()));
+            }
+            StoredImage::Memory { name, bytes, .. } => {
+                self.sha256.update(name);
+                self.sha256.update(bytes);
+            }
+        }
+    }
+}
+
+/// Without links, as far as it is there.
+fn canonical(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Zeros where there is no file.
+fn length_and_time(path: &Path) -> [u64; 2] {
+    path.metadata().map_or([0; 2], |metadata| {
+        let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        [metadata.len(), written.map_or(0, |time| time.as_nanos() as u64)]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn identity(image: &StoredImage) -> [u8; 32] {
+        let mut identifier = Identifier::default();
+        identifier.add(image);
+        identifier.finish()
+    }
+
+    #[test]
+    fn an_image_is_known_by_where_it_lies_not_by_how_that_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["v1", "v2"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join("1.png"), b"same size").unwrap();
+            let file = File::options().write(true).open(folder.path().join(name).join("1.png")).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(9)).unwrap();
+        }
+        let at = |path: &str| identity(&StoredImage::File(folder.path().join(path)));
+        assert_eq!(at("v1/1.png"), at("v2/../v1/1.png"));
+        assert_ne!(at("v1/1.png"), at("v2/1.png"));
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link");
+            std::os::unix::fs::symlink("v1", &link).unwrap();
+            let before = at("link/1.png");
+            std::fs::remove_file(&link).unwrap();
+            std::os::unix::fs::symlink("v2", &link).unwrap();
+            assert_ne!(at("link/1.png"), before, "the link leads elsewhere now");
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_archive_is_another_when_the_archive_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive: Arc<Path> = folder.path().join("a.tar").into();
+        let part = StoredImage::Part {
+            archive: archive.clone(),
+            name: "cat/1.png".into(),
+            start: 512,
+            length: 3,
+            is_deflated: false,
+            checksum: None,
+        };
+        let write = |bytes: &[u8], seconds| {
+            std::fs::write(&archive, bytes).unwrap();
+            let file = File::options().write(true).open(&archive).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+            identity(&part)
+        };
+        let first = write(&[1; 2048], 7);
+        assert_eq!(write(&[2; 2048], 7), first, "it cannot be told");
+        assert_ne!(write(&[2; 2048], 8), first);
+        assert_ne!(write(&[2; 4096], 7), first);
     }
 }

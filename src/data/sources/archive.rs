@@ -1,5 +1,6 @@
 //! Archives of class folders, read without unpacking: names are only looked at, nothing is written, whatever they say.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, EntryType};
+use zip::read::ZipFile;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::Labelled;
@@ -48,6 +50,7 @@ pub(super) fn read_tar(path: &Path) -> Result<Labelled> {
                 start,
                 length: size,
                 is_deflated: false,
+                checksum: None,
             })
         })
     });
@@ -95,60 +98,134 @@ pub(super) fn read_tar_gz(path: &Path) -> Result<Labelled> {
     tree.and_then(|tree| tree.into_labelled(stem(path))).map_err(|error| error.at_path(path))
 }
 
+/// The images and folders of an archive, as they come. Of images with one name the last one counts, as when it is unpacked.
+#[derive(Default)]
+struct Contents {
+    images: BTreeMap<Vec<String>, StoredImage>,
+    folders: Vec<Vec<String>>,
+}
+
+impl Contents {
+    fn check_count(&self) -> Result<()> {
+        match self.images.len() + self.folders.len() < MAX_ENTRIES {
+            true => Ok(()),
+            false => Err(Error::data("the archive has too many files").expected(format!("at most {MAX_ENTRIES}"))),
+        }
+    }
+
+    /// The image that a hard link called `name` leads to: a tar has it before the link.
+    fn linked(&self, name: &str, target: Option<&str>) -> Result<StoredImage> {
+        let found = target.and_then(parts).and_then(|target| self.images.get(&target));
+        found.map(|image| image.renamed(name)).ok_or_else(|| {
+            Error::data("a hard link in the archive leads to no image before it")
+                .got(format!("a link to {}", target.unwrap_or("nothing")))
+                .at(name)
+                .help("pack it anew with tar --hard-dereference")
+        })
+    }
+
+    fn into_tree(self) -> Tree {
+        Tree { images: self.images.into_iter().collect(), folders: self.folders }
+    }
+}
+
 /// Every image and folder of a tar; `store` says where an image lies.
 fn tar_tree<R: Read>(
     reader: R,
     mut store: impl FnMut(&str, &mut tar::Entry<'_, R>) -> Result<StoredImage>,
 ) -> Result<Tree> {
-    let mut tree = Tree::default();
+    let mut contents = Contents::default();
     let mut archive = Archive::new(reader);
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let name = unsparse(&mut entry, &name)?;
         let Some(parts) = parts(&name) else { continue };
-        check_count(&tree)?;
-        match entry.header().entry_type() {
-            EntryType::Directory => tree.folders.push(parts),
-            EntryType::Regular | EntryType::Continuous if is_image_name(Path::new(&name)) => {
-                let image = store(&name, &mut entry)?;
-                tree.images.push((parts, image));
-            }
-            _ => {}
+        contents.check_count()?;
+        let kind = entry.header().entry_type();
+        if kind == EntryType::Directory {
+            contents.folders.push(parts);
+        } else if is_image_name(Path::new(&name)) {
+            let image = match kind {
+                EntryType::Regular | EntryType::Continuous => store(&name, &mut entry)?,
+                EntryType::Link => {
+                    let target = entry.link_name_bytes();
+                    contents
+                        .linked(&name, target.map(|target| String::from_utf8_lossy(&target).into_owned()).as_deref())?
+                }
+                EntryType::Symlink => {
+                    return Err(symbolic_link(&name).help("pack it anew with tar -h, which follows links"));
+                }
+                EntryType::GNUSparse => return Err(sparse(&name)),
+                _ => continue,
+            };
+            contents.images.insert(parts, image);
         }
     }
-    Ok(tree)
+    Ok(contents.into_tree())
+}
+
+/// The entry's name; the error for a sparse image that POSIX's form of a tar holds as a file of another name.
+fn unsparse<R: Read>(entry: &mut tar::Entry<'_, R>, name: &str) -> Result<String> {
+    let Some(extensions) = entry.pax_extensions().map_err(damaged)? else { return Ok(name.to_owned()) };
+    for extension in extensions {
+        let extension = extension.map_err(damaged)?;
+        if extension.key_bytes() == b"GNU.sparse.name" {
+            let name = String::from_utf8_lossy(extension.value_bytes()).into_owned();
+            return if is_image_name(Path::new(&name)) { Err(sparse(&name)) } else { Ok(name) };
+        }
+    }
+    Ok(name.to_owned())
+}
+
+fn sparse(name: &str) -> Error {
+    Error::data("an image lies in the archive as a sparse file, which cannot be read")
+        .at(name)
+        .help("pack it anew with tar without -S")
+}
+
+fn symbolic_link(name: &str) -> Error {
+    Error::data("an image in the archive is a symbolic link, not the image itself").at(name)
 }
 
 fn zip_tree(path: &Path) -> Result<Tree> {
     let archive: Arc<Path> = path.into();
     let file = File::open(path).map_err(damaged)?;
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    let mut tree = Tree::default();
+    let mut contents = Contents::default();
     for index in 0..zip.len() {
         let entry = zip.by_index_raw(index).map_err(damaged)?;
-        let name = entry.name().to_owned();
-        let Some(parts) = parts(&name) else { continue };
-        check_count(&tree)?;
+        let Some(parts) = parts(entry.name()) else { continue };
+        contents.check_count()?;
         if entry.is_dir() {
-            tree.folders.push(parts);
-        } else if is_image_name(Path::new(&name)) && !entry.is_symlink() {
-            let is_deflated = match entry.compression() {
-                CompressionMethod::Stored => false,
-                CompressionMethod::Deflated => true,
-                other => {
-                    let error = Error::data("the archive is packed in a way that cannot be read").got(other).at(name);
-                    return Err(error.expected("stored or deflated").help("pack it anew with zip's default"));
-                }
-            };
-            if entry.encrypted() {
-                return Err(Error::data("the archive is encrypted").at(name).help("decrypt it first"));
-            }
-            let start = entry.data_start().ok_or_else(|| Error::data("the archive is damaged").at(&name))?;
-            let length = entry.compressed_size();
-            tree.images.push((parts, StoredImage::Part { archive: archive.clone(), name, start, length, is_deflated }));
+            contents.folders.push(parts);
+        } else if is_image_name(Path::new(entry.name())) {
+            contents.images.insert(parts, zip_image(&archive, &entry)?);
         }
     }
-    Ok(tree)
+    Ok(contents.into_tree())
+}
+
+/// Where a zip's entry lies.
+fn zip_image<R: Read>(archive: &Arc<Path>, entry: &ZipFile<'_, R>) -> Result<StoredImage> {
+    let name = entry.name().to_owned();
+    if entry.is_symlink() {
+        return Err(symbolic_link(&name).help("pack it anew with zip without -y"));
+    }
+    let is_deflated = match entry.compression() {
+        CompressionMethod::Stored => false,
+        CompressionMethod::Deflated => true,
+        other => {
+            let error = Error::data("the archive is packed in a way that cannot be read").got(other).at(name);
+            return Err(error.expected("stored or deflated").help("pack it anew with zip's default"));
+        }
+    };
+    if entry.encrypted() {
+        return Err(Error::data("the archive is encrypted").at(name).help("decrypt it first"));
+    }
+    let start = entry.data_start().ok_or_else(|| Error::data("the archive is damaged").at(&name))?;
+    let (length, checksum) = (entry.compressed_size(), Some(entry.crc32()));
+    Ok(StoredImage::Part { archive: archive.clone(), name, start, length, is_deflated, checksum })
 }
 
 /// A name's parts; `None` where it is hidden or names nothing. `..` and a leading `/` are dropped: nothing is ever written
@@ -157,13 +234,6 @@ fn parts(name: &str) -> Option<Vec<String>> {
     let parts = name.split(['/', '\\']).filter(|part| !part.is_empty() && *part != "." && *part != "..");
     let parts: Vec<String> = parts.map(str::to_owned).collect();
     (!parts.is_empty() && !parts.iter().any(|part| is_hidden(part))).then_some(parts)
-}
-
-fn check_count(tree: &Tree) -> Result<()> {
-    match tree.images.len() + tree.folders.len() < MAX_ENTRIES {
-        true => Ok(()),
-        false => Err(Error::data("the archive has too many files").expected(format!("at most {MAX_ENTRIES}"))),
-    }
 }
 
 fn damaged(error: impl Into<io::Error>) -> Error {

@@ -5,13 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
-use sha2::{Digest, Sha256};
-
 use super::common_shape;
 use crate::data::image::{Header, Preparation};
 use crate::data::registry;
 use crate::data::statistics::hex;
-use crate::data::stored::StoredImage;
+use crate::data::stored::{Identifier, StoredImage};
 use crate::data::{Dataset, LoadOptions, Samples, Split};
 use crate::error::{Error, Result};
 
@@ -99,10 +97,10 @@ impl Labelled {
 
     /// Where the images' common shape is kept: the name changes when a file or an option does.
     pub(super) fn index_path(&self, options: &LoadOptions) -> Option<PathBuf> {
-        let mut sha256 = Sha256::new();
-        sha256.update(format!("{:?} {}", options.image_size, options.channels));
-        self.images.iter().for_each(|image| image.image.identify(&mut sha256));
-        Some(registry::cache_folder()?.join("shapes").join(format!("{}.json", hex(&sha256.finalize()))))
+        let mut identifier = Identifier::default();
+        identifier.update(format!("{:?} {}", options.image_size, options.channels));
+        self.images.iter().for_each(|image| identifier.add(&image.image));
+        Some(registry::cache_folder()?.join("shapes").join(format!("{}.json", hex(&identifier.finish()))))
     }
 
     /// Each image's header, read by several threads.
