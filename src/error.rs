@@ -206,6 +206,23 @@ impl StdError for Error {
     }
 }
 
+/// An error and those underneath, on one line: what went wrong and why, then what to do about it.
+pub fn describe(error: &(dyn StdError + 'static)) -> String {
+    let (mut faults, mut advice) = (Vec::new(), Vec::new());
+    let mut next = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<Error>() {
+            Some(own) => {
+                faults.push(own.fault());
+                advice.extend(own.advice().map(str::to_owned));
+            }
+            None => faults.push(error.to_string()),
+        }
+        next = error.source();
+    }
+    std::iter::once(faults.join(": ")).chain(advice).collect::<Vec<_>>().join("; ")
+}
+
 /// The known word nearest to `word`, as the end of a message: `, did you mean 'relu'?`; the list where none is near.
 pub fn nearest(word: &str, known: &[&str]) -> String {
     let scored = known
@@ -221,6 +238,15 @@ pub fn nearest(word: &str, known: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cause_stands_before_the_advice() {
+        let disk = std::io::Error::other("the disk is full");
+        let inner = Error::internal("cannot write").at("a.json").help("free some space").because(disk);
+        assert_eq!(describe(&inner), "cannot write (a.json): the disk is full; free some space");
+        let outer = Error::config("no run").because(inner);
+        assert_eq!(describe(&outer), "no run: cannot write (a.json): the disk is full; free some space");
+    }
 
     #[test]
     fn every_kind_has_its_contracted_exit_code() {

@@ -194,10 +194,37 @@ fn images_can_be_left_out() {
         ("split,index,path\ntrain,0,other.png\n", "another one"),
         ("split,index\ntrain,0\ntrain,1\ntrain,2\ntrain,3\n", "every image of train"),
         ("split,index\ntrain,0\ntrain,1\n", "every image of a in train"),
-        ("index\n0\n", "cannot read the list"),
+        ("index\n0\n", "the list of images to exclude has no column 'split'"),
+        ("train,0\n", "a first line with split,index, got train,0"),
+        ("split,index\ntrain\n", "expected 2 fields"),
+        ("split,index\ntrain,-1\n", "expected 0 to 3, got -1"),
     ] {
         fs::write(&list, text).unwrap();
         assert!(failure(folder.path(), &options).contains(part), "{text}");
+    }
+}
+
+#[test]
+fn a_list_holds_however_the_data_set_is_named() {
+    let folder = images_at(&["set/a/1.png", "set/a/2.png", "set/b/3.png", "set/b/4.png"]);
+    let at = |name: &str| folder.path().join(name);
+    pack_tar(&at("set"), File::create(at("set.tar")).unwrap());
+    fs::write(at("set.csv"), "path,label\nset/a/1.png,a\nset/a/2.png,a\nset/b/3.png,b\nset/b/4.png,b\n").unwrap();
+    let list = at("list.csv");
+    let options = LoadOptions { exclude: Some(list.clone()), ..LoadOptions::default() };
+    let kept = |data: &str, path: &str| {
+        fs::write(&list, format!("split,index,path\ntrain,1,{path}\n")).unwrap();
+        load(&at(data), &options).map(|dataset| dataset.train.len())
+    };
+    for path in ["set/a/2.png", "./a/2.png", "a/2.png", "/elsewhere/set/a/2.png", "../x/a/2.png"] {
+        assert_eq!(kept("set", path).unwrap(), 3, "{path}");
+    }
+    assert_eq!(kept("set.tar", "old/set.tar/set/a/2.png").unwrap(), 3);
+    assert_eq!(kept("set.csv", "x/set/a/2.png").unwrap(), 3);
+    for (data, path) in
+        [("set", "b/2.png"), ("set", "xa/2.png"), ("set.tar", "set.tar/set/a/1.png"), ("set.csv", "a/2.png")]
+    {
+        assert!(kept(data, path).unwrap_err().to_string().contains("another one"), "{data} {path}");
     }
 }
 

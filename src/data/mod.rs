@@ -104,12 +104,15 @@ pub enum Split {
 }
 
 impl Split {
-    /// The split that a folder or a column names: `train`, `val`, `valid`, `validation` or `test`, in any case.
+    /// What folders and columns call the splits.
+    pub const NAMES: [&str; 7] = ["train", "training", "val", "valid", "validation", "test", "testing"];
+
+    /// The split that a folder or a column names: one of [`Split::NAMES`], in any case.
     pub fn from_name(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
-            "train" => Some(Split::Train),
+            "train" | "training" => Some(Split::Train),
             "val" | "valid" | "validation" => Some(Split::Validation),
-            "test" => Some(Split::Test),
+            "test" | "testing" => Some(Split::Test),
             _ => None,
         }
     }

@@ -23,6 +23,8 @@ pub struct Samples {
     shape: ImageShape,
     images: Images,
     labels: Vec<i64>,
+    /// The images' numbers in their split of the data set, where some of it was left out.
+    numbers: Option<Vec<usize>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl Samples {
                 .expected(format!("{} labels' images of {shape} pixels", labels.len()))
                 .got(format!("{} bytes of pixels", pixels.len())));
         }
-        Ok(Samples { shape, images: Images::Memory(pixels.into()), labels })
+        Ok(Samples { shape, images: Images::Memory(pixels.into()), labels, numbers: None })
     }
 
     /// Images that are read from `files` as they are needed, and prepared. `labels` as in [`Samples::new`].
@@ -67,7 +69,7 @@ impl Samples {
         };
         let rows = (0..count).collect();
         let images = Images::Stored { files: files.into(), rows, preparation, decoded: None };
-        Ok(Samples { shape: preparation.shape, images, labels })
+        Ok(Samples { shape: preparation.shape, images, labels, numbers: None })
     }
 
     /// N, the number of images: never 0.
@@ -235,7 +237,8 @@ impl Samples {
             },
         };
         let labels = indices.iter().map(|&index| self.labels[index]).collect();
-        Ok(Samples { shape: self.shape, images, labels })
+        let numbers = self.numbers.as_ref().map(|numbers| indices.iter().map(|&index| numbers[index]).collect());
+        Ok(Samples { shape: self.shape, images, labels, numbers })
     }
 
     /// The images prepared for another shape. Those that are read from files are prepared already.
@@ -252,7 +255,20 @@ impl Samples {
         for image in pixels.chunks_exact(image_bytes) {
             prepared.extend(preparation.apply(image.to_vec(), self.shape)?);
         }
-        Ok(Samples { shape: preparation.shape, images: Images::Memory(prepared.into()), labels: self.labels })
+        Ok(Samples { shape: preparation.shape, images: Images::Memory(prepared.into()), ..self })
+    }
+
+    /// The same images, which have these numbers in their split of the data set.
+    pub(super) fn numbered(self, numbers: Vec<usize>) -> Result<Self> {
+        match numbers.len() == self.len() {
+            true => Ok(Samples { numbers: Some(numbers), ..self }),
+            false => Err(Error::internal("images and their numbers do not go together").got(numbers.len())),
+        }
+    }
+
+    /// The number that image `index` has in its split of the data set: another one than `index` where images were left out.
+    pub fn number(&self, index: usize) -> usize {
+        self.numbers.as_ref().and_then(|numbers| numbers.get(index)).copied().unwrap_or(index)
     }
 
     /// How many images each class has: `[K]`.

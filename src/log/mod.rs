@@ -8,7 +8,7 @@ mod event_records;
 pub mod history;
 pub mod tensorboard;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Mean loss and accuracy over some images: sums divided once.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,32 +128,4 @@ impl Sinks {
     }
 }
 
-/// An error and those underneath, on one line: what went wrong and why, then what to do about it.
-pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    let (mut faults, mut advice) = (Vec::new(), Vec::new());
-    for error in chain {
-        match error.downcast_ref::<Error>() {
-            Some(own) => {
-                faults.push(own.fault());
-                advice.extend(own.advice().map(str::to_owned));
-            }
-            None => faults.push(error.to_string()),
-        }
-    }
-    std::iter::once(faults.join(": ")).chain(advice).collect::<Vec<_>>().join("; ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cause_stands_before_the_advice() {
-        let disk = std::io::Error::other("the disk is full");
-        let inner = Error::internal("cannot write").at("a.json").help("free some space").because(disk);
-        assert_eq!(describe(&inner), "cannot write (a.json): the disk is full; free some space");
-        let outer = Error::config("no run").because(inner);
-        assert_eq!(describe(&outer), "no run: cannot write (a.json): the disk is full; free some space");
-    }
-}
+pub use crate::error::describe;

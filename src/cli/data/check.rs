@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Globals, Source, output};
-use crate::data::check::{Counts, Report, check, write_csv};
-use crate::data::{registry, sources};
+use crate::data::check::{CheckConfig, Counts, Report, check_with, write_csv};
+use crate::data::registry;
 
 #[derive(Debug, clap::Args)]
 pub struct Check {
     #[command(flatten)]
     source: Source,
-    /// Write the images that had better be left out, as --exclude takes them
+    /// Write the images that had better be left out, as --exclude takes them (without those that --exclude names now)
     #[arg(long, value_name = "FILE.csv")]
     out: Option<PathBuf>,
     /// Print JSON
@@ -30,8 +30,9 @@ struct Document<'a> {
 /// Prints what was found. Findings are no failure.
 pub fn run(args: Check, globals: Globals) -> anyhow::Result<()> {
     let options = args.source.options();
-    let dataset = sources::exclude(registry::open(&args.source.data, &options)?, &options)?;
-    let report = check(&dataset)?;
+    let dataset = registry::open(&args.source.data, &options)?;
+    let config = CheckConfig { finds_other_sizes: options.image_size.is_none(), ..CheckConfig::default() };
+    let report = check_with(&dataset, &config)?;
     if let Some(path) = &args.out {
         write_csv(path, &report)?;
         output::note(globals, &format!("wrote {}", path.display()));

@@ -16,8 +16,8 @@ use crate::error::Result;
 /// The most pairs whose signatures are compared. Above, each image meets its neighbours in brightness only. A few
 /// nanoseconds a pair: minutes.
 const MAX_COMPARISONS: u64 = 100_000_000_000;
-/// The most pairs that are reported.
-const MAX_PAIRS: usize = 1_000_000;
+/// The training images' place in the list of splits.
+const TRAIN: usize = 0;
 
 /// Which split (its place in the list), and which image of it.
 pub(super) type Place = (usize, usize);
@@ -39,13 +39,19 @@ pub(super) struct Search {
     pub num_pairs: u64,
     /// Whether all were decided.
     pub is_exhaustive: bool,
+    /// Whether near pairs were left out, as there are too many.
+    pub is_cut: bool,
 }
 
-/// Finds the near pairs within and across `splits`. Of images with the same pixels, each is paired with the first one alone.
+/// Finds the near pairs within and across `splits`, the training images first. Of images with the same pixels, each is paired with the first one alone;
+/// and with the nearest training image, where that one is in another split.
+///
+/// Of near pairs that are not the same, at most `max_near` are kept, and each image's nearest one of a training and another
+/// image.
 ///
 /// # Errors
 /// A data error where an image cannot be read any more.
-pub(super) fn find(splits: &[(Split, &Samples)], inspections: &[Vec<Inspection>]) -> Result<Search> {
+pub(super) fn find(splits: &[(Split, &Samples)], inspections: &[Vec<Inspection>], max_near: usize) -> Result<Search> {
     let mut firsts: HashMap<[u8; 16], Place> = HashMap::new();
     let mut distinct: Vec<(&Signature, Place)> = Vec::new();
     let mut pairs = Vec::new();
@@ -68,11 +74,72 @@ pub(super) fn find(splits: &[(Split, &Samples)], inspections: &[Vec<Inspection>]
     let num_comparisons: u64 = ends.iter().enumerate().map(|(start, end)| (end - start - 1) as u64).sum();
     let is_exhaustive = num_comparisons <= MAX_COMPARISONS;
     let longest = if is_exhaustive { usize::MAX } else { (MAX_COMPARISONS / distinct.len() as u64) as usize };
-    let sorted = Sorted { splits, images: &distinct, ends: &ends, longest, num_values };
-    pairs.extend(sorted.near_pairs()?);
+    let sorted = Sorted { splits, images: &distinct, ends: &ends, longest, num_values, max_near };
+    let near = sorted.near_pairs()?;
+    let copies = leaks_of_copies(&pairs, &near);
+    let is_cut = near.is_cut;
+    pairs.extend(near.pairs.into_iter().chain(near.nearest.into_values()).chain(copies));
     pairs.sort_by_key(|pair| (pair.first, pair.second));
-    pairs.truncate(MAX_PAIRS);
-    Ok(Search { pairs, num_pairs: count * u64::saturating_sub(count, 1) / 2, is_exhaustive })
+    pairs.dedup_by_key(|pair| (pair.first, pair.second));
+    Ok(Search { pairs, num_pairs: count * u64::saturating_sub(count, 1) / 2, is_exhaustive, is_cut })
+}
+
+/// Where an image that is near a training image is the first of several that are the same: a pair for each of the others.
+fn leaks_of_copies(same: &[Pair], near: &Near) -> Vec<Pair> {
+    let copies = same.iter().filter(|copy| copy.first.0 != TRAIN);
+    copies.filter_map(|copy| Some(Pair { second: copy.second, ..near.nearest.get(&copy.first)?.clone() })).collect()
+}
+
+/// Near pairs that are not the same.
+#[derive(Default)]
+struct Near {
+    pairs: Vec<Pair>,
+    /// For each image of a leak, the nearest such pair.
+    nearest: HashMap<Place, Pair>,
+    is_cut: bool,
+}
+
+impl Near {
+    fn add(&mut self, pair: Pair, max_near: usize) {
+        self.remember(&pair);
+        match self.pairs.len() < max_near {
+            true => self.pairs.push(pair),
+            false => self.is_cut = true,
+        }
+    }
+
+    /// Keeps `pair` where it is a leak and the nearest of one of its images.
+    fn remember(&mut self, pair: &Pair) {
+        if !is_leak(pair.first, pair.second) {
+            return;
+        }
+        for place in [pair.first, pair.second] {
+            let nearest = self.nearest.entry(place).or_insert_with(|| pair.clone());
+            if pair.is_nearer_than(nearest) {
+                *nearest = pair.clone();
+            }
+        }
+    }
+
+    fn merge(mut self, other: Near, max_near: usize) -> Near {
+        self.is_cut |= other.is_cut;
+        other.pairs.into_iter().for_each(|pair| self.add(pair, max_near));
+        other.nearest.values().for_each(|pair| self.remember(pair));
+        self
+    }
+}
+
+impl Pair {
+    /// Of two that are as near, the one whose images come first.
+    fn is_nearer_than(&self, other: &Pair) -> bool {
+        let key = |pair: &Pair| (pair.difference, pair.first, pair.second);
+        key(self) < key(other)
+    }
+}
+
+/// Whether one of the two is a training image, and the other is not.
+fn is_leak(a: Place, b: Place) -> bool {
+    (a.0 == TRAIN) != (b.0 == TRAIN)
 }
 
 /// For each image, where those begin whose sums are too large for it.
@@ -95,35 +162,42 @@ struct Sorted<'a> {
     ends: &'a [usize],
     longest: usize,
     num_values: u64,
+    max_near: usize,
 }
 
 impl Sorted<'_> {
-    fn near_pairs(&self) -> Result<Vec<Pair>> {
+    fn near_pairs(&self) -> Result<Near> {
         let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         // images take turns, so that each thread gets its share of the crowded sums
-        let results: Vec<Result<Vec<Pair>>> = thread::scope(|scope| {
+        let results: Vec<Result<Near>> = thread::scope(|scope| {
             let turn = |first: usize| (first..self.images.len()).step_by(num_threads);
-            let work = move |first: usize| -> Result<Vec<Pair>> {
-                let mut pairs = Vec::new();
-                turn(first).try_for_each(|start| self.compare(start, &mut pairs)).map(|()| pairs)
+            let work = move |first: usize| -> Result<Near> {
+                let mut near = Near::default();
+                turn(first).try_for_each(|start| self.compare(start, &mut near)).map(|()| near)
             };
             let threads: Vec<_> = (0..num_threads).map(|first| scope.spawn(move || work(first))).collect();
             threads.into_iter().map(|thread| thread.join().expect("comparing returns its errors")).collect()
         });
-        Ok(results.into_iter().collect::<Result<Vec<_>>>()?.concat())
+        let merge = |all: Near, near: Result<Near>| Ok(all.merge(near?, self.max_near));
+        results.into_iter().try_fold(Near::default(), merge)
     }
 
     /// The image at `start` of the order with those behind it.
-    fn compare(&self, start: usize, pairs: &mut Vec<Pair>) -> Result<()> {
+    fn compare(&self, start: usize, near: &mut Near) -> Result<()> {
         let (signature, place) = self.images[start];
         let end = self.ends[start].min(start.saturating_add(1).saturating_add(self.longest));
         for (other, other_place) in &self.images[start + 1..end] {
-            if !signature.may_be_within(self.num_values, other) || pairs.len() >= MAX_PAIRS {
+            if !signature.may_be_within(self.num_values, other) {
+                continue;
+            }
+            // there are enough of these, while every leak counts
+            if near.pairs.len() >= self.max_near && !is_leak(place, *other_place) {
+                near.is_cut = true;
                 continue;
             }
             if let Some(difference) = self.difference(place, *other_place)? {
                 let (first, second) = (place.min(*other_place), place.max(*other_place));
-                pairs.push(Pair { first, second, difference: difference as f64 / self.num_values as f64 });
+                near.add(Pair { first, second, difference: difference as f64 / self.num_values as f64 }, self.max_near);
             }
         }
         Ok(())

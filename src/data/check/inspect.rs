@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Problem;
 use crate::data::stored::StoredImage;
 use crate::data::{ImageShape, Samples, image as files};
-use crate::error::Result;
+use crate::error::{Result, describe};
 
 /// Cells along each side of a signature.
 const CELLS: usize = 8;
@@ -37,27 +37,33 @@ pub(super) struct Signature {
     pub digest: [u8; 16],
 }
 
-/// Looks at every image, on several threads.
-pub(super) fn inspect(samples: &Samples) -> Vec<Inspection> {
+/// Looks at every image, on several threads. Whether files of another size are told of is `finds_other_sizes`.
+pub(super) fn inspect(samples: &Samples, finds_other_sizes: bool) -> Vec<Inspection> {
     let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let indices: Vec<usize> = (0..samples.len()).collect();
     let share = indices.len().div_ceil(num_threads).max(1);
     thread::scope(|scope| {
-        let look = |indices: &[usize]| indices.iter().map(|&index| inspect_one(samples, index)).collect::<Vec<_>>();
+        let look = move |indices: &[usize]| -> Vec<Inspection> {
+            indices.iter().map(|&index| inspect_one(samples, index, finds_other_sizes)).collect()
+        };
         let threads: Vec<_> = indices.chunks(share).map(|indices| scope.spawn(move || look(indices))).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("inspecting returns its errors")).collect()
     })
 }
 
-fn inspect_one(samples: &Samples, index: usize) -> Inspection {
+fn inspect_one(samples: &Samples, index: usize, finds_other_sizes: bool) -> Inspection {
     let mut inspection = Inspection { size: None, problems: Vec::new(), signature: None };
     let pixels = match samples.file(index) {
         None => samples.image(index).map(|pixels| pixels.into_owned()),
         Some(file) => look_at_file(samples, file, &mut inspection),
     };
     match pixels {
-        Err(error) => inspection.problems.push((Problem::Unreadable, Some(error.to_string()))),
+        Err(error) => inspection.problems.push((Problem::Unreadable, Some(describe(&error)))),
         Ok(pixels) => {
+            let own = [samples.shape().height, samples.shape().width];
+            if let Some([height, width]) = inspection.size.filter(|size| finds_other_sizes && *size != own) {
+                inspection.problems.push((Problem::OtherSize, Some(format!("it is {height}×{width}"))));
+            }
             if is_one_colour(&pixels, samples.shape().channels) {
                 inspection.problems.push((Problem::OneColour, None));
             }

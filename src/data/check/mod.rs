@@ -29,6 +29,8 @@ pub enum Problem {
     Unreadable,
     /// Its file is called as another kind of image.
     WrongExtension,
+    /// It has another size than most, and no size was asked for.
+    OtherSize,
     /// All its pixels are equal.
     OneColour,
     /// Another image has the same pixels.
@@ -42,7 +44,7 @@ pub enum Problem {
 pub struct ImageName {
     /// Its split.
     pub split: Split,
-    /// Its number in the split, from 0.
+    /// Its number in the split of the whole data set, from 0: images that were left out count.
     pub index: usize,
     /// Its class's name.
     pub class: String,
@@ -106,6 +108,25 @@ pub struct Report {
     pub num_pairs: u64,
     /// Whether all pairs were compared. Else each image was compared with those nearest in brightness.
     pub is_exhaustive: bool,
+    /// Whether there are more near duplicates than are told ([`CheckConfig::max_near_duplicates`]).
+    pub is_cut: bool,
+}
+
+/// What a check looks for.
+#[derive(Debug, Clone)]
+pub struct CheckConfig {
+    /// Whether files of another size than the data set's images are findings: where nobody asked for that size.
+    pub finds_other_sizes: bool,
+    /// The most near duplicates that are told. Duplicates, and the nearest training image of each image of another split, are
+    /// told all.
+    pub max_near_duplicates: usize,
+}
+
+impl Default for CheckConfig {
+    fn default() -> Self {
+        // so many take some hundred megabytes, and nobody reads them
+        CheckConfig { finds_other_sizes: false, max_near_duplicates: 1_000_000 }
+    }
 }
 
 /// Looks at every image of `dataset`, and at every pair. The data set is best opened, not loaded
@@ -114,27 +135,25 @@ pub struct Report {
 /// # Errors
 /// A data error where an image that could be read a moment ago cannot be any more.
 pub fn check(dataset: &Dataset) -> Result<Report> {
+    check_with(dataset, &CheckConfig::default())
+}
+
+/// As [`check`], as `config` says.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(dataset: &Dataset, config: &CheckConfig) -> Result<Report> {
     let splits: Vec<(Split, &Samples)> = dataset.splits().collect();
-    let inspections: Vec<Vec<Inspection>> = splits.iter().map(|(_, samples)| inspect::inspect(samples)).collect();
+    let inspect = |samples| inspect::inspect(samples, config.finds_other_sizes);
+    let inspections: Vec<Vec<Inspection>> = splits.iter().map(|(_, samples)| inspect(samples)).collect();
     let name = |(part, index): (usize, usize)| {
         let (split, samples) = splits[part];
         let class = dataset.classes[samples.labels()[index] as usize].clone();
-        ImageName { split, index, class, path: samples.file(index).map(ToString::to_string) }
+        let path = samples.file(index).map(ToString::to_string);
+        ImageName { split, index: samples.number(index), class, path }
     };
-    let mut findings = Vec::new();
-    for (part, inspections) in inspections.iter().enumerate() {
-        for (index, inspection) in inspections.iter().enumerate() {
-            let found = inspection.problems.iter().map(|(problem, detail)| Finding {
-                problem: *problem,
-                image: name((part, index)),
-                other: None,
-                difference: None,
-                detail: detail.clone(),
-            });
-            findings.extend(found);
-        }
-    }
-    let search = duplicates::find(&splits, &inspections)?;
+    let mut findings = findings_of(&inspections, &name);
+    let search = duplicates::find(&splits, &inspections, config.max_near_duplicates)?;
     findings.extend(search.pairs.iter().map(|pair| finding_of(pair, &name)));
     findings.sort_by_key(|finding| (finding.image.split, finding.image.index, finding.problem));
     let (empty_classes, rare_classes, largest_class) = class_problems(dataset);
@@ -149,7 +168,32 @@ pub fn check(dataset: &Dataset) -> Result<Report> {
         sizes: count_sizes(&inspections),
         num_pairs: search.num_pairs,
         is_exhaustive: search.is_exhaustive,
+        is_cut: search.is_cut,
     })
+}
+
+/// What single images tell; `name` names the image at a place.
+fn findings_of(inspections: &[Vec<Inspection>], name: &impl Fn((usize, usize)) -> ImageName) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (part, inspections) in inspections.iter().enumerate() {
+        for (index, inspection) in inspections.iter().enumerate() {
+            let found = inspection.problems.iter().map(|(problem, detail)| Finding {
+                problem: *problem,
+                image: name((part, index)),
+                other: None,
+                difference: None,
+                detail: detail.clone(),
+            });
+            findings.extend(found);
+        }
+    }
+    findings
+}
+
+/// What needs no look at the images: how many classes are empty or rare.
+pub fn class_counts(dataset: &Dataset) -> Counts {
+    let (empty, rare, _) = class_problems(dataset);
+    Counts { empty_classes: empty.len(), rare_classes: rare.len(), ..Counts::default() }
 }
 
 /// `pair.first` comes before `pair.second`; splits are in the order train, validation, test.

@@ -20,6 +20,8 @@ pub struct Counts {
     pub unreadable: usize,
     /// Images whose files are called as another kind.
     pub wrong_extension: usize,
+    /// Images of another size than most, where no size was asked for.
+    pub other_size: usize,
     /// Images of one colour.
     pub one_colour: usize,
     /// Pairs with the same pixels.
@@ -42,6 +44,7 @@ impl Counts {
         let parts = [
             (self.unreadable, "unreadable", "unreadable"),
             (self.wrong_extension, "with a wrong extension", "with a wrong extension"),
+            (self.other_size, "of another size", "of other sizes"),
             (self.one_colour, "of one colour", "of one colour"),
             (self.duplicates, "duplicate", "duplicates"),
             (self.near_duplicates, "near duplicate", "near duplicates"),
@@ -63,6 +66,7 @@ impl Report {
         Counts {
             unreadable: of(Problem::Unreadable),
             wrong_extension: of(Problem::WrongExtension),
+            other_size: of(Problem::OtherSize),
             one_colour: of(Problem::OneColour),
             duplicates: of(Problem::Duplicate),
             near_duplicates: of(Problem::NearDuplicate),
@@ -107,7 +111,11 @@ impl fmt::Display for Finding {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let images: Vec<String> = self.images.iter().map(|(split, count)| format!("{count} {split}")).collect();
-        let how = if self.is_exhaustive { "all compared" } else { "those near in brightness compared" };
+        let how = match (self.is_exhaustive, self.is_cut) {
+            (false, _) => "those near in brightness compared",
+            (true, false) => "all compared",
+            (true, true) => "all across splits compared, within splits until there were too many near duplicates",
+        };
         writeln!(f, "{}: {} images, {} pairs, {how}", self.name, images.join(", "), self.num_pairs)?;
         if let [(size, count), others @ ..] = &self.sizes[..] {
             let other: usize = others.iter().map(|(_, count)| count).sum();
@@ -120,18 +128,26 @@ impl fmt::Display for Report {
         for (class, count) in &self.rare_classes {
             writeln!(f, "rare: {class}, {count} training images; the largest class has {}", self.largest_class)?;
         }
-        for (problem, heading) in HEADINGS {
+        for (problem, one, many) in HEADINGS {
             let findings: Vec<&Finding> = self.findings.iter().filter(|finding| finding.problem == problem).collect();
             if !findings.is_empty() {
-                writeln!(f, "{} {heading}", findings.len())?;
+                writeln!(f, "{} {}", findings.len(), if findings.len() == 1 { one } else { many })?;
                 findings.iter().take(MAX_PRINTED).try_for_each(|finding| writeln!(f, "  {finding}"))?;
             }
             if findings.len() > MAX_PRINTED {
                 writeln!(f, "  … and {} more: --out FILE.csv lists all", findings.len() - MAX_PRINTED)?;
             }
         }
+        if self.is_cut {
+            writeln!(f, "  there may be more near duplicates: check again without these (--exclude)")?;
+        }
         if !self.leaks.is_empty() {
-            writeln!(f, "{} images of other splits that are in train too, each with the nearest", self.leaks.len())?;
+            let images = if self.leaks.len() == 1 {
+                "image of another split that is"
+            } else {
+                "images of other splits that are"
+            };
+            writeln!(f, "{} {images} in train too, each with the nearest", self.leaks.len())?;
             self.leaks.iter().take(MAX_PRINTED).try_for_each(|leak| writeln!(f, "  {leak}"))?;
         }
         let line = self.counts().line();
@@ -139,24 +155,42 @@ impl fmt::Display for Report {
     }
 }
 
-const HEADINGS: [(Problem, &str); 5] = [
-    (Problem::Unreadable, "unreadable"),
-    (Problem::WrongExtension, "with a wrong extension"),
-    (Problem::OneColour, "of one colour"),
-    (Problem::Duplicate, "duplicates (the same pixels)"),
-    (Problem::NearDuplicate, "near duplicates (mean difference at most 1/255 of full scale)"),
+/// A kind of finding, as one and as several are called.
+const HEADINGS: [(Problem, &str, &str); 6] = [
+    (Problem::Unreadable, "unreadable", "unreadable"),
+    (Problem::WrongExtension, "with a wrong extension", "with a wrong extension"),
+    (
+        Problem::OtherSize,
+        "of another size than most (--image-size brings all to one)",
+        "of other sizes than most (--image-size brings all to one)",
+    ),
+    (Problem::OneColour, "of one colour", "of one colour"),
+    (Problem::Duplicate, "duplicate (the same pixels)", "duplicates (the same pixels)"),
+    (
+        Problem::NearDuplicate,
+        "near duplicate (mean difference at most 1/255 of full scale)",
+        "near duplicates (mean difference at most 1/255 of full scale)",
+    ),
 ];
 
 /// Writes the images that had better be left out, a line each, as `--exclude` takes it; of two with different labels both,
-/// as nobody knows which label is right. Wrong extensions do no harm and are not in it.
+/// as nobody knows which label is right. Wrong extensions do no harm and are not in it; nor are images of other sizes, where
+/// they are half of all or more.
 ///
 /// # Errors
 /// A configuration error where the file cannot be written.
 pub fn write_csv(path: &Path, report: &Report) -> Result<()> {
+    let num_images: usize = report.images.values().sum();
+    let sizes_are_mixed = 2 * report.counts().other_size >= num_images;
+    let is_listed = |finding: &&Finding| match finding.problem {
+        Problem::WrongExtension => false,
+        Problem::OtherSize => !sizes_are_mixed,
+        _ => true,
+    };
     let written = write_atomically(path, |writer| {
         let mut table = csv::Writer::from_writer(writer);
         table.write_record(["split", "index", "path", "class", "problem", "other", "difference"])?;
-        for finding in report.findings.iter().filter(|finding| finding.problem != Problem::WrongExtension) {
+        for finding in report.findings.iter().filter(is_listed) {
             table.write_record(row(&finding.image, finding, finding.other.as_ref()))?;
             if let Some(other) = finding.other.as_ref().filter(|_| finding.is_conflict() && !finding.is_leak()) {
                 table.write_record(row(other, finding, Some(&finding.image)))?;
@@ -172,6 +206,7 @@ fn row(image: &ImageName, finding: &Finding, other: Option<&ImageName>) -> [Stri
     let problem = match finding.problem {
         Problem::Unreadable => "unreadable",
         Problem::WrongExtension => "wrong-extension",
+        Problem::OtherSize => "other-size",
         Problem::OneColour => "one-colour",
         Problem::Duplicate => "duplicate",
         Problem::NearDuplicate => "near-duplicate",

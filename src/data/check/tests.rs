@@ -78,6 +78,45 @@ fn planted_pairs_are_found_and_those_just_beyond_the_limit_are_not() {
 }
 
 #[test]
+fn copies_of_a_leaked_image_are_leaks() {
+    let (train, mut test) = (noise(50, 1), noise(20, 2));
+    test[3] = changed(&train[30], IMAGE_BYTES, 1);
+    test[9] = test[3].clone();
+    test[12] = test[3].clone();
+    let report = check(&dataset(&train, &test)).unwrap();
+    let leaks: Vec<(usize, usize)> =
+        report.leaks.iter().map(|leak| (leak.other.as_ref().unwrap().index, leak.image.index)).collect();
+    assert_eq!(leaks, [(3, 30), (9, 30), (12, 30)]);
+    assert_eq!((report.counts().duplicates, report.counts().near_duplicates), (2, 3));
+}
+
+#[test]
+fn with_too_many_near_duplicates_every_leak_and_every_copy_is_told_all_the_same() {
+    let base = noise(1, 1).remove(0);
+    let like_base = |index: u8| {
+        let mut image = base.clone();
+        image[0] = index;
+        image
+    };
+    let (mut train, mut test): (Vec<_>, _) = ((0..60).map(like_base).collect(), noise(10, 2));
+    let others = noise(10, 3);
+    train.extend(others.iter().cloned());
+    train.push(others[0].clone());
+    test[4] = like_base(200);
+    test[5] = changed(&others[7], 9, 3);
+    test[6] = others[8].clone();
+    let report =
+        check_with(&dataset(&train, &test), &CheckConfig { max_near_duplicates: 50, ..CheckConfig::default() });
+    let report = report.unwrap();
+    assert!(report.is_cut && report.to_string().contains("there may be more near duplicates"), "{report}");
+    assert_eq!((report.counts().duplicates, report.counts().leaks), (2, 3));
+    let listed = |index: usize| report.findings.iter().any(|finding| finding.is_leak() && finding.image.index == index);
+    assert!((0..60).all(listed) && listed(67) && listed(68), "all training images that had better be left out");
+    let whole = check(&dataset(&train, &test)).unwrap();
+    assert!(!whole.is_cut && whole.leaks == report.leaks);
+}
+
+#[test]
 fn every_pair_is_decided_as_a_plain_comparison_decides_it() {
     // many images with nearly equal sums, near one another or not
     let base = noise(1, 5).remove(0);
@@ -167,6 +206,89 @@ fn files_are_looked_at() {
     assert_eq!(found, expected);
     assert_eq!(report.sizes, [([10, 9], 6), ([5, 5], 1)]);
     assert_eq!(report.empty_classes, [(Split::Train, "2".to_owned())]);
+}
+
+/// Grey images of noise, `(path, height, width)`.
+fn write_images(folder: &Path, images: &[(&str, u32, u32)]) {
+    for (number, &(name, height, width)) in images.iter().enumerate() {
+        std::fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+        let mut rng = rng::generator(number as u64, Stream::Sample(0));
+        let image = image::GrayImage::from_fn(width, height, |_, _| image::Luma([rng::below(&mut rng, 256) as u8]));
+        image.save(folder.join(name)).unwrap();
+    }
+}
+
+fn check_folder(folder: &Path, options: &LoadOptions) -> Report {
+    let config = CheckConfig { finds_other_sizes: options.image_size.is_none(), ..CheckConfig::default() };
+    check_with(&registry::open(folder.to_str().unwrap(), options).unwrap(), &config).unwrap()
+}
+
+#[test]
+fn images_of_other_sizes_are_named_and_can_be_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write_images(at, &[("a/1.png", 9, 9), ("a/2.png", 8, 8), ("a/3.png", 8, 8), ("b/1.png", 8, 8), ("b/2.png", 8, 8)]);
+    std::fs::write(at.join("a/0.png"), b"no image").unwrap();
+    image::RgbImage::from_fn(7, 8, |x, y| image::Rgb([x as u8, y as u8, 9])).save(at.join("b/3.png")).unwrap();
+    let report = check_folder(at, &LoadOptions::default());
+    let found: Vec<_> = report.findings.iter().map(|finding| (finding.problem, finding.image.index)).collect();
+    assert_eq!(found, [(Problem::Unreadable, 0), (Problem::OtherSize, 1), (Problem::OtherSize, 6)]);
+    assert!(report.to_string().contains("2 of other sizes than most"), "{report}");
+    let list = at.join("list.csv");
+    write_csv(&list, &report).unwrap();
+    let options = LoadOptions { exclude: Some(list.clone()), ..LoadOptions::default() };
+    let clean = registry::load_with(at.to_str().unwrap(), &options).unwrap();
+    assert_eq!((clean.train.len(), clean.train.shape().to_string().as_str()), (4, "8×8×1"), "the colour went too");
+    // what is found among the others has the numbers that it has among all
+    std::fs::copy(at.join("a/3.png"), at.join("b/2.png")).unwrap();
+    let report = check_folder(at, &options);
+    assert_eq!(lines(&report).len(), 1);
+    let finding = &report.findings[0];
+    assert_eq!((finding.other.as_ref().unwrap().index, finding.image.index), (3, 5));
+    write_csv(&list, &report).unwrap();
+    let error = registry::load_with(at.to_str().unwrap(), &options).unwrap_err().to_string();
+    assert!(error.contains("differ in size"), "{error}");
+    let options = LoadOptions { image_size: Some("8".parse().unwrap()), ..options };
+    assert_eq!(
+        registry::open(at.to_str().unwrap(), &options).unwrap().train.len(),
+        5,
+        "labels differ: both are in the list"
+    );
+}
+
+#[test]
+fn where_most_images_differ_in_size_the_list_keeps_them() {
+    let folder = tempfile::tempdir().unwrap();
+    write_images(folder.path(), &[("a/1.png", 9, 9), ("a/2.png", 8, 8), ("b/3.png", 7, 8)]);
+    let report = check_folder(folder.path(), &LoadOptions::default());
+    assert_eq!(report.counts().other_size, 2);
+    write_csv(&folder.path().join("list.csv"), &report).unwrap();
+    assert_eq!(std::fs::read_to_string(folder.path().join("list.csv")).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn images_that_can_all_not_be_read_are_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a/1.png", "b/2.png"] {
+        std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+        std::fs::write(folder.path().join(name), b"nope").unwrap();
+    }
+    let report = check_folder(folder.path(), &LoadOptions::default());
+    assert_eq!(report.counts(), Counts { unreadable: 2, ..Counts::default() });
+    assert!(registry::load(folder.path().to_str().unwrap()).is_err());
+}
+
+#[test]
+fn numbers_are_those_of_the_whole_data_set_for_arrays_too() {
+    let mut train = noise(30, 1);
+    train[20] = train[10].clone();
+    let folder = tempfile::tempdir().unwrap();
+    let (path, list) = (folder.path().join("set.npz"), folder.path().join("list.csv"));
+    crate::data::export::export(&dataset(&train, &[]), crate::data::export::ExportFormat::Npz, &path).unwrap();
+    std::fs::write(&list, "split,index\ntrain,3\ntrain,15\n").unwrap();
+    let report = check_folder(&path, &LoadOptions { exclude: Some(list), ..LoadOptions::default() });
+    assert_eq!((report.findings[0].image.index, report.images[&Split::Train]), (20, 28));
+    assert_eq!(report.findings[0].other.as_ref().unwrap().index, 10);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::data::sources::OtherSizes;
 use crate::data::{Dataset, LoadOptions, digits, idx, sources};
 use crate::error::{Error, Result};
 
@@ -38,15 +39,16 @@ pub fn load(source: &str) -> Result<Dataset> {
 /// # Errors
 /// As [`load`], and where an image cannot be read or prepared.
 pub fn load_with(source: &str, options: &LoadOptions) -> Result<Dataset> {
-    sources::finish(open(source, options)?, options)
+    let surroundings = Surroundings::from_environment();
+    sources::finish(load_from(source, options, OtherSizes::Refuse, &surroundings)?, options)
 }
 
-/// As [`load_with`], but images of files are not decoded yet, and none is left out.
+/// As [`load_with`], but images of files are not decoded yet, and those of another size than most are no error.
 ///
 /// # Errors
 /// As [`load`].
 pub fn open(source: &str, options: &LoadOptions) -> Result<Dataset> {
-    load_from(source, options, &Surroundings::from_environment())
+    load_from(source, options, OtherSizes::Resize, &Surroundings::from_environment())
 }
 
 /// Fetches the files of a known set into the user's cache folder, as far as they are not there yet, and returns that
@@ -104,7 +106,7 @@ impl Surroundings {
     }
 }
 
-fn load_from(source: &str, options: &LoadOptions, surroundings: &Surroundings) -> Result<Dataset> {
+fn load_from(source: &str, options: &LoadOptions, sizes: OtherSizes, surroundings: &Surroundings) -> Result<Dataset> {
     if is_built_in(source) {
         return sources::prepare(digits::generate(&digits::parse(source)?)?, options);
     }
@@ -114,7 +116,7 @@ fn load_from(source: &str, options: &LoadOptions, surroundings: &Surroundings) -
             let dataset = known::recognise(idx::read_folder(path)?).map_err(|error| error.at_path(path))?;
             sources::prepare(dataset, options)
         }
-        Ok(_) => sources::read(path, options),
+        Ok(_) => sources::read(path, options, sizes),
         Err(error) if error.kind() == IoErrorKind::NotFound => match KnownSet::find(source) {
             Some(set) => sources::prepare(load_known(set, surroundings)?, options),
             None => Err(unknown(source)),
@@ -224,7 +226,7 @@ mod tests {
 
     fn load_error(source: &str) -> String {
         let (_home, surroundings) = home(None);
-        let error = load_from(source, &LoadOptions::default(), &surroundings).unwrap_err();
+        let error = load_from(source, &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap_err();
         assert_eq!(error.exit_code(), 3, "{error}");
         error.to_string()
     }
@@ -232,9 +234,14 @@ mod tests {
     #[test]
     fn digits_are_built_in() {
         let (_home, surroundings) = home(None);
-        let dataset = load_from("digits:20:7", &LoadOptions::default(), &surroundings).unwrap();
+        let dataset = load_from("digits:20:7", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.train.len()), ("digits", 20));
-        assert_eq!(load_from("digits:many", &LoadOptions::default(), &surroundings).unwrap_err().exit_code(), 2);
+        assert_eq!(
+            load_from("digits:many", &LoadOptions::default(), OtherSizes::Refuse, &surroundings)
+                .unwrap_err()
+                .exit_code(),
+            2
+        );
     }
 
     #[test]
@@ -243,7 +250,9 @@ mod tests {
         for (folder, name, class) in [("pairs", "pairs", "1"), ("Fashion_MNIST", "fashion-mnist", "Trouser")] {
             let folder = home.path().join(folder);
             write_tiny(&folder);
-            let dataset = load_from(folder.to_str().unwrap(), &LoadOptions::default(), &surroundings).unwrap();
+            let dataset =
+                load_from(folder.to_str().unwrap(), &LoadOptions::default(), OtherSizes::Refuse, &surroundings)
+                    .unwrap();
             assert_eq!((dataset.name.as_str(), dataset.classes[1].as_str()), (name, class));
         }
     }
@@ -253,11 +262,12 @@ mod tests {
         let (home, surroundings) = home(Some("http://name.invalid"));
         write_tiny(&home.path().join("own/kmnist"));
         fs::create_dir_all(home.path().join("missing/kmnist")).unwrap();
-        let dataset = load_from("KMNIST", &LoadOptions::default(), &surroundings).unwrap();
+        let dataset = load_from("KMNIST", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.classes[1].as_str()), ("kmnist", "ki"));
         assert!(!home.path().join("cache").exists());
         fs::remove_file(home.path().join("own/kmnist/train-labels-idx1-ubyte.gz")).unwrap();
-        let error = load_from("kmnist", &LoadOptions::default(), &surroundings).unwrap_err().to_string();
+        let error =
+            load_from("kmnist", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap_err().to_string();
         assert!(error.contains("own/kmnist") && error.contains("missing"), "{error}");
     }
 
@@ -266,7 +276,11 @@ mod tests {
         let (home, surroundings) = home(Some("http://name.invalid"));
         write_tiny(&home.path().join("cache/mnist"));
         assert_eq!(
-            load_from("mnist", &LoadOptions::default(), &surroundings).unwrap().train.pixels().unwrap(),
+            load_from("mnist", &LoadOptions::default(), OtherSizes::Refuse, &surroundings)
+                .unwrap()
+                .train
+                .pixels()
+                .unwrap(),
             [10, 20]
         );
     }
@@ -299,7 +313,7 @@ mod tests {
     #[test]
     fn without_a_network_the_error_tells_the_way_out() {
         let (home, surroundings) = home(Some("http://name.invalid"));
-        let error = load_from("fashion-mnist", &LoadOptions::default(), &surroundings).unwrap_err();
+        let error = load_from("fashion-mnist", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap_err();
         assert_eq!(error.exit_code(), 3);
         let folder = home.path().join("cache/fashion-mnist").display().to_string();
         for part in ["http://name.invalid/fashion-mnist/train-images-idx3-ubyte.gz: ", "by hand", &folder] {
@@ -311,7 +325,10 @@ mod tests {
     fn without_a_home_there_is_nowhere_to_download_to() {
         let (_home, mut surroundings) = home(None);
         surroundings.cache = None;
-        assert_eq!(load_from("mnist", &LoadOptions::default(), &surroundings).unwrap_err().exit_code(), 2);
+        assert_eq!(
+            load_from("mnist", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap_err().exit_code(),
+            2
+        );
     }
 
     #[test]
@@ -351,7 +368,9 @@ mod tests {
             fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
         }
         let (_home, surroundings) = home(None);
-        let dataset = load_from(folder.path().to_str().unwrap(), &LoadOptions::default(), &surroundings).unwrap();
+        let dataset =
+            load_from(folder.path().to_str().unwrap(), &LoadOptions::default(), OtherSizes::Refuse, &surroundings)
+                .unwrap();
         assert_eq!((dataset.name.as_str(), dataset.classes[9].as_str()), ("fashion-mnist", "Ankle boot"));
         assert_eq!(dataset.classes[dataset.test.unwrap().labels()[786] as usize], "Bag");
     }

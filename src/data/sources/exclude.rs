@@ -1,81 +1,133 @@
 //! Leaves images out that a CSV names: the findings of `convnet data check`, or the user's own list.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use crate::data::{Dataset, Samples, Split};
+use super::Labelled;
+use super::table::Table;
+use crate::data::stored::StoredImage;
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 
-/// A line of the CSV; further columns are passed over.
-#[derive(Debug, Deserialize)]
-struct Row {
-    split: String,
-    index: usize,
-    /// The image's file, where it has one: it has to be this one.
-    #[serde(default)]
-    path: String,
+/// Which images of each split are kept: their numbers, ascending.
+pub(super) type Kept = BTreeMap<Split, Vec<usize>>;
+
+/// What a list's lines can name.
+struct Listing<'a> {
+    /// The class of each image of a split.
+    classes: BTreeMap<Split, Vec<&'a str>>,
+    /// An image's path relative to the data set, where it has a file.
+    path: &'a dyn Fn(Split, usize) -> Option<PathBuf>,
 }
 
-/// `dataset` without the images that the CSV `path` names by `split` and `index`.
+/// `dataset` without the images that the CSV `list` names by `split` and `index`.
 ///
 /// # Errors
 /// A data error that names the line, where it names no image of the data set, or where no image of a split, or of a class in
 /// it, would be left.
-pub(super) fn exclude(dataset: Dataset, path: &Path) -> Result<Dataset> {
-    let excluded = read(&dataset, path).map_err(|error| error.at_path(path))?;
-    let classes = dataset.classes.clone();
-    let without = dataset.map(|split, samples| match excluded.get(&split) {
+pub(super) fn from_dataset(dataset: Dataset, list: &Path) -> Result<Dataset> {
+    let name = |label: &i64| dataset.classes[*label as usize].as_str();
+    let classes =
+        dataset.splits().map(|(split, samples)| (split, samples.labels().iter().map(name).collect())).collect();
+    let kept = kept(list, &Listing { classes, path: &|_, _| None })?;
+    dataset.map(|split, samples| match kept.get(&split) {
+        Some(kept) => samples.select(kept)?.numbered(kept.clone()),
         None => Ok(samples),
-        Some(excluded) => without(&samples, excluded, split, &classes),
-    });
-    without.map_err(|error| error.at_path(path))
+    })
 }
 
-/// `samples` without the images `excluded`. No class may vanish.
-fn without(samples: &Samples, excluded: &BTreeSet<usize>, split: Split, classes: &[String]) -> Result<Samples> {
-    let kept: Vec<usize> = (0..samples.len()).filter(|index| !excluded.contains(index)).collect();
-    let left = samples.select(&kept).map_err(|_| Error::data(format!("every image of {split} is excluded")))?;
-    let counts = [samples.class_counts(classes.len()), left.class_counts(classes.len())];
-    match (0..classes.len()).find(|&class| counts[0][class] > 0 && counts[1][class] == 0) {
-        None => Ok(left),
-        Some(class) => Err(Error::data(format!("every image of {} in {split} is excluded", classes[class]))
+/// As [`from_dataset`], for images that are not read yet: one that is left out has no say in the others' shape.
+///
+/// # Errors
+/// As [`from_dataset`]; and where an image has another path than the list says, relative to the data set.
+pub(super) fn from_labelled(mut labelled: Labelled, list: &Path) -> Result<Labelled> {
+    let (mut classes, mut places) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
+    for (place, image) in labelled.images.iter().enumerate() {
+        classes.entry(image.split).or_default().push(image.class.as_str());
+        places.entry(image.split).or_default().push(place);
+    }
+    let path = |split, index: usize| {
+        let place: usize = *places.get(&split)?.get(index)?;
+        Some(relative(&labelled.images[place].image, &labelled.root))
+    };
+    let kept = kept(list, &Listing { classes, path: &path })?;
+    let mut numbers: BTreeMap<Split, std::ops::RangeFrom<usize>> = BTreeMap::new();
+    labelled.images.retain(|image| {
+        let number = numbers.entry(image.split).or_insert(0..).next();
+        let kept = kept.get(&image.split);
+        kept.zip(number).is_none_or(|(kept, number)| kept.binary_search(&number).is_ok())
+    });
+    labelled.kept = kept;
+    Ok(labelled)
+}
+
+/// An image's path without that of its data set's folder, manifest or archive.
+fn relative(image: &StoredImage, root: &Path) -> PathBuf {
+    match image {
+        StoredImage::File(path) => path.strip_prefix(root).unwrap_or(path).to_owned(),
+        StoredImage::Part { name, .. } | StoredImage::Memory { name, .. } => {
+            PathBuf::from(name.trim_start_matches(['.', '/']))
+        }
+    }
+}
+
+/// What `list` leaves of the splits that it names.
+fn kept(list: &Path, listing: &Listing) -> Result<Kept> {
+    let excluded = read(list, listing).map_err(|error| error.at_path(list))?;
+    let kept = excluded.into_iter().map(|(split, excluded)| {
+        let classes = &listing.classes[&split];
+        let kept: Vec<usize> = (0..classes.len()).filter(|index| !excluded.contains(index)).collect();
+        check_classes(classes, &kept, split).map(|()| (split, kept))
+    });
+    kept.collect::<Result<Kept>>().map_err(|error| error.at_path(list))
+}
+
+/// No class may vanish.
+fn check_classes(classes: &[&str], kept: &[usize], split: Split) -> Result<()> {
+    if kept.is_empty() {
+        return Err(Error::data(format!("every image of {split} is excluded")).help("keep some of them"));
+    }
+    let left: BTreeSet<&str> = kept.iter().map(|&index| classes[index]).collect();
+    match classes.iter().find(|class| !left.contains(*class)) {
+        None => Ok(()),
+        Some(class) => Err(Error::data(format!("every image of {class} in {split} is excluded"))
             .help("keep some of them, or take the class out of all splits")),
     }
 }
 
-fn read(dataset: &Dataset, path: &Path) -> Result<BTreeMap<Split, BTreeSet<usize>>> {
-    let unreadable = |error| Error::data("cannot read the list of images to exclude").because(error);
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(unreadable)?;
+fn read(list: &Path, listing: &Listing) -> Result<BTreeMap<Split, BTreeSet<usize>>> {
+    let mut table = Table::open(list, "the list of images to exclude", &["split", "index"])?;
+    let columns = ["split", "index", "path"].map(|name| table.column(name));
     let mut excluded: BTreeMap<Split, BTreeSet<usize>> = BTreeMap::new();
-    for (line, row) in (2..).zip(reader.deserialize()) {
-        let row: Row = row.map_err(unreadable)?;
-        let split = check(dataset, &row).map_err(|error| error.at(format!("line {line}")))?;
-        excluded.entry(split).or_default().insert(row.index);
+    loop {
+        let row = table.next().and_then(|record| {
+            let Some(record) = record else { return Ok(None) };
+            let [split, index, path] = columns.map(|column| column.and_then(|at| record.get(at)).unwrap_or_default());
+            check(listing, split, index, path).map(Some)
+        });
+        match row.map_err(|error| error.at(format!("line {}", table.line)))? {
+            Some((split, index)) => drop(excluded.entry(split).or_default().insert(index)),
+            None => return Ok(excluded),
+        }
     }
-    Ok(excluded)
 }
 
-/// The split that the row names, where it names an image of the data set.
-fn check(dataset: &Dataset, row: &Row) -> Result<Split> {
-    let split = Split::from_name(&row.split);
-    let samples = dataset.splits().find(|(name, _)| Some(*name) == split);
-    let (split, samples) = samples.ok_or_else(|| {
-        let splits: Vec<String> = dataset.splits().map(|(split, _)| split.to_string()).collect();
-        Error::data("the data set has no such split").expected(splits.join(" or ")).got(format!("'{}'", row.split))
+/// The image that a line names, where it names one of the data set.
+fn check(listing: &Listing, split: &str, index: &str, path: &str) -> Result<(Split, usize)> {
+    let known = Split::from_name(split).and_then(|name| Some((name, listing.classes.get(&name)?)));
+    let (split, classes) = known.ok_or_else(|| {
+        let splits: Vec<String> = listing.classes.keys().map(ToString::to_string).collect();
+        Error::data("the data set has no such split").expected(splits.join(" or ")).got(format!("'{split}'"))
     })?;
-    if row.index >= samples.len() {
-        return Err(Error::data(format!("{split} has no such image"))
-            .expected(format!("0 to {}", samples.len() - 1))
-            .got(row.index));
-    }
-    match samples.file(row.index).map(ToString::to_string) {
-        Some(file) if !row.path.is_empty() && file != row.path => {
-            let error =
-                Error::data(format!("image {} of {split} is another one than when the list was written", row.index));
-            Err(error.expected(&row.path).got(file).help("write the list anew with convnet data check"))
+    let index = index.parse().ok().filter(|index| (0..classes.len()).contains(index)).ok_or_else(|| {
+        Error::data(format!("{split} has no such image")).expected(format!("0 to {}", classes.len() - 1)).got(index)
+    })?;
+    match (listing.path)(split, index) {
+        // the list's path begins with what the data set was called then
+        Some(file) if !path.is_empty() && !Path::new(path).ends_with(&file) => {
+            let error = Error::data(format!("image {index} of {split} is another one than when the list was written"));
+            Err(error.expected(path).got(file.display()).help("write the list anew with convnet data check"))
         }
-        _ => Ok(split),
+        _ => Ok((split, index)),
     }
 }

@@ -31,7 +31,8 @@ pub(super) struct Tree {
 pub(super) fn read_folder(folder: &Path) -> Result<Labelled> {
     let mut tree = Tree::default();
     list(folder, &mut Vec::new(), &mut HashSet::new(), &mut tree)?;
-    tree.into_labelled(idx::folder_name(folder)).map_err(|error| error.at_path(folder))
+    let labelled = tree.into_labelled(idx::folder_name(folder)).map_err(|error| error.at_path(folder))?;
+    Ok(Labelled { root: folder.to_owned(), ..labelled })
 }
 
 fn list(folder: &Path, above: &mut Vec<String>, seen: &mut HashSet<PathBuf>, tree: &mut Tree) -> Result<()> {
@@ -90,6 +91,9 @@ impl Tree {
         self.strip_common_folder();
         self.images.sort_by(|(a, _), (b, _)| a.cmp(b));
         let is_split = self.images.iter().any(|(parts, _)| parts.len() > 1 && Split::from_name(&parts[0]).is_some());
+        if !is_split {
+            self.check_no_splits_below()?;
+        }
         let images = self.images.into_iter().map(|(parts, image)| {
             let (split, class) = place(&parts[..parts.len() - 1], is_split).map_err(|error| error.at(&image))?;
             Ok(LabelledImage { split, class, image })
@@ -98,7 +102,33 @@ impl Tree {
         let depth = if is_split { 2 } else { 1 };
         let folders = self.folders.iter().filter(|parts| parts.len() == depth);
         let empty_classes = folders.filter_map(|parts| place(parts, is_split).ok()).collect();
-        Ok(Labelled { name, images, empty_classes })
+        Ok(Labelled { name, images, empty_classes, ..Labelled::default() })
+    }
+
+    /// A stray image beside a common folder of `train/` and `test/`, or in it, would make one class of all that is below.
+    fn check_no_splits_below(&self) -> Result<()> {
+        // a split, then a class, then a file
+        let place = |parts: &[String]| {
+            (1..parts.len().saturating_sub(2)).find(|&depth| Split::from_name(&parts[depth]).is_some())
+        };
+        let first = self.images.iter().find_map(|(parts, _)| Some(&parts[..place(parts)?]));
+        let Some(common) = first else { return Ok(()) };
+        let split_of = |parts: &[String]| match parts.starts_with(common) && place(parts) == Some(common.len()) {
+            true => Split::from_name(&parts[common.len()]),
+            false => None,
+        };
+        let splits: HashSet<Split> = self.images.iter().filter_map(|(parts, _)| split_of(parts)).collect();
+        let stray = self.images.iter().find(|(parts, _)| split_of(parts).is_none());
+        let is_one_class = self.images.iter().all(|(parts, _)| parts[0] == common[0]);
+        match stray {
+            Some((_, image)) if splits.contains(&Split::Train) && (splits.len() > 1 || is_one_class) => {
+                Err(Error::data("an image lies beside the folders of the splits")
+                    .expected(format!("all images in {0}/train/<class>/ and the like", common.join("/")))
+                    .at(image)
+                    .help("move or remove it"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Archives often hold one folder with everything in it.
@@ -122,7 +152,7 @@ fn place(folders: &[String], is_split: bool) -> Result<(Split, String)> {
             Some(split) => (split, below),
             None => {
                 return Err(Error::data("images lie beside the folders of the splits")
-                    .expected("all images in train/, val/, valid/, validation/ or test/")
+                    .expected(format!("all images in folders called {}", Split::NAMES.join(", ")))
                     .got(format!("{first}/")));
             }
         },
@@ -158,6 +188,11 @@ mod tests {
             places(&["Train/dog/b.png", "VALID/dog/a.png", "test/dog/c.png"]),
             ["train dog Train/dog/b.png", "validation dog VALID/dog/a.png", "test dog test/dog/c.png"]
         );
+        assert_eq!(
+            places(&["set/Training/a/1.png", "set/testing/a/2.png"]),
+            ["train a set/Training/a/1.png", "test a set/testing/a/2.png"]
+        );
+        assert_eq!(places(&["cat/test/x/1.png", "dog/1.png"]), ["train cat cat/test/x/1.png", "train dog dog/1.png"]);
         assert_eq!(places(&["set/v2/a/1.png", "set/v2/b/2.png"]), ["train a set/v2/a/1.png", "train b set/v2/b/2.png"]);
         assert_eq!(places(&["set/train/a/1.png"]), ["train a set/train/a/1.png"]);
         let labelled = tree(&["train", "train/cat", "train/dog", "train/dog/x", "train/cat/1.png"]).unwrap();
@@ -174,6 +209,11 @@ mod tests {
             (&["train/cat/1.png", "extra/cat/2.png"], "got extra/ (extra/cat/2.png)"),
             (&["cat/1.png", "2.png"], "(2.png)"),
             (&["train/cat/1.png", "2.png"], "(2.png)"),
+            (&["set/train/cat/1.png", "set/test/cat/2.png", "set/3.png"], "(set/3.png)"),
+            (&["set/train/cat/1.png", "set/test/cat/2.png", "a/3.png"], "set/train/<class>/ and the like (a/3.png)"),
+            (&["set/train/cat/1.png", "set/train/dog/2.png", "set/3.png"], "(set/3.png)"),
+            (&["x/set/train/cat/1.png", "x/set/test/cat/2.png", "x/set/cat/3.png"], "(x/set/cat/3.png)"),
+            (&["a/train/cat/1.png", "a/test/cat/2.png", "b/train/cat/3.png"], "(b/train/cat/3.png)"),
             (&[], "no images in class folders"),
         ] {
             let error = tree(paths).unwrap_err().to_string();

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
-use super::common_shape;
+use super::exclude::{self, Kept};
+use super::{OtherSizes, common_shape};
 use crate::data::image::{Header, Preparation};
 use crate::data::registry;
 use crate::data::statistics::hex;
@@ -28,26 +29,39 @@ pub struct LabelledImage {
 }
 
 /// The images of a data set, not read yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Labelled {
     /// The data set's name.
     pub name: String,
+    /// The folder that files' paths are relative to.
+    pub root: PathBuf,
     /// In the order that they are to have within their split.
     pub images: Vec<LabelledImage>,
     /// Classes that are there even where no image has them, each with its split.
     pub empty_classes: Vec<(Split, String)>,
+    /// Of splits that images were left out of: the numbers of the others, ascending.
+    pub(super) kept: Kept,
 }
 
 impl Labelled {
-    /// Matches the classes by name between the splits, finds the images' common shape, and makes samples that read the
-    /// images as they are needed.
+    /// Leaves out what `options` exclude, matches the classes by name between the splits, finds the images' common shape, and
+    /// makes samples that read the images as they are needed.
     ///
     /// # Errors
     /// A data error where there are no training images, where a class is in one split but not in the training images or the
-    /// other way round, and where the images differ in size and `options` name none.
-    pub fn into_dataset(self, options: &LoadOptions) -> Result<Dataset> {
+    /// other way round, where the images differ in size and neither `options` nor `sizes` say what becomes of them, and where
+    /// the list of images to exclude cannot be used.
+    pub fn into_dataset(self, options: &LoadOptions, sizes: OtherSizes) -> Result<Dataset> {
+        let labelled = match &options.exclude {
+            Some(list) => exclude::from_labelled(self, list)?,
+            None => self,
+        };
+        labelled.into_samples(options, sizes)
+    }
+
+    fn into_samples(self, options: &LoadOptions, sizes: OtherSizes) -> Result<Dataset> {
         let classes = self.classes()?;
-        let shape = common_shape(&self, options)?;
+        let shape = common_shape(&self, options, sizes)?;
         let preparation = Preparation { shape, resize: options.resize };
         let mut splits = [Split::Train, Split::Validation, Split::Test].map(|split| (split, Vec::new(), Vec::new()));
         for LabelledImage { split, class, image } in self.images {
@@ -55,9 +69,16 @@ impl Labelled {
             images.push(image);
             labels.push(classes.binary_search_by(|known| compare(known, &class)).expect("a class of the list") as i64);
         }
-        let [train, validation, test] = splits.map(|(split, images, labels)| match labels.is_empty() {
-            true => Ok(None),
-            false => Samples::stored(images, preparation, labels, classes.len()).map(Some).map_err(|e| e.at(split)),
+        let [train, validation, test] = splits.map(|(split, images, labels)| {
+            if labels.is_empty() {
+                return Ok(None);
+            }
+            let samples = Samples::stored(images, preparation, labels, classes.len());
+            let samples = samples.and_then(|samples| match self.kept.get(&split) {
+                Some(kept) => samples.numbered(kept.clone()),
+                None => Ok(samples),
+            });
+            samples.map(Some).map_err(|error| error.at(split))
         });
         let train = train?.ok_or_else(|| Error::data("there are no training images").expected("at least one"))?;
         Ok(Dataset { name: self.name, train, validation: validation?, test: test?, classes })
@@ -137,7 +158,7 @@ mod tests {
             class: class.to_owned(),
             image: StoredImage::File("none.png".into()),
         };
-        Labelled { name: "set".into(), images: images.iter().map(image).collect(), empty_classes: Vec::new() }
+        Labelled { name: "set".into(), images: images.iter().map(image).collect(), ..Labelled::default() }
     }
 
     #[test]

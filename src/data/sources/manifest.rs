@@ -6,7 +6,9 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::table::{MAX_LINE_BYTES, Table};
 use super::{Labelled, LabelledImage};
 use crate::data::Split;
 use crate::data::stored::StoredImage;
@@ -14,55 +16,48 @@ use crate::error::{Error, Result};
 
 /// The most lines that are read.
 const MAX_LINES: usize = 100_000_000;
-/// The longest line of a JSON manifest, in bytes.
-const MAX_LINE_BYTES: u64 = 1 << 20;
+/// What editors on Windows put in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// One image, as a manifest has it. Other columns and keys are passed over.
-#[derive(Debug, Deserialize)]
+/// One image, as a manifest has it.
 struct Row {
     path: String,
-    label: Label,
+    class: String,
     split: Option<String>,
 }
 
-/// A class's name, or a number that names it.
+/// A line of a JSON manifest. Other keys are passed over.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Label {
-    Number(i64),
-    Name(String),
+struct JsonRow {
+    path: String,
+    label: Value,
+    split: Option<String>,
 }
 
-/// A CSV with the columns `path`, `label` and, perhaps, `split`. Paths are relative to the CSV's folder.
+/// A CSV with the columns `path`, `label` and, perhaps, `split`. Paths are relative to the CSV's folder. A label is text: 007 is
+/// no 7, and `true` the name of a class.
 ///
 /// # Errors
 /// A data error that names the line, where it cannot be used.
 pub(super) fn read_csv(path: &Path) -> Result<Labelled> {
-    let file = File::open(path).map_err(|error| unreadable(error).at_path(path))?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(BufReader::new(file));
-    let headers = reader.headers().map_err(|error| unreadable(error).at_path(path))?;
-    if let Some(missing) = ["path", "label"].into_iter().find(|name| !headers.iter().any(|header| header == *name)) {
-        return Err(Error::data(format!("the manifest has no column '{missing}'"))
-            .expected("a first line path,label or path,label,split")
-            .got(headers.iter().collect::<Vec<_>>().join(","))
-            .at_path(path));
-    }
-    let labels = headers.iter().position(|header| header == "label").unwrap_or_default();
-    let headers = headers.clone();
+    let mut table = Table::open(path, "the manifest", &["path", "label"])
+        .map_err(|error| error.help("write path,label or path,label,split into the first line").at_path(path))?;
+    let columns = ["path", "label", "split"].map(|name| table.column(name));
     let mut builder = Builder::new(path);
-    for (number, record) in (2..).zip(reader.records()) {
-        let row = record.and_then(|record| {
-            let mut row: Row = record.deserialize(Some(&headers))?;
-            // as it is written: 007 is no 7
-            row.label = Label::Name(record[labels].to_owned());
-            Ok(row)
+    loop {
+        let row = table.next().and_then(|record| {
+            let Some(record) = record else { return Ok(None) };
+            let [path, class, split] = columns.map(|column| column.and_then(|at| record.get(at)).map(str::to_owned));
+            builder.push(Row { path: path.unwrap_or_default(), class: class.unwrap_or_default(), split }).map(Some)
         });
-        builder.push(row.map_err(unreadable)).map_err(|error| builder.at(error, number))?;
+        if row.map_err(|error| builder.at(error, table.line))?.is_none() {
+            return builder.finish();
+        }
     }
-    builder.finish()
 }
 
-/// A file with a JSON object on each line, with the keys `path`, `label` and, perhaps, `split`.
+/// A file with a JSON object on each line, with the keys `path`, `label` and, perhaps, `split`. A label is text or a whole
+/// number.
 ///
 /// # Errors
 /// As [`read_csv`].
@@ -71,18 +66,40 @@ pub(super) fn read_json_lines(path: &Path) -> Result<Labelled> {
     let mut builder = Builder::new(path);
     for number in 1.. {
         let mut line = Vec::new();
-        let count = io::Read::take(&mut reader, MAX_LINE_BYTES).read_until(b'\n', &mut line);
+        let count = io::Read::take(&mut reader, MAX_LINE_BYTES + 1).read_until(b'\n', &mut line);
         if count.map_err(|error| unreadable(error).at_path(path))? == 0 {
             break;
         }
-        if !line.trim_ascii().is_empty() {
-            let row = serde_json::from_slice(&line).map_err(|error| {
-                unreadable(error).expected(r#"{"path": "cat/1.png", "label": "cat", "split": "train"}"#)
-            });
-            builder.push(row).map_err(|error| builder.at(error, number))?;
+        let text = if number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line) } else { &line };
+        if !text.trim_ascii().is_empty() {
+            let pushed = json_row(text).and_then(|row| builder.push(row));
+            pushed.map_err(|error| builder.at(error, number))?;
         }
     }
     builder.finish()
+}
+
+fn json_row(line: &[u8]) -> Result<Row> {
+    if line.len() as u64 > MAX_LINE_BYTES {
+        return Err(
+            Error::data("cannot read the manifest").expected(format!("lines of at most {MAX_LINE_BYTES} bytes"))
+        );
+    }
+    let JsonRow { path, label, split } = serde_json::from_slice(line)
+        .map_err(|error| unreadable(error).expected(r#"{"path": "cat/1.png", "label": "cat", "split": "train"}"#))?;
+    let got = match label {
+        Value::String(class) => return Ok(Row { path, class, split }),
+        Value::Number(number) if !number.is_f64() => return Ok(Row { path, class: number.to_string(), split }),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Null => "null".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    };
+    Err(Error::data("the label names no class")
+        .expected("text or a whole number")
+        .got(&got)
+        .help(format!("a class may be called so, in quotes: \"{got}\"")))
 }
 
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -105,19 +122,15 @@ impl<'a> Builder<'a> {
         error.at(format!("line {line}")).at_path(self.manifest)
     }
 
-    fn push(&mut self, row: Result<Row>) -> Result<()> {
-        let Row { path, label, split } = row?;
-        let class = match label {
-            Label::Number(number) => number.to_string(),
-            Label::Name(name) => name,
-        };
+    fn push(&mut self, row: Row) -> Result<()> {
+        let Row { path, class, split } = row;
         if path.is_empty() || class.is_empty() || self.images.len() == MAX_LINES {
             return Err(Error::data("the line cannot be used").expected("a path and a label"));
         }
         let split = match split.filter(|split| !split.is_empty()) {
             None => Split::Train,
             Some(name) => Split::from_name(&name).ok_or_else(|| {
-                Error::data("unknown split").expected("train, val, valid, validation or test").got(format!("'{name}'"))
+                Error::data("unknown split").expected(Split::NAMES.join(", ")).got(format!("'{name}'"))
             })?,
         };
         if let Some(before) = self.seen.insert(path.clone(), self.images.len()) {
@@ -134,7 +147,8 @@ impl<'a> Builder<'a> {
         if self.images.is_empty() {
             return Err(Error::data("the manifest names no image").at_path(self.manifest));
         }
-        Ok(Labelled { name, images: self.images, empty_classes: Vec::new() })
+        let root = self.manifest.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Labelled { name, root, images: self.images, ..Labelled::default() })
     }
 }
 
@@ -176,10 +190,45 @@ mod tests {
             ("m.csv", "path,label\n\u{0}\u{ff}\n", ["cannot read the manifest", "line 2"]),
             ("m.jsonl", "{\"path\": 3, \"label\": \"a\"}", ["expected {\"path\"", "line 1"]),
             ("m.jsonl", "[1]\n", ["cannot read the manifest", "line 1"]),
+            ("m.csv", "path,label\n1.png,a,train\n", ["expected 2 fields, as in the first line, got 3", "line 2"]),
+            ("m.csv", "path,label\n1.png,\"a\n2.png,b\n", ["goes on in the next line", "line 2"]),
+            ("m.csv", "path,\"label\n1.png,a\n2.png,b\n", ["goes on in the next line", "m.csv"]),
+            (
+                "m.jsonl",
+                "{\"path\": \"1.png\", \"label\": 1.5}",
+                ["expected text or a whole number, got 1.5", "line 1"],
+            ),
+            ("m.jsonl", "{\"path\": \"1.png\", \"label\": true}", ["in quotes: \"true\"", "line 1"]),
+            ("m.jsonl", "{\"path\": \"1.png\", \"label\": [1]}", ["got a list", "line 1"]),
         ] {
             let error = read(name, text).unwrap_err();
             assert_eq!(error.exit_code(), 3);
             assert!(parts.iter().all(|part| error.to_string().contains(part)), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn labels_of_a_csv_are_text() {
+        let lines = "path,label\n1.png,true\n2.png,1.5\n3.png,1e5\n4.png,99999999999999999999\n";
+        let expected =
+            ["train true ./1.png", "train 1.5 ./2.png", "train 1e5 ./3.png", "train 99999999999999999999 ./4.png"];
+        assert_eq!(read("m.csv", lines).unwrap(), expected);
+        let lines = "{\"path\": \"1.png\", \"label\": 18446744073709551615}\n";
+        assert_eq!(read("m.jsonl", lines).unwrap(), ["train 18446744073709551615 ./1.png"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        assert_eq!(read("m.csv", "\u{feff}path,label\r\n1.png,a\r\n").unwrap(), ["train a ./1.png"]);
+        let line = "\u{feff}{\"path\": \"1.png\", \"label\": \"a\"}\r\n";
+        assert_eq!(read("m.jsonl", line).unwrap(), ["train a ./1.png"]);
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_read_to_its_end() {
+        for (name, start) in [("m.csv", "path,label\n1.png,\""), ("m.jsonl", "")] {
+            let error = read(name, &(start.to_owned() + &"x".repeat(3 << 20))).unwrap_err().to_string();
+            assert!(error.contains("lines of at most 1048576 bytes"), "{error}");
         }
     }
 }

@@ -7,7 +7,9 @@ mod folders;
 mod labelled;
 mod manifest;
 mod npz;
+mod table;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -22,6 +24,15 @@ use crate::files::write_atomically;
 pub(super) use cifar::{has_files as is_cifar, read_folder as read_cifar};
 pub use labelled::{Labelled, LabelledImage};
 
+/// What becomes of images that have another size than most, where no size was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherSizes {
+    /// They are an error.
+    Refuse,
+    /// They come to the commonest size, so that a check can name them.
+    Resize,
+}
+
 /// From so many images on it pays to keep what their headers said: 200,000 take seconds.
 const MIN_INDEXED: usize = 10_000;
 
@@ -29,27 +40,27 @@ const MIN_INDEXED: usize = 10_000;
 pub const KINDS: &str = "a folder of IDX files, of class folders or of CIFAR's .bin files, a .csv or .jsonl manifest, \
                          a Keras .npz, or a .tar, .tar.gz or .zip of class folders";
 
-/// Reads the data set at `path`, known by its content: [`KINDS`], but for IDX files. The images are prepared as `options` say; those of files
-/// are still to be decoded ([`finish`]).
+/// Reads the data set at `path`, known by its content: [`KINDS`], but for IDX files. The images are prepared as `options` say, and
+/// without those that they exclude; those of files are still to be decoded ([`finish`]).
 ///
 /// # Errors
 /// A data error that names the file, for whatever cannot be used.
-pub fn read(path: &Path, options: &LoadOptions) -> Result<Dataset> {
+pub fn read(path: &Path, options: &LoadOptions, sizes: OtherSizes) -> Result<Dataset> {
     if path.is_dir() {
         return match () {
             () if cifar::has_files(path)? => prepare(cifar::read_folder(path)?, options),
-            () => folders::read_folder(path)?.into_dataset(options),
+            () => folders::read_folder(path)?.into_dataset(options, sizes),
         };
     }
     let start = beginning(path)?;
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match extension.as_str() {
-        "csv" => manifest::read_csv(path)?.into_dataset(options),
-        "jsonl" => manifest::read_json_lines(path)?.into_dataset(options),
+        "csv" => manifest::read_csv(path)?.into_dataset(options, sizes),
+        "jsonl" => manifest::read_json_lines(path)?.into_dataset(options, sizes),
         "npz" => prepare(npz::read(path)?, options),
-        _ if start.starts_with(b"PK\x03\x04") => archive::read_zip(path)?.into_dataset(options),
-        _ if start.starts_with(&[0x1f, 0x8b]) => archive::read_tar_gz(path)?.into_dataset(options),
-        _ if start.get(257..262) == Some(b"ustar") => archive::read_tar(path)?.into_dataset(options),
+        _ if start.starts_with(b"PK\x03\x04") => archive::read_zip(path)?.into_dataset(options, sizes),
+        _ if start.starts_with(&[0x1f, 0x8b]) => archive::read_tar_gz(path)?.into_dataset(options, sizes),
+        _ if start.get(257..262) == Some(b"ustar") => archive::read_tar(path)?.into_dataset(options, sizes),
         _ => Err(Error::data("a file is no data set that can be read")
             .expected(KINDS)
             .got(super::image::describe_start(&start))
@@ -69,8 +80,13 @@ fn beginning(path: &Path) -> Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Images that are in memory get the shape that `options` ask for; their own where they ask for none.
+/// Leaves out what `options` exclude of images that are in memory. The others get the shape that `options` ask for; their own
+/// where they ask for none.
 pub(super) fn prepare(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
+    let dataset = match &options.exclude {
+        Some(list) => exclude::from_dataset(dataset, list)?,
+        None => dataset,
+    };
     let own = dataset.train.shape();
     let (height, width) = options.image_size.map_or((own.height, own.width), |size| (size.height, size.width));
     let shape = ImageShape { height, width, channels: options.channels.count().unwrap_or(own.channels) };
@@ -79,12 +95,11 @@ pub(super) fn prepare(dataset: Dataset, options: &LoadOptions) -> Result<Dataset
     dataset.map(|_, samples| samples.prepared(preparation))
 }
 
-/// Leaves out what `options` exclude, and decodes the images where they are to be kept.
+/// Decodes the images where they are to be kept.
 ///
 /// # Errors
-/// A data error where an image cannot be read, or where excluding leaves a split without images.
+/// A data error where an image cannot be read.
 pub fn finish(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
-    let dataset = exclude(dataset, options)?;
     let sizes = dataset.splits().map(|(_, samples)| samples.num_bytes().unwrap_or(usize::MAX));
     let num_bytes = sizes.fold(0, usize::saturating_add);
     let is_kept = match options.cache {
@@ -109,20 +124,9 @@ fn no_cache_folder() -> Error {
         .help("set one, or use another --cache")
 }
 
-/// Leaves out what `options` exclude.
-///
-/// # Errors
-/// A data error where the list cannot be used, or leaves a split without images.
-pub fn exclude(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
-    match &options.exclude {
-        Some(path) => exclude::exclude(dataset, path),
-        None => Ok(dataset),
-    }
-}
-
 /// The shape of `images`' pixels: as `options` say, and where they do not, as all images have it. Images that cannot be read
 /// are passed over: whoever decodes them says so.
-fn common_shape(images: &Labelled, options: &LoadOptions) -> Result<ImageShape> {
+fn common_shape(images: &Labelled, options: &LoadOptions, sizes: OtherSizes) -> Result<ImageShape> {
     if let (Some(size), Some(channels)) = (options.image_size, options.channels.count()) {
         return Ok(ImageShape { height: size.height, width: size.width, channels });
     }
@@ -130,8 +134,9 @@ fn common_shape(images: &Labelled, options: &LoadOptions) -> Result<ImageShape> 
     if let Some(shape) = index.as_deref().and_then(read_index) {
         return Ok(shape);
     }
-    let shape = find_shape(images, options)?;
-    if let Some(path) = index {
+    let shape = find_shape(images, options, sizes)?;
+    // a shape that not all images have is not for those who come next
+    if let Some(path) = index.filter(|_| sizes == OtherSizes::Refuse) {
         // it is only a cache
         let _ = path.parent().map(std::fs::create_dir_all);
         let _ = write_atomically(&path, |writer| Ok(serde_json::to_writer(writer, &shape)?));
@@ -147,28 +152,52 @@ fn read_index(path: &Path) -> Option<ImageShape> {
 }
 
 /// As [`common_shape`], from every image's header.
-fn find_shape(images: &Labelled, options: &LoadOptions) -> Result<ImageShape> {
+fn find_shape(images: &Labelled, options: &LoadOptions, sizes: OtherSizes) -> Result<ImageShape> {
     let headers = images.headers();
-    let mut shapes = headers.iter().enumerate().filter_map(|(at, header)| Some((at, header.as_ref().ok()?.shape)));
-    let Some((first_at, first)) = shapes.next() else {
-        let error = headers.into_iter().find_map(Result::err);
-        return Err(error.unwrap_or_else(|| Error::data("there are no images").expected("at least one").got("none")));
+    let shapes: Vec<(usize, ImageShape)> =
+        headers.iter().enumerate().filter_map(|(at, header)| Some((at, header.as_ref().ok()?.shape))).collect();
+    let own = match commonest_size(&shapes) {
+        Some(own) => own,
+        // none can be read: a check says so of each, whatever its shape
+        None if sizes == OtherSizes::Resize => (0, ImageShape { height: 1, width: 1, channels: 1 }),
+        None => {
+            let error = headers.into_iter().find_map(Result::err);
+            return Err(
+                error.unwrap_or_else(|| Error::data("there are no images").expected("at least one").got("none"))
+            );
+        }
     };
-    let has_colour = first.channels == 3 || shapes.clone().any(|(_, shape)| shape.channels == 3);
+    let has_colour = shapes.iter().any(|(_, shape)| shape.channels == 3);
     let channels = options.channels.count().unwrap_or(if has_colour { 3 } else { 1 });
     if let Some(size) = options.image_size {
         return Ok(ImageShape { height: size.height, width: size.width, channels });
     }
-    match shapes.find(|(_, shape)| (shape.height, shape.width) != (first.height, first.width)) {
-        None => Ok(ImageShape { channels, ..first }),
-        Some((at, other)) => {
-            let tell = |at: usize, shape: ImageShape| {
-                format!("{}×{} in {}", shape.height, shape.width, images.images[at].image)
-            };
-            Err(Error::data("the images differ in size")
-                .expected(tell(first_at, first))
-                .got(tell(at, other))
-                .help("choose one size for all with --image-size, and with --resize how they come to it"))
-        }
+    let other = shapes.iter().find(|(_, shape)| size_of(*shape) != size_of(own.1));
+    match other.filter(|_| sizes == OtherSizes::Refuse) {
+        None => Ok(ImageShape { channels, ..own.1 }),
+        Some(other) => Err(sizes_differ(images, own, *other)),
     }
+}
+
+fn size_of(shape: ImageShape) -> (usize, usize) {
+    (shape.height, shape.width)
+}
+
+/// The first image of the size that most have (of two, the one that comes first); `None` where there is none.
+fn commonest_size(shapes: &[(usize, ImageShape)]) -> Option<(usize, ImageShape)> {
+    let mut counts: HashMap<(usize, usize), (usize, std::cmp::Reverse<usize>)> = HashMap::new();
+    for (place, (_, shape)) in shapes.iter().enumerate() {
+        counts.entry(size_of(*shape)).or_insert((0, std::cmp::Reverse(place))).0 += 1;
+    }
+    let (_, std::cmp::Reverse(place)) = counts.into_values().max()?;
+    Some(shapes[place])
+}
+
+fn sizes_differ(images: &Labelled, own: (usize, ImageShape), other: (usize, ImageShape)) -> Error {
+    let tell =
+        |(at, shape): (usize, ImageShape)| format!("{}×{} in {}", shape.height, shape.width, images.images[at].image);
+    Error::data("the images differ in size").expected(tell(own)).got(tell(other)).help(
+        "choose one size for all with --image-size, and with --resize how they come to it; or leave out what convnet data \
+         check lists with --exclude",
+    )
 }
