@@ -32,7 +32,7 @@ pub fn run(config: &RunConfig, as_json: bool, globals: Globals) -> Result<()> {
     let images = config.batch_size * config.accumulate * (STEPS_PER_EPOCH - 1) + config.batch_size.div_ceil(2);
     let dataset = registry::load_with(&config.data, &config.load_options())?;
     let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
-    let images = images.min(parts.train.len());
+    let images = images.max(parts.classes.len()).min(parts.train.len());
     let epochs = if images > config.batch_size * config.accumulate { EPOCHS } else { SHORT_EPOCHS };
     let config = RunConfig {
         epochs,

@@ -36,14 +36,14 @@ impl std::fmt::Display for SplitMode {
     }
 }
 
-/// Chooses `num_validation` of the images with these labels, `i64 [N]`: the indices of the rest (to train on) and of the
-/// chosen, each ascending.
+/// Chooses `num_validation` of the images with these labels, `i64 [N]`, of `classes`: the indices of the rest (to train on)
+/// and of the chosen, each ascending.
 ///
 /// # Errors
 /// A configuration error where `num_validation` is not in `1..N`, or where a class would vanish from either part.
 pub fn choose(
     labels: &[i64],
-    num_classes: usize,
+    classes: &[String],
     num_validation: usize,
     mode: SplitMode,
     seed: u64,
@@ -55,7 +55,7 @@ pub fn choose(
             .got(num_validation));
     }
     let (validation, train) = match mode {
-        SplitMode::Stratified => draw(labels, num_classes, num_validation, seed, 1)?,
+        SplitMode::Stratified => draw(labels, classes.len(), num_validation, seed, Least { each: 1, left: 1 })?,
         SplitMode::Random => {
             let mut order: Vec<usize> = (0..count).collect();
             shuffle(&mut generator(seed, Stream::Split), &mut order);
@@ -66,7 +66,13 @@ pub fn choose(
         }
         SplitMode::Tail => ((count - num_validation..count).collect(), (0..count - num_validation).collect()),
     };
-    check_no_class_vanishes(labels, num_classes, &train, &validation)?;
+    let help = match mode {
+        SplitMode::Stratified => "choose another number of validation images, or --validation none",
+        SplitMode::Random | SplitMode::Tail => {
+            "choose another number of validation images or --split-mode stratified, or --validation none"
+        }
+    };
+    check_no_class_vanishes(labels, classes, &train, &validation).map_err(|error| error.help(help))?;
     Ok((train, validation))
 }
 
@@ -79,7 +85,7 @@ pub fn choose(
 /// there are parts.
 pub fn fold(
     labels: &[i64],
-    num_classes: usize,
+    classes: &[String],
     num_folds: usize,
     number: usize,
     seed: u64,
@@ -88,66 +94,79 @@ pub fn fold(
         let expected = format!("a part from 0 to {}", num_folds.saturating_sub(1));
         return Err(Error::config("bad number of folds, at least 2 are needed").expected(expected).got(number));
     }
-    let mut classes = indices_by_class(labels, num_classes)?;
+    let mut by_class = indices_by_class(labels, classes.len())?;
     let mut rng = generator(seed, Stream::Split);
     let (mut train, mut part) = (Vec::new(), Vec::new());
-    for indices in &mut classes {
+    for indices in &mut by_class {
         shuffle(&mut rng, indices);
     }
     // dealt out like cards, on and on over the classes, so that the parts' sizes differ by at most 1
-    for (position, index) in classes.concat().into_iter().enumerate() {
+    for (position, index) in by_class.concat().into_iter().enumerate() {
         if position % num_folds == number { part.push(index) } else { train.push(index) }
     }
     train.sort_unstable();
     part.sort_unstable();
-    check_no_class_vanishes(labels, num_classes, &train, &part)?;
+    let vanishes = check_no_class_vanishes(labels, classes, &train, &part);
+    vanishes.map_err(|error| error.help("choose fewer folds, or add images of the class"))?;
     Ok((train, part))
 }
 
-fn check_no_class_vanishes(labels: &[i64], num_classes: usize, train: &[usize], validation: &[usize]) -> Result<()> {
+fn check_no_class_vanishes(labels: &[i64], classes: &[String], train: &[usize], validation: &[usize]) -> Result<()> {
     let counts = |indices: &[usize]| {
-        let mut counts = vec![0; num_classes];
+        let mut counts = vec![0; classes.len()];
         indices.iter().for_each(|&index| counts[labels[index] as usize] += 1);
         counts
     };
     let (train, validation): (Vec<usize>, Vec<usize>) = (counts(train), counts(validation));
-    for (class, (&train, &validation)) in train.iter().zip(&validation).enumerate() {
+    for (class, (&train, &validation)) in classes.iter().zip(train.iter().zip(&validation)) {
         let (part, count) = match (train, validation) {
             (0, 1..) => ("train", validation),
             (1.., 0) => ("validate", train),
             _ => continue,
         };
+        let images = if count == 1 { "its only image" } else { &format!("its {count} images") };
         return Err(Error::config(format!("no image of class {class} would be left to {part} on"))
-            .got(format!("{count} of its images on the other side"))
-            .help("choose another number of validation images or --split-mode stratified, or --validation none"));
+            .got(format!("{images} on the other side")));
     }
     Ok(())
 }
 
 /// Chooses `limit` of the images with these labels, `i64 [N]`: their indices, ascending. Each class gives in proportion to
-/// its size, rounded by the largest remainder: with fewer images than classes some give none.
+/// its size, rounded by the largest remainder, but at least one.
 ///
 /// # Errors
-/// A configuration error where `limit` is not in `1..=N`.
+/// A configuration error where `limit` is not in `1..=N`, or less than the classes that have images.
 pub fn limit_train(labels: &[i64], num_classes: usize, limit: usize, seed: u64) -> Result<Vec<usize>> {
-    if !(1..=labels.len()).contains(&limit) {
+    let num_present = indices_by_class(labels, num_classes)?.iter().filter(|indices| !indices.is_empty()).count();
+    if !(num_present.max(1)..=labels.len()).contains(&limit) {
         return Err(Error::config("bad limit of training images")
-            .expected(format!("1 to {}, as there are {0} training images", labels.len()))
+            .expected(format!(
+                "{num_present} to {count}, as there are {num_present} classes and {count} training images",
+                count = labels.len()
+            ))
             .got(limit));
     }
     // a seed of its own: the validation images were drawn with the first
-    let (chosen, _) = draw(labels, num_classes, limit, derive(seed, Stream::Split), 0)?;
+    let (chosen, _) = draw(labels, num_classes, limit, derive(seed, Stream::Split), Least { each: 1, left: 0 })?;
     Ok(chosen)
 }
 
+/// What each class gives at least, as far as there are enough.
+#[derive(Clone, Copy)]
+struct Least {
+    each: usize,
+    /// What it keeps at least: a class with no more than both together gives what its share is.
+    left: usize,
+}
+
 /// `num_drawn` (at most N) indices and the others, each ascending. Where there are enough, each class with images left to
-/// give gives at least `least`.
+/// give gives at least so many as `least` says.
 fn draw(
     labels: &[i64],
     num_classes: usize,
     num_drawn: usize,
     seed: u64,
-    least: usize,
+    least: Least,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
     let mut classes = indices_by_class(labels, num_classes)?;
     let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
@@ -192,11 +211,12 @@ fn largest_remainder(sizes: &[usize], total: usize) -> Vec<usize> {
     shares
 }
 
-/// Takes from the largest shares until each class of more than `least` images gives at least `least`, as far as that goes.
-fn raise(shares: &mut [usize], sizes: &[usize], least: usize) {
-    while let Some(poor) = (0..shares.len()).find(|&class| shares[class] < least && sizes[class] > least) {
+/// Takes from the largest shares until each class that can gives what `least` says, as far as that goes.
+fn raise(shares: &mut [usize], sizes: &[usize], least: Least) {
+    let Least { each, left } = least;
+    while let Some(poor) = (0..shares.len()).find(|&class| shares[class] < each && sizes[class] >= each + left) {
         let rich = (0..shares.len()).max_by_key(|&class| shares[class]).expect("there is a class");
-        if shares[rich] <= least {
+        if shares[rich] <= each {
             return;
         }
         shares[rich] -= 1;
@@ -215,13 +235,17 @@ mod tests {
         rounds.flat_map(in_round).collect()
     }
 
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|class| format!("c{class}")).collect()
+    }
+
     fn stratified(
         labels: &[i64],
         num_classes: usize,
         num_validation: usize,
         seed: u64,
     ) -> Result<(Vec<usize>, Vec<usize>)> {
-        choose(labels, num_classes, num_validation, SplitMode::Stratified, seed)
+        choose(labels, &names(num_classes), num_validation, SplitMode::Stratified, seed)
     }
 
     fn counts_of(labels: &[i64], indices: &[usize], num_classes: usize) -> Vec<usize> {
@@ -287,16 +311,23 @@ mod tests {
         let (_, validation) = stratified(&images, 3, 2, 0).unwrap();
         assert_eq!(counts_of(&images, &validation, 3), [0, 1, 1], "class 0 never was there, and class 2 gives one");
         let cases: [(&[usize], usize, SplitMode, &str); 5] = [
-            (&[0, 9, 1], 4, SplitMode::Stratified, "no image of class 2 would be left to validate on"),
+            (
+                &[0, 9, 1],
+                4,
+                SplitMode::Stratified,
+                "no image of class c2 would be left to validate on: got its only image",
+            ),
             (&[4, 4], 7, SplitMode::Stratified, "to train on"),
             (&[4, 4], 1, SplitMode::Stratified, "to validate on"),
-            (&[1, 5], 1, SplitMode::Tail, "class 0 would be left to validate on"),
+            (&[1, 5], 1, SplitMode::Tail, "class c0 would be left to validate on"),
             (&[5, 5], 1, SplitMode::Random, "to validate on"),
         ];
         for (counts, num_validation, mode, part) in cases {
-            let error = choose(&labels(counts), counts.len(), num_validation, mode, 0).unwrap_err();
+            let error = choose(&labels(counts), &names(counts.len()), num_validation, mode, 0).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(part), "{counts:?} {mode:?}: {error}");
+            let advises_mode = error.to_string().contains("--split-mode stratified");
+            assert_eq!(advises_mode, mode != SplitMode::Stratified, "the mode that is on is no advice: {error}");
         }
     }
 
@@ -307,14 +338,14 @@ mod tests {
         {
             assert_eq!(SplitMode::Tail.count(count, fraction), validation, "{count} {fraction}");
         }
-        let (train, validation) = choose(&labels(&[5, 5]), 2, 4, SplitMode::Tail, 0).unwrap();
+        let (train, validation) = choose(&labels(&[5, 5]), &names(2), 4, SplitMode::Tail, 0).unwrap();
         assert_eq!((train, validation), ((0..6).collect(), (6..10).collect()));
     }
 
     #[test]
     fn at_random_the_seed_decides() {
         let images = labels(&[60, 40]);
-        let choose = |seed| choose(&images, 2, 30, SplitMode::Random, seed).unwrap();
+        let choose = |seed| choose(&images, &names(2), 30, SplitMode::Random, seed).unwrap();
         assert_eq!(choose(1), choose(1));
         assert_ne!(choose(1), choose(2));
         let mut all = [choose(1).0, choose(1).1].concat();
@@ -327,7 +358,7 @@ mod tests {
         let images = labels(&[13, 8, 0, 5]);
         let mut all = Vec::new();
         for number in 0..5 {
-            let (train, part) = fold(&images, 4, 5, number, 3).unwrap();
+            let (train, part) = fold(&images, &names(4), 5, number, 3).unwrap();
             assert_eq!(train.len() + part.len(), 26);
             assert!((5..=6).contains(&part.len()) && train.iter().all(|index| !part.contains(index)));
             let counts = counts_of(&images, &part, 4);
@@ -337,8 +368,8 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..26).collect::<Vec<_>>());
         for (num_folds, number) in [(1, 0), (5, 5), (6, 0)] {
-            let folds: Result<Vec<_>> = (0..num_folds).map(|n| fold(&images, 4, num_folds, n, 3)).collect();
-            assert!(folds.is_err() || fold(&images, 4, num_folds, number, 3).is_err(), "{num_folds} {number}");
+            let folds: Result<Vec<_>> = (0..num_folds).map(|n| fold(&images, &names(4), num_folds, n, 3)).collect();
+            assert!(folds.is_err() || fold(&images, &names(4), num_folds, number, 3).is_err(), "{num_folds} {number}");
         }
     }
 
@@ -352,13 +383,17 @@ mod tests {
     #[test]
     fn a_limit_keeps_exactly_so_many_images() {
         let images = labels(&[60, 30, 10]);
-        for (limit, counts) in [(100, [60, 30, 10]), (10, [6, 3, 1]), (1, [1, 0, 0])] {
+        for (limit, counts) in [(100, [60, 30, 10]), (10, [6, 3, 1]), (4, [2, 1, 1]), (3, [1, 1, 1])] {
             let kept = limit_train(&images, 3, limit, 5).unwrap();
             assert!(kept.is_sorted());
             assert_eq!(counts_of(&images, &kept, 3), counts);
         }
-        for limit in [0, 101] {
-            assert_eq!(limit_train(&images, 3, limit, 5).unwrap_err().exit_code(), 2);
+        for limit in [0, 2, 101] {
+            let error = limit_train(&images, 3, limit, 5).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("3 to 100, as there are 3 classes"), "{error}");
         }
+        let rare = labels(&[50, 0, 1]);
+        assert_eq!(counts_of(&rare, &limit_train(&rare, 3, 5, 5).unwrap(), 3), [4, 0, 1], "all of a rare class");
     }
 }

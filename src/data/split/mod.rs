@@ -9,8 +9,11 @@ pub use validation::Validation;
 use super::{Dataset, Samples};
 use crate::error::{Error, Result};
 
-/// How many validation images are taken where nobody says how many.
+/// How many validation images are taken where nobody says how many, ...
 const AUTO_COUNT: usize = 5000;
+/// ... where there are so many training images at least, and else what part of them.
+const MIN_FOR_AUTO_COUNT: usize = 10_000;
+const AUTO_FRACTION: f64 = 0.1;
 
 /// A data set ready for training.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,15 +54,18 @@ pub fn split(
     seed: u64,
 ) -> Result<Parts> {
     let Dataset { name, classes, train, validation: own, test } = dataset;
-    let take = |train: Samples, count| take_validation(&train, classes.len(), count, mode, seed);
+    let take = |train: Samples, count| take_validation(&train, &classes, count, mode, seed);
     let (train, validation) = match *validation {
         Validation::Auto if own.is_some() => (train, own),
-        Validation::Auto => take(train, AUTO_COUNT)?,
+        Validation::Auto => {
+            let count = auto_count(&train, classes.len(), mode);
+            take(train, count)?
+        }
         Validation::None => (train, None),
         Validation::Test => (train, Some(test.clone().ok_or_else(|| no_test_images(&name))?)),
         Validation::Count(count) => take(train, count)?,
         Validation::Fold { number, of } => {
-            let (rest, part) = fold(train.labels(), classes.len(), of, number - 1, seed)?;
+            let (rest, part) = fold(train.labels(), &classes, of, number - 1, seed)?;
             (train.select(&rest)?, Some(train.select(&part)?))
         }
         Validation::Fraction(fraction) => {
@@ -74,14 +80,26 @@ pub fn split(
     Ok(Parts { name, classes, train, validation, test })
 }
 
+/// How many validation images are taken where nobody says how many: of each class one, where the mode looks at them.
+fn auto_count(train: &Samples, num_classes: usize, mode: SplitMode) -> usize {
+    if train.len() >= MIN_FOR_AUTO_COUNT {
+        return AUTO_COUNT;
+    }
+    let least = match mode {
+        SplitMode::Stratified => train.class_counts(num_classes).iter().filter(|&&count| count > 0).count(),
+        SplitMode::Random | SplitMode::Tail => 1,
+    };
+    mode.count(train.len(), AUTO_FRACTION).max(least)
+}
+
 fn take_validation(
     samples: &Samples,
-    num_classes: usize,
+    classes: &[String],
     num_validation: usize,
     mode: SplitMode,
     seed: u64,
 ) -> Result<(Samples, Option<Samples>)> {
-    let (train, validation) = choose(samples.labels(), num_classes, num_validation, mode, seed)?;
+    let (train, validation) = choose(samples.labels(), classes, num_validation, mode, seed)?;
     Ok((samples.select(&train)?, Some(samples.select(&validation)?)))
 }
 
@@ -149,6 +167,13 @@ mod tests {
         assert_eq!((parts.train.len(), parts.validation), (10, own));
         let parts = split(whole, &Validation::Count(5), SplitMode::Stratified, None, 0).unwrap();
         assert_eq!((parts.train.len(), parts.validation.unwrap().len()), (5, 5));
-        assert_eq!(auto(dataset(&[20_000, 20_000])).validation.unwrap().len(), 5000);
+        for (counts, validation) in
+            [([20_000, 20_000], 5000), ([5_000, 5_000], 5000), ([5_000, 4_999], 1000), ([6, 4], 2)]
+        {
+            let parts = auto(dataset(&counts));
+            assert_eq!(parts.validation.unwrap().len(), validation, "{counts:?}");
+        }
+        let by_chance = split(dataset(&[6, 4]), &Validation::Auto, SplitMode::Tail, None, 0);
+        assert!(by_chance.unwrap_err().to_string().contains("class 1 would be left to validate on"), "one image");
     }
 }

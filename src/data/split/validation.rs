@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 /// Where the validation images come from. Written as text: `auto`, `5000`, `0.1`, `test`, `none`, or `2/5`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Validation {
-    /// The data set's own validation images; where it has none, 5000 training images.
+    /// The data set's own validation images; where it has none, 5000 training images, or a tenth of
+    /// them where there are fewer than 10,000.
     #[default]
     Auto,
     /// So many training images, at least one.

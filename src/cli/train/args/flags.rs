@@ -64,7 +64,7 @@ struct What {
     /// Where the images are kept while they are used; auto: on the device, up to 4 GiB, else none [default: auto]
     #[arg(long, value_enum)]
     cache: Option<Cache>,
-    /// Validation images: a count, a fraction, test or none [default: the data set's own, else 5000]
+    /// Validation images: a count, a fraction, test or none [default: the data set's own, else 5000, or a tenth of fewer than 10,000]
     #[arg(long, value_name = "COUNT|FRACTION|test|none")]
     validation: Option<String>,
     /// How the validation images are chosen; tail takes the last ones, as Keras does [default: stratified]
