@@ -106,6 +106,21 @@ fn write_all_pixels(writer: &mut dyn Write, samples: &Samples, failed: &mut Opti
     }
 }
 
+/// Images of another data set beside those that are written would become part of it.
+fn check_no_images_there(folder: &Path) -> Result<()> {
+    for split in fs::read_dir(folder).into_iter().flatten() {
+        let split = split.map_err(cannot_write(folder))?;
+        let is_split = split.file_name().to_str().and_then(Split::from_name).is_some();
+        if is_split && fs::read_dir(split.path()).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::config("there are images already where the data set is to be written")
+                .expected("a new or an empty folder")
+                .at_path(&split.path())
+                .help("remove the folder, or choose another"));
+        }
+    }
+    Ok(())
+}
+
 fn write_folders(dataset: &Dataset, folder: &Path) -> Result<()> {
     // a class's name may be no folder's name
     let classes: Vec<String> = dataset.classes.iter().map(|class| class.replace(['/', '\\', ':', '\0'], "-")).collect();
@@ -116,6 +131,7 @@ fn write_folders(dataset: &Dataset, folder: &Path) -> Result<()> {
     if let Some((at, _)) = bad {
         return Err(Error::config("a class's name cannot be a folder's name").got(format!("'{}'", dataset.classes[at])));
     }
+    check_no_images_there(folder)?;
     for (split, samples) in dataset.splits() {
         for class in &classes {
             make_folder(&folder.join(split.to_string()).join(class))?;
@@ -221,6 +237,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn class_folders_of_two_data_sets_are_not_mixed() {
+        let folder = tempfile::tempdir().unwrap();
+        export(&dataset(1), ExportFormat::Png, folder.path()).unwrap();
+        let smaller = Dataset { test: None, ..dataset(3) };
+        let error = export(&smaller, ExportFormat::Png, folder.path()).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains("a new or an empty folder"), "{error}");
+        fs::remove_dir_all(folder.path().join("train")).unwrap();
+        let error = export(&smaller, ExportFormat::Png, folder.path()).unwrap_err().to_string();
+        assert!(error.contains("/test"), "{error}");
+        fs::remove_dir_all(folder.path().join("test")).unwrap();
+        fs::create_dir(folder.path().join("train")).unwrap();
+        export(&smaller, ExportFormat::Png, folder.path()).unwrap();
     }
 
     #[test]
