@@ -272,7 +272,21 @@ fn a_keras_npz_is_read() {
         (vec![train.clone(), ("y_train", "<i8", "(3,)", long(&[0, -1, 1]))], "label of image 1"),
         (vec![train.clone(), ("y_train", "<u8", "(3,)", vec![0xff; 24])], "not whole numbers"),
         (vec![train.clone(), ("y_train", "<i8", "(3,)", long(&[0, 1, i64::MAX]))], "out of range"),
-        (vec![("x_train", "<f4", "(3, 2, 2)", vec![0; 48]), ("y_train", "|u1", "(3,)", vec![0; 3])], "astype('uint8')"),
+        (
+            vec![("x_train", "<f4", "(3, 2, 2)", vec![0; 48]), ("y_train", "|u1", "(3,)", vec![0; 3])],
+            "(array * 255).round().astype('uint8')",
+        ),
+        (
+            vec![("x_train", "<f4", "(3, 2, 2)", [0, 0, 0, 64].repeat(12)), ("y_train", "|u1", "(3,)", vec![0; 3])],
+            "with array.astype('uint8')",
+        ),
+        (
+            vec![("x_train", "<u2", "(3, 2, 2)", vec![0; 24]), ("y_train", "|u1", "(3,)", vec![0; 3])],
+            "(array // 257).astype('uint8')",
+        ),
+        (vec![train.clone(), ("y_train", "<f4", "(3, 2)", vec![0; 24])], "array.argmax(1)"),
+        (vec![train.clone(), ("y_train", "<f8", "(3,)", vec![0; 24])], "array.astype('int64')"),
+        (vec![train.clone(), ("y_train", "<U1", "(3,)", vec![0; 12])], "np.unique(array, return_inverse=True)[1]"),
         (
             vec![("x_train", "|u1", "(3, 2, 3)", images(3)), ("y_train", "|u1", "(3,)", vec![0; 3])],
             "18 bytes of numbers",

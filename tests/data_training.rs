@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use convnet::data::registry;
-use program::{convnet, json};
+use program::{convnet, failed, json, succeeded};
 use serde_json::Value;
 
 const SOME: [&str; 2] = ["--validation", "100"];
@@ -106,4 +106,28 @@ fn what_was_done_to_the_images_is_kept_in_the_model() {
         &["evaluate", "models/crop", "--data", "set", "--split", "train", "--json", "--device", "cpu"],
     ));
     assert_eq!(evaluated["count"], 40);
+}
+
+#[test]
+fn a_small_set_is_trained_on_and_its_classes_counted_without_a_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (class, count) in [("cat", 23u8), ("dog", 2)] {
+        fs::create_dir_all(at.join("set").join(class)).unwrap();
+        for number in 0..count {
+            let image = image::GrayImage::from_fn(12, 12, |x, y| image::Luma([(x * y) as u8 + number]));
+            image.save(at.join(format!("set/{class}/{number}.png"))).unwrap();
+        }
+    }
+    let fixed = ["--epochs", "1", "--device", "cpu", "--progress", "none", "--cache", "none"];
+    let args = |more: &[&'static str]| [&["train", "--data", "set"], &fixed[..], more].concat();
+    let output = convnet(at, &args(&["--run", "a"]));
+    succeeded(&output);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("data: 1 rare class"), "{stderr}");
+    let run: Value = serde_json::from_str(&fs::read_to_string(at.join("logs/a/run.json")).unwrap()).unwrap();
+    assert_eq!((&run["data"]["train"], &run["data"]["validation"]), (&22.into(), &3.into()));
+    failed(&convnet(at, &args(&["--run", "b", "--limit-train", "1"])), 2, "as there are 2 classes");
+    fs::write(at.join("set/cat/7.png"), b"no image").unwrap();
+    failed(&convnet(at, &args(&["--run", "c", "--image-size", "12", "--channels", "1"])), 3, "--exclude leaves them out");
 }

@@ -9,7 +9,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::data::Samples;
 use crate::data::prefetch::Prefetch;
-use crate::error::Result;
+use crate::data::samples::UNREADABLE_HELP;
+use crate::error::{ErrorKind, Result};
 use crate::rng::{self, Stream};
 
 /// Labelled images that are given out in batches on a device: the same ones, whichever way they are fed.
@@ -153,7 +154,10 @@ impl Streaming {
             *current = Some((order.shallow_clone(), batch_size, prefetch));
         }
         let (_, _, prefetch) = current.as_ref().expect("it was just made");
-        let pixels = prefetch.take()?;
+        let pixels = prefetch.take().map_err(|error| match error.kind() {
+            ErrorKind::Data => error.help(UNREADABLE_HELP),
+            _ => error,
+        })?;
         let shape = self.samples.shape();
         let sizes = [shape.height, shape.width, shape.channels].map(|size| size as i64);
         Ok(Tensor::from_slice(&pixels).view([-1, sizes[0], sizes[1], sizes[2]]))
@@ -209,6 +213,15 @@ mod tests {
         let sizes: Vec<i64> =
             (0..samples.num_batches(2)).map(|index| samples.batch(index, 2).unwrap().1.size()[0]).collect();
         assert_eq!(sizes, [2, 2, 1]);
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_read_says_what_to_do() {
+        let files = vec![crate::data::stored::StoredImage::File("none.png".into())];
+        let shape = ImageShape { height: 1, width: 2, channels: 1 };
+        let samples = Samples::stored(files, shape.into(), vec![0], 1).unwrap();
+        let error = DeviceSamples::new(&samples, Device::Cpu).unwrap().batch(0, 1).unwrap_err().to_string();
+        assert!(error.contains("none.png") && error.contains("--exclude"), "{error}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod sources;
 pub mod split;
 pub mod statistics;
 pub mod stored;
+mod unpacked;
 
 use std::fmt;
 

@@ -119,7 +119,7 @@ impl fmt::Display for Channels {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Cache {
-    /// On the device where they are small enough ([`Cache::MAX_AUTO_BYTES`]), else decoded anew in each epoch.
+    /// On the device up to 4 GiB of pixels, else decoded anew in each epoch.
     #[default]
     Auto,
     /// Decoded once, on the device.

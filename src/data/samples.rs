@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// How many images are decoded at once where all are looked at once.
 const BLOCK: usize = 1024;
 
+/// What to do about an image that cannot be read.
+pub(super) const UNREADABLE_HELP: &str = "convnet data check finds all such images; --exclude leaves them out";
+
 /// Labelled images of one shape. A clone shares the pixels.
 ///
 /// Invariants, checked when they are made: at least one image; as many labels as images; every label in `0..num_classes`.

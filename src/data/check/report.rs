@@ -116,17 +116,20 @@ impl fmt::Display for Report {
             (true, false) => "all compared",
             (true, true) => "all across splits compared, within splits until there were too many near duplicates",
         };
-        writeln!(f, "{}: {} images, {} pairs, {how}", self.name, images.join(", "), self.num_pairs)?;
+        let noun = if self.images.values().sum::<usize>() == 1 { "image" } else { "images" };
+        let pairs = if self.num_pairs == 1 { "pair" } else { "pairs" };
+        writeln!(f, "{}: {} {noun}, {} {pairs}, {how}", self.name, images.join(", "), self.num_pairs)?;
         if let [(size, count), others @ ..] = &self.sizes[..] {
             let other: usize = others.iter().map(|(_, count)| count).sum();
             let others = if other > 0 { format!(", {other} of {} other sizes", others.len()) } else { String::new() };
             writeln!(f, "sizes: {count} of {}×{}{others}", size[0], size[1])?;
         }
         for (split, class) in &self.empty_classes {
-            writeln!(f, "no images of {class} in {split}")?;
+            writeln!(f, "no image of {class} in {split}")?;
         }
         for (class, count) in &self.rare_classes {
-            writeln!(f, "rare: {class}, {count} training images; the largest class has {}", self.largest_class)?;
+            let images = if *count == 1 { "image" } else { "images" };
+            writeln!(f, "rare: {class}, {count} training {images}; the largest class has {}", self.largest_class)?;
         }
         for (problem, one, many) in HEADINGS {
             let findings: Vec<&Finding> = self.findings.iter().filter(|finding| finding.problem == problem).collect();

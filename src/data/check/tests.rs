@@ -292,6 +292,16 @@ fn numbers_are_those_of_the_whole_data_set_for_arrays_too() {
 }
 
 #[test]
+fn one_is_not_several() {
+    let mut train = noise(2, 1);
+    train[1] = train[0].clone();
+    let text = check(&dataset(&train, &[])).unwrap().to_string();
+    assert!(text.contains("2 train images, 1 pair, ") && text.contains("1 duplicate (the same pixels)"), "{text}");
+    let text = check(&dataset(&noise(1, 1), &[])).unwrap().to_string();
+    assert!(text.contains("1 train image, 0 pairs"), "{text}");
+}
+
+#[test]
 fn two_test_images_of_fashion_mnist_are_among_its_training_images() {
     let Some(assets) = std::env::var_os("CONVNET_TEST_ASSETS") else {
         return eprintln!("skipped: CONVNET_TEST_ASSETS is not set");

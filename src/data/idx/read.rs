@@ -7,6 +7,7 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::data::ImageShape;
+use crate::data::unpacked::Unpacked;
 use crate::error::{Error, Result};
 
 /// The longest image side that is believed: larger images are no work for a small convolutional network.
@@ -48,9 +49,11 @@ pub(super) fn read_labels(path: &Path) -> Result<Vec<u8>> {
 /// The file's bytes, decompressed where they begin as a gzip stream does: names are not trusted either.
 fn open(path: &Path) -> Result<Box<dyn Read>> {
     let cannot_open = |source: io::Error| Error::data("cannot read the file").because(source);
-    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(cannot_open)?);
+    let file = File::open(path).map_err(cannot_open)?;
+    let packed = file.metadata().map_err(cannot_open)?.len();
+    let mut file = BufReader::with_capacity(1 << 16, file);
     let is_gzip = file.fill_buf().map_err(cannot_open)?.starts_with(&GZIP_MAGIC);
-    Ok(if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+    Ok(if is_gzip { Box::new(Unpacked::new(MultiGzDecoder::new(file), packed)) } else { Box::new(file) })
 }
 
 fn images_from(reader: &mut dyn Read) -> Result<Images> {

@@ -100,24 +100,34 @@ pub fn read_labels_from(reader: &mut dyn Read, length: u64) -> Result<Vec<i64>> 
     let (text, header_bytes) = read_header_text(reader)?;
     let header = Header::parse(&text)?;
     let (count @ 1.., [_] | [_, 1]) = (header.shape.first().copied().unwrap_or(0), &header.shape[..]) else {
-        return Err(Error::data("the array holds no labels")
-            .expected("[N] or [N, 1]")
-            .got(format!("{:?}", header.shape)));
+        let error =
+            Error::data("the array holds no labels").expected("[N] or [N, 1]").got(format!("{:?}", header.shape));
+        return Err(match header.shape[..] {
+            [_, _] => error.help("labels in one-hot form become numbers with array.argmax(1)"),
+            _ => error,
+        });
     };
-    let wrong = || Error::data("the labels are not whole numbers").expected("an integer kind").got(header.descr);
     let kind = header.descr.trim_start_matches(['<', '>', '|', '=']);
     let item_bytes: u64 = match kind {
         "u1" | "i1" => 1,
         "u2" | "i2" => 2,
         "u4" | "i4" => 4,
         "u8" | "i8" => 8,
-        _ => return Err(wrong()),
+        _ => return Err(wrong_labels(header.descr)),
     };
     let num_bytes = item_bytes.checked_mul(count as u64).filter(|&bytes| bytes <= MAX_DATA_BYTES);
     let data = read_data(reader, num_bytes.ok_or_else(|| too_large(count))?, length.saturating_sub(header_bytes))?;
     let (is_signed, is_big_endian) = (kind.starts_with('i'), header.descr.starts_with('>'));
     let items = data.chunks_exact(item_bytes as usize);
-    items.map(|item| whole_number(item, is_signed, is_big_endian).ok_or_else(wrong)).collect()
+    items.map(|item| whole_number(item, is_signed, is_big_endian).ok_or_else(|| wrong_labels(header.descr))).collect()
+}
+
+fn wrong_labels(descr: &str) -> Error {
+    let error = Error::data("the labels are not whole numbers").expected("an integer kind").got(descr);
+    match descr.trim_start_matches(['<', '>', '|', '=']).chars().next() {
+        Some('U' | 'S' | 'O') => error.help("save numbers in place of names: np.unique(array, return_inverse=True)[1]"),
+        _ => error.help("save them with array.astype('int64')"),
+    }
 }
 
 /// `None` where it does not fit.
@@ -225,6 +235,7 @@ fn refuse(descr: &str, letter_and_size: &str) -> Error {
         'O' => ("an object array".to_owned(), "it is a Python pickle, which can run code: save an array of numbers"),
         'b' => ("bool".to_owned(), "convert it with array.astype('uint8') * 255"),
         'i' => (format!("int{bits}"), "convert it with array.astype('uint8')"),
+        'u' if bits == 16 => ("uint16".to_owned(), "convert it with (array // 257).astype('uint8')"),
         'u' => (format!("uint{bits}"), "convert it with array.astype('uint8')"),
         'f' => (format!("float{bits}"), "convert it with array.astype('float32')"),
         _ => ("another kind".to_owned(), "save an array of numbers"),

@@ -57,7 +57,11 @@ pub fn open(source: &str, options: &LoadOptions) -> Result<Dataset> {
 /// # Errors
 /// As [`load`].
 pub fn download(name: &str) -> Result<PathBuf> {
-    let set = KnownSet::find(name).ok_or_else(|| unknown(name))?;
+    let set = KnownSet::find(name).ok_or_else(|| {
+        let what = if is_built_in(name) { "digits are drawn, not downloaded" } else { "no data set to download" };
+        let known: Vec<&str> = KNOWN_SETS.iter().map(|set| set.name).collect();
+        Error::data(what).expected(format!("one of {}", known.join(", "))).got(format!("\"{name}\""))
+    })?;
     fetch(set, &Surroundings::from_environment())
 }
 
@@ -319,6 +323,7 @@ mod tests {
         for part in ["http://name.invalid/fashion-mnist/train-images-idx3-ubyte.gz: ", "by hand", &folder] {
             assert!(error.to_string().contains(part), "{part}: {error}");
         }
+        assert!(!error.to_string().contains("is kept"), "nothing came: {error}");
     }
 
     #[test]
@@ -329,6 +334,15 @@ mod tests {
             load_from("mnist", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap_err().exit_code(),
             2
         );
+    }
+
+    #[test]
+    fn only_published_sets_are_downloaded() {
+        for (name, what) in [("digits", "drawn, not downloaded"), ("./x", "no data set to download")] {
+            let error = download(name).unwrap_err().to_string();
+            assert!(error.contains(what) && error.contains("one of fashion-mnist, mnist"), "{error}");
+            assert!(!error.contains("manifest"), "{error}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::Labelled;
 use super::folders::{Tree, is_hidden};
 use crate::data::image::{MAX_FILE_BYTES, is_image_name};
 use crate::data::stored::StoredImage;
+use crate::data::unpacked::Unpacked;
 use crate::error::{Error, Result};
 
 /// The most entries that are believed.
@@ -78,7 +79,8 @@ pub(super) fn read_tar_gz(path: &Path) -> Result<Labelled> {
     let archive: Arc<Path> = path.into();
     let mut num_bytes = 0;
     let tree = File::open(path).map_err(damaged).and_then(|file| {
-        tar_tree(MultiGzDecoder::new(BufReader::new(file)), |name, entry| {
+        let packed = file.metadata().map_err(damaged)?.len();
+        tar_tree(Unpacked::new(MultiGzDecoder::new(BufReader::new(file)), packed), |name, entry| {
             num_bytes += entry.size().min(MAX_FILE_BYTES);
             if entry.size() > MAX_FILE_BYTES || num_bytes > MAX_TAR_GZ_BYTES {
                 let most = format!("images of up to {MAX_FILE_BYTES} and together {MAX_TAR_GZ_BYTES} bytes");

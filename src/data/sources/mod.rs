@@ -17,6 +17,7 @@ use std::path::Path;
 use super::image::Preparation;
 use super::options::Cache;
 use super::registry;
+use super::samples::UNREADABLE_HELP;
 use super::{Dataset, ImageShape, LoadOptions, Samples};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -115,7 +116,7 @@ pub fn finish(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
         _ if is_kept => dataset.map(|_, samples: Samples| samples.into_memory()),
         _ => return Ok(dataset),
     };
-    decoded.map_err(|error| error.help("convnet data check finds all such images; --exclude leaves them out"))
+    decoded.map_err(|error| error.help(UNREADABLE_HELP))
 }
 
 fn no_cache_folder() -> Error {

@@ -8,14 +8,8 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use crate::data::npy::{self, NpyImages};
-use crate::data::{Dataset, ImageShape, Samples, Split};
+use crate::data::{Dataset, ImageShape, Samples, Split, unpacked};
 use crate::error::{Error, Result};
-
-/// Arrays above this size, in bytes, ...
-const LARGE_BYTES: u64 = 1 << 30;
-/// ... are not believed when they unpack to more than so many times their packed size: deflate reaches 1000 with zeros
-/// alone, and images seldom 20.
-const MAX_RATIO: u64 = 200;
 
 type Zip = ZipArchive<BufReader<File>>;
 /// Images `u8 [N, H, W, C]`, and a label each.
@@ -74,10 +68,13 @@ fn read_split(zip: &mut Zip, split: Split) -> Result<Option<Arrays>> {
     let (shape, count, pixels) =
         read_array(zip, images, |reader, length| match npy::read_images_from(reader, length)? {
             NpyImages::U8 { shape, count, pixels } => Ok((shape, count, pixels)),
-            NpyImages::F32 { .. } => Err(Error::data("the images are not whole numbers")
+            NpyImages::F32 { values, .. } => Err(Error::data("the images are not whole numbers")
                 .expected("uint8, 0 to 255")
                 .got("floating point")
-                .help("save them with array.astype('uint8')")),
+                .help(match values.iter().all(|value| (0.0..=1.0).contains(value)) {
+                    true => "save them with (array * 255).round().astype('uint8')",
+                    false => "save them with array.astype('uint8'), from 0 to 255",
+                })),
         })?;
     if ![1, 3].contains(&shape.channels) {
         return Err(wrong_channels(shape).at(images));
@@ -110,9 +107,9 @@ fn read_array<T>(zip: &mut Zip, name: &str, read: impl FnOnce(&mut dyn Read, u64
         .by_name(&format!("{name}.npy"))
         .map_err(|error| Error::data("an array is missing or cannot be read").at(name).because(error))?;
     let (size, packed) = (entry.size(), entry.compressed_size());
-    if size > LARGE_BYTES && size / MAX_RATIO > packed {
+    if size > unpacked::most(packed) {
         return Err(Error::data("the array is packed too tightly to be images")
-            .expected(format!("at most {MAX_RATIO} times its packed size"))
+            .expected(format!("at most {} times its packed size", unpacked::MAX_RATIO))
             .got(format!("{size} of {packed} bytes"))
             .at(name));
     }

@@ -88,13 +88,14 @@ fn download(
             Err(Failure::Disk(error)) => return Err(error),
         }
     }
+    let kept = if transfer::is_begun(folder, file.name) { " (what came is kept)" } else { "" };
     let names: Vec<&str> = set.files.iter().map(|file| file.name).collect();
     let by_hand = match file.members {
         [] => "",
         _ => ", unpacked,",
     };
     Err(Error::data(format!("cannot download {} of {}", file.name, set.name)).got(reasons.join("; ")).help(format!(
-        "try again later (what came is kept), or put {}{by_hand} into {} by hand, or name with --data a folder that holds \
+        "try again later{kept}, or put {}{by_hand} into {} by hand, or name with --data a folder that holds \
          them",
         names.join(", "),
         folder.display()

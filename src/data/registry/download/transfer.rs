@@ -56,6 +56,11 @@ pub(super) fn fetch(
     part.finish(file)
 }
 
+/// Whether a part of the file has come that can be continued.
+pub(super) fn is_begun(folder: &Path, name: &str) -> bool {
+    folder.join(format!("{name}.part")).metadata().is_ok_and(|metadata| metadata.len() > 0)
+}
+
 /// A file that has come in part.
 struct Part {
     name: String,
