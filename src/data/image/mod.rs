@@ -6,6 +6,7 @@
 //! Two things differ on purpose: the EXIF orientation is applied (Pillow's `ImageOps.exif_transpose`), and 16-bit samples
 //! are scaled to 8 bits instead of cut.
 
+mod gif;
 mod list;
 mod resize;
 
@@ -108,6 +109,9 @@ fn decode_upright(bytes: &[u8]) -> Result<DynamicImage> {
     }
     let orientation = decoder.orientation().map_err(damaged)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    if format == ImageFormat::Gif {
+        gif::paint_margin(bytes, &mut image);
+    }
     image.apply_orientation(orientation);
     Ok(image)
 }
