@@ -129,5 +129,9 @@ fn a_small_set_is_trained_on_and_its_classes_counted_without_a_flag() {
     assert_eq!((&run["data"]["train"], &run["data"]["validation"]), (&22.into(), &3.into()));
     failed(&convnet(at, &args(&["--run", "b", "--limit-train", "1"])), 2, "as there are 2 classes");
     fs::write(at.join("set/cat/7.png"), b"no image").unwrap();
-    failed(&convnet(at, &args(&["--run", "c", "--image-size", "12", "--channels", "1"])), 3, "--exclude leaves them out");
+    failed(
+        &convnet(at, &args(&["--run", "c", "--image-size", "12", "--channels", "1"])),
+        3,
+        "--exclude leaves them out",
+    );
 }

@@ -9,6 +9,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::npy::array_header;
+use super::sources::is_hidden;
 use super::{Dataset, ImageShape, Samples, Split};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -127,7 +128,7 @@ fn write_folders(dataset: &Dataset, folder: &Path) -> Result<()> {
     let bad = classes
         .iter()
         .enumerate()
-        .find(|(at, class)| class.is_empty() || class.starts_with('.') || classes[..*at].contains(class));
+        .find(|(at, class)| class.is_empty() || is_hidden(class) || classes[..*at].contains(class));
     if let Some((at, _)) = bad {
         return Err(Error::config("a class's name cannot be a folder's name").got(format!("'{}'", dataset.classes[at])));
     }
@@ -270,6 +271,8 @@ mod tests {
         assert!(refused(&set, ExportFormat::Png, "png").contains("'a-b'"));
         set.classes[0] = "..".into();
         assert!(refused(&set, ExportFormat::Png, "png").contains("'..'"));
+        set.classes[0] = "__MACOSX".into();
+        assert!(refused(&set, ExportFormat::Png, "png").contains("'__MACOSX'"), "it would be passed over");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

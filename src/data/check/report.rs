@@ -124,8 +124,11 @@ impl fmt::Display for Report {
             let others = if other > 0 { format!(", {other} of {} other sizes", others.len()) } else { String::new() };
             writeln!(f, "sizes: {count} of {}×{}{others}", size[0], size[1])?;
         }
-        for (split, class) in &self.empty_classes {
+        for (split, class) in self.empty_classes.iter().take(MAX_PRINTED) {
             writeln!(f, "no image of {class} in {split}")?;
+        }
+        if self.empty_classes.len() > MAX_PRINTED {
+            writeln!(f, "… and {} more classes without images", self.empty_classes.len() - MAX_PRINTED)?;
         }
         for (class, count) in &self.rare_classes {
             let images = if *count == 1 { "image" } else { "images" };

@@ -299,6 +299,10 @@ fn one_is_not_several() {
     assert!(text.contains("2 train images, 1 pair, ") && text.contains("1 duplicate (the same pixels)"), "{text}");
     let text = check(&dataset(&noise(1, 1), &[])).unwrap().to_string();
     assert!(text.contains("1 train image, 0 pairs"), "{text}");
+    let mut set = dataset(&noise(3, 1), &[]);
+    set.classes.extend((0..50).map(|number| number.to_string()));
+    let text = check(&set).unwrap().to_string();
+    assert!(text.lines().count() < 30 && text.contains("… and 30 more classes without images"), "{text}");
 }
 
 #[test]

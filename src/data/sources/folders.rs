@@ -73,7 +73,7 @@ fn list(folder: &Path, above: &mut Vec<String>, seen: &mut HashSet<PathBuf>, tre
 }
 
 /// Whether a file or folder of this name is none of a data set's: macOS's archives have notes in `__MACOSX`.
-pub(super) fn is_hidden(name: &str) -> bool {
+pub(in crate::data) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX"
 }
 

@@ -40,8 +40,7 @@ struct JsonRow {
 /// # Errors
 /// A data error that names the line, where it cannot be used.
 pub(super) fn read_csv(path: &Path) -> Result<Labelled> {
-    let mut table = Table::open(path, "the manifest", &["path", "label"])
-        .map_err(|error| error.help("write path,label or path,label,split into the first line").at_path(path))?;
+    let mut table = Table::open(path, "the manifest", &["path", "label"]).map_err(|error| error.at_path(path))?;
     let columns = ["path", "label", "split"].map(|name| table.column(name));
     let mut builder = Builder::new(path);
     loop {

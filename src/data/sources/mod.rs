@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
 pub(super) use cifar::{has_files as is_cifar, read_folder as read_cifar};
+pub(super) use folders::is_hidden;
 pub use labelled::{Labelled, LabelledImage};
 
 /// What becomes of images that have another size than most, where no size was asked for.

@@ -43,7 +43,8 @@ impl Table {
             None => Ok(table),
             Some(missing) => Err(Error::data(format!("{what} has no column '{missing}'"))
                 .expected(format!("a first line with {}", needed.join(",")))
-                .got(table.headers.iter().collect::<Vec<_>>().join(","))),
+                .got(table.headers.iter().collect::<Vec<_>>().join(","))
+                .help(format!("write {} into the first line", needed.join(",")))),
         }
     }
 
@@ -67,6 +68,9 @@ impl Table {
             Ok(true) => {}
             Err(_) if self.left.get() == 0 => {
                 return Err(wrong().expected(format!("lines of at most {MAX_LINE_BYTES} bytes")).help(close));
+            }
+            Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
+                return Err(wrong().help("save it as UTF-8").because(error));
             }
             Err(error) => return Err(wrong().because(error)),
         }
