@@ -24,7 +24,7 @@ pub struct DeviceSamples {
 enum Feed {
     /// `u8 [N, H, W, C]`, on the device.
     Resident(Tensor),
-    Streaming(Streaming),
+    Streaming(Box<Streaming>),
 }
 
 /// Images that are read as they are needed. At most `num_threads + 2` batches are in memory at a time.
@@ -60,7 +60,7 @@ impl DeviceSamples {
         let labels = Tensor::from_slice(samples.labels());
         let (files_order, current) = (OnceCell::new(), RefCell::new(None));
         let streaming = Streaming { samples, num_threads: num_threads.max(1), files_order, current };
-        DeviceSamples { feed: Feed::Streaming(streaming), labels, device }
+        DeviceSamples { feed: Feed::Streaming(Box::new(streaming)), labels, device }
     }
 
     /// N.
