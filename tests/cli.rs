@@ -114,7 +114,7 @@ fn wrong_flags_are_refused_and_nothing_is_written() {
         (&["train", "--epochz", "3"], 2, "--epochs"),
         (&["train", "--data", "fashion-mnst"], 3, "fashion-mnist"),
         (&["train", "--data", "./nowhere"], 3, "nowhere"),
-        (&["train", "--data", "digits:600"], 2, "5000"),
+        (&["train", "--data", "digits:600", "--validation", "5000"], 2, "5000"),
         (&["train", "--model", "keras-cn"], 4, "keras-cnn"),
         (&["train", "--device", "cuda:99"], 5, "CUDA"),
         (&["train", "--resume", "nothing"], 2, "nothing"),
