@@ -303,3 +303,30 @@ fn images_that_claim_to_be_huge_are_refused() {
         assert!(failure(folder.path()).contains(&format!("got {side}×{side} pixels")));
     }
 }
+
+#[test]
+fn a_small_gzip_of_zeros_does_not_fill_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = 300 << 20;
+    let zeros = gzip_of(&[0; 1 << 20]).repeat(300);
+    // a file that is no image, which is passed over
+    let mut tar = tar_of(&[("cat/1.png", &png()), ("cat/notes.txt", b"")]);
+    let notes = tar.windows(13).position(|name| name == b"cat/notes.txt").unwrap();
+    let mut header = tar::Header::from_byte_slice(&tar[notes..notes + 512]).clone();
+    header.set_size(size);
+    header.set_cksum();
+    tar.splice(notes.., header.as_bytes().iter().copied());
+    fs::write(folder.path().join("a.tar.gz"), [gzip_of(&tar), zeros.clone(), gzip_of(&[0; 1024])].concat()).unwrap();
+    let words = [0x0803, size as u32 / 1024, 32, 32].map(u32::to_be_bytes).concat();
+    let labels = [&[0, 0, 8, 1, 0, 4, 0xb0, 0][..], &[0; 300 << 10]].concat();
+    fs::write(folder.path().join("train-images-idx3-ubyte.gz"), [gzip_of(&words), zeros].concat()).unwrap();
+    fs::write(folder.path().join("train-labels-idx1-ubyte"), labels).unwrap();
+    for path in [folder.path().join("a.tar.gz"), folder.path().to_owned()] {
+        let error = load(&path).unwrap_err();
+        assert!(
+            convnet::error::describe(&error).contains("200 times its size"),
+            "{}",
+            convnet::error::describe(&error)
+        );
+    }
+}
