@@ -103,7 +103,9 @@ impl Session {
         let model = model.with_precision(config.precision);
         let class_weights = class_weights(config, &parts)?;
         let description = describe_run(config, data, &model, &selected)?;
-        output::detail(globals, &format!("data: {}", description["data"]));
+        let [train, validation, test] = ["train", "validation", "test"].map(|part| description["data"][part].as_u64());
+        let counts = [train, validation, test].map(Option::unwrap_or_default);
+        output::detail(globals, &format!("images: training, validation and test {counts:?}"));
         output::detail(globals, &format!("network: {} parameters", description["parameters"]));
         let labels = parts.classes.clone();
         let data = Placed::new(parts, config.cache, selected.device)?;
