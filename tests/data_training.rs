@@ -12,8 +12,10 @@ use serde_json::Value;
 const SOME: [&str; 2] = ["--validation", "100"];
 
 fn train(at: &Path, data: &Path, run: &str, more: &[&str]) -> Value {
-    let fixed = ["--epochs", "1", "--device", "cpu", "--progress", "none", "--json"];
-    let args = [&["train", "--data", data.to_str().unwrap(), "--run", run, "--name", run], &fixed[..], more].concat();
+    let epochs: &[&str] = if more.contains(&"--epochs") { &[] } else { &["--epochs", "1"] };
+    let fixed = ["--device", "cpu", "--progress", "none", "--json"];
+    let args =
+        [&["train", "--data", data.to_str().unwrap(), "--run", run, "--name", run], epochs, &fixed, more].concat();
     json(&convnet(at, &args))
 }
 
@@ -134,4 +136,39 @@ fn a_small_set_is_trained_on_and_its_classes_counted_without_a_flag() {
         3,
         "--exclude leaves them out",
     );
+}
+
+/// Ten images of one shade for each class, in `train` and in `test`.
+fn write_shades(folder: &Path, classes: &[(&str, u8)]) {
+    for split in ["train", "test"] {
+        for (class, shade) in classes {
+            let place = folder.join(split).join(class);
+            fs::create_dir_all(&place).unwrap();
+            for number in 0..10 {
+                let image = image::GrayImage::from_pixel(12, 12, image::Luma([shade + number]));
+                image.save(place.join(format!("{number}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn classes_are_matched_by_name_with_the_model_s() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write_shades(&at.join("d"), &[("ash", 0), ("bone", 120), ("chalk", 240)]);
+    train(at, &at.join("d"), "shades", &["--validation", "test", "--epochs", "60", "--lr", "0.01", "-b", "10"]);
+    let evaluate =
+        |data: &str| convnet(at, &["evaluate", "models/shades", "--data", data, "--device", "cpu", "--json"]);
+    assert_eq!(json(&evaluate("d"))["accuracy"], 1.0);
+    // fewer classes, numbered otherwise
+    write_shades(&at.join("few"), &[("bone", 120), ("chalk", 240)]);
+    let report = json(&evaluate("few"));
+    assert_eq!((&report["accuracy"], &report["count"]), (&1.0.into(), &20.into()));
+    let index = ["--data", "few", "--index", "0", "--device", "cpu", "--json"];
+    let report = json(&convnet(at, &[&["predict", "models/shades"], &index[..]].concat()));
+    assert_eq!(report["predictions"][0]["expected"], 1);
+    write_shades(&at.join("more"), &[("bone", 120), ("dust", 60)]);
+    failed(&evaluate("more"), 3, "dust");
+    failed(&convnet(at, &["evaluate", "models/shades", "--data", "d", "--split", "val"]), 3, "--split train or test");
 }

@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 
 use serde::Serialize;
 
+use super::labelled::{choose, in_model_classes};
 use super::{Globals, output};
 use crate::data::batches::DeviceSamples;
-use crate::data::{Dataset, LoadOptions, Samples, registry};
+use crate::data::{LoadOptions, Split, registry};
 use crate::device::{self, DeviceChoice};
-use crate::error::{Error, Result};
 use crate::evaluate::{ClassScores, Evaluation, evaluate};
 use crate::model::saved;
 
@@ -43,12 +43,6 @@ pub struct Args {
     threads: Option<NonZeroUsize>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Split {
-    Train,
-    Test,
-}
-
 /// Evaluates and prints.
 ///
 /// # Errors
@@ -59,10 +53,8 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let (model, info) = saved::load(&saved::locate(&args.model)?, selected.device)?;
     let options = LoadOptions::of_model(model.spec().image_shape()?, info.resize);
     let dataset = registry::load_with(&args.data, &options)?;
+    let dataset = in_model_classes(dataset, &info.labels, globals)?;
     let classes = dataset.classes.clone();
-    if !info.labels.is_empty() && info.labels != classes {
-        output::note(globals, "note: the model's labels are not the data set's; the data set's are shown");
-    }
     let samples = choose(dataset, args.split)?;
     model.spec().check_fits(samples.shape(), classes.len())?;
     let samples = DeviceSamples::new(&samples, selected.device)?;
@@ -73,15 +65,6 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         false => output::result(&report.text())?,
     }
     Ok(())
-}
-
-fn choose(dataset: Dataset, split: Split) -> Result<Samples> {
-    match split {
-        Split::Train => Ok(dataset.train),
-        Split::Test => dataset.test.ok_or_else(|| {
-            Error::data(format!("the data set {} has no test images", dataset.name)).help("use --split train")
-        }),
-    }
 }
 
 /// What is printed.

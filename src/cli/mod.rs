@@ -8,6 +8,7 @@ mod evaluate;
 mod export;
 mod import;
 mod inline;
+mod labelled;
 mod lr_find;
 mod output;
 mod predict;

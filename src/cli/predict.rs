@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use serde::Serialize;
 
+use super::labelled::{choose, in_model_classes};
 use super::{Globals, output};
 use crate::data::image::{self, Preparation};
 use crate::data::npy::{self, NpyImages};
-use crate::data::{ImageShape, LoadOptions, registry};
+use crate::data::{ImageShape, LoadOptions, Split, registry};
 use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
 use crate::predict::{Format, Origin, Prediction, Predictor, Record};
@@ -52,12 +52,6 @@ pub struct Args {
     /// CPU threads
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Split {
-    Train,
-    Test,
 }
 
 #[derive(Serialize)]
@@ -122,27 +116,16 @@ impl<'a> Session<'a> {
         let Preparation { shape, resize } = self.predictor.preparation();
         let dataset = registry::load_with(data, &LoadOptions::of_model(shape, resize))?;
         let labels = self.predictor.labels();
+        let dataset = in_model_classes(dataset, labels, globals)?;
         if dataset.classes.len() != labels.len() {
             return Err(Error::data("the data set's classes are not the model's")
                 .expected(format!("{} classes, as the model has", labels.len()))
                 .got(dataset.classes.len())
                 .at(data));
         }
-        if dataset.classes != labels {
-            output::note(
-                globals,
-                "note: the data set names its classes differently than the model; numbers are compared",
-            );
-        }
-        let samples = match split {
-            Split::Train => &dataset.train,
-            Split::Test => dataset
-                .test
-                .as_ref()
-                .ok_or_else(|| Error::data("the data set has no test split").at(data).help("use --split train"))?,
-        };
+        let samples = choose(dataset, split)?;
         check_shape(self.predictor.shape(), samples.shape()).map_err(|error| error.at(data))?;
-        let name = format!("{data} {}", if split == Split::Train { "train" } else { "test" });
+        let name = format!("{data} {split}");
         if let Some(index) = indices.iter().find(|&&index| index >= samples.len()) {
             return Err(Error::data("there is no such image in the split")
                 .expected(format!("an index from 0 to {}", samples.len() - 1))

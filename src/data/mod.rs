@@ -93,12 +93,15 @@ impl Dataset {
 }
 
 /// What images are there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// To learn from.
     Train,
     /// To look at after each epoch.
+    #[value(alias = "val")]
     Validation,
     /// To measure at the end.
     Test,

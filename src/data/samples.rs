@@ -244,6 +244,19 @@ impl Samples {
         Ok(Samples { shape: self.shape, images, labels, numbers })
     }
 
+    /// The same images with other labels: `labels[l]` in place of l.
+    ///
+    /// # Errors
+    /// A data error where a label has no other, or one that is not in `0..num_classes`.
+    pub fn relabelled(mut self, labels: &[i64], num_classes: usize) -> Result<Self> {
+        for label in &mut self.labels {
+            let other = usize::try_from(*label).ok().and_then(|label| labels.get(label));
+            *label = *other.ok_or_else(|| Error::data("a label has no other").got(*label))?;
+        }
+        check_labels(&self.labels, num_classes)?;
+        Ok(self)
+    }
+
     /// The images prepared for another shape. Those that are read from files are prepared already.
     ///
     /// # Errors
