@@ -4,6 +4,7 @@ pub mod export;
 mod initialize;
 pub mod keras;
 mod layers;
+pub mod network;
 mod penalties;
 pub mod plot;
 pub mod presets;
@@ -16,6 +17,7 @@ use tch::{Device, Kind, Tensor, nn};
 
 pub use keras::CompileInfo;
 pub use layers::{Weight, channels_last};
+pub use network::Network;
 pub use saved::{InputInfo, ModelInfo};
 pub use spec::Spec;
 pub use summary::{Summary, SummaryLayer};

@@ -356,7 +356,8 @@ fn check_weights(model: &Model, file: &SafeTensors) -> Result<()> {
     }
 }
 
-fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+/// The bytes of a file of at most `max_bytes`.
+pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let unreadable = |error| Error::model("cannot read the file").because(error);
     let file = fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();

@@ -13,13 +13,13 @@ use super::{Layer, LayerSpec, Spec};
 use crate::error::{Error, Result};
 
 /// The most layers a document may have.
-const MAX_LAYERS: usize = 10_000;
+pub(super) const MAX_LAYERS: usize = 10_000;
 /// How deeply networks may be nested in one another.
 const MAX_DEPTH: usize = 16;
 
 impl LayerSpec {
     /// A layer's settings with their types. `config` is in Keras 3's form.
-    fn from_config(class_name: &str, config: Map<String, Value>) -> Result<Self> {
+    pub(super) fn from_config(class_name: &str, config: Map<String, Value>) -> Result<Self> {
         let mut spec: LayerSpec = typed(json!({ "class_name": class_name, "config": config }))?;
         match &mut spec {
             LayerSpec::MaxPooling2D(pool) => pool.strides = pool.strides.or(Some(pool.pool_size)),
@@ -29,7 +29,7 @@ impl LayerSpec {
         Ok(spec)
     }
 
-    fn to_config(&self) -> Map<String, Value> {
+    pub(super) fn to_config(&self) -> Map<String, Value> {
         let object = serde_json::to_value(self).expect("settings are plain numbers, strings and lists");
         match object {
             Value::Object(mut object) => match object.remove("config") {
@@ -168,15 +168,20 @@ fn built_shape(config: &Map<String, Value>) -> Option<Vec<usize>> {
 }
 
 /// Reads the elements of one `layers` list.
-struct Reader {
+pub(super) struct Reader {
     version: Version,
     depth: usize,
     names: Names,
 }
 
 impl Reader {
-    /// One element: the InputLayer, which gives the input's shape, or a layer.
-    fn entry(&mut self, entry: &Value, index: usize, spec: &mut Spec) -> Result<()> {
+    /// Reads what Keras 3 writes, outside of any other network.
+    pub fn new() -> Self {
+        Reader { version: Version::Keras3, depth: 0, names: Names::default() }
+    }
+
+    /// One element, the `index`th: the InputLayer, which gives the input's shape, or a layer.
+    pub fn entry(&mut self, entry: &Value, index: usize, spec: &mut Spec) -> Result<()> {
         let entry = object(entry)?;
         check_keys(entry, &["class_name", "config"])?;
         check_origin(entry)?;

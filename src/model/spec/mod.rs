@@ -11,12 +11,14 @@ mod json;
 mod kind;
 pub mod layers;
 mod plan;
+mod short;
 mod values;
 mod window;
 
 pub use info::{LayerInfo, WeightInfo, WeightOrder, leaves};
 pub(in crate::model) use json::snake_case;
 pub use kind::LayerSpec;
+pub use short::ShortForm;
 pub use values::{
     Activation, Axes, Bounds, Constraint, Distribution, Fan, FunctionLayer, Initializer, Numbers, OrthogonalMode,
     Padding, Pair, Regularizer, Sides,

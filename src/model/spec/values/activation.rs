@@ -154,6 +154,11 @@ impl Activation {
         }
     }
 
+    /// Every name that Keras has for one.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().chain(&ALIASES).map(|(name, _)| *name)
+    }
+
     fn from_name(name: &str) -> Result<Self, String> {
         if let Some((_, activation)) = NAMES.iter().chain(&ALIASES).find(|(known, _)| *known == name) {
             return Ok(activation.clone());
