@@ -80,7 +80,7 @@ impl Cli {
             Command::LrFind(args) => lr_find::run(*args, globals),
             Command::Evaluate(args) => evaluate::run(args, globals),
             Command::Predict(args) => predict::run(args, globals),
-            Command::Summary(args) => summary::run(args),
+            Command::Summary(args) => summary::run(args, globals),
             Command::Import(args) => import::run(args, globals),
             Command::Export(args) => export::run(args),
             Command::Data(args) => data::run(args, globals),

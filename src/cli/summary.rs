@@ -1,22 +1,41 @@
-//! `convnet summary`: a network's layers as Keras's table.
+//! `convnet summary`: a network's layers as Keras's table, as a short form, as a drawing.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::output;
+use super::{Globals, output};
+use crate::data::ImageShape;
 use crate::error::{Error, Result, nearest};
 use crate::files;
 use crate::model::presets::{PRESETS, preset};
-use crate::model::{Spec, Summary, plot, saved};
+use crate::model::{Network, Spec, Summary, plot, saved};
+
+/// What a network that leaves its input open is shown for: the size of Fashion-MNIST, as the presets have it.
+const USUAL_SHAPE: ImageShape = ImageShape { height: 28, width: 28, channels: 1 };
+/// As [`USUAL_SHAPE`].
+const USUAL_CLASSES: usize = 10;
 
 /// What `convnet summary` is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A preset, a Keras JSON file, a model's stem or a run's folder
+    /// A preset, a Keras JSON, a short form, a model's stem or a run's folder
     #[arg(value_name = "MODEL", required_unless_present = "presets")]
     model: Option<String>,
     /// List the presets with their numbers of parameters
     #[arg(long, conflicts_with = "model")]
     presets: bool,
+    /// The input of a preset or a short form: height, width, channels [default: 28,28,1]
+    #[arg(long, value_name = "H,W,C", value_parser = shape, conflicts_with = "presets")]
+    input_shape: Option<ImageShape>,
+    /// The classes of a preset or a short form [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "presets")]
+    classes: Option<u64>,
+    /// Print the network as a short form, a layer a line, to be edited and given to --model
+    #[arg(long, conflicts_with_all = ["presets", "json"])]
+    short: bool,
+    /// Write the network to a new file: Keras's JSON (.json) or a short form (.txt)
+    #[arg(long, value_name = "FILE", conflicts_with = "presets")]
+    write: Option<PathBuf>,
     /// Draw the network too, as an SVG
     #[arg(long, value_name = "FILE.svg", conflicts_with = "presets")]
     plot: Option<PathBuf>,
@@ -28,9 +47,9 @@ pub struct Args {
 /// Prints the table, or the presets.
 ///
 /// # Errors
-/// A model error where there is no such network or it cannot be read.
-pub fn run(args: Args) -> anyhow::Result<()> {
-    let Some(model) = args.model else {
+/// A model error where there is no such network or it cannot be read; a configuration error where a file cannot be written.
+pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
+    let Some(model) = &args.model else {
         let presets = summarize_presets()?;
         match args.json {
             true => output::json(&presets)?,
@@ -38,18 +57,88 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         return Ok(());
     };
-    let spec = find(&model)?;
+    let network = find(model)?;
+    let spec = resolve(&network, &args)?;
+    if matches!(network, Network::Short(_)) && (args.input_shape.is_none() || args.classes.is_none()) {
+        output::note(globals, &format!("note: {}", what_is_shown(&spec)));
+    }
     let summary = Summary::new(&spec)?;
     if let Some(path) = &args.plot {
         let drawing = plot::svg(&spec)?;
         files::write_atomically(path, |file| file.write_all(drawing.as_bytes()))
             .map_err(|error| Error::config("cannot write the drawing").at_path(path).because(error))?;
     }
-    match args.json {
-        true => output::json(&summary)?,
-        false => output::result(&summary.table())?,
+    if let Some(path) = &args.write {
+        write(path, &network, &spec)?;
+        output::note(globals, &format!("written {}", path.display()));
+    }
+    match (args.short, args.json) {
+        (true, _) => output::result(&short_form(&network, &spec)?)?,
+        (false, true) => output::json(&summary)?,
+        (false, false) => output::result(&summary.table())?,
     }
     Ok(())
+}
+
+/// `28,28,1`.
+fn shape(text: &str) -> Result<ImageShape, String> {
+    let sizes: Vec<usize> = text.split([',', 'x']).filter_map(|size| size.trim().parse().ok()).collect();
+    match sizes[..] {
+        [height, width, channels] if !sizes.contains(&0) => Ok(ImageShape { height, width, channels }),
+        _ => Err("expected height, width and channels, such as 28,28,1".to_owned()),
+    }
+}
+
+/// The network with the input and the classes that were asked for.
+fn resolve(network: &Network, args: &Args) -> Result<Spec> {
+    let classes = args.classes.map(|classes| usize::try_from(classes).unwrap_or(usize::MAX));
+    if let (Network::Preset(spec), None, None) = (network, args.input_shape, classes) {
+        return Ok(spec.clone());
+    }
+    let spec = network.spec(args.input_shape.unwrap_or(USUAL_SHAPE), classes.unwrap_or(USUAL_CLASSES))?;
+    if let Some(asked) = args.input_shape
+        && spec.image_shape().ok() != Some(asked)
+    {
+        let own = format!("{:?}, the network's own", spec.input_shape.as_deref().unwrap_or_default());
+        return Err(Error::config("the network says its input itself").expected(own).got(asked).at("--input-shape"));
+    }
+    if let Some(asked) = classes {
+        let plan = spec.plan()?;
+        let own = &plan.last().expect("a network has a layer").output_shape;
+        if own[..] != [asked] {
+            let own = format!("an output of {own:?}, the network's own");
+            return Err(Error::config("the network says its classes itself").expected(own).got(asked).at("--classes"));
+        }
+    }
+    Ok(spec)
+}
+
+fn what_is_shown(spec: &Spec) -> String {
+    let shape = spec.input_shape.as_deref().unwrap_or_default();
+    format!(
+        "for an input of {shape:?} and {USUAL_CLASSES} classes where it leaves them open (--input-shape, --classes)"
+    )
+}
+
+/// A short form that adapts to the data where `network` does.
+fn short_form(network: &Network, spec: &Spec) -> Result<String> {
+    spec.to_short(!matches!(network, Network::Keras(_)))
+}
+
+fn write(path: &Path, network: &Network, spec: &Spec) -> Result<()> {
+    let text = match path.extension().and_then(OsStr::to_str) {
+        Some("json") => serde_json::to_string_pretty(&spec.to_json()).expect("a JSON value is printable") + "\n",
+        Some("txt") => short_form(network, spec)?,
+        _ => {
+            let wrong = Error::config("the file's ending does not say what to write");
+            return Err(wrong.expected(".json, Keras's, or .txt, a short form").at_path(path));
+        }
+    };
+    if path.exists() {
+        return Err(Error::config("the file is there already").help("choose another name, or remove it").at_path(path));
+    }
+    files::write_atomically(path, |file| file.write_all(text.as_bytes()))
+        .map_err(|error| Error::config("cannot write the network").at_path(path).because(error))
 }
 
 /// Every preset under the name that `--model` takes, which need not be its network's.
@@ -65,16 +154,16 @@ fn list(presets: &[Summary]) -> String {
     text
 }
 
-fn find(model: &str) -> Result<Spec> {
-    if let Some(spec) = preset(model) {
-        return Ok(spec);
-    }
+/// A preset, an architecture in a file, or that of a saved model.
+fn find(model: &str) -> Result<Network> {
     let path = Path::new(model);
-    let path = match path.is_file() && path.extension().is_some_and(|extension| extension == "json") {
-        true => path.to_owned(),
-        false => saved::locate(model).map_err(|error| unknown(model).because(error))?,
-    };
-    Spec::from_json(&saved::read_json(&path)?).map_err(|error| error.at_path(&path))
+    if let Some(spec) = preset(model) {
+        return Ok(Network::Preset(spec));
+    }
+    match path.is_file() && path.extension().is_none_or(|extension| extension != "safetensors") {
+        true => Network::read(path),
+        false => Network::read(&saved::locate(model).map_err(|error| unknown(model).because(error))?),
+    }
 }
 
 fn unknown(model: &str) -> Error {
@@ -100,12 +189,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.json");
         std::fs::write(&path, PRESETS[0].1).unwrap();
-        assert_eq!(find(path.to_str().unwrap()).unwrap(), find(PRESETS[0].0).unwrap());
+        let named = find(PRESETS[0].0).unwrap().spec(USUAL_SHAPE, 10).unwrap();
+        assert_eq!(find(path.to_str().unwrap()).unwrap(), Network::Keras(named.clone()));
+        let short = folder.path().join("net.txt");
+        std::fs::write(&short, named.to_short(true).unwrap()).unwrap();
+        assert_eq!(find(short.to_str().unwrap()).unwrap().spec(USUAL_SHAPE, 10).unwrap().layers, named.layers);
         std::fs::write(&path, "{}").unwrap();
         let error = find(path.to_str().unwrap()).unwrap_err();
         assert!(error.to_string().contains("net.json"), "{error}");
         let error = find("no-such-network").unwrap_err();
         assert_eq!(error.exit_code(), 4);
         assert!(error.to_string().contains("presets: keras-cnn"), "{error}");
+    }
+
+    #[test]
+    fn shapes_are_height_width_channels() {
+        assert_eq!(shape("32,48,3"), Ok(ImageShape { height: 32, width: 48, channels: 3 }));
+        for wrong in ["32", "32,32", "0,28,1", "a,b,c", "1,2,3,4", ""] {
+            assert!(shape(wrong).is_err(), "{wrong}");
+        }
     }
 }

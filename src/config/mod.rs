@@ -26,7 +26,7 @@ pub struct RunConfig {
     // what is trained
     /// A known data set's name, or a path.
     pub data: String,
-    /// A preset's name, or the path of a Keras JSON.
+    /// A preset's name, or the path of a Keras JSON or a short form.
     pub model: String,
     /// The model whose network and weights the run starts from, in place of `model`.
     pub init_from: Option<String>,

@@ -8,8 +8,8 @@ use tch::Device;
 use crate::cli::{Globals, output};
 use crate::config::{RunConfig, compiled};
 use crate::data::split::Parts;
-use crate::error::{Error, Result};
-use crate::model::{Model, Spec, presets, saved, transfer};
+use crate::error::Result;
+use crate::model::{Model, Network, presets, saved, transfer};
 use crate::train::{self, Optimizer};
 
 /// The Keras course's scale: pixels 0 to 255 become 0 to 1.
@@ -47,7 +47,7 @@ fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBu
 /// A network with first weights, or with those of the model to start from.
 fn new_model(config: &RunConfig, parts: &Parts, device: Device, globals: Globals) -> Result<Model> {
     let Some(source) = &config.init_from else {
-        let mut spec = load_spec(config, parts)?;
+        let mut spec = Network::find(&config.model)?.spec(parts.train.shape(), parts.classes.len())?;
         transfer::freeze(&mut spec, &config.freeze)?;
         return Model::new(spec, INPUT_SCALE, device, config.seed);
     };
@@ -84,23 +84,4 @@ pub fn take_over_state(config: &RunConfig, optimizer: &mut Optimizer, globals: G
         Err(_) => output::note(globals, "note: the optimizer starts anew: its state belongs to other weights"),
     }
     Ok(())
-}
-
-/// A preset takes its input shape and classes from the data; a file has to fit.
-fn load_spec(config: &RunConfig, parts: &Parts) -> Result<Spec> {
-    let shape = parts.train.shape();
-    if let Some(mut spec) = presets::preset(&config.model) {
-        spec.adapt(shape, parts.classes.len());
-        return Ok(spec);
-    }
-    let path = Path::new(&config.model);
-    if !path.is_file() {
-        let names: Vec<&str> = presets::PRESETS.iter().map(|(name, _)| *name).collect();
-        let known = crate::error::nearest(&config.model, &names);
-        return Err(Error::model(format!("there is no network '{}'{known}", config.model))
-            .expected("a preset's name or the path of a Keras JSON"));
-    }
-    let mut spec = Spec::from_json(&saved::read_json(path)?).map_err(|error| error.at_path(path))?;
-    spec.input_shape.get_or_insert_with(|| vec![shape.height, shape.width, shape.channels]);
-    Ok(spec)
 }

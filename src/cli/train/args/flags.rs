@@ -37,7 +37,7 @@ struct What {
     /// A known name (digits, fashion-mnist, …), a folder of classes or IDX files, a manifest, an archive [default: digits]
     #[arg(long, value_name = "D")]
     data: Option<String>,
-    /// A preset's name or a Keras JSON [default: keras-cnn]
+    /// A preset's name, a Keras JSON or a short form (docs/layers.md) [default: keras-cnn]
     #[arg(long, value_name = "PRESET|FILE")]
     model: Option<String>,
     /// Start from a trained model: its network and weights, with a new last layer where the classes are others in number
