@@ -10,13 +10,13 @@ use crate::data::image::Preparation;
 use crate::data::{ImageShape, npy};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::model::Model;
 use crate::model::saved;
+use crate::model::{Model, ModelInfo};
 
 /// A saved model, ready to tell what is in an image.
 pub struct Predictor {
     model: Model,
-    labels: Vec<String>,
+    info: ModelInfo,
     preparation: Preparation,
 }
 
@@ -97,7 +97,8 @@ impl Predictor {
         let json_path = saved::locate(model)?;
         let (model, info) = saved::load(&json_path, device)?;
         let shape = model.spec().image_shape().map_err(|error| error.at_path(&json_path))?;
-        Ok(Predictor { model, labels: info.labels, preparation: Preparation { shape, resize: info.resize } })
+        let preparation = Preparation { shape, resize: info.resize };
+        Ok(Predictor { model, info, preparation })
     }
 
     /// H, W, C of the images that the model takes.
@@ -112,7 +113,17 @@ impl Predictor {
 
     /// The K classes' names.
     pub fn labels(&self) -> &[String] {
-        &self.labels
+        &self.info.labels
+    }
+
+    /// What is known of the model beside its network.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// What stored pixels, 0 to 255, are multiplied by before they enter the network.
+    pub fn input_scale(&self) -> f64 {
+        self.model.input_scale()
     }
 
     /// Predicts `count` stored images: `pixels` is `u8 [count, H, W, C]`, row-major. They are one batch.
@@ -154,9 +165,9 @@ impl Predictor {
             let logits = self.model.logits(&images.to_device(self.model.device()), false);
             (rows(&self.model.outputs(&logits)), rows(&logits.softmax(-1, Kind::Float))) // [B, K]
         });
-        let num_classes = self.labels.len();
+        let num_classes = self.info.labels.len();
         let pairs = outputs.chunks(num_classes).zip(probabilities.chunks(num_classes));
-        pairs.map(|(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.labels)).collect()
+        pairs.map(|(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.info.labels)).collect()
     }
 }
 
@@ -216,7 +227,7 @@ impl Format {
     /// A configuration error where the file cannot be written.
     pub fn write(self, path: &Path, records: &[Record], labels: &[String]) -> Result<()> {
         let written = match self {
-            Format::Csv => write_atomically(path, |writer| write_csv(writer, records, labels.len())),
+            Format::Csv => write_atomically(path, |writer| write_csv(writer, records, labels)),
             Format::JsonLines => write_atomically(path, |writer| {
                 records.iter().try_for_each(|record| {
                     serde_json::to_writer(&mut *writer, record)?;
@@ -232,15 +243,17 @@ impl Format {
     }
 }
 
-fn write_csv(writer: &mut dyn io::Write, records: &[Record], num_classes: usize) -> io::Result<()> {
+fn write_csv(writer: &mut dyn io::Write, records: &[Record], labels: &[String]) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(writer);
-    let fixed = ["input", "index", "label", "class", "probability", "expected"].map(String::from);
-    table.write_record(fixed.into_iter().chain((0..num_classes).map(|class| format!("p_{class}"))))?;
+    let fixed = ["input", "index", "label", "class", "probability", "expected", "predicted", "true"].map(String::from);
+    table.write_record(fixed.into_iter().chain((0..labels.len()).map(|class| format!("p_{class}"))))?;
     let text = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
     for Record { origin, prediction, expected, .. } in records {
         let Prediction { label, class, probability, probabilities, .. } = prediction;
         let (class, probability) = (class.to_string(), probability.to_string());
-        let fixed = [origin.input.clone(), text(origin.index), label.clone(), class, probability, text(*expected)];
+        let truth = expected.and_then(|class| labels.get(class)).cloned().unwrap_or_default();
+        let (input, index, expected) = (origin.input.clone(), text(origin.index), text(*expected));
+        let fixed = [input, index, label.clone(), class, probability, expected, label.clone(), truth];
         table.write_record(fixed.into_iter().chain(probabilities.iter().map(f32::to_string)))?;
     }
     table.flush()
@@ -313,7 +326,8 @@ mod tests {
             Format::of(&path).unwrap().write(&path, &[record()], &names()).unwrap();
             std::fs::read(path).unwrap()
         };
-        let csv = "input,index,label,class,probability,expected,p_0,p_1\na.png,,Bag,1,0.75,0,0.25,0.75\n";
+        let csv = "input,index,label,class,probability,expected,predicted,true,p_0,p_1\n\
+                   a.png,,Bag,1,0.75,0,Bag,Shirt,0.25,0.75\n";
         assert_eq!(String::from_utf8(written("p.csv")).unwrap(), csv);
         let line = r#"{"input":"a.png","label":"Bag","class":1,"probability":0.75,"probabilities":[0.25,0.75],"top":[{"class":1,"label":"Bag","probability":0.75}],"expected":0}"#;
         assert_eq!(String::from_utf8(written("p.jsonl")).unwrap(), format!("{line}\n"));

@@ -263,7 +263,10 @@ fn every_kind_of_image_can_be_in_one_data_set() {
     // among them CMYK, 16 bits, animations, all orientations; and one pixel
     image::GrayImage::from_pixel(1, 1, image::Luma([7])).save(folder.path().join("all/pixel.png")).unwrap();
     let dataset = load(folder.path()).unwrap();
-    assert_eq!((dataset.train.len(), dataset.train.shape().to_string().as_str()), (count + 1, "8×8×3"));
+    assert_eq!(
+        (dataset.train.len(), dataset.train.shape().to_string().as_str()),
+        (count + 1, "8 wide × 8 high, 3 channels")
+    );
     let own = LoadOptions::default();
     assert!(
         registry::load_with(folder.path().to_str().unwrap(), &own).unwrap_err().to_string().contains("differ in size")

@@ -101,7 +101,7 @@ fn cifar_10_has_one_fingerprint_in_every_form() {
     let options = LoadOptions::default();
     let folders = load(&sample, &options).unwrap();
     assert_eq!((folders.train.len(), folders.test.as_ref().unwrap().len(), folders.classes.len()), (2000, 500, 10));
-    assert_eq!(folders.train.shape().to_string(), "32×32×3");
+    assert_eq!(folders.train.shape().to_string(), "32 wide × 32 high, 3 channels");
     let other = tempfile::tempdir().unwrap();
     let at = |name: &str| other.path().join(name);
     pack_tar(&sample, File::create(at("set.tar")).unwrap());
@@ -122,8 +122,9 @@ fn manifests_name_files_beside_them() {
     let folder = images_at(&["a/1.png", "b/2.png", "3.png"]);
     let csv = folder.path().join("set.csv");
     fs::write(&csv, "path,label,split\na/1.png,cat,train\nb/2.png,dog,\n3.png,dog,test\n").unwrap();
-    let error = failure(&csv, &LoadOptions::default());
-    assert!(error.contains("missing in test: cat"), "{error}");
+    let lacking = load(&csv, &LoadOptions::default()).unwrap();
+    assert_eq!(lacking.notes, ["there are no test images of the classes \"cat\""], "it is said");
+    assert_eq!(lacking.test.unwrap().labels(), [1]);
     fs::write(&csv, "path,label\nb/2.png,dog\na/1.png,cat\n").unwrap();
     let dataset = load(&csv, &LoadOptions::default()).unwrap();
     assert_eq!((dataset.name.as_str(), dataset.classes.join(" ").as_str()), ("set", "cat dog"));
@@ -135,17 +136,21 @@ fn manifests_name_files_beside_them() {
 #[test]
 fn the_size_and_the_channels_can_be_chosen() {
     let folder = images_at(&["a/1.png", "b/2.png"]);
-    assert_eq!(load(folder.path(), &LoadOptions::default()).unwrap().train.shape().to_string(), "3×4×3");
+    assert_eq!(
+        load(folder.path(), &LoadOptions::default()).unwrap().train.shape().to_string(),
+        "4 wide × 3 high, 3 channels"
+    );
     write_image(&folder.path().join("b/3.png"), (7, 9), 3);
     let error = failure(folder.path(), &LoadOptions::default());
-    for part in ["differ in size", "expected 3×4 in", "got 9×7 in", "b/3.png", "--image-size"] {
+    for part in ["differ in size", "expected 4 wide × 3 high in", "got 7 wide × 9 high in", "b/3.png", "--image-size"]
+    {
         assert!(error.contains(part), "{part}: {error}");
     }
     let image_size = Some(ImageSize { height: 5, width: 6 });
     for (channels, resize, shape) in [
-        (Channels::Auto, Resize::Stretch, "5×6×3"),
-        (Channels::Grey, Resize::Fit, "5×6×1"),
-        (Channels::Colour, Resize::Crop, "5×6×3"),
+        (Channels::Auto, Resize::Stretch, "6 wide × 5 high, 3 channels"),
+        (Channels::Grey, Resize::Fit, "6 wide × 5 high, 1 channel"),
+        (Channels::Colour, Resize::Crop, "6 wide × 5 high, 3 channels"),
     ] {
         let options = LoadOptions { image_size, channels, resize, ..LoadOptions::default() };
         assert_eq!(load(folder.path(), &options).unwrap().train.shape().to_string(), shape);
@@ -160,7 +165,7 @@ fn the_size_and_the_channels_can_be_chosen() {
 fn arrays_are_resized_too() {
     let options = LoadOptions { image_size: Some("14".parse().unwrap()), ..LoadOptions::default() };
     let digits = registry::load_with("digits:20", &options).unwrap();
-    assert_eq!(digits.train.shape().to_string(), "14×14×1");
+    assert_eq!(digits.train.shape().to_string(), "14 wide × 14 high, 1 channel");
     assert_eq!(digits.test.unwrap().shape(), digits.train.shape());
 }
 
@@ -173,7 +178,7 @@ fn splits_are_folders() {
     assert_eq!(sizes, ["train 2", "validation 2", "test 1"]);
     write_image(&folder.path().join("test/c/6.png"), (4, 3), 6);
     let error = failure(folder.path(), &LoadOptions::default());
-    assert!(error.contains("missing in test: none; in test alone: c"), "{error}");
+    assert!(error.contains("missing in test: none; in test alone: \"c\""), "{error}");
 }
 
 #[test]
@@ -194,8 +199,8 @@ fn images_can_be_left_out() {
         ("split,index,path\ntrain,0,other.png\n", "another one"),
         ("split,index\ntrain,0\ntrain,1\ntrain,2\ntrain,3\n", "every image of train"),
         ("split,index\ntrain,0\ntrain,1\n", "every image of a in train"),
-        ("index\n0\n", "the list of images to exclude has no column 'split'"),
-        ("train,0\n", "a first line with split,index, got train,0"),
+        ("index\n0\n", "the list of images to exclude has no column \"split\""),
+        ("train,0\n", "a first line with split,index, got \"train\", \"0\""),
         ("split,index\ntrain\n", "expected 2 fields"),
         ("split,index\ntrain,-1\n", "expected 0 to 3, got -1"),
     ] {
@@ -263,7 +268,10 @@ fn a_keras_npz_is_read() {
         (dataset.train.labels(), dataset.train.image(2).unwrap().to_vec()),
         (&[0, 2, 1][..], vec![8, 9, 10, 11])
     );
-    assert_eq!((dataset.test.unwrap().labels(), dataset.train.shape().to_string().as_str()), (&[3][..], "2×2×1"));
+    assert_eq!(
+        (dataset.test.unwrap().labels(), dataset.train.shape().to_string().as_str()),
+        (&[3][..], "2 wide × 2 high, 1 channel")
+    );
     let train = ("x_train", "|u1", "(3, 2, 2)", images(3));
     for (arrays, part) in [
         (vec![train.clone()], "y_train"),
@@ -293,7 +301,7 @@ fn a_keras_npz_is_read() {
         ),
         (
             vec![("x_train", "|u1", "(3, 1, 2, 2)", images(3)), ("y_train", "|u1", "(3,)", vec![0; 3])],
-            "got images of 1×2×2 (",
+            "got images of 2 wide × 1 high, 2 channels (",
         ),
         (
             vec![("x_train", "|u1", "(3, 1, 1, 4)", images(3)), ("y_train", "|u1", "(3,)", vec![0; 3])],

@@ -170,5 +170,8 @@ fn classes_are_matched_by_name_with_the_model_s() {
     assert_eq!(report["predictions"][0]["expected"], 1);
     write_shades(&at.join("more"), &[("bone", 120), ("dust", 60)]);
     failed(&evaluate("more"), 3, "dust");
-    failed(&convnet(at, &["evaluate", "models/shades", "--data", "d", "--split", "val"]), 3, "--split train or test");
+    failed(&convnet(at, &["evaluate", "models/shades", "--data", "few", "--split", "val"]), 3, "--split train or test");
+    // of the data that the model was trained on it is known
+    let validated = json(&convnet(at, &["evaluate", "models/shades", "--split", "val", "--device", "cpu", "--json"]));
+    assert_eq!((&validated["accuracy"], &validated["count"]), (&1.0.into(), &30.into()));
 }

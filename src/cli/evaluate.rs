@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 
 use serde::Serialize;
 
-use super::labelled::{choose, in_model_classes};
-use super::{Globals, output};
+use super::labelled::{self, Found, Wanted};
+use super::{Globals, at_least_one, output};
+use crate::data::Split;
 use crate::data::batches::DeviceSamples;
-use crate::data::{LoadOptions, Split, registry};
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::{ClassScores, Evaluation, evaluate};
 use crate::model::saved;
@@ -23,14 +23,17 @@ const LISTED_CONFUSIONS: usize = 10;
 pub struct Args {
     /// The model: a stem such as models/model, one of its files, or a run's folder
     model: String,
-    /// The data set: a known name, a file or a folder
-    #[arg(long, default_value = "digits")]
-    data: String,
-    /// Which of its images
-    #[arg(long, value_enum, default_value_t = Split::Test)]
-    split: Split,
+    /// The data set: a known name, a file or a folder (by default the one that the model was trained on)
+    #[arg(short, long)]
+    data: Option<String>,
+    /// Which of its images (by default test, or what there is); validation: those of the training, where it was on this data set
+    #[arg(long, value_enum)]
+    split: Option<Split>,
+    /// Compare classes by their numbers, whatever they are called
+    #[arg(long)]
+    match_by_number: bool,
     /// A label among this many of the largest outputs counts as a top-k hit
-    #[arg(long, value_name = "K", default_value = "5")]
+    #[arg(long, value_name = "K", default_value = "5", value_parser = at_least_one)]
     top_k: NonZeroUsize,
     /// Print one JSON document
     #[arg(long)]
@@ -51,20 +54,26 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     device::configure(args.threads.map(NonZeroUsize::get))?;
     let selected = device::select(args.device)?;
     let (model, info) = saved::load(&saved::locate(&args.model)?, selected.device)?;
-    let options = LoadOptions::of_model(model.spec().image_shape()?, info.resize);
-    let dataset = registry::load_with(&args.data, &options)?;
-    let dataset = in_model_classes(dataset, &info.labels, globals)?;
-    let classes = dataset.classes.clone();
-    let samples = choose(dataset, args.split)?;
-    model.spec().check_fits(samples.shape(), classes.len())?;
-    let samples = DeviceSamples::new(&samples, selected.device)?;
+    let shape = model.spec().image_shape()?;
+    let wanted = Wanted { source: args.data.as_deref(), split: args.split, by_number: args.match_by_number };
+    let found = labelled::find(&args.model, &info, shape, wanted, globals)?;
+    model.spec().check_fits(found.samples.shape(), found.classes.len())?;
+    let samples = DeviceSamples::new(&found.samples, selected.device)?;
     let evaluation = evaluate(&model, &samples, args.top_k.get())?;
-    let report = Report::new(evaluation, &classes);
+    let report = Report::new(evaluation, &found.classes);
     match args.json {
-        true => output::json(&report)?,
-        false => output::result(&report.text())?,
+        true => {
+            output::note(globals, &data_line(&found));
+            output::json(&report)?;
+        }
+        false => output::result(&format!("{}\n\n{}", data_line(&found), report.text()))?,
     }
     Ok(())
+}
+
+/// What was measured on.
+fn data_line(found: &Found) -> String {
+    format!("data      {}, {} split, {} images", found.source, found.split, found.samples.len())
 }
 
 /// What is printed.
@@ -99,18 +108,17 @@ impl Report {
         }
     }
 
+    /// The summary comes last: the tables are longer than a terminal.
     fn text(&self) -> String {
-        let [low, high] = self.accuracy_interval.map(|bound| bound * 100.0);
-        let mut text = format!("images    {}\nloss      {:.4}\n", self.count, self.loss);
-        text += &format!("accuracy  {:.2} % (95 % interval {low:.2} to {high:.2} %)\n", self.accuracy * 100.0);
-        text += &format!("top-{:<5} {:.2} %\n\n", self.top_k.k, self.top_k.accuracy * 100.0);
-        text += &self.class_table();
-        text += "\n";
-        text += &match self.confusion.len() > MAX_MATRIX_CLASSES {
+        let [low, high] = self.accuracy_interval;
+        let mut text = match self.confusion.len() > MAX_MATRIX_CLASSES {
             true => self.largest_confusions(),
             false => self.matrix(),
         };
-        text
+        text += &format!("\n{}\n", self.class_table());
+        text += &format!("images    {}\nloss      {:.4}\n", self.count, self.loss);
+        text += &format!("accuracy  {:.4} (95 % interval {low:.4} to {high:.4})\n", self.accuracy);
+        text + &format!("top-{:<5} {:.4}\n", self.top_k.k, self.top_k.accuracy)
     }
 
     /// The widest label, in letters.
@@ -174,19 +182,19 @@ mod tests {
     #[test]
     fn a_report_reads_as_tables() {
         let expected = "\
-images    8
-loss      0.5000
-accuracy  62.50 % (95 % interval 30.57 to 86.32 %)
-top-2     75.00 %
+confusion matrix: rows are true classes, columns predicted ones
+    #         0   1
+    0 c0      3   1
+    1 c1      2   2
 
     # class  precision    recall        f1   support
     0 c0        0.6000    0.7500    0.6667         4
     1 c1        0.6667    0.5000    0.5714         4
 
-confusion matrix: rows are true classes, columns predicted ones
-    #         0   1
-    0 c0      3   1
-    1 c1      2   2
+images    8
+loss      0.5000
+accuracy  0.6250 (95 % interval 0.3057 to 0.8632)
+top-2     0.7500
 ";
         assert_eq!(report(vec![vec![3, 1], vec![2, 2]]).text(), expected);
     }
@@ -196,7 +204,7 @@ confusion matrix: rows are true classes, columns predicted ones
         let mut confusion = vec![vec![0; 21]; 21];
         (confusion[3][3], confusion[1][2], confusion[20][0]) = (50, 4, 9);
         let text = report(confusion).text();
-        assert!(text.ends_with("predicted class\n       9  c20 → c0\n       4  c1 → c2\n"), "{text}");
+        assert!(text.contains("predicted class\n       9  c20 → c0\n       4  c1 → c2\n\n"), "{text}");
     }
 
     #[test]

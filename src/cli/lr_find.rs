@@ -53,6 +53,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     native::allow_tf32(config.tf32)?;
     let selected = device::select(config.device)?;
     let dataset = registry::load_with(&config.data, &config.load_options())?;
+    output::notes(globals, &dataset.notes);
     let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
     let model = build_model(&config, &parts, None, selected.device, globals)?.with_precision(config.precision);
     test.config.class_weights = class_weights(&config, &parts)?;

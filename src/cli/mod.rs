@@ -7,6 +7,7 @@ mod doctor;
 mod evaluate;
 mod export;
 mod import;
+mod indices;
 mod inline;
 mod labelled;
 mod lr_find;
@@ -15,6 +16,8 @@ mod predict;
 mod reproduce;
 mod summary;
 mod train;
+
+use std::num::NonZeroUsize;
 
 use clap::{Parser, Subcommand};
 
@@ -88,6 +91,11 @@ impl Cli {
             Command::Completions(args) => completions::run(args),
         }
     }
+}
+
+/// A number of things, for a flag.
+fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a whole number from 1".to_owned())
 }
 
 /// The exit code for an error: the first [`crate::error::Error`] in the chain says it, else 1.

@@ -34,6 +34,11 @@ pub fn note(globals: Globals, text: &str) {
     }
 }
 
+/// Says each of `notes` on stderr, unless `--quiet`.
+pub fn notes(globals: Globals, notes: &[String]) {
+    notes.iter().for_each(|text| note(globals, &format!("note: {text}")));
+}
+
 /// Says something on stderr that only `--verbose` asks for.
 pub fn detail(globals: Globals, text: &str) {
     if globals.verbose {

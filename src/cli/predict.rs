@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::labelled::{choose, in_model_classes};
-use super::{Globals, output};
-use crate::data::image::{self, Preparation};
+use super::indices::Indices;
+use super::labelled::{self, Wanted};
+use super::{Globals, at_least_one, output};
+use crate::data::image;
 use crate::data::npy::{self, NpyImages};
-use crate::data::{ImageShape, LoadOptions, Split, registry};
+use crate::data::{ImageShape, Split};
 use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
 use crate::predict::{Format, Origin, Prediction, Predictor, Record};
@@ -26,19 +27,29 @@ pub struct Args {
     #[arg(value_name = "MODEL")]
     model: String,
     /// Image files, folders of images, .npy arrays [N, H, W, C] (uint8: images; float32: as they are)
-    #[arg(value_name = "INPUT", required_unless_present = "data", conflicts_with = "data")]
+    #[arg(
+        value_name = "INPUT",
+        required_unless_present_any = ["data", "split", "index", "wrong"],
+        conflicts_with_all = ["data", "split", "index", "wrong"]
+    )]
     inputs: Vec<PathBuf>,
-    /// Take the images from a data set: a known name or a path
-    #[arg(long, value_name = "D", requires = "index")]
+    /// Take the images from a data set: a known name or a path (by default the one that the model was trained on)
+    #[arg(short, long, value_name = "D")]
     data: Option<String>,
-    /// The data set's split
-    #[arg(long, value_enum, default_value_t = Split::Test, requires = "data")]
-    split: Split,
-    /// Which images of the split, from 0
-    #[arg(long, value_name = "I,…", value_delimiter = ',', requires = "data")]
-    index: Vec<usize>,
+    /// The data set's split (by default test, or what there is)
+    #[arg(long, value_enum)]
+    split: Option<Split>,
+    /// Which images of the split, from 0: all (the default), or numbers and ranges as 1,5,7-9
+    #[arg(long, value_name = "all|I,J-K,…")]
+    index: Option<Indices>,
+    /// Only the images whose class the model does not find
+    #[arg(long)]
+    wrong: bool,
+    /// Compare classes by their numbers, whatever they are called
+    #[arg(long, conflicts_with = "inputs")]
+    match_by_number: bool,
     /// How many of the most probable classes to name
-    #[arg(long, value_name = "K", default_value = "3")]
+    #[arg(long, value_name = "K", default_value = "3", value_parser = at_least_one)]
     top_k: NonZeroUsize,
     /// Write the predictions to a file: .csv, .jsonl, or .npy (the network's outputs, float32 [N, K])
     #[arg(long, value_name = "FILE")]
@@ -64,20 +75,25 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     device::configure(args.threads.map(NonZeroUsize::get))?;
     let selected = device::select(args.device)?;
     let predictor = Predictor::load(&args.model, selected.device)?;
-    let mut session = Session::new(&predictor, args.top_k.get());
-    match &args.data {
-        Some(data) => session.read_data(data, args.split, &args.index, globals)?,
-        None => session.read_inputs(&args.inputs)?,
+    let mut session = Session::new(&predictor, args.top_k.get(), globals);
+    match args.inputs.is_empty() {
+        true => session.read_data(&args)?,
+        false => session.read_inputs(&args.inputs)?,
     }
     session.flush()?;
-    let Session { records, mut failures, num_inputs, .. } = session;
+    let Session { mut records, mut failures, num_inputs, .. } = session;
+    if args.wrong {
+        let count = records.len();
+        records.retain(|record| record.expected != Some(record.prediction.class));
+        output::note(globals, &format!("note: {} of {count} images are wrong", records.len()));
+    }
     if records.is_empty() && failures.len() == 1 {
         return Err(failures.remove(0).into());
     }
     for failure in &failures {
         eprintln!("error: {}", crate::log::describe(failure));
     }
-    if !records.is_empty() {
+    if !records.is_empty() || args.wrong {
         if let Some((path, format)) = out {
             format.write(path, &records, predictor.labels())?;
             output::note(globals, &format!("wrote {}", path.display()));
@@ -97,6 +113,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
 struct Session<'a> {
     predictor: &'a Predictor,
     top_k: usize,
+    globals: Globals,
     /// The origins of the images that wait for their batch to fill.
     waiting: Vec<Origin>,
     /// Theirs: `u8 [B, H, W, C]`.
@@ -107,32 +124,18 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(predictor: &'a Predictor, top_k: usize) -> Self {
+    fn new(predictor: &'a Predictor, top_k: usize, globals: Globals) -> Self {
         let (waiting, pixels, records, failures) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Session { predictor, top_k, waiting, pixels, records, failures, num_inputs: 0 }
+        Session { predictor, top_k, globals, waiting, pixels, records, failures, num_inputs: 0 }
     }
 
-    fn read_data(&mut self, data: &str, split: Split, indices: &[usize], globals: Globals) -> Result<()> {
-        let Preparation { shape, resize } = self.predictor.preparation();
-        let dataset = registry::load_with(data, &LoadOptions::of_model(shape, resize))?;
-        let labels = self.predictor.labels();
-        let dataset = in_model_classes(dataset, labels, globals)?;
-        if dataset.classes.len() != labels.len() {
-            return Err(Error::data("the data set's classes are not the model's")
-                .expected(format!("{} classes, as the model has", labels.len()))
-                .got(dataset.classes.len())
-                .at(data));
-        }
-        let samples = choose(dataset, split)?;
-        check_shape(self.predictor.shape(), samples.shape()).map_err(|error| error.at(data))?;
-        let name = format!("{data} {split}");
-        if let Some(index) = indices.iter().find(|&&index| index >= samples.len()) {
-            return Err(Error::data("there is no such image in the split")
-                .expected(format!("an index from 0 to {}", samples.len() - 1))
-                .got(index)
-                .at(name));
-        }
-        for &index in indices {
+    fn read_data(&mut self, args: &Args) -> Result<()> {
+        let wanted = Wanted { source: args.data.as_deref(), split: args.split, by_number: args.match_by_number };
+        let found = labelled::find(&args.model, self.predictor.info(), self.predictor.shape(), wanted, self.globals)?;
+        let (samples, name) = (&found.samples, format!("{} {}", found.source, found.split));
+        check_shape(self.predictor.shape(), samples.shape()).map_err(|error| error.at(&found.source))?;
+        let indices = args.index.as_ref().unwrap_or(&Indices::All);
+        for index in indices.of(samples.len()).map_err(|error| error.at(&name))? {
             let pixels = samples.image(index)?;
             // a label is in 0..K by the samples' invariants
             let expected = samples.labels().get(index).and_then(|&label| usize::try_from(label).ok());
@@ -197,6 +200,9 @@ impl<'a> Session<'a> {
                 rows.try_for_each(|(index, row)| self.push(origin(index), row))
             }
             NpyImages::F32 { count, values, .. } => {
+                if let Some(warning) = scale_warning(&values, self.predictor.input_scale()) {
+                    output::note(self.globals, &format!("warning: {input}: {warning}"));
+                }
                 self.flush()?;
                 let row = values.len() / count;
                 let mut origins = (0..count).map(origin);
@@ -231,6 +237,25 @@ impl<'a> Session<'a> {
             let top = prediction.top(labels, top_k);
             Record { expected: origin.expected, origin, prediction, top }
         }));
+    }
+}
+
+/// What is suspicious about numbers that a network gets as they are, which was trained on pixels times `scale`.
+fn scale_warning(values: &[f32], scale: f64) -> Option<String> {
+    /// Above it, scaled pixels are no longer called 0 to 1.
+    const ONE: f64 = 1.001;
+    let (low, high) =
+        values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+    let largest = 255.0 * scale;
+    let range = format!("the values are from {low} to {high}, but the model was trained on values from 0 to {largest}");
+    match f64::from(high) {
+        high if largest <= ONE && high > ONE => {
+            Some(format!("{range}: divide the array by {}, or save pixels as uint8", (1.0 / scale).round()))
+        }
+        high if largest > ONE && high <= ONE => {
+            Some(format!("{range}: multiply the array by {largest}, or save pixels as uint8"))
+        }
+        _ => None,
     }
 }
 
@@ -298,6 +323,16 @@ mod tests {
 
     fn labels() -> Vec<String> {
         ["Shirt", "Bag"].map(String::from).to_vec()
+    }
+
+    #[test]
+    fn arrays_of_another_scale_are_told() {
+        let warning = |values: &[f32], scale| scale_warning(values, scale).unwrap_or_default();
+        assert!(warning(&[0.0, 254.0], 1.0 / 255.0).contains("divide the array by 255"));
+        assert!(warning(&[0.0, 0.9], 1.0).contains("multiply the array by 255"));
+        for (values, scale) in [([0.0, 1.0], 1.0 / 255.0), ([0.0, 255.0], 1.0), ([-1.0, 0.5], 1.0 / 255.0)] {
+            assert_eq!(warning(&values, scale), "");
+        }
     }
 
     #[test]

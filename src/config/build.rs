@@ -1,7 +1,10 @@
 //! From a resolved run to what its parts take.
 
+use std::path::PathBuf;
+
 use super::RunConfig;
-use crate::data::LoadOptions;
+use crate::data::{LoadOptions, Samples, registry};
+use crate::model::trained_on::{TrainedOn, digest_of_labels};
 use crate::train::{
     Clip, EarlyStopping, OptimizerConfig, OptimizerKind, ReduceOnPlateau, Schedule, ScheduleKind, StepOptions,
     TrainConfig,
@@ -43,6 +46,20 @@ impl RunConfig {
             resize: self.resize,
             exclude: self.exclude.clone(),
             cache: self.cache,
+        }
+    }
+
+    /// What a model of this run is trained on: the data set called `name`, of which `validation` are validation images.
+    pub fn trained_on(&self, name: &str, validation: Option<&Samples>) -> TrainedOn {
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        TrainedOn {
+            source: registry::canonical(&self.data),
+            name: name.to_owned(),
+            exclude: self.exclude.as_ref().map(absolute),
+            validation: self.validation,
+            split_mode: self.split_mode,
+            seed: self.seed,
+            validation_labels: validation.map(digest_of_labels),
         }
     }
 

@@ -8,8 +8,9 @@ use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use super::names::{are_numbers, is_hidden};
 use super::npy::array_header;
-use super::sources::is_hidden;
+use super::sources::class_names::{self, ClassNames};
 use super::{Dataset, ImageShape, Samples, Split};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -52,6 +53,10 @@ fn write_idx(dataset: &Dataset, folder: &Path) -> Result<()> {
             .help("export as png or npz"));
     }
     make_folder(folder)?;
+    if !are_numbers(&dataset.classes) {
+        let numbers: Vec<String> = (0..dataset.classes.len()).map(|class| class.to_string()).collect();
+        write_class_names(&ClassNames::new(&numbers, &dataset.classes), folder)?;
+    }
     for (split, samples) in dataset.splits() {
         let prefix = if split == Split::Train { "train" } else { "t10k" };
         let labels = small_labels(samples).ok_or_else(|| {
@@ -68,6 +73,12 @@ fn write_idx(dataset: &Dataset, folder: &Path) -> Result<()> {
         write_atomically(&path, |writer| writer.write_all(&content)).map_err(cannot_write(&path))?;
     }
     Ok(())
+}
+
+/// The classes' true names and their order, which [`super::registry::load`] reads again.
+fn write_class_names(names: &ClassNames, folder: &Path) -> Result<()> {
+    let path = folder.join(class_names::FILE);
+    write_atomically(&path, |writer| names.write(writer)).map_err(cannot_write(&path))
 }
 
 fn words(words: &[usize]) -> Vec<u8> {
@@ -133,6 +144,8 @@ fn write_folders(dataset: &Dataset, folder: &Path) -> Result<()> {
         return Err(Error::config("a class's name cannot be a folder's name").got(format!("'{}'", dataset.classes[at])));
     }
     check_no_images_there(folder)?;
+    make_folder(folder)?;
+    write_class_names(&ClassNames::new(&classes, &dataset.classes), folder)?;
     for (split, samples) in dataset.splits() {
         for class in &classes {
             make_folder(&folder.join(split.to_string()).join(class))?;
@@ -211,13 +224,14 @@ mod tests {
 
     fn dataset(channels: usize) -> Dataset {
         let shape = ImageShape { height: 2, width: 3, channels };
+        // in no order of the classes
         let samples = |labels: Vec<i64>| {
             let pixels = (0..labels.len() * 6 * channels).map(|value| (value * 7) as u8).collect();
             Samples::new(shape, pixels, labels, 2).unwrap()
         };
-        let classes = ["a/b", "c"].map(String::from).to_vec();
-        let (train, test) = (samples(vec![0, 0, 1]), Some(samples(vec![0, 1])));
-        Dataset { name: "set".into(), classes, train, validation: None, test }
+        let classes = ["z/b", "c"].map(String::from).to_vec();
+        let (train, test) = (samples(vec![0, 1, 0]), Some(samples(vec![1, 0])));
+        Dataset { name: "set".into(), classes, train, validation: None, test, notes: Vec::new() }
     }
 
     #[test]
@@ -233,8 +247,8 @@ mod tests {
                 assert_eq!(fingerprint(&again.train), fingerprint(&dataset.train), "{name}");
                 let (test, expected) = (again.test.unwrap(), dataset.test.as_ref().unwrap());
                 assert_eq!(fingerprint(&test), fingerprint(expected), "{name}");
-                if format == ExportFormat::Png {
-                    assert_eq!(again.classes, ["a-b", "c"]);
+                if format != ExportFormat::Npz {
+                    assert_eq!(again.classes, ["z/b", "c"], "names and order");
                 }
             }
         }

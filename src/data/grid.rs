@@ -9,7 +9,7 @@ use noto_sans_mono_bitmap::{FontWeight, RasterHeight};
 
 use super::font::{TextStyle, shorten};
 use super::statistics::mean_images;
-use super::{ImageShape, Samples};
+use super::{ImageShape, Samples, size_text};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::rng::{self, Stream};
@@ -176,7 +176,8 @@ fn describe(samples: &Samples, num_classes: usize, num_shown: usize) -> String {
     let images = count_of(samples.len(), "image", "images");
     let classes = count_of(num_classes, "class", "classes");
     let classes = if num_shown < num_classes { format!("{num_shown} of {classes} shown") } else { classes };
-    format!("{images} · {} pixels · {classes}", samples.shape())
+    let ImageShape { height, width, .. } = samples.shape();
+    format!("{images} · {} · {classes}", size_text(width, height))
 }
 
 /// `60,000 images`, `1 class`.
@@ -338,7 +339,7 @@ mod tests {
         let (samples, names) = plain_images(25, 50);
         let config = GridConfig { max_classes: 20, images_per_class: 3, ..GridConfig::default() };
         tiles(&sample_grid(&samples, &names, &config).unwrap(), 20, 3);
-        assert_eq!(describe(&samples, 25, 20), "1,250 images · 2×3×3 pixels · 20 of 25 classes shown");
+        assert_eq!(describe(&samples, 25, 20), "1,250 images · 3 wide × 2 high · 20 of 25 classes shown");
         assert_eq!(count_of(1, "class", "classes"), "1 class");
         assert_eq!(count_of(1_000_000, "image", "images"), "1,000,000 images");
     }

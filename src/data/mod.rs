@@ -10,6 +10,7 @@ pub(crate) mod font;
 pub mod grid;
 pub mod idx;
 pub mod image;
+pub(crate) mod names;
 pub mod npy;
 pub mod options;
 pub mod prefetch;
@@ -21,9 +22,10 @@ pub mod statistics;
 pub mod stored;
 mod unpacked;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub use options::LoadOptions;
 pub use samples::Samples;
@@ -48,8 +50,14 @@ impl ImageShape {
 
 impl fmt::Display for ImageShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}×{}×{}", self.height, self.width, self.channels)
+        let size = size_text(self.width, self.height);
+        write!(f, "{size}, {} {}", self.channels, if self.channels == 1 { "channel" } else { "channels" })
     }
+}
+
+/// A size in pixels, in words: which of the two is the width differs from program to program.
+pub(crate) fn size_text(width: impl fmt::Display, height: impl fmt::Display) -> String {
+    format!("{width} wide × {height} high")
 }
 
 /// A data set: training images, perhaps validation and test images, and the classes' names.
@@ -65,6 +73,8 @@ pub struct Dataset {
     pub validation: Option<Samples>,
     /// The test images, where the data set has them: same shape, same classes.
     pub test: Option<Samples>,
+    /// What whoever uses it had better know, a sentence each: files that were left out, say.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {
@@ -77,18 +87,62 @@ impl Dataset {
         ];
         splits.into_iter().filter_map(|(split, samples)| Some((split, samples?)))
     }
+}
 
-    /// The data set with `change` done to each of its splits.
+/// What a source of images holds: some of the splits, at least one. A [`Dataset`] has training images, this may have none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splits {
+    /// As [`Dataset::name`].
+    pub name: String,
+    /// As [`Dataset::classes`].
+    pub classes: Vec<String>,
+    /// The splits that are there: all of one shape, all of these classes.
+    pub samples: BTreeMap<Split, Samples>,
+    /// As [`Dataset::notes`].
+    pub notes: Vec<String>,
+}
+
+impl Splits {
+    /// The splits with `change` done to each.
     ///
     /// # Errors
     /// What `change` returns.
     pub fn map(self, mut change: impl FnMut(Split, Samples) -> Result<Samples>) -> Result<Self> {
-        Ok(Dataset {
-            train: change(Split::Train, self.train)?,
-            validation: self.validation.map(|samples| change(Split::Validation, samples)).transpose()?,
-            test: self.test.map(|samples| change(Split::Test, samples)).transpose()?,
-            ..self
-        })
+        let changed = self.samples.into_iter().map(|(split, samples)| Ok((split, change(split, samples)?)));
+        Ok(Splits { samples: changed.collect::<Result<_>>()?, ..self })
+    }
+
+    /// Refuses to go on without training images.
+    pub(crate) fn require_train(&self) -> Result<()> {
+        if self.samples.contains_key(&Split::Train) {
+            return Ok(());
+        }
+        let there: Vec<String> = self.samples.keys().map(Split::to_string).collect();
+        Err(Error::data("there are no training images")
+            .expected("at least one")
+            .got(format!("{} images alone", there.join(" and ")))
+            .at(&self.name)
+            .help("images to measure a model on go to convnet evaluate"))
+    }
+
+    /// The data set, for training.
+    ///
+    /// # Errors
+    /// A data error where there are no training images.
+    pub fn into_dataset(mut self) -> Result<Dataset> {
+        self.require_train()?;
+        let train = self.samples.remove(&Split::Train).expect("it was looked for");
+        let [validation, test] = [Split::Validation, Split::Test].map(|split| self.samples.remove(&split));
+        Ok(Dataset { name: self.name, classes: self.classes, train, validation, test, notes: self.notes })
+    }
+}
+
+impl From<Dataset> for Splits {
+    fn from(dataset: Dataset) -> Self {
+        let Dataset { name, classes, train, validation, test, notes } = dataset;
+        let samples = [(Split::Train, Some(train)), (Split::Validation, validation), (Split::Test, test)];
+        let samples = samples.into_iter().filter_map(|(split, samples)| Some((split, samples?))).collect();
+        Splits { name, classes, samples, notes }
     }
 }
 
@@ -108,6 +162,8 @@ pub enum Split {
 }
 
 impl Split {
+    /// All of them, in their order.
+    pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
     /// What folders and columns call the splits.
     pub const NAMES: [&str; 7] = ["train", "training", "val", "valid", "validation", "test", "testing"];
 

@@ -49,7 +49,7 @@ impl Samples {
         check_labels(&labels, num_classes)?;
         if labels.len().checked_mul(image_bytes) != Some(pixels.len()) {
             return Err(Error::data("images and labels do not go together")
-                .expected(format!("{} labels' images of {shape} pixels", labels.len()))
+                .expected(format!("{} labels' images of {shape}", labels.len()))
                 .got(format!("{} bytes of pixels", pixels.len())));
         }
         Ok(Samples { shape, images: Images::Memory(pixels.into()), labels, numbers: None })
@@ -272,6 +272,21 @@ impl Samples {
             prepared.extend(preparation.apply(image.to_vec(), self.shape)?);
         }
         Ok(Samples { shape: preparation.shape, images: Images::Memory(prepared.into()), ..self })
+    }
+
+    /// The images in memory with rows and columns exchanged. Those that are read from files stay as they are.
+    pub(super) fn transposed(self) -> Self {
+        let Images::Memory(pixels) = &self.images else { return self };
+        let ImageShape { height, width, channels } = self.shape;
+        let mut turned = Vec::with_capacity(pixels.len());
+        for image in pixels.chunks_exact(height * width * channels) {
+            for (x, y) in (0..width).flat_map(|x| (0..height).map(move |y| (x, y))) {
+                let start = (y * width + x) * channels;
+                turned.extend_from_slice(&image[start..start + channels]);
+            }
+        }
+        let shape = ImageShape { height: width, width: height, channels };
+        Samples { shape, images: Images::Memory(turned.into()), ..self }
     }
 
     /// The same images, which have these numbers in their split of the data set.

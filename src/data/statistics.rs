@@ -203,7 +203,7 @@ impl TryFrom<&Dataset> for DatasetSummary {
 impl fmt::Display for DatasetSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let num_classes = self.classes.len();
-        writeln!(f, "{}: images {} (height, width, channels), {num_classes} classes\n", self.name, self.shape)?;
+        writeln!(f, "{}: images {}, {num_classes} classes\n", self.name, self.shape)?;
         self.fmt_splits(f)?;
         writeln!(f)?;
         self.fmt_classes(f)
@@ -310,9 +310,10 @@ mod tests {
             train: samples(3, &[1, 10, 100, 3, 10, 200], &[0, 2]),
             validation: None,
             test: Some(samples(3, &[0, 0, 255], &[1])),
+            notes: Vec::new(),
         };
         let expected = "\
-tiny: images 1×1×3 (height, width, channels), 3 classes
+tiny: images 1 wide × 1 high, 3 channels, 3 classes
 
 split           images      mean pixel  standard deviation  pixels / 255
 train                2         54.0000             73.8399  0.2118 ± 0.2896

@@ -11,6 +11,7 @@ pub mod presets;
 pub mod saved;
 pub mod spec;
 mod summary;
+pub mod trained_on;
 pub mod transfer;
 
 use tch::{Device, Kind, Tensor, nn};

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::keras::CompileInfo;
+use super::trained_on::TrainedOn;
 use super::{Model, Spec};
 use crate::data::image::Resize;
 use crate::error::{Error, Result};
@@ -69,6 +70,9 @@ struct ConvnetKey {
     /// What an imported model was compiled with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     compile: Option<CompileInfo>,
+    /// What it was trained on, where it was trained here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<TrainedOn>,
 }
 
 /// What is known of a model beside its network.
@@ -82,6 +86,8 @@ pub struct ModelInfo {
     pub compile: Option<CompileInfo>,
     /// How images of another size come to the network's.
     pub resize: Resize,
+    /// What it was trained on; none where it was imported.
+    pub data: Option<TrainedOn>,
 }
 
 /// Where a model is saved: all files in one folder.
@@ -177,6 +183,7 @@ fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state: Option<Fi
         weights,
         state,
         compile: info.compile.clone(),
+        data: info.data.clone(),
     };
     let mut document = model.spec().to_json();
     document["convnet"] = json!(key);
@@ -227,7 +234,8 @@ pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
     check_key(&model, &key).map_err(|error| error.at("convnet").at_path(json_path))?;
     load_weights(&model, &key.weights, json_path)?;
     let resize = key.input.resize;
-    Ok((model, ModelInfo { labels: key.labels, metrics: key.metrics, compile: key.compile, resize }))
+    let ConvnetKey { labels, metrics, compile, data, .. } = key;
+    Ok((model, ModelInfo { labels, metrics, compile, resize, data }))
 }
 
 /// What the saved model at `json_path` was compiled with in Keras, where it was imported.

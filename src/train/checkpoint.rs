@@ -17,6 +17,7 @@ use crate::data::image::Resize;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::saved::{self, Destination};
+use crate::model::trained_on::TrainedOn;
 use crate::model::{Model, ModelInfo};
 
 /// Which checkpoint.
@@ -43,18 +44,25 @@ pub struct Checkpoints {
     folder: PathBuf,
     labels: Vec<String>,
     resize: Resize,
+    data: Option<TrainedOn>,
 }
 
 impl Checkpoints {
     /// Checkpoints in `folder`, which has to exist, of models with these `labels`.
     pub fn new(folder: &Path, labels: &[String]) -> Self {
-        Checkpoints { folder: folder.to_owned(), labels: labels.to_vec(), resize: Resize::default() }
+        Checkpoints { folder: folder.to_owned(), labels: labels.to_vec(), resize: Resize::default(), data: None }
     }
 
     /// Of models whose images are brought to their size in this way.
     #[must_use]
     pub fn with_resize(self, resize: Resize) -> Self {
         Checkpoints { resize, ..self }
+    }
+
+    /// Of models that are trained on `data`.
+    #[must_use]
+    pub fn with_data(self, data: TrainedOn) -> Self {
+        Checkpoints { data: Some(data), ..self }
     }
 
     /// The JSON of a checkpoint.
@@ -83,7 +91,8 @@ impl Checkpoints {
         };
         let best = progress.watch.best.map(|best| (format!("best_{monitor}"), best));
         let metrics = best.into_iter().collect();
-        let info = ModelInfo { labels: self.labels.clone(), metrics, resize: self.resize, ..ModelInfo::default() };
+        let labels = self.labels.clone();
+        let info = ModelInfo { labels, metrics, resize: self.resize, data: self.data.clone(), ..ModelInfo::default() };
         let to = Destination { json: self.json_path(which), weights: data(".safetensors"), state };
         saved::save(model, &info, &to)?;
         self.remove_older(which, &to);

@@ -31,6 +31,7 @@ struct Document<'a> {
 pub fn run(args: Check, globals: Globals) -> anyhow::Result<()> {
     let options = args.source.options();
     let dataset = registry::open(&args.source.data, &options)?;
+    output::notes(globals, &dataset.notes);
     let config = CheckConfig { finds_other_sizes: options.image_size.is_none(), ..CheckConfig::default() };
     let report = check_with(&dataset, &config)?;
     if let Some(path) = &args.out {

@@ -21,6 +21,7 @@ pub struct Export {
 /// Writes the data set; where it lies then goes to stdout.
 pub fn run(args: Export, globals: Globals) -> anyhow::Result<()> {
     let dataset = registry::load_with(&args.source.data, &args.source.options())?;
+    output::notes(globals, &dataset.notes);
     export(&dataset, args.format, &args.out)?;
     output::note(globals, &format!("wrote {} as {:?}", dataset.name, args.format).to_lowercase());
     Ok(output::result(&format!("{}\n", args.out.display()))?)

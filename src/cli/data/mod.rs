@@ -28,7 +28,7 @@ enum Command {
     Check(check::Check),
     /// Write a data set as IDX files, PNG images in class folders or a NumPy .npz
     Export(export::Export),
-    /// Fetch a known data set into the cache folder
+    /// Fetch a known data set into the cache folder, where it is not there; prints its folder
     Download {
         /// The data set's name
         name: String,
@@ -76,7 +76,10 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         Command::Check(args) => check::run(args, globals),
         Command::Export(args) => export::run(args, globals),
         Command::Download { name } => {
-            let folder = registry::download(&name)?;
+            let (folder, was_there) = registry::download(&name)?;
+            if was_there {
+                output::note(globals, &format!("note: {name} is there already"));
+            }
             Ok(output::result(&format!("{}\n", folder.display()))?)
         }
     }

@@ -44,6 +44,7 @@ pub struct Show {
 /// Prints a summary and writes a picture.
 pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
     let dataset = registry::load_with(&args.source.data, &args.source.options())?;
+    output::notes(globals, &dataset.notes);
     let parts = match &args.validation {
         None => Parts::from(dataset),
         Some(validation) => split(dataset, validation, args.split_mode, None, args.seed)?,

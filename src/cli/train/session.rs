@@ -27,6 +27,7 @@ use crate::log::history::{self, HistoryRow, HistorySink};
 use crate::log::tensorboard::{self, TensorBoardSink};
 use crate::log::{self, Event, Sink, Sinks};
 use crate::model::saved::{self, Destination};
+use crate::model::trained_on::TrainedOn;
 use crate::model::{Model, ModelInfo};
 use crate::native;
 use crate::train::{Checkpoints, Ending, Optimizer, Outcome, Progress, StopSignal, TrainConfig, Trainer, Which};
@@ -68,6 +69,8 @@ pub struct Finished {
     pub model: Model,
     /// What computed.
     pub selected: Selected,
+    /// What it was trained on.
+    pub trained_on: TrainedOn,
     /// What came of the test images.
     pub tested: Option<Evaluation>,
     /// Where it stands.
@@ -108,6 +111,7 @@ impl Session {
         output::detail(globals, &format!("images: training, validation and test {counts:?}"));
         output::detail(globals, &format!("network: {} parameters", description["parameters"]));
         let labels = parts.classes.clone();
+        let trained_on = config.trained_on(&parts.name, parts.validation.as_ref());
         let data = Placed::new(parts, config.cache, selected.device)?;
         run_folder::check_places(config)?;
 
@@ -117,6 +121,7 @@ impl Session {
             None => (RunFolder::create(&config, description)?, Map::new()),
         };
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(config.resize);
+        let checkpoints = checkpoints.with_data(trained_on.clone());
         let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
         let progress = if last.is_some() { checkpoints.restore(&mut optimizer)? } else { Progress::default() };
         if last.is_none() {
@@ -146,7 +151,8 @@ impl Session {
         rows.extend(epochs.iter().map(HistoryRow::from));
         let test = data.test.filter(|_| !matches!(ending, Ending::Signal(_)));
         let tested = test.map(|test| evaluate(&model, &test, 1)).transpose()?;
-        let mut finished = Finished { config, folder, model, selected, tested, progress, rows, ending, is_saved };
+        let mut finished =
+            Finished { config, folder, model, selected, trained_on, tested, progress, rows, ending, is_saved };
         finished.save(labels, globals)?;
         Ok(finished)
     }
@@ -156,6 +162,7 @@ impl Session {
     fn load(&self) -> Result<Parts> {
         let Session { config, globals, .. } = self;
         let dataset = registry::load_with(&config.data, &config.load_options())?;
+        output::notes(*globals, &dataset.notes);
         if self.resumed.is_none() && self.looks_for_faults {
             faults::warn(&dataset, &config.data, *globals);
         }
@@ -216,7 +223,8 @@ impl Finished {
     /// Saves the model, then notes in `run.json` that nothing is left to do.
     fn save(&mut self, labels: Vec<String>, globals: Globals) -> Result<()> {
         let row = self.saved_row();
-        let mut info = ModelInfo { labels, resize: self.config.resize, ..ModelInfo::default() };
+        let data = Some(self.trained_on.clone());
+        let mut info = ModelInfo { labels, resize: self.config.resize, data, ..ModelInfo::default() };
         info.metrics.extend(row.and_then(|row| row.val_accuracy).map(|accuracy| ("val_accuracy".into(), accuracy)));
         info.metrics.extend(self.tested.as_ref().map(|tested| ("test_accuracy".into(), tested.sums.scores().accuracy)));
         let to = Destination::pair(&self.config.models.join(&self.config.name));

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Problem;
 use crate::data::stored::StoredImage;
-use crate::data::{ImageShape, Samples, image as files};
+use crate::data::{ImageShape, Samples, image as files, size_text};
 use crate::error::{Result, describe};
 
 /// Cells along each side of a signature.
@@ -62,7 +62,7 @@ fn inspect_one(samples: &Samples, index: usize, finds_other_sizes: bool) -> Insp
         Ok(pixels) => {
             let own = [samples.shape().height, samples.shape().width];
             if let Some([height, width]) = inspection.size.filter(|size| finds_other_sizes && *size != own) {
-                inspection.problems.push((Problem::OtherSize, Some(format!("it is {height}×{width}"))));
+                inspection.problems.push((Problem::OtherSize, Some(format!("it is {}", size_text(width, height)))));
             }
             if is_one_colour(&pixels, samples.shape().channels) {
                 inspection.problems.push((Problem::OneColour, None));

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, ImageName, Problem, Report};
+use crate::data::size_text;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
@@ -122,7 +123,7 @@ impl fmt::Display for Report {
         if let [(size, count), others @ ..] = &self.sizes[..] {
             let other: usize = others.iter().map(|(_, count)| count).sum();
             let others = if other > 0 { format!(", {other} of {} other sizes", others.len()) } else { String::new() };
-            writeln!(f, "sizes: {count} of {}×{}{others}", size[0], size[1])?;
+            writeln!(f, "sizes: {count} of {}{others}", size_text(size[1], size[0]))?;
         }
         for (split, class) in self.empty_classes.iter().take(MAX_PRINTED) {
             writeln!(f, "no image of {class} in {split}")?;

@@ -24,7 +24,7 @@ fn samples(images: &[Vec<u8>], num_classes: usize) -> Samples {
 fn dataset(train: &[Vec<u8>], test: &[Vec<u8>]) -> Dataset {
     let test = (!test.is_empty()).then(|| samples(test, 3));
     let classes = ["a", "b", "c"].map(String::from).to_vec();
-    Dataset { name: "noise".into(), classes, train: samples(train, 3), validation: None, test }
+    Dataset { name: "noise".into(), classes, train: samples(train, 3), validation: None, test, notes: Vec::new() }
 }
 
 /// `image` with `change` added to its first `count` values, up or down.
@@ -238,7 +238,11 @@ fn images_of_other_sizes_are_named_and_can_be_left_out() {
     write_csv(&list, &report).unwrap();
     let options = LoadOptions { exclude: Some(list.clone()), ..LoadOptions::default() };
     let clean = registry::load_with(at.to_str().unwrap(), &options).unwrap();
-    assert_eq!((clean.train.len(), clean.train.shape().to_string().as_str()), (4, "8×8×1"), "the colour went too");
+    assert_eq!(
+        (clean.train.len(), clean.train.shape().to_string().as_str()),
+        (4, "8 wide × 8 high, 1 channel"),
+        "the colour went too"
+    );
     // what is found among the others has the numbers that it has among all
     std::fs::copy(at.join("a/3.png"), at.join("b/2.png")).unwrap();
     let report = check_folder(at, &options);

@@ -88,7 +88,7 @@ pub fn generate(config: &DigitsConfig) -> Result<Dataset> {
     let train = draw(0, config.num_train)?;
     let test = if config.num_test > 0 { Some(draw(FIRST_TEST_INDEX, config.num_test)?) } else { None };
     let classes = (0..NUM_CLASSES).map(|digit| digit.to_string()).collect();
-    Ok(Dataset { name: "digits".to_owned(), classes, train, validation: None, test })
+    Ok(Dataset { name: "digits".to_owned(), classes, train, validation: None, test, notes: Vec::new() })
 }
 
 /// The images `first_index..first_index + num_images` of `seed`, and their labels.

@@ -16,10 +16,10 @@ pub(super) struct Pair {
     pub labels: PathBuf,
 }
 
-/// The files of a data set: test files are optional.
+/// The files of a data set: of training, of testing or of both.
 #[derive(Debug, PartialEq)]
 pub(super) struct Files {
-    pub train: Pair,
+    pub train: Option<Pair>,
     pub test: Option<Pair>,
 }
 
@@ -48,7 +48,7 @@ struct Candidate {
 ///
 /// # Errors
 /// A data error where the folder cannot be read, holds no IDX files, images without labels or labels without images,
-/// no training files, or two different files for one part.
+/// or two different files for one part.
 pub(super) fn find(folder: &Path) -> Result<Files> {
     let candidates = candidates(folder)?;
     if candidates.is_empty() {
@@ -56,12 +56,6 @@ pub(super) fn find(folder: &Path) -> Result<Files> {
     }
     let train = find_pair(&candidates, Split::Train).map_err(|error| error.at_path(folder))?;
     let test = find_pair(&candidates, Split::Test).map_err(|error| error.at_path(folder))?;
-    let train = train.ok_or_else(|| {
-        Error::data("the training files are missing")
-            .expected("train-images-idx3-ubyte and train-labels-idx1-ubyte, plain or .gz")
-            .got("test files alone")
-            .at_path(folder)
-    })?;
     Ok(Files { train, test })
 }
 
@@ -223,8 +217,8 @@ mod tests {
         ];
         for names in spellings {
             let files = find_in(&names).unwrap();
-            let test = files.test.expect("test files are found");
-            let found = [files.train.images, files.train.labels, test.images, test.labels];
+            let [train, test] = [files.train, files.test].map(|pair| pair.expect("both are found"));
+            let found = [train.images, train.labels, test.images, test.labels];
             assert_eq!(found.map(|path| name_of(&path)), names.map(String::from));
         }
     }
@@ -247,9 +241,9 @@ mod tests {
     #[test]
     fn a_plain_file_wins_over_its_compressed_copy() {
         let names = ["train-images-idx3-ubyte", "train-images.idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"];
-        let files = find_in(&names).unwrap();
-        assert_eq!(name_of(&files.train.images), "train-images-idx3-ubyte");
-        assert_eq!(name_of(&files.train.labels), "train-labels-idx1-ubyte.gz");
+        let train = find_in(&names).unwrap().train.unwrap();
+        assert_eq!(name_of(&train.images), "train-images-idx3-ubyte");
+        assert_eq!(name_of(&train.labels), "train-labels-idx1-ubyte.gz");
     }
 
     #[test]
@@ -273,17 +267,18 @@ mod tests {
     #[test]
     fn a_missing_part_is_named() {
         let train = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
-        let cases: [(&[&str], &str); 5] = [
+        let cases: [(&[&str], &str); 4] = [
             (&train[..1], "expected train-labels-idx1-ubyte"),
             (&train[1..], "expected train-images-idx3-ubyte"),
             (&[train[0], train[1], "t10k-images.idx3-ubyte.gz"], "expected t10k-labels-idx1-ubyte"),
             (&[train[0], train[1], "test-labels-idx1-ubyte"], "expected test-images-idx3-ubyte"),
-            (&["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"], "training files are missing"),
         ];
         for (names, part) in cases {
             let error = find_in(names).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
+        let files = find_in(&["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]).unwrap();
+        assert!(files.train.is_none() && files.test.is_some(), "enough to measure a model");
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod read;
 
 use std::path::Path;
 
-use crate::data::{Dataset, Samples};
+use crate::data::{Dataset, Samples, Split, Splits};
 use crate::error::{Error, Result};
 
 use find::Pair;
@@ -24,21 +24,29 @@ use read::Images;
 /// # Errors
 /// A data error that names the file, for files that are missing, damaged, cut off, or do not go together.
 pub fn read_folder(folder: &Path) -> Result<Dataset> {
+    read_splits(folder)?.into_dataset().map_err(|error| error.at_path(folder))
+}
+
+/// As [`read_folder`], where there may be test files alone.
+///
+/// # Errors
+/// As [`read_folder`].
+pub fn read_splits(folder: &Path) -> Result<Splits> {
     let files = find::find(folder)?;
-    let train = read_split(&files.train)?;
-    let test = files.test.as_ref().map(read_split).transpose()?;
-    if let (Some((test_images, _)), Some(test_files)) = (&test, &files.test) {
-        check_same_shape(&train.0, &files.train, test_images, test_files)?;
+    let pairs = [(Split::Train, &files.train), (Split::Test, &files.test)];
+    let mut found = Vec::new();
+    for (split, pair) in pairs.into_iter().filter_map(|(split, pair)| Some((split, pair.as_ref()?))) {
+        found.push((split, pair, read_split(pair)?));
     }
-    let labels = train.1.iter().chain(test.iter().flat_map(|(_, labels)| labels));
+    if let [(_, train_files, (train, _)), (_, test_files, (test, _))] = &found[..] {
+        check_same_shape(train, train_files, test, test_files)?;
+    }
+    let labels = found.iter().flat_map(|(_, _, (_, labels))| labels);
     let num_classes = labels.max().map_or(0, |&label| usize::from(label) + 1);
-    Ok(Dataset {
-        name: folder_name(folder),
-        classes: (0..num_classes).map(|class| class.to_string()).collect(),
-        train: to_samples(train, num_classes)?,
-        validation: None,
-        test: test.map(|test| to_samples(test, num_classes)).transpose()?,
-    })
+    let samples = found.into_iter().map(|(split, _, read)| Ok((split, to_samples(read, num_classes)?)));
+    let samples = samples.collect::<Result<_>>()?;
+    let classes = (0..num_classes).map(|class| class.to_string()).collect();
+    Ok(Splits { name: folder_name(folder), classes, samples, notes: Vec::new() })
 }
 
 /// Whether `folder` is a folder with files that are IDX files by their names.
@@ -146,7 +154,12 @@ mod tests {
         let folder = small_folder();
         write_images(folder.path(), "t10k-images-idx3-ubyte", [1, 2, 1], &[7, 8]);
         let error = read_folder(folder.path()).unwrap_err().to_string();
-        for part in ["1×2×1", "2×1×1", "train-images-idx3-ubyte", "t10k-images-idx3-ubyte"] {
+        for part in [
+            "2 wide × 1 high, 1 channel as",
+            "1 wide × 2 high, 1 channel in",
+            "train-images-idx3-ubyte",
+            "t10k-images-idx3-ubyte",
+        ] {
             assert!(error.contains(part), "{part}: {error}");
         }
     }

@@ -97,7 +97,7 @@ fn num_pixel_bytes(count: usize, shape: ImageShape) -> Result<usize> {
     num_bytes.filter(|&bytes| bytes <= MAX_BYTES).ok_or_else(|| {
         Error::data("the images do not fit in memory")
             .expected(format!("at most {MAX_BYTES} bytes of pixels"))
-            .got(format!("{count} images of {shape} pixels"))
+            .got(format!("{count} images of {shape}"))
     })
 }
 

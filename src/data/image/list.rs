@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::data::names;
 use crate::error::{Error, Result};
 
 /// The deepest folder below the one that is listed.
@@ -60,7 +61,7 @@ fn list_below(folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>, images: 
 }
 
 fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    path.file_name().is_some_and(|name| names::is_hidden(&name.to_string_lossy()))
 }
 
 #[cfg(test)]

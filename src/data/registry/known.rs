@@ -2,14 +2,16 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::data::Dataset;
 use crate::data::statistics::hex;
+use crate::data::{Split, Splits};
 use crate::error::{Error, Result};
 
 /// A published data set.
 pub(super) struct KnownSet {
     /// Its name on the command line and its folder's name.
     pub name: &'static str,
+    /// The folder below a root where torchvision keeps it.
+    pub torchvision: Option<&'static str>,
     /// The classes' names, in label order; none where a file of the set has them.
     pub classes: &'static [&'static str],
     /// Under which terms its authors publish it.
@@ -37,6 +39,7 @@ const DIGITS: &[&str] = &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 pub(super) static KNOWN_SETS: [KnownSet; 7] = [
     KnownSet {
         name: "fashion-mnist",
+        torchvision: Some("FashionMNIST/raw"),
         classes: &[
             "T-shirt/top",
             "Trouser",
@@ -64,6 +67,7 @@ pub(super) static KNOWN_SETS: [KnownSet; 7] = [
     },
     KnownSet {
         name: "mnist",
+        torchvision: Some("MNIST/raw"),
         classes: DIGITS,
         licence: "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes, Christopher Burges, http://yann.lecun.com/exdb/mnist/)",
         mirrors: &[
@@ -80,6 +84,7 @@ pub(super) static KNOWN_SETS: [KnownSet; 7] = [
     },
     KnownSet {
         name: "kmnist",
+        torchvision: Some("KMNIST/raw"),
         classes: &["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
         licence: "CC BY-SA 4.0 (CODH, adapted from the Kuzushiji Dataset of NIJL, doi:10.20676/00000341)",
         mirrors: &["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
@@ -93,6 +98,7 @@ pub(super) static KNOWN_SETS: [KnownSet; 7] = [
     },
     KnownSet {
         name: "emnist-letters",
+        torchvision: None,
         classes: &[
             "N/A", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t",
             "u", "v", "w", "x", "y", "z",
@@ -113,6 +119,7 @@ pub(super) static KNOWN_SETS: [KnownSet; 7] = [
     },
     KnownSet {
         name: "emnist-balanced",
+        torchvision: None,
         classes: &[
             "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K",
             "L", "M", "N", "O", "P", "Q", "R", "S", "T", "U", "V", "W", "X", "Y", "Z", "a", "b", "d", "e", "f", "g",
@@ -134,6 +141,7 @@ pub(super) static KNOWN_SETS: [KnownSet; 7] = [
     },
     KnownSet {
         name: "cifar10",
+        torchvision: Some("cifar-10-batches-bin"),
         classes: &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
         licence: CIFAR_LICENCE,
         mirrors: CIFAR_MIRRORS,
@@ -153,6 +161,7 @@ pub(super) static KNOWN_SETS: [KnownSet; 7] = [
     },
     KnownSet {
         name: "cifar100",
+        torchvision: Some("cifar-100-binary"),
         // in fine_label_names.txt
         classes: &[],
         licence: CIFAR_LICENCE,
@@ -190,22 +199,22 @@ impl KnownSet {
         KNOWN_SETS.iter().find(|set| bare(set.name) == bare(name))
     }
 
-    /// `dataset` under this set's name and with its classes' names.
+    /// `splits` under this set's name and with its classes' names.
     ///
     /// # Errors
     /// A data error where a label is none of this set's.
-    pub fn apply(&self, dataset: Dataset) -> Result<Dataset> {
+    pub fn apply(&self, splits: Splits) -> Result<Splits> {
         if self.classes.is_empty() {
-            return Ok(Dataset { name: self.name.to_string(), ..dataset });
+            return Ok(Splits { name: self.name.to_string(), ..splits });
         }
-        if dataset.classes.len() > self.classes.len() {
+        if splits.classes.len() > self.classes.len() {
             return Err(Error::data(format!("a label is none of {}'s", self.name))
                 .expected(format!("0 to {}", self.classes.len() - 1))
-                .got(dataset.classes.len() - 1)
+                .got(splits.classes.len() - 1)
                 .help("if this is another data set, give its folder another name"));
         }
         let classes = self.classes.iter().map(|class| class.to_string()).collect();
-        Ok(Dataset { name: self.name.to_string(), classes, ..dataset })
+        Ok(Splits { name: self.name.to_string(), classes, ..splits })
     }
 }
 
@@ -213,20 +222,21 @@ impl KnownSet {
 ///
 /// # Errors
 /// As [`KnownSet::apply`].
-pub(super) fn recognise(mut dataset: Dataset) -> Result<Dataset> {
-    if let Some(set) = find_by_labels(&dataset).or_else(|| KnownSet::find(&dataset.name)) {
-        return set.apply(dataset);
+pub(super) fn recognise(mut splits: Splits) -> Result<Splits> {
+    if let Some(set) = find_by_labels(&splits).or_else(|| KnownSet::find(&splits.name)) {
+        return set.apply(splits);
     }
-    if bare(&dataset.name).starts_with("emnist")
-        && let Some(classes) = emnist_classes(dataset.classes.len())
+    if bare(&splits.name).starts_with("emnist")
+        && let Some(classes) = emnist_classes(splits.classes.len())
     {
-        dataset.classes = classes;
+        splits.classes = classes;
     }
-    Ok(dataset)
+    Ok(splits)
 }
 
-fn find_by_labels(dataset: &Dataset) -> Option<&'static KnownSet> {
-    let bytes: Option<Vec<u8>> = dataset.train.labels().iter().map(|&label| u8::try_from(label).ok()).collect();
+fn find_by_labels(splits: &Splits) -> Option<&'static KnownSet> {
+    let train = splits.samples.get(&Split::Train)?;
+    let bytes: Option<Vec<u8>> = train.labels().iter().map(|&label| u8::try_from(label).ok()).collect();
     let digest = hex(&Sha256::digest(bytes?));
     KNOWN_SETS.iter().find(|set| set.train_labels_sha256 == Some(&digest))
 }
@@ -265,15 +275,14 @@ mod tests {
     use super::*;
     use crate::data::{ImageShape, Samples};
 
-    fn dataset(name: &str, num_classes: usize) -> Dataset {
+    fn dataset(name: &str, num_classes: usize) -> Splits {
         let shape = ImageShape { height: 1, width: 1, channels: 1 };
         let labels: Vec<i64> = (0..num_classes as i64).collect();
-        Dataset {
+        Splits {
             name: name.to_string(),
             classes: labels.iter().map(i64::to_string).collect(),
-            train: Samples::new(shape, vec![0; num_classes], labels, num_classes).unwrap(),
-            validation: None,
-            test: None,
+            samples: [(Split::Train, Samples::new(shape, vec![0; num_classes], labels, num_classes).unwrap())].into(),
+            notes: Vec::new(),
         }
     }
 

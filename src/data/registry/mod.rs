@@ -2,14 +2,15 @@
 
 mod download;
 mod known;
+mod roots;
 
 use std::env;
 use std::ffi::OsString;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::data::sources::OtherSizes;
-use crate::data::{Dataset, LoadOptions, digits, idx, sources};
+use crate::data::sources::{Purpose, class_names};
+use crate::data::{Dataset, LoadOptions, Samples, Splits, digits, idx, sources};
 use crate::error::{Error, Result};
 
 use download::Network;
@@ -19,6 +20,9 @@ use known::{KNOWN_SETS, KnownSet};
 /// - `digits`, `digits:TRAIN` or `digits:TRAIN:SEED`: drawn by the program ([`digits::parse`]);
 /// - a file or a folder: [`sources::KINDS`]; IDX files get the classes' names where the set is recognised by its training
 ///   labels or the folder's name;
+/// - a folder with one folder of IDX files or of CIFAR's `.bin` files in it, also `<set>/raw` as torchvision's roots have it;
+/// - any of IDX files with `:upright` behind it: its images with rows and columns exchanged, for EMNIST, whose files hold
+///   columns first;
 /// - a published set's name ([`names`]), in any spelling: from the first of `$CONVNET_DATA/<name>`, `./data/<name>` and the
 ///   user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`, then `convnet/data/<name>`) that holds its files; if none
 ///   does, it is downloaded to the cache folder. `$CONVNET_MIRROR/<name>/` takes the place of the published mirrors.
@@ -39,8 +43,19 @@ pub fn load(source: &str) -> Result<Dataset> {
 /// # Errors
 /// As [`load`], and where an image cannot be read or prepared.
 pub fn load_with(source: &str, options: &LoadOptions) -> Result<Dataset> {
-    let surroundings = Surroundings::from_environment();
-    sources::finish(load_from(source, options, OtherSizes::Refuse, &surroundings)?, options)
+    let splits = load_from(source, options, Purpose::Train, &Surroundings::from_environment())?;
+    // before hours of decoding
+    splits.require_train()?;
+    sources::finish(splits, options)?.into_dataset()
+}
+
+/// What `source` holds, to measure a model on: one split is enough, and the classes of each may be others. Images of files are
+/// not decoded yet ([`sources::finish`]).
+///
+/// # Errors
+/// As [`load_with`].
+pub fn find(source: &str, options: &LoadOptions) -> Result<Splits> {
+    load_from(source, options, Purpose::Measure, &Surroundings::from_environment())
 }
 
 /// As [`load_with`], but images of files are not decoded yet, and those of another size than most are no error.
@@ -48,21 +63,51 @@ pub fn load_with(source: &str, options: &LoadOptions) -> Result<Dataset> {
 /// # Errors
 /// As [`load`].
 pub fn open(source: &str, options: &LoadOptions) -> Result<Dataset> {
-    load_from(source, options, OtherSizes::Resize, &Surroundings::from_environment())
+    load_from(source, options, Purpose::Inspect, &Surroundings::from_environment())?.into_dataset()
 }
 
-/// Fetches the files of a known set into the user's cache folder, as far as they are not there yet, and returns that
-/// folder.
+/// Where the files of a known set lie, and whether they were there: in the user's own folders, as [`load`] looks for them,
+/// else in the cache folder, fetched as far as they are not there yet.
 ///
 /// # Errors
 /// As [`load`].
-pub fn download(name: &str) -> Result<PathBuf> {
+pub fn download(name: &str) -> Result<(PathBuf, bool)> {
+    download_to(name, &Surroundings::from_environment())
+}
+
+fn download_to(name: &str, surroundings: &Surroundings) -> Result<(PathBuf, bool)> {
     let set = KnownSet::find(name).ok_or_else(|| {
         let what = if is_built_in(name) { "digits are drawn, not downloaded" } else { "no data set to download" };
         let known: Vec<&str> = KNOWN_SETS.iter().map(|set| set.name).collect();
         Error::data(what).expected(format!("one of {}", known.join(", "))).got(format!("\"{name}\""))
     })?;
-    fetch(set, &Surroundings::from_environment())
+    match own_folder(set, surroundings)? {
+        Some(folder) => Ok((folder, true)),
+        None => fetch(set, surroundings),
+    }
+}
+
+/// `source` in the one form that names the same data set wherever the program is started: a known name as it is spelled in
+/// [`names`], a path absolute.
+pub fn canonical(source: &str) -> String {
+    let (base, upright) = split_upright(source);
+    let base = match KnownSet::find(base) {
+        _ if is_built_in(base) => base.to_owned(),
+        Some(set) if !Path::new(base).exists() => set.name.to_owned(),
+        _ => std::path::absolute(base).map_or_else(|_| base.to_owned(), |path| path.to_string_lossy().into_owned()),
+    };
+    if upright { base + UPRIGHT } else { base }
+}
+
+/// What stands behind the name of a data set whose images' rows and columns are to be exchanged.
+const UPRIGHT: &str = ":upright";
+
+/// The data set's name, and whether its images are to be turned upright.
+pub fn split_upright(source: &str) -> (&str, bool) {
+    match source.strip_suffix(UPRIGHT) {
+        Some(base) if !Path::new(source).exists() => (base, true),
+        _ => (source, false),
+    }
 }
 
 /// The names that [`load`] knows.
@@ -73,6 +118,13 @@ pub fn names() -> Vec<&'static str> {
 /// Whether `source` names images that the program draws.
 pub fn is_built_in(source: &str) -> bool {
     source == "digits" || source.starts_with("digits:")
+}
+
+/// Whether the data set called `name` has digits for classes, so that 0 to 9 are their names and not only numbers.
+pub fn has_digits_for_classes(name: &str) -> bool {
+    is_built_in(name)
+        || KnownSet::find(name)
+            .is_some_and(|set| crate::data::names::are_numbers(set.classes) && !set.classes.is_empty())
 }
 
 /// The user's folder for what can be fetched or computed again: `$XDG_CACHE_HOME` or `~/.cache`, then `convnet`.
@@ -110,46 +162,87 @@ impl Surroundings {
     }
 }
 
-fn load_from(source: &str, options: &LoadOptions, sizes: OtherSizes, surroundings: &Surroundings) -> Result<Dataset> {
+fn load_from(source: &str, options: &LoadOptions, purpose: Purpose, surroundings: &Surroundings) -> Result<Splits> {
     if is_built_in(source) {
-        return sources::prepare(digits::generate(&digits::parse(source)?)?, options);
+        return sources::prepare(digits::generate(&digits::parse(source)?)?.into(), options);
     }
-    let path = Path::new(source);
-    match path.metadata() {
-        Ok(metadata) if metadata.is_dir() && idx::has_files(path)? => {
-            let dataset = known::recognise(idx::read_folder(path)?).map_err(|error| error.at_path(path))?;
-            sources::prepare(dataset, options)
-        }
-        Ok(_) => sources::read(path, options, sizes),
-        Err(error) if error.kind() == IoErrorKind::NotFound => match KnownSet::find(source) {
-            Some(set) => sources::prepare(load_known(set, surroundings)?, options),
-            None => Err(unknown(source)),
+    let (base, is_upright) = split_upright(source);
+    let path = Path::new(base);
+    let found = match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => read_arrays_below(path)?,
+        Ok(_) => None,
+        Err(error) if error.kind() == IoErrorKind::NotFound => match KnownSet::find(base) {
+            Some(set) => Some(load_known(set, surroundings)?),
+            None => return Err(unknown(base)),
         },
-        Err(error) => Err(Error::data("cannot look at the data set").at(source).because(error)),
+        Err(error) => return Err(Error::data("cannot look at the data set").at(source).because(error)),
+    };
+    match found {
+        Some(splits) if is_upright => sources::prepare(splits.map(|_, samples| Ok(samples.transposed()))?, options),
+        Some(splits) => sources::prepare(splits, options),
+        None if is_upright => Err(Error::config("only images of IDX files can be turned upright")
+            .got(format!("\"{base}\""))
+            .help(format!("leave {UPRIGHT} out; it is for EMNIST, whose files hold columns first"))),
+        None => sources::read(path, options, purpose),
     }
 }
 
-fn load_known(set: &KnownSet, surroundings: &Surroundings) -> Result<Dataset> {
+/// The arrays in `folder` or in the only folder in it that has any; `None` where there are none.
+fn read_arrays_below(folder: &Path) -> Result<Option<Splits>> {
+    let Some(place) = roots::find(folder)? else { return Ok(None) };
+    let splits = known::recognise(read_arrays(&place)?).map_err(|error| error.at_path(&place))?;
+    let mut splits = name_classes(splits, &place)?;
+    if place != folder {
+        splits.notes.push(format!("read from {}", place.display()));
+    }
+    Ok(Some(splits))
+}
+
+/// `splits`, with the classes' names that lie beside its files.
+fn name_classes(splits: Splits, folder: &Path) -> Result<Splits> {
+    let path = folder.join(class_names::FILE);
+    let names = if path.is_file() { class_names::read(&path)? } else { None };
+    let Some(classes) = names.map(|names| names.classes()) else { return Ok(splits) };
+    // the last ones may have no images
+    let largest = splits.samples.values().flat_map(Samples::labels).max().copied().unwrap_or(0);
+    match usize::try_from(largest).is_ok_and(|largest| largest < classes.len()) {
+        true => Ok(Splits { classes, ..splits }),
+        false => Err(Error::data("a label has no name")
+            .expected(format!("0 to {}", classes.len().saturating_sub(1)))
+            .got(largest)
+            .at_path(&path)
+            .help(format!("write a line for it into {}, or remove that file", class_names::FILE))),
+    }
+}
+
+/// IDX files, or CIFAR's.
+fn read_arrays(folder: &Path) -> Result<Splits> {
+    if idx::has_files(folder)? { idx::read_splits(folder) } else { sources::read_cifar(folder) }
+}
+
+fn load_known(set: &KnownSet, surroundings: &Surroundings) -> Result<Splits> {
     let folder = match own_folder(set, surroundings)? {
         Some(folder) => folder,
-        None => fetch(set, surroundings)?,
+        None => fetch(set, surroundings)?.0,
     };
-    let dataset = if idx::has_files(&folder)? { idx::read_folder(&folder) } else { sources::read_cifar(&folder) };
-    set.apply(dataset?).map_err(|error| error.at_path(&folder))
+    set.apply(read_arrays(&folder)?).map_err(|error| error.at_path(&folder))
 }
 
 /// The first of the user's own folders that holds files of `set`.
 fn own_folder(set: &KnownSet, surroundings: &Surroundings) -> Result<Option<PathBuf>> {
-    for folder in surroundings.folders.iter().map(|folder| folder.join(set.name)) {
-        if folder.is_dir() && (idx::has_files(&folder)? || sources::is_cifar(&folder)?) {
-            return Ok(Some(folder));
+    for root in &surroundings.folders {
+        for name in [Some(set.name), set.torchvision].into_iter().flatten() {
+            let folder = root.join(name);
+            if roots::has_arrays(&folder)? {
+                return Ok(Some(folder));
+            }
         }
     }
     Ok(None)
 }
 
-/// The cache folder's copy of `set`, downloaded as far as it is not there.
-fn fetch(set: &KnownSet, surroundings: &Surroundings) -> Result<PathBuf> {
+/// The cache folder's copy of `set`, downloaded as far as it is not there; and whether all of it was.
+fn fetch(set: &KnownSet, surroundings: &Surroundings) -> Result<(PathBuf, bool)> {
     let cache = surroundings.cache.as_ref().ok_or_else(|| {
         Error::config("no folder to download data to")
             .expected("the environment variable HOME or XDG_CACHE_HOME")
@@ -160,8 +253,8 @@ fn fetch(set: &KnownSet, surroundings: &Surroundings) -> Result<PathBuf> {
         Some(mirror) => vec![format!("{}/{}", mirror.trim_end_matches('/'), set.name)],
         None => set.mirrors.iter().map(|mirror| mirror.to_string()).collect(),
     };
-    download::complete(set, &folder, &mirrors, &surroundings.network)?;
-    Ok(folder)
+    let was_there = download::complete(set, &folder, &mirrors, &surroundings.network)?;
+    Ok((folder, was_there))
 }
 
 fn unknown(source: &str) -> Error {
@@ -228,9 +321,18 @@ mod tests {
         (home, surroundings)
     }
 
+    fn load_here(
+        source: &str,
+        options: &LoadOptions,
+        purpose: Purpose,
+        surroundings: &Surroundings,
+    ) -> Result<Dataset> {
+        load_from(source, options, purpose, surroundings)?.into_dataset()
+    }
+
     fn load_error(source: &str) -> String {
         let (_home, surroundings) = home(None);
-        let error = load_from(source, &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap_err();
+        let error = load_here(source, &LoadOptions::default(), Purpose::Train, &surroundings).unwrap_err();
         assert_eq!(error.exit_code(), 3, "{error}");
         error.to_string()
     }
@@ -238,12 +340,10 @@ mod tests {
     #[test]
     fn digits_are_built_in() {
         let (_home, surroundings) = home(None);
-        let dataset = load_from("digits:20:7", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap();
+        let dataset = load_here("digits:20:7", &LoadOptions::default(), Purpose::Train, &surroundings).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.train.len()), ("digits", 20));
         assert_eq!(
-            load_from("digits:many", &LoadOptions::default(), OtherSizes::Refuse, &surroundings)
-                .unwrap_err()
-                .exit_code(),
+            load_here("digits:many", &LoadOptions::default(), Purpose::Train, &surroundings).unwrap_err().exit_code(),
             2
         );
     }
@@ -255,8 +355,7 @@ mod tests {
             let folder = home.path().join(folder);
             write_tiny(&folder);
             let dataset =
-                load_from(folder.to_str().unwrap(), &LoadOptions::default(), OtherSizes::Refuse, &surroundings)
-                    .unwrap();
+                load_here(folder.to_str().unwrap(), &LoadOptions::default(), Purpose::Train, &surroundings).unwrap();
             assert_eq!((dataset.name.as_str(), dataset.classes[1].as_str()), (name, class));
         }
     }
@@ -266,12 +365,12 @@ mod tests {
         let (home, surroundings) = home(Some("http://name.invalid"));
         write_tiny(&home.path().join("own/kmnist"));
         fs::create_dir_all(home.path().join("missing/kmnist")).unwrap();
-        let dataset = load_from("KMNIST", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap();
+        let dataset = load_here("KMNIST", &LoadOptions::default(), Purpose::Train, &surroundings).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.classes[1].as_str()), ("kmnist", "ki"));
         assert!(!home.path().join("cache").exists());
         fs::remove_file(home.path().join("own/kmnist/train-labels-idx1-ubyte.gz")).unwrap();
         let error =
-            load_from("kmnist", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap_err().to_string();
+            load_here("kmnist", &LoadOptions::default(), Purpose::Train, &surroundings).unwrap_err().to_string();
         assert!(error.contains("own/kmnist") && error.contains("missing"), "{error}");
     }
 
@@ -280,11 +379,7 @@ mod tests {
         let (home, surroundings) = home(Some("http://name.invalid"));
         write_tiny(&home.path().join("cache/mnist"));
         assert_eq!(
-            load_from("mnist", &LoadOptions::default(), OtherSizes::Refuse, &surroundings)
-                .unwrap()
-                .train
-                .pixels()
-                .unwrap(),
+            load_here("mnist", &LoadOptions::default(), Purpose::Train, &surroundings).unwrap().train.pixels().unwrap(),
             [10, 20]
         );
     }
@@ -300,6 +395,7 @@ mod tests {
             tiny_files().map(|(name, bytes)| KnownFile { name, md5: hex(&Md5::digest(bytes)).leak(), members: &[] });
         let tiny = KnownSet {
             name: "tiny",
+            torchvision: None,
             classes: &["a", "b"],
             licence: "none",
             mirrors: &["http://name.invalid/"],
@@ -307,8 +403,11 @@ mod tests {
             train_labels_sha256: None,
         };
         for _ in 0..2 {
-            let dataset = load_known(&tiny, &surroundings).unwrap();
-            assert_eq!((dataset.classes, dataset.train.len()), (vec!["a".to_string(), "b".to_string()], 2));
+            let splits = load_known(&tiny, &surroundings).unwrap();
+            assert_eq!(
+                (splits.classes.clone(), splits.into_dataset().unwrap().train.len()),
+                (vec!["a".to_string(), "b".to_string()], 2)
+            );
         }
         assert_eq!(server.num_requests.load(Ordering::SeqCst), 4);
         assert!(home.path().join("cache/tiny/t10k-labels-idx1-ubyte.gz").is_file());
@@ -317,7 +416,7 @@ mod tests {
     #[test]
     fn without_a_network_the_error_tells_the_way_out() {
         let (home, surroundings) = home(Some("http://name.invalid"));
-        let error = load_from("fashion-mnist", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap_err();
+        let error = load_here("fashion-mnist", &LoadOptions::default(), Purpose::Train, &surroundings).unwrap_err();
         assert_eq!(error.exit_code(), 3);
         let folder = home.path().join("cache/fashion-mnist").display().to_string();
         for part in ["http://name.invalid/fashion-mnist/train-images-idx3-ubyte.gz: ", "by hand", &folder] {
@@ -331,7 +430,7 @@ mod tests {
         let (_home, mut surroundings) = home(None);
         surroundings.cache = None;
         assert_eq!(
-            load_from("mnist", &LoadOptions::default(), OtherSizes::Refuse, &surroundings).unwrap_err().exit_code(),
+            load_here("mnist", &LoadOptions::default(), Purpose::Train, &surroundings).unwrap_err().exit_code(),
             2
         );
     }
@@ -383,8 +482,7 @@ mod tests {
         }
         let (_home, surroundings) = home(None);
         let dataset =
-            load_from(folder.path().to_str().unwrap(), &LoadOptions::default(), OtherSizes::Refuse, &surroundings)
-                .unwrap();
+            load_here(folder.path().to_str().unwrap(), &LoadOptions::default(), Purpose::Train, &surroundings).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.classes[9].as_str()), ("fashion-mnist", "Ankle boot"));
         assert_eq!(dataset.classes[dataset.test.unwrap().labels()[786] as usize], "Bag");
     }

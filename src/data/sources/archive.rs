@@ -12,8 +12,11 @@ use zip::read::ZipFile;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::Labelled;
-use super::folders::{Tree, is_hidden};
+use super::class_names::{self, ClassNames};
+use super::left_out::LeftOut;
+use super::tree::Tree;
 use crate::data::image::{MAX_FILE_BYTES, is_image_name};
+use crate::data::names::is_hidden;
 use crate::data::stored::StoredImage;
 use crate::data::unpacked::Unpacked;
 use crate::error::{Error, Result};
@@ -105,6 +108,8 @@ pub(super) fn read_tar_gz(path: &Path) -> Result<Labelled> {
 struct Contents {
     images: BTreeMap<Vec<String>, StoredImage>,
     folders: Vec<Vec<String>>,
+    left_out: LeftOut,
+    class_names: BTreeMap<Vec<String>, ClassNames>,
 }
 
 impl Contents {
@@ -126,8 +131,24 @@ impl Contents {
         })
     }
 
+    /// Takes note of a file that is no image.
+    fn add_other(&mut self, parts: Vec<String>, file: impl Read) -> Result<()> {
+        let name = parts.last().map(String::as_str).unwrap_or_default();
+        if name == class_names::FILE {
+            let mut bytes = Vec::new();
+            file.take(class_names::MAX_BYTES).read_to_end(&mut bytes).map_err(damaged)?;
+            if let Some(names) = class_names::parse(bytes).map_err(|error| error.at(name))? {
+                self.class_names.insert(parts, names);
+                return Ok(());
+            }
+        }
+        self.left_out.add(Path::new(name));
+        Ok(())
+    }
+
     fn into_tree(self) -> Tree {
-        Tree { images: self.images.into_iter().collect(), folders: self.folders }
+        let Contents { images, folders, left_out, class_names } = self;
+        Tree { images: images.into_iter().collect(), folders, left_out, class_names }
     }
 }
 
@@ -162,6 +183,8 @@ fn tar_tree<R: Read>(
                 _ => continue,
             };
             contents.images.insert(parts, image);
+        } else if kind == EntryType::Regular {
+            contents.add_other(parts, entry)?;
         }
     }
     Ok(contents.into_tree())
@@ -203,6 +226,13 @@ fn zip_tree(path: &Path) -> Result<Tree> {
             contents.folders.push(parts);
         } else if is_image_name(Path::new(entry.name())) {
             contents.images.insert(parts, zip_image(&archive, &entry)?);
+        } else {
+            let is_names = parts.last().is_some_and(|name| name == class_names::FILE);
+            drop(entry);
+            match is_names {
+                true => contents.add_other(parts, zip.by_index(index).map_err(damaged)?)?,
+                false => contents.add_other(parts, std::io::empty())?,
+            }
         }
     }
     Ok(contents.into_tree())

@@ -1,10 +1,11 @@
 //! CIFAR-10's and CIFAR-100's binary files: records of one or two label bytes and 3×32×32 pixels, one colour after the
 //! other (<https://www.cs.toronto.edu/~kriz/cifar.html>).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::data::{Dataset, ImageShape, Samples, idx};
+use crate::data::{ImageShape, Samples, Split, Splits, idx};
 use crate::error::{Error, Result};
 
 const SHAPE: ImageShape = ImageShape { height: 32, width: 32, channels: 3 };
@@ -44,16 +45,17 @@ pub fn has_files(folder: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// A data error that names the file that cannot be used.
-pub fn read_folder(folder: &Path) -> Result<Dataset> {
+pub fn read_folder(folder: &Path) -> Result<Splits> {
     let files = find(folder)?.ok_or_else(|| Error::data("there are no CIFAR files").at_path(folder))?;
     let Kind { num_classes, names, .. } = files.kind;
-    Ok(Dataset {
-        name: idx::folder_name(folder),
-        classes: class_names(&folder.join(names), num_classes)?,
-        train: read_files(files.kind, &files.train)?,
-        validation: None,
-        test: if files.test.is_empty() { None } else { Some(read_files(files.kind, &files.test)?) },
-    })
+    let mut samples = BTreeMap::new();
+    for (split, paths) in [(Split::Train, &files.train), (Split::Test, &files.test)] {
+        if !paths.is_empty() {
+            samples.insert(split, read_files(files.kind, paths)?);
+        }
+    }
+    let classes = class_names(&folder.join(names), num_classes)?;
+    Ok(Splits { name: idx::folder_name(folder), classes, samples, notes: Vec::new() })
 }
 
 fn find(folder: &Path) -> Result<Option<Files>> {
@@ -70,12 +72,9 @@ fn find(folder: &Path) -> Result<Option<Files>> {
         };
         paths.iter().filter(is_named).cloned().collect()
     };
-    let (batches, train) = (named("data_batch"), named("train."));
-    Ok(match () {
-        () if !batches.is_empty() => Some(Files { kind: CIFAR_10, train: batches, test: named("test_batch") }),
-        () if !train.is_empty() => Some(Files { kind: CIFAR_100, train, test: named("test.") }),
-        () => None,
-    })
+    let kinds = [(CIFAR_10, "data_batch", "test_batch"), (CIFAR_100, "train.", "test.")];
+    let files = kinds.map(|(kind, train, test)| Files { kind, train: named(train), test: named(test) });
+    Ok(files.into_iter().find(|files| !files.train.is_empty() || !files.test.is_empty()))
 }
 
 fn read_files(kind: Kind, paths: &[PathBuf]) -> Result<Samples> {
@@ -142,12 +141,12 @@ mod tests {
         fs::write(path("data_batch_10.bin"), record(&[9], 30)).unwrap();
         fs::write(path("data_batch_2.bin"), [record(&[1], 10), record(&[0], 20)].concat()).unwrap();
         fs::write(path("test_batch.bin"), record(&[4], 40)).unwrap();
-        let dataset = read_folder(folder.path()).unwrap();
+        let dataset = read_folder(folder.path()).unwrap().into_dataset().unwrap();
         assert_eq!(dataset.train.labels(), [1, 0, 9]);
         assert_eq!(dataset.train.image(2).unwrap()[..6], [30, 2, 3, 30, 2, 3]);
         assert_eq!((dataset.test.unwrap().len(), dataset.classes[9].as_str()), (1, "9"));
         fs::write(path("batches.meta.txt"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n").unwrap();
-        assert_eq!(read_folder(folder.path()).unwrap().classes[9], "j");
+        assert_eq!(read_folder(folder.path()).unwrap().into_dataset().unwrap().classes[9], "j");
         fs::write(path("batches.meta.txt"), "a\n").unwrap();
         assert!(read_folder(folder.path()).unwrap_err().to_string().contains("expected 10, got 1"));
         fs::remove_file(path("batches.meta.txt")).unwrap();
@@ -161,7 +160,7 @@ mod tests {
     fn the_finer_of_two_labels_counts() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("train.bin"), [&[19, 99][..], &[7; 3 * PLANE]].concat()).unwrap();
-        let dataset = read_folder(folder.path()).unwrap();
+        let dataset = read_folder(folder.path()).unwrap().into_dataset().unwrap();
         assert_eq!((dataset.train.labels(), dataset.classes.len(), dataset.test), (&[99][..], 100, None));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Labelled;
 use super::table::Table;
 use crate::data::stored::StoredImage;
-use crate::data::{Dataset, Split};
+use crate::data::{Split, Splits};
 use crate::error::{Error, Result};
 
 /// Which images of each split are kept: their numbers, ascending.
@@ -20,26 +20,26 @@ struct Listing<'a> {
     path: &'a dyn Fn(Split, usize) -> Option<PathBuf>,
 }
 
-/// `dataset` without the images that the CSV `list` names by `split` and `index`.
+/// `splits` without the images that the CSV `list` names by `split` and `index`.
 ///
 /// # Errors
 /// A data error that names the line, where it names no image of the data set, or where no image of a split, or of a class in
 /// it, would be left.
-pub(super) fn from_dataset(dataset: Dataset, list: &Path) -> Result<Dataset> {
-    let name = |label: &i64| dataset.classes[*label as usize].as_str();
+pub(super) fn from_splits(splits: Splits, list: &Path) -> Result<Splits> {
+    let name = |label: &i64| splits.classes[*label as usize].as_str();
     let classes =
-        dataset.splits().map(|(split, samples)| (split, samples.labels().iter().map(name).collect())).collect();
+        splits.samples.iter().map(|(&split, samples)| (split, samples.labels().iter().map(name).collect())).collect();
     let kept = kept(list, &Listing { classes, path: &|_, _| None })?;
-    dataset.map(|split, samples| match kept.get(&split) {
+    splits.map(|split, samples| match kept.get(&split) {
         Some(kept) => samples.select(kept)?.numbered(kept.clone()),
         None => Ok(samples),
     })
 }
 
-/// As [`from_dataset`], for images that are not read yet: one that is left out has no say in the others' shape.
+/// As [`from_splits`], for images that are not read yet: one that is left out has no say in the others' shape.
 ///
 /// # Errors
-/// As [`from_dataset`]; and where an image has another path than the list says, relative to the data set.
+/// As [`from_splits`]; and where an image has another path than the list says, relative to the data set.
 pub(super) fn from_labelled(mut labelled: Labelled, list: &Path) -> Result<Labelled> {
     let (mut classes, mut places) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
     for (place, image) in labelled.images.iter().enumerate() {
@@ -105,7 +105,7 @@ fn read(list: &Path, listing: &Listing) -> Result<BTreeMap<Split, BTreeSet<usize
             let [split, index, path] = columns.map(|column| column.and_then(|at| record.get(at)).unwrap_or_default());
             check(listing, split, index, path).map(Some)
         });
-        match row.map_err(|error| error.at(format!("line {}", table.line)))? {
+        match row.map_err(|error| error.at(format!("line {}", table.line())))? {
             Some((split, index)) => drop(excluded.entry(split).or_default().insert(index)),
             None => return Ok(excluded),
         }

@@ -1,21 +1,19 @@
 //! Images with their classes' names and splits, before the names become labels.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
 use super::exclude::{self, Kept};
-use super::{OtherSizes, common_shape};
+use super::{Purpose, common_shape};
 use crate::data::image::{Header, Preparation};
+use crate::data::names::quoted;
 use crate::data::registry;
 use crate::data::statistics::hex;
 use crate::data::stored::{Identifier, StoredImage};
-use crate::data::{Dataset, LoadOptions, Samples, Split};
+use crate::data::{LoadOptions, Samples, Split, Splits};
 use crate::error::{Error, Result};
-
-/// How many names an error lists.
-const MAX_LISTED: usize = 8;
 
 /// An image that is not read yet.
 #[derive(Debug, Clone)]
@@ -38,7 +36,11 @@ pub struct Labelled {
     /// In the order that they are to have within their split.
     pub images: Vec<LabelledImage>,
     /// Classes that are there even where no image has them, each with its split.
-    pub empty_classes: Vec<(Split, String)>,
+    pub class_folders: Vec<(Split, String)>,
+    /// The classes in the order of the labels, where a file says it; else they are sorted.
+    pub order: Option<Vec<String>>,
+    /// What whoever uses it had better know.
+    pub notes: Vec<String>,
     /// Of splits that images were left out of: the numbers of the others, ascending.
     pub(super) kept: Kept,
 }
@@ -48,71 +50,72 @@ impl Labelled {
     /// makes samples that read the images as they are needed.
     ///
     /// # Errors
-    /// A data error where there are no training images, where a class is in one split but not in the training images or the
-    /// other way round, where the images differ in size and neither `options` nor `sizes` say what becomes of them, and where
-    /// the list of images to exclude cannot be used.
-    pub fn into_dataset(self, options: &LoadOptions, sizes: OtherSizes) -> Result<Dataset> {
+    /// A data error where there are no images; for training, where a class is in another split but not in the training images;
+    /// where the images differ in size and neither `options` nor `purpose` say what becomes of them; and where the list of
+    /// images to exclude cannot be used.
+    pub fn into_splits(self, options: &LoadOptions, purpose: Purpose) -> Result<Splits> {
         let labelled = match &options.exclude {
             Some(list) => exclude::from_labelled(self, list)?,
             None => self,
         };
-        labelled.into_samples(options, sizes)
+        labelled.into_samples(options, purpose)
     }
 
-    fn into_samples(self, options: &LoadOptions, sizes: OtherSizes) -> Result<Dataset> {
-        let classes = self.classes()?;
-        let shape = common_shape(&self, options, sizes)?;
+    fn into_samples(mut self, options: &LoadOptions, purpose: Purpose) -> Result<Splits> {
+        let classes = self.classes(purpose)?;
+        let shape = common_shape(&self, options, purpose)?;
         let preparation = Preparation { shape, resize: options.resize };
-        let mut splits = [Split::Train, Split::Validation, Split::Test].map(|split| (split, Vec::new(), Vec::new()));
-        for LabelledImage { split, class, image } in self.images {
-            let (_, images, labels) = &mut splits[split as usize];
+        let labels: HashMap<&str, i64> = classes.iter().map(String::as_str).zip(0..).collect();
+        let mut found: BTreeMap<Split, (Vec<StoredImage>, Vec<i64>)> = BTreeMap::new();
+        for LabelledImage { split, class, image } in std::mem::take(&mut self.images) {
+            let (images, of_images) = found.entry(split).or_default();
             images.push(image);
-            labels.push(classes.binary_search_by(|known| compare(known, &class)).expect("a class of the list") as i64);
+            of_images.push(labels[class.as_str()]);
         }
-        let [train, validation, test] = splits.map(|(split, images, labels)| {
-            if labels.is_empty() {
-                return Ok(None);
-            }
+        let samples = found.into_iter().map(|(split, (images, labels))| {
             let samples = Samples::stored(images, preparation, labels, classes.len());
             let samples = samples.and_then(|samples| match self.kept.get(&split) {
                 Some(kept) => samples.numbered(kept.clone()),
                 None => Ok(samples),
             });
-            samples.map(Some).map_err(|error| error.at(split))
+            Ok((split, samples.map_err(|error| error.at(split))?))
         });
-        let train = train?.ok_or_else(|| Error::data("there are no training images").expected("at least one"))?;
-        Ok(Dataset { name: self.name, train, validation: validation?, test: test?, classes })
+        let samples = samples.collect::<Result<_>>()?;
+        Ok(Splits { name: self.name, samples, classes, notes: self.notes })
     }
 
-    /// The training images' classes, sorted: numbers by value, other names by their letters.
-    fn classes(&self) -> Result<Vec<String>> {
-        let of_split = |wanted: Split| -> BTreeSet<&str> {
-            let of_images = self.images.iter().filter(|image| image.split == wanted).map(|image| image.class.as_str());
-            let empty = self.empty_classes.iter().filter(|(split, _)| *split == wanted).map(|(_, class)| &**class);
-            of_images.chain(empty).collect()
+    /// The classes of a split, with images or only with a folder.
+    fn classes_of(&self, split: Split) -> BTreeSet<&str> {
+        let images = self.images.iter().filter(|image| image.split == split).map(|image| image.class.as_str());
+        let folders = self.class_folders.iter().filter(|(other, _)| *other == split).map(|(_, class)| &**class);
+        images.chain(folders).collect()
+    }
+
+    /// The classes in label order: the order that a file gives, else sorted, numbers by value and other names by their letters.
+    fn classes(&mut self, purpose: Purpose) -> Result<Vec<String>> {
+        let found: Vec<(Split, BTreeSet<&str>)> = Split::ALL.map(|split| (split, self.classes_of(split))).into();
+        let mut notes = match purpose {
+            Purpose::Train => compare_splits(&found)?,
+            Purpose::Inspect | Purpose::Measure => Vec::new(),
         };
-        let train = of_split(Split::Train);
-        for split in [Split::Validation, Split::Test] {
-            let other = of_split(split);
-            if other.is_empty() || other == train {
-                continue;
-            }
-            let list = |names: Vec<&&str>| match names.len() {
-                0 => "none".to_owned(),
-                count => {
-                    let more =
-                        if count > MAX_LISTED { format!(" and {} more", count - MAX_LISTED) } else { String::new() };
-                    names.into_iter().take(MAX_LISTED).copied().collect::<Vec<_>>().join(", ") + &more
-                }
-            };
-            return Err(Error::data(format!("the classes of train and {split} differ")).got(format!(
-                "missing in {split}: {}; in {split} alone: {}",
-                list(train.difference(&other).collect()),
-                list(other.difference(&train).collect())
-            )));
-        }
-        let mut classes: Vec<String> = train.into_iter().map(str::to_owned).collect();
+        let by_letters: BTreeSet<&str> = found.into_iter().flat_map(|(_, classes)| classes).collect();
+        let by_letters: Vec<String> = by_letters.into_iter().map(str::to_owned).collect();
+        let mut classes = by_letters.clone();
         classes.sort_by(|a, b| compare(a, b));
+        if let Some(order) = &self.order {
+            classes.clone_from(order);
+        } else if classes != by_letters {
+            notes.push(format!(
+                "classes that are numbers are in the order of their values ({}); Keras and torchvision sort them as text ({}): \
+                 a model from there needs that order in the --labels of its import",
+                quoted(&classes),
+                quoted(&by_letters)
+            ));
+        }
+        if purpose == Purpose::Train && classes.len() == 1 {
+            notes.push(format!("there is only one class, {}: there is nothing to tell apart", quoted(&classes)));
+        }
+        self.notes.extend(notes);
         Ok(classes)
     }
 
@@ -135,6 +138,28 @@ impl Labelled {
             threads.into_iter().flat_map(|thread| thread.join().expect("reading returns its errors")).collect()
         })
     }
+}
+
+/// What is to be known of splits that lack classes: each split with its classes.
+///
+/// # Errors
+/// A data error where a split has a class that the training images do not have.
+fn compare_splits(found: &[(Split, BTreeSet<&str>)]) -> Result<Vec<String>> {
+    let Some(((_, train), others)) = found.split_first().filter(|((_, train), _)| !train.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let mut notes = Vec::new();
+    for (split, classes) in others.iter().filter(|(_, classes)| !classes.is_empty() && classes != train) {
+        let missing = quoted(&train.difference(classes).collect::<Vec<_>>());
+        let alone: Vec<&&str> = classes.difference(train).collect();
+        if !alone.is_empty() {
+            return Err(Error::data(format!("the classes of train and {split} differ"))
+                .got(format!("missing in {split}: {missing}; in {split} alone: {}", quoted(&alone)))
+                .help("a class can only be learnt from training images: add some, or take the class out"));
+        }
+        notes.push(format!("there are no {split} images of the classes {missing}"));
+    }
+    Ok(notes)
 }
 
 /// By value where both are numbers, else as text: `2` before `10`, and one order for any names.
@@ -163,15 +188,34 @@ mod tests {
 
     #[test]
     fn classes_are_matched_by_name_and_a_difference_is_named() {
+        let classes = |images: &[(Split, &str)], purpose| {
+            let mut labelled = labelled(images);
+            labelled.classes(purpose).map(|classes| (classes.join(" "), labelled.notes.join("; ")))
+        };
         let same = [(Split::Train, "10"), (Split::Train, "9"), (Split::Test, "9"), (Split::Test, "10")];
-        assert_eq!(labelled(&same).classes().unwrap(), ["9", "10"]);
-        let error =
-            labelled(&[(Split::Train, "cat"), (Split::Train, "dog"), (Split::Test, "cat"), (Split::Test, "owl")]);
-        let error = error.classes().unwrap_err().to_string();
-        assert!(error.contains("missing in test: dog; in test alone: owl"), "{error}");
-        let mut folders = labelled(&[(Split::Train, "cat"), (Split::Train, "dog"), (Split::Test, "cat")]);
-        folders.empty_classes.push((Split::Test, "dog".into()));
-        assert_eq!(folders.classes().unwrap(), ["cat", "dog"], "a folder without images is a class");
+        let (names, notes) = classes(&same, Purpose::Train).unwrap();
+        assert_eq!(names, "9 10");
+        assert!(notes.contains("(\"9\", \"10\")") && notes.contains("as text (\"10\", \"9\")"), "{notes}");
+        let other = [(Split::Train, "cat"), (Split::Train, "dog"), (Split::Test, "cat"), (Split::Test, "owl")];
+        let error = classes(&other, Purpose::Train).unwrap_err().to_string();
+        assert!(error.contains("missing in test: \"dog\"; in test alone: \"owl\""), "{error}");
+        for purpose in [Purpose::Inspect, Purpose::Measure] {
+            assert_eq!(classes(&other, purpose).unwrap(), ("cat dog owl".into(), String::new()));
+        }
+        let (names, notes) = classes(&other[..3], Purpose::Train).unwrap();
+        assert_eq!((&*names, &*notes), ("cat dog", "there are no test images of the classes \"dog\""));
+        let mut folders = labelled(&other[..3]);
+        folders.class_folders.push((Split::Test, "dog".into()));
+        assert_eq!(folders.classes(Purpose::Train).unwrap(), ["cat", "dog"], "a folder without images is a class");
+        assert!(folders.notes.is_empty());
+        assert!(classes(&other[..1], Purpose::Train).unwrap().1.contains("only one class, \"cat\""));
+    }
+
+    #[test]
+    fn a_file_s_order_wins() {
+        let order = ["b", "c", "a"].map(String::from).to_vec();
+        let mut labelled = Labelled { order: Some(order.clone()), ..labelled(&[(Split::Train, "a")]) };
+        assert_eq!(labelled.classes(Purpose::Train).unwrap(), order);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::table::{MAX_LINE_BYTES, Table};
 use super::{Labelled, LabelledImage};
 use crate::data::Split;
+use crate::data::names::composed;
 use crate::data::stored::StoredImage;
 use crate::error::{Error, Result};
 
@@ -47,9 +48,10 @@ pub(super) fn read_csv(path: &Path) -> Result<Labelled> {
         let row = table.next().and_then(|record| {
             let Some(record) = record else { return Ok(None) };
             let [path, class, split] = columns.map(|column| column.and_then(|at| record.get(at)).map(str::to_owned));
-            builder.push(Row { path: path.unwrap_or_default(), class: class.unwrap_or_default(), split }).map(Some)
+            let row = Row { path: path.unwrap_or_default(), class: class.unwrap_or_default(), split };
+            builder.push(row, table.line()).map(Some)
         });
-        if row.map_err(|error| builder.at(error, table.line))?.is_none() {
+        if row.map_err(|error| builder.at(error, table.line()))?.is_none() {
             return builder.finish();
         }
     }
@@ -71,7 +73,7 @@ pub(super) fn read_json_lines(path: &Path) -> Result<Labelled> {
         }
         let text = if number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line) } else { &line };
         if !text.trim_ascii().is_empty() {
-            let pushed = json_row(text).and_then(|row| builder.push(row));
+            let pushed = json_row(text).and_then(|row| builder.push(row, number));
             pushed.map_err(|error| builder.at(error, number))?;
         }
     }
@@ -121,10 +123,13 @@ impl<'a> Builder<'a> {
         error.at(format!("line {line}")).at_path(self.manifest)
     }
 
-    fn push(&mut self, row: Row) -> Result<()> {
+    /// Adds the image of line `line`.
+    fn push(&mut self, row: Row, line: usize) -> Result<()> {
         let Row { path, class, split } = row;
+        let class = composed(class.trim()).into_owned();
         if path.is_empty() || class.is_empty() || self.images.len() == MAX_LINES {
-            return Err(Error::data("the line cannot be used").expected("a path and a label"));
+            let missing = if path.is_empty() { "no path" } else { "no label" };
+            return Err(Error::data("the line cannot be used").expected("a path and a label").got(missing));
         }
         let split = match split.filter(|split| !split.is_empty()) {
             None => Split::Train,
@@ -132,12 +137,11 @@ impl<'a> Builder<'a> {
                 Error::data("unknown split").expected(Split::NAMES.join(", ")).got(format!("'{name}'"))
             })?,
         };
-        if let Some(before) = self.seen.insert(path.clone(), self.images.len()) {
-            return Err(Error::data("the image is in the manifest twice")
-                .got(format!("{path}, which is image {} already", before + 1)));
+        if let Some(before) = self.seen.insert(path.clone(), line) {
+            return Err(Error::data("the image is in the manifest twice").got(format!("{path}, as in line {before}")));
         }
         let folder = self.manifest.parent().unwrap_or(Path::new(""));
-        self.images.push(LabelledImage { split, class, image: StoredImage::File(folder.join(path)) });
+        self.images.push(LabelledImage { split, class, image: StoredImage::File(locate(folder, path)) });
         Ok(())
     }
 
@@ -148,6 +152,15 @@ impl<'a> Builder<'a> {
         }
         let root = self.manifest.parent().unwrap_or(Path::new("")).to_owned();
         Ok(Labelled { name, root, images: self.images, ..Labelled::default() })
+    }
+}
+
+/// The file that `path` names in `folder`: written on Windows, it has `\\` between folders.
+fn locate(folder: &Path, path: String) -> PathBuf {
+    let file = folder.join(&path);
+    match path.contains('\\') && !file.exists() {
+        true => folder.join(path.replace('\\', "/")),
+        false => file,
     }
 }
 
@@ -178,13 +191,25 @@ mod tests {
     }
 
     #[test]
+    fn what_other_systems_write_is_read() {
+        let expected = ["train café ./a/1.png", "test dog ./b.png"];
+        assert_eq!(read("m.csv", "Path;Label;Split\na\\1.png;cafe\u{301};\nb.png;dog;test\n").unwrap(), expected);
+        assert_eq!(read("m.csv", "split\tlabel\tpath\n\tcafé\ta\\1.png\ntest\tdog\tb.png\n").unwrap(), expected);
+        let lines = r#"{"path": "a\\1.png", "label": "café"}
+            {"path": "b.png", "label": "dog ", "split": "test"}"#;
+        assert_eq!(read("m.jsonl", lines).unwrap(), expected);
+    }
+
+    #[test]
     fn a_line_that_cannot_be_used_is_named() {
         for (name, text, parts) in [
-            ("m.csv", "1.png,cat\n2.png,dog\n", ["no column 'path'", "got 1.png,cat"]),
+            ("m.csv", "1.png,cat\n2.png,dog\n", ["no column \"path\"", "got \"1.png\", \"cat\""]),
             ("m.csv", "path,label\n1.png\n", ["cannot read the manifest", "line 2"]),
-            ("m.csv", "path,label\n1.png,\n", ["a path and a label", "line 2"]),
+            ("m.csv", "path,label\n1.png,\n", ["a path and a label, got no label", "line 2"]),
+            ("m.csv", "path,label\n\n\n1.png,a\n\n2.png,\n", ["got no label", "line 6"]),
+            ("m.jsonl", "\n{\"path\": \"1.png\", \"label\": \"a\"}\n\n{}\n", ["cannot read the manifest", "line 4"]),
             ("m.csv", "path,label,split\n1.png,a,dev\n", ["got 'dev'", "line 2"]),
-            ("m.csv", "path,label\n1.png,a\n1.png,b\n", ["twice", "line 3"]),
+            ("m.csv", "path,label\n1.png,a\n1.png,b\n", ["1.png, as in line 2", "line 3"]),
             ("m.csv", "path,label\n", ["names no image", "m.csv"]),
             ("m.csv", "path,label\n\u{0}\u{ff}\n", ["cannot read the manifest", "line 2"]),
             ("m.jsonl", "{\"path\": 3, \"label\": \"a\"}", ["expected {\"path\"", "line 1"]),

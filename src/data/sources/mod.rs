@@ -2,12 +2,15 @@
 
 mod archive;
 mod cifar;
+pub(super) mod class_names;
 mod exclude;
 mod folders;
 mod labelled;
+mod left_out;
 mod manifest;
 mod npz;
 mod table;
+mod tree;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,21 +21,23 @@ use super::image::Preparation;
 use super::options::Cache;
 use super::registry;
 use super::samples::UNREADABLE_HELP;
-use super::{Dataset, ImageShape, LoadOptions, Samples};
+use super::{ImageShape, LoadOptions, Samples, Splits, size_text};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
 pub(super) use cifar::{has_files as is_cifar, read_folder as read_cifar};
-pub(super) use folders::is_hidden;
 pub use labelled::{Labelled, LabelledImage};
 
-/// What becomes of images that have another size than most, where no size was asked for.
+/// What images are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OtherSizes {
-    /// They are an error.
-    Refuse,
-    /// They come to the commonest size, so that a check can name them.
-    Resize,
+pub enum Purpose {
+    /// To train on: there are training images, no other split has classes of its own, and images of several sizes, where no size
+    /// is asked for, are an error.
+    Train,
+    /// To look for faults: as many as can be are findings, no errors. Images of several sizes come to the commonest.
+    Inspect,
+    /// To measure a model on: one split is enough, with any classes. Images of several sizes are an error.
+    Measure,
 }
 
 /// From so many images on it pays to keep what their headers said: 200,000 take seconds.
@@ -47,22 +52,22 @@ pub const KINDS: &str = "a folder of IDX files, of class folders or of CIFAR's .
 ///
 /// # Errors
 /// A data error that names the file, for whatever cannot be used.
-pub fn read(path: &Path, options: &LoadOptions, sizes: OtherSizes) -> Result<Dataset> {
+pub fn read(path: &Path, options: &LoadOptions, purpose: Purpose) -> Result<Splits> {
     if path.is_dir() {
         return match () {
             () if cifar::has_files(path)? => prepare(cifar::read_folder(path)?, options),
-            () => folders::read_folder(path)?.into_dataset(options, sizes),
+            () => folders::read_folder(path)?.into_splits(options, purpose),
         };
     }
     let start = beginning(path)?;
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match extension.as_str() {
-        "csv" => manifest::read_csv(path)?.into_dataset(options, sizes),
-        "jsonl" => manifest::read_json_lines(path)?.into_dataset(options, sizes),
+        "csv" | "tsv" => manifest::read_csv(path)?.into_splits(options, purpose),
+        "jsonl" => manifest::read_json_lines(path)?.into_splits(options, purpose),
         "npz" => prepare(npz::read(path)?, options),
-        _ if start.starts_with(b"PK\x03\x04") => archive::read_zip(path)?.into_dataset(options, sizes),
-        _ if start.starts_with(&[0x1f, 0x8b]) => archive::read_tar_gz(path)?.into_dataset(options, sizes),
-        _ if start.get(257..262) == Some(b"ustar") => archive::read_tar(path)?.into_dataset(options, sizes),
+        _ if start.starts_with(b"PK\x03\x04") => archive::read_zip(path)?.into_splits(options, purpose),
+        _ if start.starts_with(&[0x1f, 0x8b]) => archive::read_tar_gz(path)?.into_splits(options, purpose),
+        _ if start.get(257..262) == Some(b"ustar") => archive::read_tar(path)?.into_splits(options, purpose),
         _ => Err(Error::data("a file is no data set that can be read")
             .expected(KINDS)
             .got(super::image::describe_start(&start))
@@ -84,25 +89,25 @@ fn beginning(path: &Path) -> Result<Vec<u8>> {
 
 /// Leaves out what `options` exclude of images that are in memory. The others get the shape that `options` ask for; their own
 /// where they ask for none.
-pub(super) fn prepare(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
-    let dataset = match &options.exclude {
-        Some(list) => exclude::from_dataset(dataset, list)?,
-        None => dataset,
+pub(super) fn prepare(splits: Splits, options: &LoadOptions) -> Result<Splits> {
+    let splits = match &options.exclude {
+        Some(list) => exclude::from_splits(splits, list)?,
+        None => splits,
     };
-    let own = dataset.train.shape();
+    let Some(own) = splits.samples.values().next().map(Samples::shape) else { return Ok(splits) };
     let (height, width) = options.image_size.map_or((own.height, own.width), |size| (size.height, size.width));
     let shape = ImageShape { height, width, channels: options.channels.count().unwrap_or(own.channels) };
     let preparation = Preparation { shape, resize: options.resize };
     preparation.check()?;
-    dataset.map(|_, samples| samples.prepared(preparation))
+    splits.map(|_, samples| samples.prepared(preparation))
 }
 
 /// Decodes the images where they are to be kept.
 ///
 /// # Errors
 /// A data error where an image cannot be read.
-pub fn finish(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
-    let sizes = dataset.splits().map(|(_, samples)| samples.num_bytes().unwrap_or(usize::MAX));
+pub fn finish(splits: Splits, options: &LoadOptions) -> Result<Splits> {
+    let sizes = splits.samples.values().map(|samples| samples.num_bytes().unwrap_or(usize::MAX));
     let num_bytes = sizes.fold(0, usize::saturating_add);
     let is_kept = match options.cache {
         Cache::Auto => num_bytes <= Cache::MAX_AUTO_BYTES,
@@ -112,10 +117,10 @@ pub fn finish(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
     let decoded = match options.cache {
         Cache::Disk => {
             let cache = registry::cache_folder().ok_or_else(no_cache_folder)?;
-            dataset.map(|_, samples: Samples| samples.onto_disk(&cache.join("decoded")))
+            splits.map(|_, samples: Samples| samples.onto_disk(&cache.join("decoded")))
         }
-        _ if is_kept => dataset.map(|_, samples: Samples| samples.into_memory()),
-        _ => return Ok(dataset),
+        _ if is_kept => splits.map(|_, samples: Samples| samples.into_memory()),
+        _ => return Ok(splits),
     };
     decoded.map_err(|error| error.help(UNREADABLE_HELP))
 }
@@ -128,7 +133,7 @@ fn no_cache_folder() -> Error {
 
 /// The shape of `images`' pixels: as `options` say, and where they do not, as all images have it. Images that cannot be read
 /// are passed over: whoever decodes them says so.
-fn common_shape(images: &Labelled, options: &LoadOptions, sizes: OtherSizes) -> Result<ImageShape> {
+fn common_shape(images: &Labelled, options: &LoadOptions, purpose: Purpose) -> Result<ImageShape> {
     if let (Some(size), Some(channels)) = (options.image_size, options.channels.count()) {
         return Ok(ImageShape { height: size.height, width: size.width, channels });
     }
@@ -136,9 +141,9 @@ fn common_shape(images: &Labelled, options: &LoadOptions, sizes: OtherSizes) -> 
     if let Some(shape) = index.as_deref().and_then(read_index) {
         return Ok(shape);
     }
-    let shape = find_shape(images, options, sizes)?;
+    let shape = find_shape(images, options, purpose)?;
     // a shape that not all images have is not for those who come next
-    if let Some(path) = index.filter(|_| sizes == OtherSizes::Refuse) {
+    if let Some(path) = index.filter(|_| purpose != Purpose::Inspect) {
         // it is only a cache
         let _ = path.parent().map(std::fs::create_dir_all);
         let _ = write_atomically(&path, |writer| Ok(serde_json::to_writer(writer, &shape)?));
@@ -154,14 +159,14 @@ fn read_index(path: &Path) -> Option<ImageShape> {
 }
 
 /// As [`common_shape`], from every image's header.
-fn find_shape(images: &Labelled, options: &LoadOptions, sizes: OtherSizes) -> Result<ImageShape> {
+fn find_shape(images: &Labelled, options: &LoadOptions, purpose: Purpose) -> Result<ImageShape> {
     let headers = images.headers();
     let shapes: Vec<(usize, ImageShape)> =
         headers.iter().enumerate().filter_map(|(at, header)| Some((at, header.as_ref().ok()?.shape))).collect();
     let own = match commonest_size(&shapes) {
         Some(own) => own,
         // none can be read: a check says so of each, whatever its shape
-        None if sizes == OtherSizes::Resize => (0, ImageShape { height: 1, width: 1, channels: 1 }),
+        None if purpose == Purpose::Inspect => (0, ImageShape { height: 1, width: 1, channels: 1 }),
         None => {
             let error = headers.into_iter().find_map(Result::err);
             return Err(
@@ -175,7 +180,7 @@ fn find_shape(images: &Labelled, options: &LoadOptions, sizes: OtherSizes) -> Re
         return Ok(ImageShape { height: size.height, width: size.width, channels });
     }
     let other = shapes.iter().find(|(_, shape)| size_of(*shape) != size_of(own.1));
-    match other.filter(|_| sizes == OtherSizes::Refuse) {
+    match other.filter(|_| purpose != Purpose::Inspect) {
         None => Ok(ImageShape { channels, ..own.1 }),
         Some(other) => Err(sizes_differ(images, own, *other)),
     }
@@ -196,8 +201,9 @@ fn commonest_size(shapes: &[(usize, ImageShape)]) -> Option<(usize, ImageShape)>
 }
 
 fn sizes_differ(images: &Labelled, own: (usize, ImageShape), other: (usize, ImageShape)) -> Error {
-    let tell =
-        |(at, shape): (usize, ImageShape)| format!("{}×{} in {}", shape.height, shape.width, images.images[at].image);
+    let tell = |(at, shape): (usize, ImageShape)| {
+        format!("{} in {}", size_text(shape.width, shape.height), images.images[at].image)
+    };
     Error::data("the images differ in size").expected(tell(own)).got(tell(other)).help(
         "choose one size for all with --image-size, and with --resize how they come to it; or leave out what convnet data \
          check lists with --exclude",

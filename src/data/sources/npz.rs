@@ -8,7 +8,7 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use crate::data::npy::{self, NpyImages};
-use crate::data::{Dataset, ImageShape, Samples, Split, unpacked};
+use crate::data::{ImageShape, Samples, Split, Splits, unpacked};
 use crate::error::{Error, Result};
 
 type Zip = ZipArchive<BufReader<File>>;
@@ -19,40 +19,39 @@ type Arrays = (ImageShape, Vec<u8>, Vec<i64>);
 ///
 /// # Errors
 /// A data error that names the array, where it cannot be used.
-pub(super) fn read(path: &Path) -> Result<Dataset> {
+pub(super) fn read(path: &Path) -> Result<Splits> {
     read_arrays(path).map_err(|error| error.at_path(path))
 }
 
-fn read_arrays(path: &Path) -> Result<Dataset> {
+fn read_arrays(path: &Path) -> Result<Splits> {
     let damaged = |error: zip::result::ZipError| Error::data("the file is no .npz, or it is damaged").because(error);
     let file = File::open(path).map_err(|error| Error::data("cannot read the file").because(error))?;
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    let train = read_split(&mut zip, Split::Train)?.ok_or_else(|| {
-        let names: Vec<&str> = zip.file_names().take(20).collect();
-        Error::data("the training images are missing").expected("arrays x_train and y_train").got(names.join(", "))
-    })?;
-    let validation = read_split(&mut zip, Split::Validation)?;
-    let test = read_split(&mut zip, Split::Test)?;
-    for (split, arrays) in [(Split::Validation, &validation), (Split::Test, &test)] {
-        if let Some((shape, ..)) = arrays.as_ref().filter(|(shape, ..)| *shape != train.0) {
-            let error = Error::data(format!("the images of train and {split} differ in shape"));
-            return Err(error.expected(train.0).got(shape));
-        }
+    let mut found: Vec<(Split, Arrays)> = Vec::new();
+    for split in Split::ALL {
+        found.extend(read_split(&mut zip, split)?.map(|arrays| (split, arrays)));
     }
-    let all = [Some(&train), validation.as_ref(), test.as_ref()];
-    let largest = all.into_iter().flatten().flat_map(|(_, _, labels)| labels).max().copied().unwrap_or(0);
+    let Some((first, (shape, ..))) = found.first() else {
+        let names: Vec<&str> = zip.file_names().take(20).collect();
+        let error = Error::data("the training images are missing").expected("arrays x_train and y_train");
+        return Err(error.got(names.join(", ")));
+    };
+    if let Some((split, (other, ..))) = found.iter().find(|(_, (other, ..))| other != shape) {
+        let error = Error::data(format!("the images of {first} and {split} differ in shape"));
+        return Err(error.expected(shape).got(other));
+    }
+    let largest = found.iter().flat_map(|(_, (_, _, labels))| labels).max().copied().unwrap_or(0);
     if !(0..1 << 20).contains(&largest) {
         return Err(Error::data("a label is out of range").expected("0 to 1048575").got(largest));
     }
     let num_classes = largest as usize + 1;
-    let samples = |(shape, pixels, labels): Arrays| Samples::new(shape, pixels, labels, num_classes);
-    Ok(Dataset {
-        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        classes: (0..num_classes).map(|class| class.to_string()).collect(),
-        train: samples(train)?,
-        validation: validation.map(samples).transpose()?,
-        test: test.map(samples).transpose()?,
-    })
+    let samples = found
+        .into_iter()
+        .map(|(split, (shape, pixels, labels))| Ok((split, Samples::new(shape, pixels, labels, num_classes)?)));
+    let samples = samples.collect::<Result<_>>()?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let classes = (0..num_classes).map(|class| class.to_string()).collect();
+    Ok(Splits { name, classes, samples, notes: Vec::new() })
 }
 
 fn read_split(zip: &mut Zip, split: Split) -> Result<Option<Arrays>> {

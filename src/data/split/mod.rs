@@ -33,7 +33,7 @@ pub struct Parts {
 impl From<Dataset> for Parts {
     /// The data set as it is.
     fn from(dataset: Dataset) -> Self {
-        let Dataset { name, classes, train, validation, test } = dataset;
+        let Dataset { name, classes, train, validation, test, notes: _ } = dataset;
         Parts { name, classes, train, validation, test }
     }
 }
@@ -53,7 +53,7 @@ pub fn split(
     limit: Option<usize>,
     seed: u64,
 ) -> Result<Parts> {
-    let Dataset { name, classes, train, validation: own, test } = dataset;
+    let Dataset { name, classes, train, validation: own, test, notes: _ } = dataset;
     let take = |train: Samples, count| take_validation(&train, &classes, count, mode, seed);
     let (train, validation) = match *validation {
         Validation::Auto if own.is_some() => (train, own),
@@ -130,6 +130,7 @@ mod tests {
             train: samples(counts),
             validation: None,
             test: Some(samples(&[1, 1])),
+            notes: Vec::new(),
         }
     }
 

@@ -42,22 +42,22 @@ impl Default for Network {
 }
 
 /// Fetches into `folder` those of the set's files that it does not hold, as published or unpacked, from the first of
-/// `mirrors` that delivers each. What came of a file before the connection broke is kept and continued. Reports on stderr.
+/// `mirrors` that delivers each. What came of a file before the connection broke is kept and continued. Reports on stderr. Whether all files were there.
 ///
 /// # Errors
 /// A data error where no mirror delivers a file: it tells why each did not, and what to do by hand. A configuration
 /// error where `folder` cannot be made, an internal one where a file cannot be written.
-pub(super) fn complete(set: &KnownSet, folder: &Path, mirrors: &[String], network: &Network) -> Result<()> {
+pub(super) fn complete(set: &KnownSet, folder: &Path, mirrors: &[String], network: &Network) -> Result<bool> {
     let missing: Vec<&KnownFile> = set.files.iter().filter(|file| !is_there(file, folder)).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     fs::create_dir_all(folder).map_err(|source| {
         Error::config("cannot make the folder for downloaded data").at_path(folder).because(source)
     })?;
     eprintln!("downloading {} to {}\nlicence: {}", set.name, folder.display(), set.licence);
     let agent = agent(network);
-    missing.into_iter().try_for_each(|file| download(&agent, set, file, folder, mirrors, network))
+    missing.into_iter().try_for_each(|file| download(&agent, set, file, folder, mirrors, network)).map(|()| false)
 }
 
 /// Whether the file is there, as published or decompressed; of an archive, whether its members are.

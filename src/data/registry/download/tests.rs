@@ -86,7 +86,15 @@ fn set_of(body: &[u8]) -> KnownSet {
 
 fn set_with(files: Vec<KnownFile>) -> KnownSet {
     let files = files.leak();
-    KnownSet { name: "tiny", classes: &["a"], licence: "none", mirrors: &[], files, train_labels_sha256: None }
+    KnownSet {
+        name: "tiny",
+        torchvision: None,
+        classes: &["a"],
+        licence: "none",
+        mirrors: &[],
+        files,
+        train_labels_sha256: None,
+    }
 }
 
 /// Downloads the set of `b"content"` from a server with this answer: the error, after checking that nothing was left.

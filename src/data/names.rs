@@ -1,0 +1,93 @@
+//! Names of classes, files and folders: one spelling of each, those that are no data, and how messages show them.
+
+use std::borrow::Cow;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// How many names a message lists.
+const MAX_LISTED: usize = 8;
+
+/// Folders and files that systems and programs put beside the user's own, in small letters: macOS, Windows, ext4, NAS systems
+/// (Synology's `@eaDir` holds thumbnails that are images), Python.
+const SYSTEM_NAMES: [&str; 21] = [
+    "__macosx",
+    "network trash folder",
+    "temporary items",
+    "icon\r",
+    "$recycle.bin",
+    "recycler",
+    "recycled",
+    "system volume information",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "found.000",
+    "config.msi",
+    "lost+found",
+    "@eadir",
+    "@tmp",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    "__pycache__",
+];
+
+/// Whether a file or folder of this name is none of a data set's: hidden, or of a system.
+pub fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || SYSTEM_NAMES.contains(&name.to_lowercase().as_str())
+}
+
+/// `name` in Unicode's composed form (NFC): macOS's file systems write an é as an e and an accent (NFD), where most keyboards
+/// and programs write one letter. Both are one name.
+pub fn composed(name: &str) -> Cow<'_, str> {
+    match is_nfc(name) {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(name.nfc().collect()),
+    }
+}
+
+/// The names in quotes with commas between; of many the first ones and how many more there are; `none` where there is none.
+pub fn quoted<S: AsRef<str>>(names: &[S]) -> String {
+    let mut listed: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("\"{}\"", name.as_ref())).collect();
+    if names.len() > MAX_LISTED {
+        listed.push(format!("{} more", names.len() - MAX_LISTED));
+    }
+    if listed.is_empty() { "none".to_owned() } else { listed.join(", ") }
+}
+
+/// Whether the names are 0, 1, 2 and so on, in this order: numbers in place of names.
+pub fn are_numbers<S: AsRef<str>>(names: &[S]) -> bool {
+    names.iter().enumerate().all(|(number, name)| name.as_ref() == number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systems_write_is_no_data() {
+        for name in [".DS_Store", ".ipynb_checkpoints", "@eaDir", "$RECYCLE.BIN", "lost+found", "Thumbs.db", "__MACOSX"]
+        {
+            assert!(is_hidden(name), "{name}");
+        }
+        for name in ["cat", "test", "found", "Icon", "tmp", "Éclair"] {
+            assert!(!is_hidden(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn one_name_has_one_spelling() {
+        assert_eq!(composed("cafe\u{301}"), "café");
+        assert!(matches!(composed("café"), Cow::Borrowed("café")));
+    }
+
+    #[test]
+    fn names_are_listed_in_quotes() {
+        assert_eq!(quoted(&["a, b", "c"]), "\"a, b\", \"c\"");
+        assert_eq!(quoted::<&str>(&[]), "none");
+        let many: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+        assert!(quoted(&many).ends_with("\"7\", 2 more"));
+        assert!(are_numbers(&many) && !are_numbers(&["1", "0"]) && !are_numbers(&["00"]));
+    }
+}

@@ -1,0 +1,101 @@
+//! Which folder holds arrays, where the user names one above it: torchvision's roots have `<set>/raw`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::data::names::{is_hidden, quoted};
+use crate::data::{idx, sources};
+use crate::error::{Error, Result};
+
+/// Folders of Python pickles, which no other language reads.
+const PICKLES: [&str; 2] = ["cifar-10-batches-py", "cifar-100-python"];
+
+/// Whether `folder` itself holds IDX files or CIFAR's `.bin` files.
+///
+/// # Errors
+/// A data error where it cannot be listed.
+pub(super) fn has_arrays(folder: &Path) -> Result<bool> {
+    Ok(folder.is_dir() && (idx::has_files(folder)? || sources::is_cifar(folder)?))
+}
+
+/// `folder`, or the one folder in it (or `raw` in one) that holds IDX files or CIFAR's `.bin` files; `None` where there is none.
+///
+/// # Errors
+/// A data error where there are several, where only pickles are there, and where a folder cannot be listed.
+pub(super) fn find(folder: &Path) -> Result<Option<PathBuf>> {
+    if has_arrays(folder)? {
+        return Ok(Some(folder.to_owned()));
+    }
+    let below = folders_in(folder)?;
+    let mut found = Vec::new();
+    for candidate in below.iter().flat_map(|below| [below.clone(), below.join("raw")]) {
+        if has_arrays(&candidate)? {
+            found.push(candidate);
+        }
+    }
+    let is_pickles = |path: &&PathBuf| path.file_name().is_some_and(|name| PICKLES.iter().any(|known| name == *known));
+    let pickles = [folder.to_owned()].iter().chain(&below).find(is_pickles).cloned();
+    match (&found[..], pickles) {
+        ([], Some(pickles)) => Err(Error::data("Python pickles are not read")
+            .expected("CIFAR's binary version (data_batch_1.bin)")
+            .at_path(&pickles)
+            .help("--data cifar10 or cifar100 downloads it, or save the arrays with np.savez as x_train, y_train, x_test, y_test")),
+        ([], None) => Ok(None),
+        ([only], _) => Ok(Some(only.clone())),
+        (several, _) => {
+            let names: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+            let error = Error::data("there are several data sets in the folder").expected("one").got(quoted(&names));
+            Err(error.at_path(folder).help("name one of them with --data"))
+        }
+    }
+}
+
+/// The folders in `folder`, in the order of their names.
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cannot_list = |error| Error::data("cannot list the folder").at_path(folder).because(error);
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder).map_err(cannot_list)? {
+        let entry = entry.map_err(cannot_list)?;
+        if !is_hidden(&entry.file_name().to_string_lossy()) && entry.path().is_dir() {
+            folders.push(entry.path());
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn make(root: &Path, path: &str) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"").unwrap();
+    }
+
+    #[test]
+    fn a_root_above_the_files_is_enough() {
+        for (path, place) in [
+            ("MNIST/raw/train-images-idx3-ubyte", "MNIST/raw"),
+            ("raw/train-images-idx3-ubyte", "raw"),
+            ("fashion-mnist/t10k-images-idx3-ubyte.gz", "fashion-mnist"),
+            ("cifar-10-batches-bin/data_batch_1.bin", "cifar-10-batches-bin"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            make(root.path(), path);
+            make(root.path(), "notes/a.txt");
+            assert_eq!(find(root.path()).unwrap().unwrap(), root.path().join(place));
+        }
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(find(root.path()).unwrap(), None);
+        make(root.path(), "cifar-10-batches-py/data_batch_1");
+        let error = find(root.path()).unwrap_err().to_string();
+        assert!(error.contains("pickles") && error.contains("cifar-10-batches-py"), "{error}");
+        make(root.path(), "MNIST/raw/train-images-idx3-ubyte");
+        assert!(find(root.path()).unwrap().unwrap().ends_with("MNIST/raw"));
+        make(root.path(), "KMNIST/raw/train-images-idx3-ubyte");
+        let error = find(root.path()).unwrap_err().to_string();
+        assert!(error.contains("several") && error.contains("KMNIST/raw"), "{error}");
+    }
+}

@@ -1,0 +1,113 @@
+//! `classes.csv`: the true names and the order of the classes whose images lie in folders that cannot be called so.
+//!
+//! `convnet data export` writes it beside class folders and IDX files: a line for each class in the order of the labels, with
+//! the folder's name and the class's.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use super::table::Table;
+use super::{Labelled, LabelledImage};
+use crate::data::Split;
+use crate::data::names::{composed, quoted};
+use crate::error::{Error, Result};
+
+/// What the file is called.
+pub(in crate::data) const FILE: &str = "classes.csv";
+/// The most bytes that are read.
+pub(super) const MAX_BYTES: u64 = 16 << 20;
+/// What it is, for messages.
+const WHAT: &str = "the classes' names";
+
+/// Folders' names and classes' names, in the order of the labels.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(in crate::data) struct ClassNames(Vec<[String; 2]>);
+
+/// Reads the file `path`; `None` where it is another table.
+///
+/// # Errors
+/// A data error that names the line, where it cannot be used.
+pub(in crate::data) fn read(path: &Path) -> Result<Option<ClassNames>> {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    read.map_err(|error| Error::data(format!("cannot read {WHAT}")).because(error).at_path(path))?;
+    parse(bytes).map_err(|error| error.at_path(path))
+}
+
+/// As [`read`], from the file's content.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn parse(bytes: Vec<u8>) -> Result<Option<ClassNames>> {
+    if !bytes.starts_with(b"folder,class") {
+        return Ok(None);
+    }
+    let mut table = Table::new(io::Cursor::new(bytes), WHAT, &["folder", "class"])?;
+    let columns = ["folder", "class"].map(|name| table.column(name));
+    let mut names: Vec<[String; 2]> = Vec::new();
+    loop {
+        let row = table.next().and_then(|record| {
+            let Some(record) = record else { return Ok(None) };
+            let [folder, class] =
+                columns.map(|at| composed(at.and_then(|at| record.get(at)).unwrap_or_default()).into_owned());
+            let is_twice = names.iter().any(|[other, name]| *other == folder || *name == class);
+            match folder.is_empty() || class.is_empty() || is_twice {
+                true => Err(Error::data("the line names no class of its own")
+                    .expected("a folder and a class, each once")
+                    .got(quoted(&[&folder, &class]))),
+                false => Ok(Some([folder, class])),
+            }
+        });
+        match row.map_err(|error| error.at(format!("line {}", table.line())))? {
+            Some(row) => names.push(row),
+            None => return Ok(Some(ClassNames(names))),
+        }
+    }
+}
+
+impl ClassNames {
+    /// These classes, in the folders with these names.
+    pub fn new(folders: &[String], classes: &[String]) -> Self {
+        ClassNames(folders.iter().zip(classes).map(|(folder, class)| [folder.clone(), class.clone()]).collect())
+    }
+
+    /// The classes' names, in the order of the labels.
+    pub fn classes(&self) -> Vec<String> {
+        self.0.iter().map(|[_, class]| class.clone()).collect()
+    }
+
+    /// Writes the file's content.
+    pub fn write(&self, writer: &mut dyn Write) -> io::Result<()> {
+        let mut table = csv::Writer::from_writer(writer);
+        table.write_record(["folder", "class"])?;
+        self.0.iter().try_for_each(|row| table.write_record(row))?;
+        table.flush()
+    }
+
+    /// `labelled`, whose classes are called as their folders, under their true names and in their true order.
+    ///
+    /// # Errors
+    /// A data error where a folder is not named.
+    pub(super) fn apply(self, labelled: Labelled) -> Result<Labelled> {
+        let order = self.classes();
+        let known: BTreeMap<String, String> = self.0.into_iter().map(|[folder, class]| (folder, class)).collect();
+        let name = |folder: String| {
+            known.get(&folder).cloned().ok_or_else(|| {
+                Error::data(format!("{FILE} does not name a class folder"))
+                    .expected(quoted(&known.keys().collect::<Vec<_>>()))
+                    .got(format!("\"{folder}\""))
+                    .help(format!("write a line for it into {FILE}, or remove that file"))
+            })
+        };
+        let images = labelled.images.into_iter();
+        let images = images.map(|image| Ok(LabelledImage { class: name(image.class)?, ..image }));
+        let mut images = images.collect::<Result<Vec<_>>>()?;
+        // an export numbers its files over all classes: this is the order that the images had
+        images.sort_by(|a, b| a.image.file_name().file_name().cmp(&b.image.file_name().file_name())); // stable
+        let folders = labelled.class_folders.into_iter();
+        let folders =
+            folders.map(|(split, class)| Ok((split, name(class)?))).collect::<Result<Vec<(Split, String)>>>()?;
+        Ok(Labelled { images, class_folders: folders, order: Some(order), ..labelled })
+    }
+}

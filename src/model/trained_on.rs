@@ -1,0 +1,40 @@
+//! Which images a model was trained on, so that it can be measured on others of the same data set without asking again.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::saved::hex;
+use crate::data::Samples;
+use crate::data::split::{SplitMode, Validation};
+
+/// The data set of a training, and how its validation images were chosen: the key `convnet.data` of a model's JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainedOn {
+    /// A known name, or an absolute path, as [`crate::data::registry::canonical`] writes it.
+    pub source: String,
+    /// What it is called.
+    pub name: String,
+    /// The list of images that were left out, an absolute path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude: Option<PathBuf>,
+    /// Where the validation images came from.
+    pub validation: Validation,
+    /// How they were chosen.
+    pub split_mode: SplitMode,
+    /// From which seed.
+    pub seed: u64,
+    /// A digest of their labels ([`digest_of_labels`]); none where there were no validation images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_labels: Option<String>,
+}
+
+/// The SHA-256 of the labels, each as 8 bytes (little-endian): another one where the images of a split are no longer the same,
+/// but for images that were exchanged within a class.
+pub fn digest_of_labels(samples: &Samples) -> String {
+    let mut digest = Sha256::new();
+    samples.labels().iter().for_each(|label| digest.update(label.to_le_bytes()));
+    hex(&digest.finalize())
+}
