@@ -1,6 +1,5 @@
 //! `convnet import`: a model that Keras saved becomes one of ours.
 
-use std::collections::HashSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -8,7 +7,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use tch::Device;
 
-use super::{Globals, output};
+use super::{Globals, class_labels, output};
 use crate::error::{Error, Result};
 use crate::model::keras::{CompileInfo, KerasModel};
 use crate::model::saved::{self, Destination};
@@ -32,7 +31,8 @@ pub struct Args {
     /// What pixels 0 to 255 are multiplied by before they enter the network: 1/255, 1 or another number
     #[arg(long, value_name = "S")]
     input_scale: Option<InputScale>,
-    /// The classes' names in the order of the outputs: a file with a name on each line, or a,b,c
+    /// The classes' names in the order of the outputs: a file with a name on each line, a JSON list or Keras's class_indices; or
+    /// a,b,c
     #[arg(long, value_name = "FILE|A,B,C")]
     labels: Option<String>,
     /// Print one JSON document
@@ -85,7 +85,12 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let mut notes = Vec::new();
     let scale = input_scale(&args, &keras, &mut notes)?;
     let model = keras.build(scale, Device::Cpu)?;
-    let labels = labels(&args, &keras, model.num_classes(), &mut notes)?;
+    let labels = class_labels::choose(
+        args.labels.as_deref(),
+        keras.remembered().labels.as_deref(),
+        model.num_classes(),
+        &mut notes,
+    )?;
     let state = keras.optimizer_state().unwrap_or_else(|error| {
         notes.push(format!("the optimizer's state is not taken over: {}", crate::log::describe(&error)));
         None
@@ -168,46 +173,6 @@ fn ask_input_scale(answers: &mut dyn BufRead) -> Result<f64> {
     }
 }
 
-/// The classes' names: a flag's, those that convnet once wrote into the file, or the numbers.
-fn labels(args: &Args, keras: &KerasModel, num_classes: usize, notes: &mut Vec<String>) -> Result<Vec<String>> {
-    if let Some(given) = &args.labels {
-        let labels = read_labels(given)?;
-        return check_labels(&labels, num_classes).map(|()| labels);
-    }
-    let remembered = keras.remembered().labels.clone();
-    if let Some(labels) = remembered.filter(|labels| check_labels(labels, num_classes).is_ok()) {
-        return Ok(labels);
-    }
-    notes.push(format!("the classes are called 0 to {}: --labels names them", num_classes.saturating_sub(1)));
-    Ok((0..num_classes).map(|class| class.to_string()).collect())
-}
-
-/// A name for each class, and another for each.
-fn check_labels(labels: &[String], num_classes: usize) -> Result<()> {
-    if labels.len() != num_classes {
-        return Err(Error::config("--labels does not go with the network's outputs")
-            .expected(format!("{num_classes} names"))
-            .got(labels.len()));
-    }
-    let mut seen = HashSet::new();
-    match labels.iter().find(|label| !seen.insert(label.as_str())) {
-        None => Ok(()),
-        Some(twice) => Err(Error::config("--labels names two classes alike")
-            .expected("another name for each class")
-            .got(format!("'{twice}' twice"))),
-    }
-}
-
-fn read_labels(given: &str) -> Result<Vec<String>> {
-    let path = Path::new(given);
-    let text = match path.is_file() {
-        true => std::fs::read_to_string(path)
-            .map_err(|error| Error::config("cannot read the labels").at_path(path).because(error))?,
-        false => given.replace(',', "\n"),
-    };
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
-}
-
 fn describe(model: &Model, report: &Report) -> String {
     let Report { model: stem, parameters, input_scale, .. } = report;
     let spec = model.spec();
@@ -245,22 +210,5 @@ mod tests {
         let error = ask_input_scale(&mut &b"what?\n"[..]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("--input-scale 1/255"), "{error}");
-    }
-
-    #[test]
-    fn labels_come_from_a_list_or_a_file() {
-        assert_eq!(read_labels("cat, dog,owl").unwrap(), ["cat", "dog", "owl"]);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("labels.txt");
-        std::fs::write(&path, "T-shirt, white\nBag\n\n").unwrap();
-        assert_eq!(read_labels(path.to_str().unwrap()).unwrap(), ["T-shirt, white", "Bag"]);
-    }
-
-    #[test]
-    fn every_class_has_a_name_of_its_own() {
-        let check = |given: &str| check_labels(&read_labels(given).unwrap(), 3).map_err(|error| error.to_string());
-        assert_eq!(check("a,b,c"), Ok(()));
-        assert!(check("a,b").unwrap_err().ends_with("expected 3 names, got 2"));
-        assert!(check("a,a,b").unwrap_err().ends_with("got 'a' twice"));
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. The only place that wires the parts together.
 
 mod chart;
+mod class_labels;
 mod completions;
 mod data;
 mod doctor;
