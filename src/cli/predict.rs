@@ -148,7 +148,10 @@ impl<'a> Session<'a> {
     fn read_inputs(&mut self, inputs: &[PathBuf]) -> Result<()> {
         for input in inputs {
             let files = match input.is_dir() {
-                true => image::list_images(input),
+                true => image::list_folder(input).map(|listing| {
+                    output::notes(self.globals, listing.note.as_slice());
+                    listing.images
+                }),
                 false => Ok(vec![input.clone()]),
             };
             match files {

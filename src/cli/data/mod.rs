@@ -40,7 +40,7 @@ enum Command {
 struct Source {
     /// The data set: a known name, a file or a folder
     data: String,
-    /// Bring all images to this size, in pixels (by default their own, if it is the same for all)
+    /// Bring all images to this size, in pixels: one side, or height x width (by default their own, if it is the same for all)
     #[arg(long, value_name = "N|HxW")]
     image_size: Option<ImageSize>,
     /// The images' channels: 1 (grey), 3 (colour) or auto

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::data::names;
+use crate::data::sources::LeftOut;
 use crate::error::{Error, Result};
 
 /// The deepest folder below the one that is listed.
@@ -21,23 +22,51 @@ pub fn is_image_name(path: &Path) -> bool {
     EXTENSIONS.contains(&extension.as_str()) && !is_hidden(path)
 }
 
-/// The image files in `folder` and the folders below it, known by their names, sorted by path: at least one. Hidden files
-/// and folders are left out; a folder that several links lead to is listed once.
+/// What a folder holds.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Its image files, sorted by path: at least one.
+    pub images: Vec<PathBuf>,
+    /// A sentence about its other files, where there are any.
+    pub note: Option<String>,
+}
+
+/// The image files in `folder` and the folders below it, known by their names. Hidden files and folders, and those of systems,
+/// are passed over; a folder that several links lead to is listed once.
 ///
 /// # Errors
 /// A data error where a folder cannot be read, where folders are nested too deeply, and where there is no image.
-pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut images = Vec::new();
-    list_below(folder, 0, &mut HashSet::new(), &mut images)?;
+pub fn list_folder(folder: &Path) -> Result<Listing> {
+    let (mut images, mut others) = (Vec::new(), LeftOut::default());
+    list_below(folder, 0, &mut HashSet::new(), &mut images, &mut others)?;
     if images.is_empty() {
         let expected = format!("files that end in {}", EXTENSIONS.map(|extension| format!(".{extension}")).join(", "));
-        return Err(Error::data("there is no image in the folder").expected(expected).got("none").at_path(folder));
+        let got = if others.is_empty() { "none".to_owned() } else { others.to_string() };
+        let error = Error::data("there is no image in the folder").expected(expected).got(got).at_path(folder);
+        return Err(match others.advice() {
+            Some(advice) => error.help(advice),
+            None => error,
+        });
     }
     images.sort();
-    Ok(images)
+    Ok(Listing { images, note: others.note() })
 }
 
-fn list_below(folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>, images: &mut Vec<PathBuf>) -> Result<()> {
+/// As [`list_folder`], the images alone.
+///
+/// # Errors
+/// As [`list_folder`].
+pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(list_folder(folder)?.images)
+}
+
+fn list_below(
+    folder: &Path,
+    depth: usize,
+    seen: &mut HashSet<PathBuf>,
+    images: &mut Vec<PathBuf>,
+    others: &mut LeftOut,
+) -> Result<()> {
     let unreadable = |error: io::Error| Error::data("cannot list the folder").at_path(folder).because(error);
     if depth > MAX_DEPTH {
         return Err(Error::data(format!("folders are nested more than {MAX_DEPTH} deep")).at_path(folder));
@@ -52,9 +81,11 @@ fn list_below(folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>, images: 
     paths.sort();
     for path in paths.into_iter().filter(|path| !is_hidden(path)) {
         if path.is_dir() {
-            list_below(&path, depth + 1, seen, images)?;
+            list_below(&path, depth + 1, seen, images, others)?;
         } else if is_image_name(&path) {
             images.push(path);
+        } else {
+            others.add(&path);
         }
     }
     Ok(())
@@ -80,6 +111,11 @@ mod tests {
         std::os::unix::fs::symlink(root, root.join("b/circle")).unwrap();
         let expected = ["0.gif", "a/x/3.webp", "b/1.jpeg", "b/2.PNG"].map(|name| root.join(name));
         assert_eq!(list_images(root).unwrap(), expected);
+        assert_eq!(list_folder(root).unwrap().note.unwrap(), "left out: 1 without an extension, 1 .txt");
+        let phone = tempfile::tempdir().unwrap();
+        fs::write(phone.path().join("1.HEIC"), b"").unwrap();
+        let error = list_images(phone.path()).unwrap_err().to_string();
+        assert!(error.contains("got 1 .heic") && error.contains("convert"), "{error}");
         let empty = tempfile::tempdir().unwrap();
         assert!(list_images(empty.path()).unwrap_err().to_string().contains("no image in the folder"));
         let deep = (0..=MAX_DEPTH).fold(empty.path().to_owned(), |path, _| path.join("d"));

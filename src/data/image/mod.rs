@@ -19,7 +19,7 @@ use image::error::ImageError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 pub(super) use list::EXTENSIONS;
-pub use list::{is_image_name, list_images};
+pub use list::{Listing, is_image_name, list_folder, list_images};
 pub use resize::{Preparation, Resize};
 
 use super::ImageShape;

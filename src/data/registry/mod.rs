@@ -375,6 +375,42 @@ mod tests {
     }
 
     #[test]
+    fn a_set_that_is_there_is_not_downloaded() {
+        let (home, surroundings) = home(Some("http://name.invalid"));
+        for (place, name) in
+            [("own/mnist", "mnist"), ("own/FashionMNIST/raw", "fashion-mnist"), ("cache/kmnist", "kmnist")]
+        {
+            write_tiny(&home.path().join(place));
+            assert_eq!(download_to(name, &surroundings).unwrap(), (home.path().join(place), true));
+        }
+        assert!(download_to("cifar10", &surroundings).is_err());
+    }
+
+    #[test]
+    fn images_that_hold_columns_first_are_turned_upright() {
+        let (home, surroundings) = home(None);
+        let folder = home.path().join("emnist");
+        fs::create_dir(&folder).unwrap();
+        // 2 high, 3 wide
+        let images = [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6];
+        fs::write(folder.join("train-images-idx3-ubyte"), images).unwrap();
+        fs::write(folder.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 1, 0]).unwrap();
+        let load = |source: &str| load_here(source, &LoadOptions::default(), Purpose::Train, &surroundings);
+        let source = format!("{}:upright", folder.display());
+        let upright = load(&source).unwrap().train;
+        // NumPy: np.arange(1, 7).reshape(2, 3).T.ravel()
+        assert_eq!((upright.shape().height, upright.pixels().unwrap()), (3, &[1, 4, 2, 5, 3, 6][..]));
+        assert_eq!(load(&folder.display().to_string()).unwrap().train.pixels().unwrap(), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(
+            (split_upright(&source).1, canonical("EMNIST_letters:upright").as_str()),
+            (true, "emnist-letters:upright")
+        );
+        fs::create_dir_all(home.path().join("set/a")).unwrap();
+        let error = load(&format!("{}:upright", home.path().join("set").display())).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains("IDX files"), "{error}");
+    }
+
+    #[test]
     fn files_in_the_cache_are_read_without_a_checksum() {
         let (home, surroundings) = home(Some("http://name.invalid"));
         write_tiny(&home.path().join("cache/mnist"));

@@ -27,6 +27,7 @@ use crate::files::write_atomically;
 
 pub(super) use cifar::{has_files as is_cifar, read_folder as read_cifar};
 pub use labelled::{Labelled, LabelledImage};
+pub(super) use left_out::LeftOut;
 
 /// What images are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,7 +49,7 @@ struct What {
     /// Change training images: none, light, strong or amounts (flip=0.5,shift=0.1) [default: none]
     #[arg(long, value_name = "none|light|strong|LIST")]
     augment: Option<String>,
-    /// Bring all images to this size, in pixels [default: their own, if it is the same for all]
+    /// Bring all images to this size, in pixels: one side, or height x width [default: their own, if it is the same for all]
     #[arg(long, value_name = "N|HxW")]
     image_size: Option<ImageSize>,
     /// The images' channels: 1 (grey), 3 (colour) or auto [default: auto]
