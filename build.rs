@@ -19,6 +19,8 @@ fn main() {
     check_version(libtorch);
     compile_native(libtorch);
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", library_folder.display());
+    // for the tests that build against it
+    println!("cargo::rustc-env=CONVNET_LIBTORCH={}", libtorch.display());
 }
 
 /// Ends the build with a message unless `libtorch` holds the expected version.
@@ -39,15 +41,15 @@ fn check_version(libtorch: &Path) {
     process::exit(1);
 }
 
-/// Compiles the functions that `src/native/mod.rs` declares.
+/// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCE: &str = "src/native/tf32.cpp";
-    println!("cargo::rerun-if-changed={SOURCE}");
+    const SOURCES: [&str; 2] = ["src/native/settings.cpp", "src/native/feed.cpp"];
+    println!("cargo::rerun-if-changed=src/native");
     cc::Build::new()
         .cpp(true)
         .std("c++17")
         .include(libtorch.join("include"))
         .warnings(false) // libtorch's headers have many
-        .file(SOURCE)
+        .files(SOURCES)
         .compile("convnet_native");
 }

@@ -5,6 +5,7 @@ use convnet::config::RunConfig;
 use convnet::data::batches::DeviceSamples;
 use convnet::data::registry;
 use convnet::data::split::split;
+use convnet::device;
 use convnet::log::console::{ConsoleSink, Progress as Show};
 use convnet::model::{Model, presets};
 use convnet::train::{Optimizer, Trainer};
@@ -31,12 +32,13 @@ fn main() -> anyhow::Result<()> {
     let config = RunConfig::resolve(toml::from_str(SETTINGS)?, serde_json::Map::new())?;
     let dataset = registry::load_with(&config.data, &config.load_options())?;
     let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
-    let train = DeviceSamples::new(&parts.train, tch::Device::Cpu)?;
-    let validation = parts.validation.map(|samples| DeviceSamples::new(&samples, tch::Device::Cpu)).transpose()?;
+    let device = device::select(config.device)?.device;
+    let train = DeviceSamples::new(&parts.train, device)?;
+    let validation = parts.validation.map(|samples| DeviceSamples::new(&samples, device)).transpose()?;
 
     let mut spec = presets::preset(&config.model).expect("the default is a preset");
     spec.adapt(parts.train.shape(), parts.classes.len());
-    let model = Model::new(spec, 1.0 / 255.0, tch::Device::Cpu, config.seed)?;
+    let model = Model::new(spec, 1.0 / 255.0, device, config.seed)?;
     let optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
     let told = config.train_config(train.num_images());
     let mut trainer = Trainer { validation: validation.as_ref(), ..Trainer::new(told, &model, optimizer, &train) };

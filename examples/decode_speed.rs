@@ -6,13 +6,15 @@ use std::time::Instant;
 use convnet::data::batches::DeviceSamples;
 use convnet::data::options::{Cache, LoadOptions};
 use convnet::data::registry;
+use convnet::device::{self, DeviceChoice};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, size, more @ ..] = &arguments[..] else { anyhow::bail!("usage: decode_speed FOLDER SIZE [THREADS]") };
     let options = LoadOptions { image_size: Some(size.parse()?), cache: Cache::None, ..LoadOptions::default() };
     let num_threads = more.first().map_or(Ok(2), |threads| threads.parse())?;
-    let samples = DeviceSamples::streaming(registry::load_with(folder, &options)?.train, tch::Device::Cpu, num_threads);
+    let device = device::select(DeviceChoice::Cpu)?.device;
+    let samples = DeviceSamples::streaming(registry::load_with(folder, &options)?.train, device, num_threads);
     let order = samples.shuffled(0, 0);
     let started = Instant::now();
     for batch in 0..samples.num_batches(64) {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use convnet::data::batches::DeviceSamples;
 use convnet::data::registry;
+use convnet::device::{self, DeviceChoice};
 use convnet::error::Result;
 use convnet::log::{Event, Sink};
 use convnet::model::{Model, presets};
@@ -34,8 +35,9 @@ impl Sink for StopAt {
 
 fn main() -> Result<()> {
     let dataset = registry::load("digits:2000")?;
-    let train = DeviceSamples::new(&dataset.train, tch::Device::Cpu)?;
-    let model = Model::new(presets::preset("mlp").expect("it is built in"), 1.0 / 255.0, tch::Device::Cpu, 0)?;
+    let device = device::select(DeviceChoice::Auto)?.device;
+    let train = DeviceSamples::new(&dataset.train, device)?;
+    let model = Model::new(presets::preset("mlp").expect("it is built in"), 1.0 / 255.0, device, 0)?;
     let optimizer = Optimizer::new(OptimizerConfig::Sgd { momentum: 0.9, nesterov: true }, model.weights());
     let stop = Arc::new(StopSignal::new(0));
     let mut config = TrainConfig { epochs: 50, log_every: Some(1), ..TrainConfig::default() };

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use convnet::data::batches::DeviceSamples;
 use convnet::data::registry;
+use convnet::device::{self, DeviceChoice};
 use convnet::model::{Model, presets, saved};
+use convnet::native;
 use convnet::train::{Checkpoints, Optimizer, OptimizerConfig, TrainConfig, Trainer, Which};
 use tch::Device;
 
@@ -13,13 +15,15 @@ const ADAM: OptimizerConfig = OptimizerConfig::Adam { beta1: 0.9, beta2: 0.999, 
 
 fn main() -> anyhow::Result<()> {
     let dataset = registry::load("digits:1000")?;
-    let train = DeviceSamples::new(&dataset.train, Device::Cpu)?;
+    let device = device::select(DeviceChoice::Auto)?.device;
+    native::set_deterministic(true)?; // on a GPU, cuDNN would take other algorithms each time
+    let train = DeviceSamples::new(&dataset.train, device)?;
     let folder = tempfile::tempdir()?;
     let checkpoints = Checkpoints::new(folder.path(), &dataset.classes);
 
-    let uninterrupted = train_to(4, new_model()?, &train, None)?;
-    train_to(2, new_model()?, &train, Some(&checkpoints))?; // ... and the process ends here
-    let resumed = train_to(4, load_model(&checkpoints.json_path(Which::Last))?, &train, Some(&checkpoints))?;
+    let uninterrupted = train_to(4, new_model(device)?, &train, None)?;
+    train_to(2, new_model(device)?, &train, Some(&checkpoints))?; // ... and the process ends here
+    let resumed = train_to(4, load_model(&checkpoints.json_path(Which::Last), device)?, &train, Some(&checkpoints))?;
 
     let pairs = uninterrupted.weights().iter().zip(resumed.weights());
     let same = pairs.into_iter().all(|(one, other)| one.tensor.equal(&other.tensor));
@@ -27,12 +31,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn new_model() -> anyhow::Result<Model> {
-    Ok(Model::new(presets::preset("keras-cnn").expect("it is built in"), 1.0 / 255.0, Device::Cpu, 0)?)
+fn new_model(device: Device) -> anyhow::Result<Model> {
+    Ok(Model::new(presets::preset("keras-cnn").expect("it is built in"), 1.0 / 255.0, device, 0)?)
 }
 
-fn load_model(checkpoint: &Path) -> anyhow::Result<Model> {
-    Ok(saved::load(checkpoint, Device::Cpu)?.0)
+fn load_model(checkpoint: &Path, device: Device) -> anyhow::Result<Model> {
+    Ok(saved::load(checkpoint, device)?.0)
 }
 
 /// Trains to the end of epoch `epochs`, from the last checkpoint where there is one.

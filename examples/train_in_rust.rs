@@ -6,6 +6,7 @@ use std::path::Path;
 use convnet::data::batches::DeviceSamples;
 use convnet::data::registry;
 use convnet::data::split::{SplitMode, Validation, split};
+use convnet::device::{self, DeviceChoice};
 use convnet::error::Result;
 use convnet::evaluate::evaluate;
 use convnet::log::console::{ConsoleSink, Progress as Show};
@@ -19,7 +20,7 @@ const BATCH_SIZE: usize = 128;
 const EPOCHS: u64 = 3;
 
 fn main() -> Result<()> {
-    let device = tch::Device::cuda_if_available();
+    let device = device::select(DeviceChoice::Auto)?.device;
     let parts = split(registry::load("digits")?, &Validation::Count(1000), SplitMode::Stratified, None, SEED)?;
 
     let mut spec = presets::preset("keras-cnn").expect("it comes with the library");

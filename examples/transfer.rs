@@ -3,29 +3,30 @@
 
 use convnet::data::batches::DeviceSamples;
 use convnet::data::{ImageShape, registry};
+use convnet::device::{self, DeviceChoice};
 use convnet::error::Result;
 use convnet::evaluate::evaluate;
 use convnet::model::{Model, presets, transfer};
 use convnet::train::{Optimizer, OptimizerConfig, TrainConfig, Trainer};
-use tch::Device;
 
 const SHAPE: ImageShape = ImageShape { height: 28, width: 28, channels: 1 };
 
 fn main() -> Result<()> {
     let digits = registry::load("digits:2000")?;
-    let train = DeviceSamples::new(&digits.train, Device::Cpu)?;
-    let all_digits = Model::new(presets::preset("keras-cnn").expect("it is built in"), 1.0 / 255.0, Device::Cpu, 0)?;
+    let device = device::select(DeviceChoice::Auto)?.device;
+    let train = DeviceSamples::new(&digits.train, device)?;
+    let all_digits = Model::new(presets::preset("keras-cnn").expect("it is built in"), 1.0 / 255.0, device, 0)?;
     fit(&all_digits, &train, 5)?;
 
     // the first five digits alone
     let few = |label: &i64| *label < 5;
     let numbers: Vec<usize> = (0..digits.train.len()).filter(|&n| few(&digits.train.labels()[n])).collect();
-    let train = DeviceSamples::new(&digits.train.select(&numbers)?, Device::Cpu)?;
+    let train = DeviceSamples::new(&digits.train.select(&numbers)?, device)?;
 
     let mut spec = all_digits.spec().clone();
     spec.adapt(SHAPE, 5);
     transfer::freeze(&mut spec, &["conv2d*".to_owned()])?;
-    let five_digits = Model::new(spec, all_digits.input_scale(), Device::Cpu, 0)?;
+    let five_digits = Model::new(spec, all_digits.input_scale(), device, 0)?;
     let head = transfer::copy_weights(&all_digits, &five_digits)?;
     println!("layer {} starts anew", head.unwrap_or_default());
     fit(&five_digits, &train, 5)?;

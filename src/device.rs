@@ -1,14 +1,20 @@
 //! Which device computes, and why not CUDA where it is not used.
 
+mod driver;
+pub mod libraries;
+
+use std::error::Error as _;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Kind, Tensor};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
+use crate::libtorch;
 use crate::native;
+use driver::Driver;
 
 /// What the user asked for: `auto`, `cpu`, `cuda` or `cuda:N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -71,60 +77,92 @@ pub struct Selected {
     pub device: Device,
     /// `cpu` or `cuda:N`.
     pub name: String,
+    /// The GPU's name, as its driver tells it.
+    pub gpu: Option<String>,
     /// Where the choice was `auto` and fell on the CPU: why.
     pub why_not_cuda: Option<String>,
 }
 
-/// Turns the user's choice into a device that works. Call it before anything else that uses libtorch.
+/// The GPUs that can be used.
+pub struct Gpus {
+    driver: Driver,
+    /// How many, at least one.
+    pub count: usize,
+}
+
+impl Gpus {
+    /// The name of the GPU number `index`, as its driver tells it.
+    pub fn name(&self, index: usize) -> Option<String> {
+        self.driver.gpu_name(index)
+    }
+}
+
+/// Turns the user's choice into a device that works: a GPU has computed something. Call it before anything else that uses
+/// libtorch.
 ///
 /// # Errors
 /// A device error with the reason, where CUDA was asked for and cannot be used.
 pub fn select(choice: DeviceChoice) -> Result<Selected> {
-    let cpu = |why_not_cuda| Selected { device: Device::Cpu, name: "cpu".into(), why_not_cuda };
+    let cpu = |why_not_cuda| Selected { device: Device::Cpu, name: "cpu".into(), gpu: None, why_not_cuda };
     let number = match choice {
         DeviceChoice::Cpu => return Ok(cpu(None)),
         DeviceChoice::Auto => 0,
         DeviceChoice::Cuda(number) => number,
     };
-    match cuda_devices() {
-        Ok(count) if number < *count => {
-            Ok(Selected { device: Device::Cuda(number), name: format!("cuda:{number}"), why_not_cuda: None })
+    let gpu = || -> Result<Selected> {
+        let gpus = gpus().as_ref().map_err(|reason| Error::device("CUDA cannot be used").because(reason.clone()))?;
+        if number >= gpus.count {
+            return Err(Error::device(format!("there is no GPU number {number}"))
+                .expected(format!("cuda:0 to cuda:{}", gpus.count - 1))
+                .got(choice));
         }
-        Ok(count) => Err(Error::device(format!("there is no GPU number {number}"))
-            .expected(format!("cuda:0 to cuda:{}", count - 1))
-            .got(choice)),
-        Err(reason) if choice == DeviceChoice::Auto => Ok(cpu(Some(reason.clone()))),
-        Err(reason) => {
-            Err(Error::device("CUDA cannot be used").got(reason).help("use --device cpu, or see: convnet doctor"))
-        }
+        let device = Device::Cuda(number);
+        try_out(device)?;
+        Ok(Selected { device, name: format!("cuda:{number}"), gpu: gpus.name(number), why_not_cuda: None })
+    };
+    match gpu() {
+        Err(error) if choice == DeviceChoice::Auto => Ok(cpu(Some(reason(&error)))),
+        Err(error) if error.advice().is_none() => Err(error.help("use --device cpu, or see: convnet doctor")),
+        selected => selected,
     }
 }
 
-/// How many GPUs libtorch can use (at least one), or why none. Loads libtorch's CUDA half, once.
-pub fn cuda_devices() -> &'static Result<usize, String> {
-    static DEVICES: OnceLock<Result<usize, String>> = OnceLock::new();
-    DEVICES.get_or_init(|| {
-        load_library("libcuda.so.1", false).map_err(|_| "no NVIDIA driver (libcuda.so.1 is not there)".to_owned())?;
-        load_library("libtorch_cuda.so", true).map_err(|error| {
-            format!("libtorch's CUDA half does not load ({error}); scripts/setup --cuda fetches it")
-        })?;
-        match usize::try_from(Cuda::device_count()) {
-            Ok(count) if count > 0 && Cuda::is_available() => Ok(count),
-            _ => Err("the NVIDIA driver shows no usable GPU (see nvidia-smi)".to_owned()),
+/// Why an error's device cannot be used, without what to do.
+fn reason(error: &Error) -> String {
+    error.source().map_or_else(|| error.fault(), ToString::to_string)
+}
+
+/// Computes something small on `device`: a GPU that its driver shows may yet refuse.
+///
+/// # Errors
+/// A device error where it fails or gives a wrong number.
+pub fn try_out(device: Device) -> Result<()> {
+    native::guarded(|| {
+        let numbers = Tensor::arange(1024, (Kind::Float, device)) * 2.0 + 1.0;
+        let sum = numbers.sum(Kind::Double).double_value(&[]);
+        match sum == 1024.0 * 1024.0 {
+            true => Ok(()),
+            false => Err(Error::device("the GPU computes wrong numbers").expected(1024 * 1024).got(sum)),
         }
     })
 }
 
-/// Loads a shared library for the rest of the process.
-#[cfg(unix)]
-fn load_library(name: &str, global: bool) -> Result<(), libloading::Error> {
-    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
-    let scope = if global { RTLD_GLOBAL } else { RTLD_LOCAL };
-    // SAFETY: the driver's and libtorch's libraries run initialisers that are made for being loaded at any time; they are
-    // never unloaded.
-    let library = unsafe { Library::open(Some(name), RTLD_NOW | scope)? };
-    std::mem::forget(library);
-    Ok(())
+/// The GPUs that libtorch can use, or why none. Loads the driver and libtorch's CUDA half, once.
+pub fn gpus() -> &'static Result<Gpus, String> {
+    static GPUS: OnceLock<Result<Gpus, String>> = OnceLock::new();
+    GPUS.get_or_init(|| {
+        let libtorch = libraries::mapped("libtorch_cpu.so");
+        // <libtorch>/lib/libtorch_cpu.so
+        let folder = libtorch.as_deref().and_then(|library| library.parent()?.parent());
+        let driver = Driver::open(folder.and_then(libtorch::cuda_version))?;
+        libraries::load_cuda()?;
+        let none = "libtorch's CUDA half finds no GPU, though the NVIDIA driver shows one (see nvidia-smi)";
+        let count = native::guarded(|| Ok(if Cuda::is_available() { Cuda::device_count() } else { 0 }));
+        match count.map_err(|error| describe(&error))? {
+            count @ 1.. => Ok(Gpus { count: driver.count.min(count as usize), driver }),
+            _ => Err(none.to_owned()),
+        }
+    })
 }
 
 /// Settings that make libtorch fast on this machine, without changing results: call once, first. f32 is f32 on CUDA too,

@@ -7,6 +7,7 @@ use crate::data::batches::DeviceSamples;
 use crate::error::{Error, Result};
 use crate::log::Scores;
 use crate::model::Model;
+use crate::native;
 
 /// Images a batch in evaluation. Any number gives the same sums up to rounding; this one keeps a batch of the default
 /// network's activations in a CPU's cache and a GPU busy.
@@ -109,7 +110,8 @@ pub struct ClassScores {
 /// number of classes.
 ///
 /// # Errors
-/// A data error where an image's file cannot be read; a numeric one where the loss is not finite.
+/// A data error where an image's file cannot be read; a numeric one where the loss is not finite; a device error where
+/// libtorch fails.
 pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<Evaluation> {
     evaluate_smoothed(model, samples, top_k, 0.0)
 }
@@ -119,6 +121,10 @@ pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<
 /// # Errors
 /// As [`evaluate`].
 pub fn evaluate_smoothed(model: &Model, samples: &DeviceSamples, top_k: usize, smoothing: f64) -> Result<Evaluation> {
+    native::guarded(|| run_over(model, samples, top_k, smoothing))
+}
+
+fn run_over(model: &Model, samples: &DeviceSamples, top_k: usize, smoothing: f64) -> Result<Evaluation> {
     let num_classes = model.num_classes();
     let top_k = top_k.clamp(1, num_classes);
     let device = samples.device();

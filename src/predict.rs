@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::model::saved;
 use crate::model::{Model, ModelInfo};
+use crate::native;
 
 /// A saved model, ready to tell what is in an image.
 pub struct Predictor {
@@ -129,7 +130,8 @@ impl Predictor {
     /// Predicts `count` stored images: `pixels` is `u8 [count, H, W, C]`, row-major. They are one batch.
     ///
     /// # Errors
-    /// A data error where `pixels` has another length; a numeric error where an output is not finite.
+    /// A data error where `pixels` has another length; a numeric error where an output is not finite; a device error
+    /// where libtorch fails.
     pub fn predict_u8(&self, pixels: &[u8], count: usize) -> Result<Vec<Prediction>> {
         self.check_length(pixels.len(), count)?;
         self.predict(&Tensor::from_slice(pixels), count)
@@ -161,10 +163,11 @@ impl Predictor {
         }
         let ImageShape { height, width, channels } = self.shape();
         let images = flat.reshape([count, height, width, channels].map(|size| size as i64)); // [B, H, W, C]
-        let (outputs, probabilities) = tch::no_grad(|| {
+        let compute = || {
             let logits = self.model.logits(&images.to_device(self.model.device()), false);
             (rows(&self.model.outputs(&logits)), rows(&logits.softmax(-1, Kind::Float))) // [B, K]
-        });
+        };
+        let (outputs, probabilities) = native::guarded(|| Ok(tch::no_grad(compute)))?;
         let num_classes = self.info.labels.len();
         let pairs = outputs.chunks(num_classes).zip(probabilities.chunks(num_classes));
         pairs.map(|(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.info.labels)).collect()

@@ -1,12 +1,12 @@
 //! `convnet doctor`: which parts of libtorch and of the machine are used, which are not and why.
 
-use std::path::Path;
-
 use serde::Serialize;
+use tch::Device;
 
 use super::output;
-use crate::device;
+use crate::device::{self, libraries};
 use crate::libtorch::{self, EXPECTED_VERSION};
+use crate::log;
 
 /// What `convnet doctor` is told.
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,8 @@ impl Row {
 /// Where stdout takes nothing.
 pub fn run(args: Args) -> anyhow::Result<()> {
     device::configure(None)?;
-    let mut rows = vec![libtorch_row(), cuda()];
+    let mut rows = vec![libtorch_row()];
+    rows.extend(cuda());
     rows.extend(cpu(&read("/proc/cpuinfo")));
     rows.extend(libraries());
     match args.json {
@@ -52,10 +53,9 @@ fn read(path: &str) -> String {
 }
 
 fn libtorch_row() -> Row {
-    let maps = read("/proc/self/maps");
-    let library = mapped_library(&maps, "libtorch_cpu.so").map(Path::new);
+    let library = libraries::mapped("libtorch_cpu.so");
     // <libtorch>/lib/libtorch_cpu.so
-    let found = library.and_then(|library| libtorch::version(library.parent()?.parent()?));
+    let found = library.as_deref().and_then(|library| libtorch::version(library.parent()?.parent()?));
     let place = library.map_or("an unknown place".into(), |library| library.display().to_string());
     let detail = match found {
         Some((version, _)) if version == EXPECTED_VERSION => format!("{version} from {place}"),
@@ -68,21 +68,38 @@ fn libtorch_row() -> Row {
     Row::new("libtorch", true, detail)
 }
 
-/// The path of the mapped file called `name` in the text of `/proc/self/maps`.
-fn mapped_library<'a>(maps: &'a str, name: &str) -> Option<&'a str> {
-    let paths = maps.lines().filter_map(|line| line.find('/').map(|start| &line[start..]));
-    paths.into_iter().find(|path| Path::new(path).file_name().is_some_and(|file| file == name))
-}
-
-fn cuda() -> Row {
-    match device::cuda_devices() {
-        Ok(1) => Row::new("CUDA", true, "1 GPU"),
-        Ok(count) => Row::new("CUDA", true, format!("{count} GPUs; one is used, --device cuda:N chooses it")),
+/// The GPU, what is missing where none is used, and NVRTC where libtorch's CUDA half loads.
+fn cuda() -> Vec<Row> {
+    let mut rows = Vec::new();
+    match device::gpus() {
+        Ok(gpus) => {
+            let name = gpus.name(0).unwrap_or("a GPU without a name".into());
+            let others = match gpus.count {
+                1 => String::new(),
+                count => format!(", one of {count} GPUs; --device cuda:N chooses another"),
+            };
+            rows.push(match device::try_out(Device::Cuda(0)) {
+                Ok(()) => Row::new("CUDA", true, format!("{name}{others}")),
+                Err(error) => Row::new("CUDA", false, format!("{name}{others}: {}", log::describe(&error))),
+            });
+        }
         Err(reason) => {
-            let help = "without a GPU nothing needs mending; with one, install NVIDIA's driver and libtorch for CUDA";
-            Row::new("CUDA", false, format!("{reason}; {help}"))
+            let help = "without a GPU nothing needs mending";
+            rows.push(Row::new("CUDA", false, format!("{reason}; {help}")));
         }
     }
+    // without a driver, too: what is to be fetched is then known before there is one
+    rows.push(match libraries::load_cuda() {
+        Ok(()) => Row::new("libtorch's CUDA half", true, "loads"),
+        Err(reason) => Row::new("libtorch's CUDA half", false, reason),
+    });
+    if rows[1].used {
+        rows.push(match libraries::try_nvrtc() {
+            Ok(()) => Row::new("NVRTC", true, "compiles kernels"),
+            Err(reason) => Row::new("NVRTC", false, format!("{reason}; few operators need it")),
+        });
+    }
+    rows
 }
 
 /// From the text of `/proc/cpuinfo`.
@@ -144,13 +161,6 @@ mod tests {
     fn rows_are_aligned() {
         let rows = [Row::new("CUDA", false, "no driver"), Row::new("libtorch", true, "2.11.0")];
         assert_eq!(table(&rows), "CUDA      not used  no driver\nlibtorch  used      2.11.0\n");
-    }
-
-    #[test]
-    fn the_mapped_library_is_found() {
-        let maps = "7f0 r-xp 0 08:01 1 /usr/lib/libc.so.6\n7f1 rw-p 0 0 0\n7f2 r-xp 0 08:01 2 /a b/libtorch_cpu.so\n";
-        assert_eq!(mapped_library(maps, "libtorch_cpu.so"), Some("/a b/libtorch_cpu.so"));
-        assert_eq!(mapped_library(maps, "torch_cpu.so"), None);
     }
 
     #[test]

@@ -51,16 +51,20 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let mut test = range_test(&args, &config)?;
     device::configure(config.threads)?;
     native::allow_tf32(config.tf32)?;
+    native::set_deterministic(config.deterministic)?;
     let selected = device::select(config.device)?;
     let dataset = registry::load_with(&config.data, &config.load_options())?;
     output::notes(globals, &dataset.notes);
     let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
     let model = build_model(&config, &parts, None, selected.device, globals)?.with_precision(config.precision);
     test.config.class_weights = class_weights(&config, &parts)?;
+    let train = DeviceSamples::placed(parts.train, config.cache, selected.device)?;
     let folder = new_folder(&config)?;
-    let train = DeviceSamples::new(&parts.train, selected.device)?;
     let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
-    let points = test.run(&model, &mut optimizer, &train)?;
+    let points = test.run(&model, &mut optimizer, &train).inspect_err(|_| {
+        // only where nothing is in it: its name is free again
+        let _ = fs::remove_dir(&folder);
+    })?;
     let suggestion = suggest(&points);
     let picture = folder.join("lr_find.png");
     let chart = draw(&points, suggestion);

@@ -77,6 +77,11 @@ impl Cli {
     /// # Errors
     /// Whatever went wrong, with a [`crate::error::Error`] somewhere in the chain where it has an exit code of its own.
     pub fn run(self) -> anyhow::Result<()> {
+        // an exception of libtorch, wherever it comes, is an error as any other
+        crate::native::guarded(|| Ok(self.dispatch()))?
+    }
+
+    fn dispatch(self) -> anyhow::Result<()> {
         let globals = self.globals;
         match self.command {
             Command::Train(args) => train::run(*args, globals),

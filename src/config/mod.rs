@@ -140,6 +140,8 @@ pub struct RunConfig {
     pub precision: Precision,
     /// Whether f32 products may be computed in TensorFloat-32 on CUDA.
     pub tf32: bool,
+    /// Whether cuDNN is held to algorithms that give the same bits each time.
+    pub deterministic: bool,
     /// CPU threads of an operator; libtorch's choice where absent.
     pub threads: Option<usize>,
 
@@ -215,6 +217,7 @@ impl Default for RunConfig {
             device: DeviceChoice::Auto,
             precision: Precision::Fp32,
             tf32: true,
+            deterministic: false,
             threads: None,
             logs: "logs".into(),
             models: "models".into(),

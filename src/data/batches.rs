@@ -1,47 +1,61 @@
 //! Batches on the device. Small data sets lie there as `u8`, so that a step copies nothing from the host; the images of
 //! large ones are decoded by threads, a few batches ahead of the one that is needed.
 
-use std::cell::{OnceCell, RefCell};
+mod streaming;
+
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::data::Samples;
-use crate::data::prefetch::Prefetch;
-use crate::data::samples::UNREADABLE_HELP;
-use crate::error::{ErrorKind, Result};
+use crate::data::options::Cache;
+use crate::error::Result;
+use crate::native;
 use crate::rng::{self, Stream};
+use streaming::Streaming;
 
 /// Labelled images that are given out in batches on a device: the same ones, whichever way they are fed.
 pub struct DeviceSamples {
-    feed: Feed,
-    /// `i64 [N]`, where the images are.
+    feed: ImageFeed,
+    /// `i64 [N]`, on the device.
     labels: Tensor,
     device: Device,
 }
 
-enum Feed {
+enum ImageFeed {
     /// `u8 [N, H, W, C]`, on the device.
     Resident(Tensor),
     Streaming(Box<Streaming>),
 }
 
-/// Images that are read as they are needed. At most `num_threads + 2` batches are in memory at a time.
-struct Streaming {
-    samples: Samples,
-    num_threads: usize,
-    /// `i64 [N]`, each number in its place.
-    files_order: OnceCell<Tensor>,
-    /// The order that is followed (`i64 [N]`), the batches' size, and the batches on their way.
-    current: RefCell<Option<(Tensor, usize, Prefetch)>>,
+/// In which order images are given out: every image once.
+#[derive(Debug)]
+pub struct Order {
+    /// For the threads that decode.
+    numbers: Arc<Vec<i64>>,
+    /// The same, `i64 [N]`.
+    on_device: Tensor,
+}
+
+impl Order {
+    fn new(numbers: Vec<i64>, device: Device) -> Self {
+        let on_device = Tensor::from_slice(&numbers).to_device(device);
+        Order { numbers: Arc::new(numbers), on_device }
+    }
+
+    /// The images' numbers.
+    pub fn numbers(&self) -> &[i64] {
+        &self.numbers
+    }
 }
 
 impl DeviceSamples {
     /// Copies `samples` to `device` where they are in memory. Else they are decoded anew for each batch.
     ///
     /// # Errors
-    /// None so far: whether files can be read turns out when their batch is needed.
+    /// A device error where the device has no room; whether files can be read turns out when their batch is needed.
     pub fn new(samples: &Samples, device: Device) -> Result<Self> {
         let Some(pixels) = samples.pixels() else {
             let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -49,18 +63,33 @@ impl DeviceSamples {
         };
         let shape = samples.shape();
         let sizes = [samples.len(), shape.height, shape.width, shape.channels].map(|size| size as i64);
-        let images = Tensor::from_slice(pixels).view(sizes).to_device(device);
-        let labels = Tensor::from_slice(samples.labels()).to_device(device);
-        Ok(DeviceSamples { feed: Feed::Resident(images), labels, device })
+        native::guarded(|| {
+            let images = Tensor::from_slice(pixels).view(sizes).to_device(device);
+            let labels = Tensor::from_slice(samples.labels()).to_device(device);
+            Ok(DeviceSamples { feed: ImageFeed::Resident(images), labels, device })
+        })
+    }
+
+    /// `samples` where `cache` keeps them: on `device`, or brought there batch after batch.
+    ///
+    /// # Errors
+    /// As [`DeviceSamples::new`].
+    pub fn placed(samples: Samples, cache: Cache, device: Device) -> Result<Self> {
+        match cache {
+            Cache::Auto | Cache::Device => Self::new(&samples, device),
+            Cache::Ram | Cache::Disk | Cache::None => {
+                let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+                Ok(Self::streaming(samples, device, num_threads))
+            }
+        }
     }
 
     /// Leaves `samples` where they are, in files or in memory, and brings batch after batch to `device`, prepared by
     /// `num_threads` threads.
     pub fn streaming(samples: Samples, device: Device, num_threads: usize) -> Self {
-        let labels = Tensor::from_slice(samples.labels());
-        let (files_order, current) = (OnceCell::new(), RefCell::new(None));
-        let streaming = Streaming { samples, num_threads: num_threads.max(1), files_order, current };
-        DeviceSamples { feed: Feed::Streaming(Box::new(streaming)), labels, device }
+        let labels = Tensor::from_slice(samples.labels()).to_device(device);
+        let streaming = Streaming::new(samples, device, num_threads.max(1));
+        DeviceSamples { feed: ImageFeed::Streaming(Box::new(streaming)), labels, device }
     }
 
     /// N.
@@ -73,37 +102,36 @@ impl DeviceSamples {
         self.num_images().div_ceil(batch_size) as u64
     }
 
-    /// The order of the images in training epoch `epoch` (from 0): every image once. `i64 [N]`, where the images
-    /// are.
-    pub fn shuffled(&self, seed: u64, epoch: u64) -> Tensor {
-        let mut order: Vec<i64> = (0..self.labels.size()[0]).collect();
-        rng::shuffle(&mut rng::generator(seed, Stream::Epoch(epoch)), &mut order);
-        Tensor::from_slice(&order).to_device(self.labels.device())
+    /// The order of the images in training epoch `epoch` (from 0).
+    pub fn shuffled(&self, seed: u64, epoch: u64) -> Order {
+        let mut numbers: Vec<i64> = (0..self.labels.size()[0]).collect();
+        rng::shuffle(&mut rng::generator(seed, Stream::Epoch(epoch)), &mut numbers);
+        Order::new(numbers, self.device)
     }
 
-    /// The order of the files, `i64 [N]`, where the images are.
-    pub fn in_order(&self) -> Tensor {
-        Tensor::arange(self.labels.size()[0], (Kind::Int64, self.labels.device()))
+    /// The order of the files.
+    pub fn in_order(&self) -> Order {
+        Order::new((0..self.labels.size()[0]).collect(), self.device)
     }
 
-    /// Batch `index` of the images in `order` (`i64 [N]`): images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device.
+    /// Batch `index` of the images in `order`: images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device. Nothing here
+    /// waits for a GPU.
     ///
     /// # Errors
-    /// A data error where an image's file cannot be read.
-    pub fn batch_of(&self, order: &Tensor, index: u64, batch_size: usize) -> Result<(Tensor, Tensor)> {
-        let (start, count) = self.range(index, batch_size);
-        let chosen = order.narrow(0, start, count);
-        let labels = self.labels.index_select(0, &chosen).to_device(self.device);
+    /// A data error where an image's file cannot be read, a device error where it cannot be copied.
+    pub fn batch_of(&self, order: &Order, index: u64, batch_size: usize) -> Result<(Tensor, Tensor)> {
+        let chosen = self.numbers_of(order, index, batch_size);
+        let labels = self.labels.index_select(0, &chosen);
         Ok(match &self.feed {
-            Feed::Resident(images) => (images.index_select(0, &chosen), labels),
-            Feed::Streaming(streaming) => (streaming.batch(order, index, batch_size)?.to_device(self.device), labels),
+            ImageFeed::Resident(images) => (images.index_select(0, &chosen), labels),
+            ImageFeed::Streaming(streaming) => (streaming.batch(order, index, batch_size)?, labels),
         })
     }
 
     /// Which images batch `index` of `order` has: `i64 [B]`, on the device.
-    pub fn numbers_of(&self, order: &Tensor, index: u64, batch_size: usize) -> Tensor {
+    pub fn numbers_of(&self, order: &Order, index: u64, batch_size: usize) -> Tensor {
         let (start, count) = self.range(index, batch_size);
-        order.narrow(0, start, count).to_device(self.device)
+        order.on_device.narrow(0, start, count)
     }
 
     /// Batch `index` in the order of the files: images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device. Of images that
@@ -113,13 +141,11 @@ impl DeviceSamples {
     /// As [`DeviceSamples::batch_of`].
     pub fn batch(&self, index: u64, batch_size: usize) -> Result<(Tensor, Tensor)> {
         let (start, count) = self.range(index, batch_size);
-        let labels = self.labels.narrow(0, start, count).to_device(self.device);
+        let labels = self.labels.narrow(0, start, count);
         Ok(match &self.feed {
-            Feed::Resident(images) => (images.narrow(0, start, count), labels),
-            Feed::Streaming(streaming) => {
-                let in_order = || Tensor::arange(self.labels.size()[0], (Kind::Int64, Device::Cpu));
-                let order = streaming.files_order.get_or_init(in_order);
-                (streaming.batch(order, index, batch_size)?.to_device(self.device), labels)
+            ImageFeed::Resident(images) => (images.narrow(0, start, count), labels),
+            ImageFeed::Streaming(streaming) => {
+                (streaming.batch(streaming.files_order.get_or_init(|| self.in_order()), index, batch_size)?, labels)
             }
         })
     }
@@ -135,40 +161,11 @@ impl DeviceSamples {
     }
 }
 
-impl Streaming {
-    /// The pixels of batch `index` of `order`, `u8 [B, H, W, C]` on the CPU. Batches that are asked for one after the other
-    /// are decoded ahead.
-    fn batch(&self, order: &Tensor, index: u64, batch_size: usize) -> Result<Tensor> {
-        let mut current = self.current.borrow_mut();
-        let is_next = current.as_ref().is_some_and(|(followed, size, prefetch)| {
-            // the tensor is held, so that its address is its own
-            followed.data_ptr() == order.data_ptr() && *size == batch_size && prefetch.next() as u64 == index
-        });
-        if !is_next {
-            // the threads of the order before end first
-            *current = None;
-            let indices = Vec::<i64>::try_from(order).expect("an order is a flat i64 tensor");
-            let indices = indices.into_iter().map(|index| index as usize).collect();
-            let samples = self.samples.clone();
-            let prefetch = Prefetch::new(samples, indices, batch_size, index as usize, self.num_threads)?;
-            *current = Some((order.shallow_clone(), batch_size, prefetch));
-        }
-        let (_, _, prefetch) = current.as_ref().expect("it was just made");
-        let pixels = prefetch.take().map_err(|error| match error.kind() {
-            ErrorKind::Data => error.help(UNREADABLE_HELP),
-            _ => error,
-        })?;
-        let shape = self.samples.shape();
-        let sizes = [shape.height, shape.width, shape.channels].map(|size| size as i64);
-        Ok(Tensor::from_slice(&pixels).view([-1, sizes[0], sizes[1], sizes[2]]))
-    }
-}
-
 impl std::fmt::Debug for DeviceSamples {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let feed = match self.feed {
-            Feed::Resident(_) => "resident",
-            Feed::Streaming(_) => "streaming",
+            ImageFeed::Resident(_) => "resident",
+            ImageFeed::Streaming(_) => "streaming",
         };
         write!(f, "DeviceSamples({} images, {feed}, {:?})", self.num_images(), self.device)
     }
@@ -176,6 +173,8 @@ impl std::fmt::Debug for DeviceSamples {
 
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
+
     use super::*;
     use crate::data::ImageShape;
 
@@ -203,8 +202,8 @@ mod tests {
         assert_ne!(seen, (0..10).collect::<Vec<_>>());
         seen.sort_unstable();
         assert_eq!(seen, (0..10).collect::<Vec<_>>());
-        assert_eq!(samples.shuffled(1, 0), order);
-        assert_ne!(samples.shuffled(1, 1), order);
+        assert_eq!(samples.shuffled(1, 0).numbers(), order.numbers());
+        assert_ne!(samples.shuffled(1, 1).numbers(), order.numbers());
     }
 
     #[test]

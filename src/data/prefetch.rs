@@ -83,9 +83,7 @@ impl Prefetch {
             return Err(Error::internal("there is no further batch").got(number));
         }
         loop {
-            if let Some(pixels) = state.done.remove(&number) {
-                state.next_to_take += 1;
-                self.shared.taken.notify_all();
+            if let Some(pixels) = self.shared.take_done(&mut state) {
                 return pixels;
             }
             if self.threads.iter().all(JoinHandle::is_finished) {
@@ -93,6 +91,11 @@ impl Prefetch {
             }
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// As [`Prefetch::take`] where the next batch is there; it does not wait.
+    pub fn try_take(&self) -> Option<Result<Vec<u8>>> {
+        self.shared.take_done(&mut self.shared.lock())
     }
 }
 
@@ -111,6 +114,13 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // the state is whole between two statements
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_done(&self, state: &mut State) -> Option<Result<Vec<u8>>> {
+        let pixels = state.done.remove(&state.next_to_take)?;
+        state.next_to_take += 1;
+        self.taken.notify_all();
+        Some(pixels)
     }
 
     fn work(&self) {

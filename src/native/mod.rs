@@ -1,13 +1,24 @@
 //! What libtorch has and tch does not: a few C++ functions (`*.cpp` beside this file, compiled by `build.rs`) and their safe
 //! side. Each catches every exception and returns its text.
 
-use std::ffi::{CStr, c_char};
+mod failure;
+mod feed;
 
-use crate::error::{Error, Result};
+use std::ffi::{CStr, c_char, c_int};
+
+use tch::Device;
+
+use crate::error::Result;
+
+pub use failure::{failure, guarded};
+pub use feed::Feed;
 
 unsafe extern "C" {
     fn convnet_allow_tf32(allowed: bool) -> *mut c_char;
     fn convnet_tf32_is_allowed(allowed: *mut bool) -> *mut c_char;
+    fn convnet_set_deterministic(deterministic: bool) -> *mut c_char;
+    fn convnet_is_deterministic(deterministic: *mut bool) -> *mut c_char;
+    fn convnet_manual_seed(seed: u64, gpu: c_int) -> *mut c_char;
 }
 
 /// Lets CUDA compute f32 matrix products and convolutions in TensorFloat-32 (inputs rounded to 10 bits of mantissa, sums in
@@ -32,6 +43,42 @@ pub fn tf32_is_allowed() -> Result<bool> {
     Ok(allowed)
 }
 
+/// Holds cuDNN to algorithms that give the same bits each time, or lets it take any, for the whole process
+/// (<https://docs.pytorch.org/docs/2.11/notes/randomness.html#cuda-convolution-determinism>). Other operators of CUDA stay
+/// as they are.
+///
+/// # Errors
+/// A device error where libtorch refuses.
+pub fn set_deterministic(deterministic: bool) -> Result<()> {
+    // SAFETY: it sets a flag and returns null or a string that is ours.
+    checked(unsafe { convnet_set_deterministic(deterministic) })
+}
+
+/// Whether cuDNN is held to algorithms that give the same bits each time.
+///
+/// # Errors
+/// As [`set_deterministic`].
+pub fn is_deterministic() -> Result<bool> {
+    let mut deterministic = false;
+    // SAFETY: it writes to `deterministic`, which lives, and returns null or a string that is ours.
+    checked(unsafe { convnet_is_deterministic(&raw mut deterministic) })?;
+    Ok(deterministic)
+}
+
+/// Seeds libtorch's generators for work on `device`: the CPU's, and a GPU's own. tch's `manual_seed` seeds all of them, and
+/// does not catch exceptions: one, after a kernel that failed, would end the process.
+///
+/// # Errors
+/// A device error where libtorch fails.
+pub fn manual_seed(seed: u64, device: Device) -> Result<()> {
+    let gpu = match device {
+        Device::Cuda(gpu) => c_int::try_from(gpu).unwrap_or(c_int::MAX),
+        _ => -1,
+    };
+    // SAFETY: it takes numbers and returns null or a string that is ours.
+    checked(unsafe { convnet_manual_seed(seed, gpu) })
+}
+
 /// `message`: null, or an exception's text from `malloc`.
 fn checked(message: *mut c_char) -> Result<()> {
     if message.is_null() {
@@ -43,7 +90,7 @@ fn checked(message: *mut c_char) -> Result<()> {
         libc::free(message.cast());
         text
     };
-    Err(Error::device("libtorch refused a setting").got(text))
+    Err(failure(&text))
 }
 
 #[cfg(test)]
@@ -56,5 +103,23 @@ mod tests {
             allow_tf32(allowed).unwrap();
             assert_eq!(tf32_is_allowed().unwrap(), allowed);
         }
+    }
+
+    #[test]
+    fn cudnn_is_deterministic_where_asked_for() {
+        for deterministic in [true, false] {
+            set_deterministic(deterministic).unwrap();
+            assert_eq!(is_deterministic().unwrap(), deterministic);
+        }
+    }
+
+    #[test]
+    fn a_seed_is_that_of_tch() {
+        let numbers = || Vec::<f32>::try_from(tch::Tensor::rand([4], (tch::Kind::Float, Device::Cpu))).unwrap();
+        manual_seed(u64::MAX, Device::Cpu).unwrap();
+        let ours = numbers();
+        #[expect(clippy::disallowed_methods, reason = "the one that is replaced")]
+        tch::manual_seed(-1);
+        assert_eq!(ours, numbers());
     }
 }

@@ -5,7 +5,7 @@ use tch::Tensor;
 use super::TrainConfig;
 use super::objective::Targets;
 use crate::data::augment::{Mixer, augment};
-use crate::data::batches::DeviceSamples;
+use crate::data::batches::{DeviceSamples, Order};
 use crate::error::Result;
 
 /// Where a batch stands in a run; all of it from 0.
@@ -18,15 +18,15 @@ pub(super) struct Place {
     pub step: u64,
 }
 
-/// The batch at `place`, of the images in `order` (`i64 [N]`), augmented: images `u8 [B, H, W, C]` and what they are to be
+/// The batch at `place`, of the images in `order`, augmented: images `u8 [B, H, W, C]` and what they are to be
 /// recognised as.
 ///
 /// # Errors
-/// A data error where an image's file cannot be read.
+/// A data error where an image's file cannot be read, a device error where it cannot be copied.
 pub(super) fn prepare(
     config: &TrainConfig,
     samples: &DeviceSamples,
-    order: &Tensor,
+    order: &Order,
     place: Place,
 ) -> Result<(Tensor, Targets)> {
     let TrainConfig { batch_size, seed, augment: changes, .. } = config;

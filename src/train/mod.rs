@@ -21,11 +21,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use tch::Tensor;
 
 use crate::data::augment::AugmentConfig;
-use crate::data::batches::DeviceSamples;
+use crate::data::batches::{DeviceSamples, Order};
 use crate::error::{Error, Result};
 use crate::evaluate::{RunningSums, Sums, evaluate_smoothed};
 use crate::log::{self, Event, Scores, Sinks};
 use crate::model::Model;
+use crate::native;
 use crate::rng::{Stream, derive};
 
 pub use checkpoint::{Checkpoints, Which, take_over_state};
@@ -175,11 +176,11 @@ impl Trainer<'_> {
     /// ones, their moving average, or the best epoch's.
     ///
     /// # Errors
-    /// A numeric error where loss or weights stop being finite, a data error where an image's file cannot be read; the last
-    /// checkpoint is left as it is.
+    /// A numeric error where loss or weights stop being finite, a data error where an image's file cannot be read, a device
+    /// error where libtorch fails, for want of memory say; the last checkpoint is left as it is.
     pub fn fit(&mut self) -> Result<Outcome> {
         self.sinks.send(&Event::Start(self.start()));
-        let outcome = self.run();
+        let outcome = native::guarded(|| self.run());
         self.sinks.send(&Event::End);
         outcome
     }
@@ -222,14 +223,14 @@ impl Trainer<'_> {
     }
 
     /// One optimizer step: forward and backward for each of its batches, then the update. Nothing here waits for a GPU.
-    fn step(&mut self, order: &Tensor, session: &mut Session) -> Result<()> {
+    fn step(&mut self, order: &Order, session: &mut Session) -> Result<()> {
         let (batch_size, first) = (self.config.batch_size, self.progress.batches);
         let end = (first + self.config.accumulate.max(1) as u64).min(self.steps_per_epoch());
         let num_images = self.train.num_images().min(end as usize * batch_size) - first as usize * batch_size;
         let learning_rate = self.learning_rate();
         for batch in first..end {
             let step = self.progress.steps;
-            tch::manual_seed(derive(self.config.seed, Stream::Step(step)) as i64); // dropout masks
+            native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
             let place = Place { epoch: self.progress.epochs, batch, step };
             let (images, targets) = batch::prepare(&self.config, self.train, order, place)?;
             let logits = self.model.logits(&images, true); // f32 [B, K]

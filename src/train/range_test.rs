@@ -1,12 +1,11 @@
 //! The learning rate range test (Smith 2015, arXiv:1506.01186): the rate rises from step to step until the loss explodes.
 
-use tch::Tensor;
-
 use super::batch::{self, Place};
 use super::{Objective, Optimizer, TrainConfig};
-use crate::data::batches::DeviceSamples;
+use crate::data::batches::{DeviceSamples, Order};
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::native;
 use crate::rng::{Stream, derive};
 
 /// How much of the smoothed loss a step keeps: fastai's number.
@@ -52,6 +51,10 @@ impl RangeTest {
     /// A data error where an image's file cannot be read; a configuration error where even the first rates make the loss
     /// explode.
     pub fn run(&self, model: &Model, optimizer: &mut Optimizer, train: &DeviceSamples) -> Result<Vec<RangePoint>> {
+        native::guarded(|| self.steps(model, optimizer, train))
+    }
+
+    fn steps(&self, model: &Model, optimizer: &mut Optimizer, train: &DeviceSamples) -> Result<Vec<RangePoint>> {
         let mut batches = Batches::new(&self.config, model, train);
         let (mut points, mut average, mut lowest) = (Vec::new(), 0.0, f64::INFINITY);
         for step in 0..self.steps {
@@ -82,8 +85,8 @@ struct Batches<'a> {
     model: &'a Model,
     train: &'a DeviceSamples,
     objective: Objective,
-    /// The epoch's, `i64 [N]`.
-    order: Tensor,
+    /// The epoch's.
+    order: Order,
     /// Batches done.
     done: u64,
 }
@@ -104,7 +107,7 @@ impl<'a> Batches<'a> {
             if place.batch == 0 {
                 self.order = self.train.shuffled(self.config.seed, place.epoch);
             }
-            tch::manual_seed(derive(self.config.seed, Stream::Step(step)) as i64); // dropout masks
+            native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
             let (images, targets) = batch::prepare(self.config, self.train, &self.order, place)?;
             let logits = self.model.logits(&images, true);
             let loss = self.model.regularized(self.objective.loss(&logits, &targets));

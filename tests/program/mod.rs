@@ -6,13 +6,15 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+/// Set to nothing, it hides a machine's GPUs: what is compared bit for bit is computed on the CPU.
+pub const NO_GPU: &str = "CUDA_VISIBLE_DEVICES";
 /// A training of seconds.
 pub const SMALL: [&str; 6] = ["--data", "digits:600", "--validation", "60", "-q", "--device=cpu"];
 
 /// `convnet ARGS` in `folder`.
 pub fn convnet(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_convnet"));
-    command.env("XDG_CACHE_HOME", folder.join("cache")).args(args).current_dir(folder);
+    command.env("XDG_CACHE_HOME", folder.join("cache")).env(NO_GPU, "").args(args).current_dir(folder);
     command.output().expect("the program starts")
 }
 

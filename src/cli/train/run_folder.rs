@@ -179,6 +179,34 @@ impl RunFolder {
     }
 }
 
+/// Removes a new run's folder when it is dropped, as an error does, unless a checkpoint is there: nothing to go on from, and
+/// its name is free again.
+pub struct Unbegun {
+    folder: PathBuf,
+    is_kept: bool,
+}
+
+impl Unbegun {
+    /// For a new run's folder.
+    pub fn new(folder: &RunFolder) -> Self {
+        Unbegun { folder: folder.path.clone(), is_kept: false }
+    }
+
+    /// Leaves the folder as it is.
+    pub fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Unbegun {
+    fn drop(&mut self) {
+        if !self.is_kept && !self.folder.join("checkpoints").join("last.json").exists() {
+            // one that cannot be removed is only clutter
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
 /// The SHA-256 of a saved model's weights, as its JSON has it.
 pub fn weights_sha256(model: &str) -> Result<Value> {
     let document = saved::read_json(&saved::locate(model)?)?;

@@ -1,6 +1,5 @@
 //! One training from its configuration to its saved model: wires data, model, optimizer, logs and checkpoints.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +10,7 @@ use tch::Device;
 
 use super::faults;
 use super::network::{self, build_model, class_weights};
-use super::run_folder::{self, RunFolder};
+use super::run_folder::{self, RunFolder, Unbegun};
 use crate::cli::{Globals, output};
 use crate::config::RunConfig;
 use crate::data::batches::DeviceSamples;
@@ -19,7 +18,7 @@ use crate::data::options::Cache;
 use crate::data::split::{Parts, split};
 use crate::data::{Samples, registry, statistics};
 use crate::device::{self, Selected};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::libtorch;
 use crate::log::console::{ConsoleSink, Progress as ProgressMode};
@@ -97,6 +96,7 @@ impl Session {
         let globals = *globals;
         device::configure(config.threads)?;
         native::allow_tf32(config.tf32)?;
+        native::set_deterministic(config.deterministic)?;
         let selected = device::select(config.device)?;
         output::note(globals, &device_line(&selected));
         let parts = self.load()?;
@@ -120,6 +120,7 @@ impl Session {
             Some(resumed) => resumed,
             None => (RunFolder::create(&config, description)?, Map::new()),
         };
+        let unbegun = is_new.then(|| Unbegun::new(&folder));
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(config.resize);
         let checkpoints = checkpoints.with_data(trained_on.clone());
         let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
@@ -145,7 +146,12 @@ impl Session {
             progress,
             ..Trainer::new(train_config, &model, optimizer, &data.train)
         };
-        let Outcome { epochs, ending, is_saved } = trainer.fit()?;
+        let fitted = trainer.fit();
+        // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
+        if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
+            unbegun.into_iter().for_each(Unbegun::keep);
+        }
+        let Outcome { epochs, ending, is_saved } = fitted?;
         let progress = trainer.progress;
         drop(trainer);
         rows.extend(epochs.iter().map(HistoryRow::from));
@@ -195,11 +201,7 @@ impl Session {
 
 impl Placed {
     fn new(parts: Parts, cache: Cache, device: Device) -> Result<Self> {
-        let num_threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let place = |samples: Samples| match cache {
-            Cache::Auto | Cache::Device => DeviceSamples::new(&samples, device),
-            Cache::Ram | Cache::Disk | Cache::None => Ok(DeviceSamples::streaming(samples, device, num_threads)),
-        };
+        let place = |samples: Samples| DeviceSamples::placed(samples, cache, device);
         Ok(Placed {
             train: place(parts.train)?,
             validation: parts.validation.map(place).transpose()?,
@@ -244,9 +246,11 @@ impl Finished {
 /// One line on stderr: what computes, and why not CUDA.
 fn device_line(selected: &Selected) -> String {
     let threads = tch::get_num_threads();
-    match &selected.why_not_cuda {
-        Some(reason) => format!("device: {}, {threads} threads (CUDA not used: {reason})", selected.name),
-        None => format!("device: {}, {threads} threads", selected.name),
+    let Selected { name, gpu, why_not_cuda, .. } = selected;
+    match (gpu, why_not_cuda) {
+        (_, Some(reason)) => format!("device: {name}, {threads} threads (CUDA not used: {reason})"),
+        (Some(gpu), None) => format!("device: {name} ({gpu}), {threads} threads"),
+        (None, None) => format!("device: {name}, {threads} threads"),
     }
 }
 
@@ -270,6 +274,9 @@ fn describe_run(config: &RunConfig, data: Value, model: &Model, selected: &Selec
         "architecture": model.spec().to_json(),
         "data": data,
     });
+    if let Some(gpu) = &selected.gpu {
+        description["gpu"] = json!(gpu);
+    }
     if let Some(source) = &config.init_from {
         description["init_from"] = json!({ "weights_sha256": run_folder::weights_sha256(source)? });
     }

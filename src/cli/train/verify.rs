@@ -43,6 +43,7 @@ pub fn run(config: &RunConfig, as_json: bool, globals: Globals) -> Result<()> {
         time: None,
         until: None,
         patience: None,
+        deterministic: true,
         ..config.clone()
     };
     let whole = train(&named(&config, "whole"), None, None, globals)?;

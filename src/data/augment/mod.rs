@@ -3,11 +3,13 @@
 
 mod config;
 mod draws;
+mod grid;
 mod mix;
 
 use tch::{Kind, Tensor};
 
 pub use config::AugmentConfig;
+pub use grid::affine_grid;
 pub use mix::{Mixed, Mixer};
 
 use crate::rng::{Stream, derive};
@@ -61,7 +63,7 @@ fn move_pixels(config: &AugmentConfig, pixels: &Tensor, draws: &Draws) -> Tensor
     // libtorch's coordinates go from -1 to 1 along both sides, so a turn of a rectangle has its ratio in it
     let rows = [&cos * &mirror, &sin * (-height / width), shift_x, sin * mirror * (width / height), cos, shift_y];
     let theta = Tensor::stack(&rows, 1).reshape([-1, 2, 3]);
-    let grid = Tensor::affine_grid_generator(&theta, pixels.size(), false);
+    let grid = affine_grid(&theta, [pixels.size()[2], pixels.size()[3]]);
     const BILINEAR: i64 = 0;
     const ZEROS: i64 = 0;
     pixels.grid_sampler(&grid, BILINEAR, ZEROS, false)

@@ -9,6 +9,7 @@ use super::super::spec::layers::{
     FillMode, FlipMode, Interpolation, RandomBrightness, RandomContrast, RandomFlip, RandomRotation, RandomTranslation,
     RandomZoom,
 };
+use crate::data::augment::affine_grid;
 
 /// f32 `[B]`, each number between two bounds.
 fn draw(x: &Tensor, [low, high]: [f64; 2]) -> Tensor {
@@ -100,7 +101,7 @@ fn sample(x: &Tensor, lines: &[[Tensor; 3]; 2], sampling: &Sampling) -> Tensor {
         ],
         1,
     ); // f32 [B, 2, 3]
-    let grid = Tensor::affine_grid_generator(&theta, &size, false); // f32 [B, H, W, 2]
+    let grid = affine_grid(&theta, [size[2], size[3]]); // f32 [B, H, W, 2]
     let mode = if sampling.interpolation == Interpolation::Bilinear { 0 } else { 1 };
     let padding = match sampling.fill_mode {
         FillMode::Constant => 0,
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn half_of_the_images_are_mirrored_whole() {
-        tch::manual_seed(3);
+        crate::native::manual_seed(3, tch::Device::Cpu).unwrap();
         let image = Tensor::arange(24, (Kind::Float, Device::Cpu)).reshape([1, 2, 3, 4]);
         for (mode, axes) in [("horizontal", vec![3i64]), ("vertical", vec![2]), ("horizontal_and_vertical", vec![2, 3])]
         {
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn contrast_keeps_means_and_varies_by_image() {
-        tch::manual_seed(4);
+        crate::native::manual_seed(4, tch::Device::Cpu).unwrap();
         let config = serde_json::json!({ "factor": [0.5, 0.5], "value_range": [-100.0, 100.0] });
         let LayerSpec::RandomContrast(spec) = spec("RandomContrast", config) else { panic!() };
         let x = Tensor::randn([500, 2, 6, 6], (Kind::Float, Device::Cpu));

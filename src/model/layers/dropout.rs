@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn noise_has_keras_s_mean_and_spread() {
-        tch::manual_seed(1);
+        crate::native::manual_seed(1, tch::Device::Cpu).unwrap();
         let ones = Tensor::ones([1000, 1000], (Kind::Float, Device::Cpu));
         let share = |rate: f64| (rate / (1.0 - rate)).sqrt();
         assert_close(moments(&dropout(&ones, 0.3)), [1.0, share(0.3)]);
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn spatial_dropout_takes_whole_channels() {
-        tch::manual_seed(2);
+        crate::native::manual_seed(2, tch::Device::Cpu).unwrap();
         let ones = Tensor::ones([100, 20, 3, 4], (Kind::Float, Device::Cpu));
         let y = spatial(&ones, 0.25).reshape([2000, 12]);
         let first = y.narrow(1, 0, 1);

@@ -13,8 +13,8 @@ mod pooling;
 mod preprocessing;
 mod reshaping;
 
-use tch::Tensor;
 use tch::nn::{self, SequentialT};
+use tch::{Device, Tensor};
 
 use super::initialize::initial_values;
 use super::spec::{Activation, Layer, LayerInfo, LayerSpec, Spec, WeightInfo, leaves};
@@ -59,7 +59,7 @@ pub fn build(spec: &Spec, plan: &[LayerInfo], path: &nn::Path, seed: u64) -> Net
     let mut deferred = None;
     for (index, (layer, (name, info))) in specs.iter().zip(&infos).enumerate() {
         let own = weights.iter().filter(|(owner, _)| *owner == index).map(|(_, weight)| weight.tensor.shallow_clone());
-        layers = add_layer(layers, layer, info, own.collect());
+        layers = add_layer(layers, layer, info, own.collect(), path.device());
         let activation = deferred.take().unwrap_or_else(|| layer.spec.activation());
         let next = specs.get(index + 1).map(|next| &next.spec);
         match activation {
@@ -92,7 +92,7 @@ fn create_weights(layers: &[(String, &LayerInfo)], path: &nn::Path, seed: u64) -
 }
 
 /// What a layer does before its activation.
-fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerInfo, own: Vec<Tensor>) -> SequentialT {
+fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerInfo, own: Vec<Tensor>, device: Device) -> SequentialT {
     let input = &info.input_shape[..];
     match &layer.spec {
         LayerSpec::Conv2D(spec) => layers.add_fn(convolution::conv2d(spec, input, own)),
@@ -117,8 +117,8 @@ fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerInfo, own: Vec<Tens
         LayerSpec::UpSampling2D(spec) => layers.add_fn(reshaping::resize(spec.interpolation, &info.output_shape)),
         LayerSpec::Resizing(spec) => layers.add_fn(reshaping::resize(spec.interpolation, &info.output_shape)),
         LayerSpec::CenterCrop(_) => layers.add_fn(reshaping::center_crop(input, &info.output_shape)),
-        LayerSpec::Rescaling(spec) => layers.add_fn(preprocessing::rescaling(spec)),
-        LayerSpec::Normalization(spec) => layers.add_fn(preprocessing::normalization(spec, own)),
+        LayerSpec::Rescaling(spec) => layers.add_fn(preprocessing::rescaling(spec, device)),
+        LayerSpec::Normalization(spec) => layers.add_fn(preprocessing::normalization(spec, own, device)),
         LayerSpec::Identity(_)
         | LayerSpec::ActivityRegularization(_)
         | LayerSpec::Activation(_)

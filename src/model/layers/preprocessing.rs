@@ -1,6 +1,6 @@
 //! Fixed changes of the input.
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::super::spec::Numbers;
 use super::super::spec::layers::{Normalization, Rescaling};
@@ -9,28 +9,33 @@ use super::order::per_channel;
 /// Keras's floor under the standard deviation.
 const SMALLEST_STDDEV: f64 = 1e-7;
 
-/// One number, or one a channel, as f32.
-fn tensor_of(numbers: &Numbers) -> Tensor {
+/// One number, or one a channel, as f32 on `device`: what lies on the host would be copied in every step.
+fn tensor_of(numbers: &Numbers, device: Device) -> Tensor {
     let values: Vec<f32> = numbers.values().iter().map(|&value| value as f32).collect();
-    Tensor::from_slice(&values)
+    Tensor::from_slice(&values).to_device(device)
 }
 
 /// `values` ready to be combined with `x`.
 fn fitted(values: &Tensor, x: &Tensor) -> Tensor {
-    per_channel(&values.to_device(x.device()).to_kind(x.kind()), x)
+    per_channel(&values.to_kind(x.kind()), x)
 }
 
-/// `x · scale + offset`.
-pub fn rescaling(spec: &Rescaling) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
-    let (scale, offset) = (tensor_of(&spec.scale), tensor_of(&spec.offset));
+/// `x · scale + offset`, on `device`.
+pub fn rescaling(spec: &Rescaling, device: Device) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    let (scale, offset) = (tensor_of(&spec.scale, device), tensor_of(&spec.offset, device));
     move |x| x * fitted(&scale, x) + fitted(&offset, x)
 }
 
-/// `(x - mean) / max(√variance, 1e-7)`, or the other way round, with the settings' numbers or those of the weights.
-pub fn normalization(spec: &Normalization, own: Vec<Tensor>) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+/// `(x - mean) / max(√variance, 1e-7)`, or the other way round, with the settings' numbers or those of the weights, on
+/// `device`.
+pub fn normalization(
+    spec: &Normalization,
+    own: Vec<Tensor>,
+    device: Device,
+) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let invert = spec.invert;
     let [mean, variance] = match (&spec.mean, &spec.variance, &own[..]) {
-        (Some(mean), Some(variance), _) => [tensor_of(mean), tensor_of(variance)],
+        (Some(mean), Some(variance), _) => [tensor_of(mean, device), tensor_of(variance, device)],
         (_, _, [mean, variance, ..]) => [mean.shallow_clone(), variance.shallow_clone()],
         _ => unreachable!("the plan has the weights where the settings have no numbers"),
     };

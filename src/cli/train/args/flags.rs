@@ -209,6 +209,9 @@ struct Place {
     /// Whether CUDA may round the factors of fp32 products to TF32: faster [default: true]
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     tf32: Option<bool>,
+    /// Hold cuDNN to algorithms that give the same bits each time: slower [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    deterministic: Option<bool>,
     /// CPU threads [default: one per core]
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<usize>,

@@ -1,0 +1,114 @@
+//! Images that are read as they are needed.
+
+use std::cell::{OnceCell, RefCell};
+use std::sync::Arc;
+
+use tch::{Device, Tensor};
+
+use super::Order;
+use crate::data::Samples;
+use crate::data::prefetch::Prefetch;
+use crate::data::samples::UNREADABLE_HELP;
+use crate::error::{Error, ErrorKind, Result};
+use crate::native::Feed;
+
+/// Batches that are copied to a GPU before the one that is computed on is done.
+const AHEAD: usize = 2;
+
+/// Images that threads decode, a few batches ahead, and that are copied to a GPU while it computes. At most
+/// `num_threads + 2` batches are in memory at a time, and on a GPU `AHEAD + 1` more.
+pub(super) struct Streaming {
+    samples: Samples,
+    device: Device,
+    num_threads: usize,
+    /// Each number in its place.
+    pub files_order: OnceCell<Order>,
+    current: RefCell<Option<Current>>,
+    /// The way to the GPU, where that is the device.
+    feed: RefCell<Option<Feed>>,
+}
+
+/// The order that is followed, and the batches on their way.
+struct Current {
+    numbers: Arc<Vec<i64>>,
+    batch_size: usize,
+    /// The batch that is expected to be asked for.
+    next: u64,
+    prefetch: Prefetch,
+    /// Why the batch behind those on their way to the GPU cannot be had.
+    failed: Option<Error>,
+}
+
+impl Streaming {
+    pub fn new(samples: Samples, device: Device, num_threads: usize) -> Self {
+        let (files_order, current, feed) = (OnceCell::new(), RefCell::new(None), RefCell::new(None));
+        Streaming { samples, device, num_threads, files_order, current, feed }
+    }
+
+    /// The pixels of batch `index` of `order`, `u8 [B, H, W, C]` on the device. Batches that are asked for one after the
+    /// other are decoded ahead.
+    pub fn batch(&self, order: &Order, index: u64, batch_size: usize) -> Result<Tensor> {
+        let mut current = self.current.borrow_mut();
+        let is_next = current.as_ref().is_some_and(|current| {
+            // the numbers are held, so that their address is their own
+            Arc::ptr_eq(&current.numbers, &order.numbers) && current.batch_size == batch_size && current.next == index
+        });
+        if !is_next {
+            // the threads of the order before end first
+            *current = None;
+            *current = Some(self.begin(order, index, batch_size)?);
+        }
+        let current = current.as_mut().expect("it was just made");
+        let shape = self.samples.shape();
+        let count = (order.numbers.len() - index as usize * batch_size).min(batch_size);
+        let sizes = [count, shape.height, shape.width, shape.channels].map(|size| size as i64);
+        let pixels = match self.device {
+            Device::Cuda(gpu) => self.next_from(current, gpu, &sizes)?,
+            _ => Tensor::from_slice(&current.prefetch.take().map_err(with_help)?).view(sizes).to_device(self.device),
+        };
+        current.next += 1;
+        Ok(pixels)
+    }
+
+    fn begin(&self, order: &Order, index: u64, batch_size: usize) -> Result<Current> {
+        if let Some(feed) = &mut *self.feed.borrow_mut() {
+            feed.clear();
+        }
+        let indices = order.numbers.iter().map(|&number| number as usize).collect();
+        let prefetch = Prefetch::new(self.samples.clone(), indices, batch_size, index as usize, self.num_threads)?;
+        Ok(Current { numbers: order.numbers.clone(), batch_size, next: index, prefetch, failed: None })
+    }
+
+    /// The next batch, `u8` of `sizes` on the GPU; then the copies of those that are decoded begin.
+    fn next_from(&self, current: &mut Current, gpu: usize, sizes: &[i64]) -> Result<Tensor> {
+        let mut feed = self.feed.borrow_mut();
+        let shape = self.samples.shape();
+        let bytes = current.batch_size * shape.height * shape.width * shape.channels;
+        let feed = match &mut *feed {
+            Some(feed) if feed.bytes() >= bytes => feed,
+            feed => feed.insert(Feed::new(gpu, AHEAD, bytes)?),
+        };
+        if feed.on_the_way() == 0 {
+            match current.failed.take() {
+                Some(error) => return Err(with_help(error)),
+                None => feed.begin(&current.prefetch.take().map_err(with_help)?)?,
+            }
+        }
+        let pixels = feed.take(sizes)?;
+        while feed.on_the_way() < AHEAD && current.failed.is_none() {
+            match current.prefetch.try_take() {
+                Some(Ok(pixels)) => feed.begin(&pixels)?,
+                Some(Err(error)) => current.failed = Some(error),
+                None => break,
+            }
+        }
+        Ok(pixels)
+    }
+}
+
+fn with_help(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Data => error.help(UNREADABLE_HELP),
+        _ => error,
+    }
+}
