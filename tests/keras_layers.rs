@@ -1,12 +1,15 @@
 //! Every layer against Keras 3.15.1: outputs from the same weights, and one training step. `scripts/fixtures/keras_layers.py`
 //! made the numbers.
 
+mod on_device;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use convnet::evaluate::cross_entropy;
 use convnet::model::spec::{WeightInfo, leaves};
 use convnet::model::{Model, Precision, Spec};
+use on_device::device;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -28,7 +31,7 @@ impl Case {
         let spec = Spec::from_json(&document["model"]).unwrap_or_else(|error| panic!("{name}: {error}"));
         let written = Spec::from_json(&spec.to_json()).unwrap();
         assert_eq!(written, spec, "{name}");
-        let model = Model::new(spec, 1.0, Device::Cpu, 0).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let model = Model::new(spec, 1.0, device(), 0).unwrap_or_else(|error| panic!("{name}: {error}"));
         let is = |key: &str| document[key].as_bool().unwrap();
         let case = Case { name, model, trained: is("trained"), augmented: is("augmented") };
         let keras = case.in_keras_order("weight", arrays);
@@ -54,12 +57,13 @@ impl Case {
     }
 
     fn array(&self, name: &str, arrays: &HashMap<String, Tensor>) -> Tensor {
-        arrays[&format!("{}/{name}", self.name)].shallow_clone()
+        arrays[&format!("{}/{name}", self.name)].to_device(device())
     }
 }
 
 /// The largest difference, relative to expected values above 1.
 fn difference(actual: &Tensor, expected: &Tensor) -> f64 {
+    let (actual, expected) = (actual.to_device(Device::Cpu), expected.to_device(Device::Cpu));
     let scale = expected.abs().clamp_min(1.0);
     ((actual.detach() - expected) / scale).abs().max().double_value(&[])
 }

@@ -1,0 +1,300 @@
+//! CUDA, proven without a GPU: the unmodified program on a stand-in for it (`tests/stand_in/`). No tensor is on the wrong
+//! device, no step waits for the GPU, and what fails ends with a sentence.
+
+mod program;
+mod stand_in;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use program::{failed, json, succeeded};
+use stand_in::{Log, StandIn};
+
+/// Steps of 16 of 150 digits, and validation.
+const SMALL: [&str; 13] = [
+    "train",
+    "--data",
+    "digits:150",
+    "--validation",
+    "22",
+    "--device",
+    "cuda",
+    "--batch-size",
+    "16",
+    "--log-every",
+    "1000",
+    "-q",
+    "--json",
+];
+/// 128 training images.
+const STEPS: i64 = 8;
+
+/// Layers that have constants, statistics, random numbers, regularisers or constraints.
+const LAYERS: &str = r#"{"class_name": "Sequential", "config": {"name": "many", "layers": [
+    {"class_name": "InputLayer", "config": {"name": "input", "batch_shape": [null, 28, 28, 1]}},
+    {"class_name": "Rescaling", "config": {"name": "a", "scale": 2.0, "offset": -0.5}},
+    {"class_name": "Normalization", "config": {"name": "b", "axis": -1, "mean": [0.1], "variance": [0.3]}},
+    {"class_name": "Normalization", "config": {"name": "c", "axis": -1}},
+    {"class_name": "RandomFlip", "config": {"name": "d", "mode": "horizontal"}},
+    {"class_name": "RandomRotation", "config": {"name": "e", "factor": [-0.1, 0.1], "fill_mode": "constant"}},
+    {"class_name": "RandomZoom", "config": {"name": "f", "height_factor": [-0.1, 0.1], "fill_mode": "nearest"}},
+    {"class_name": "RandomTranslation", "config": {"name": "g", "height_factor": [-0.1, 0.1],
+        "width_factor": [-0.1, 0.1], "fill_mode": "constant"}},
+    {"class_name": "RandomContrast", "config": {"name": "h", "factor": [0.1, 0.1]}},
+    {"class_name": "RandomBrightness", "config": {"name": "i", "factor": [-0.1, 0.1], "value_range": [0, 1]}},
+    {"class_name": "Conv2D", "config": {"name": "j", "filters": 4, "kernel_size": [3, 3], "strides": [2, 2],
+        "kernel_regularizer": {"class_name": "L2", "config": {"l2": 0.01}},
+        "kernel_constraint": {"class_name": "MaxNorm", "config": {"max_value": 1.0, "axis": [0, 1, 2]}}}},
+    {"class_name": "BatchNormalization", "config": {"name": "k", "axis": -1}},
+    {"class_name": "GroupNormalization", "config": {"name": "l", "groups": 2, "axis": -1}},
+    {"class_name": "LayerNormalization", "config": {"name": "m", "axis": [3]}},
+    {"class_name": "SpatialDropout2D", "config": {"name": "n", "rate": 0.1}},
+    {"class_name": "GaussianNoise", "config": {"name": "o", "stddev": 0.1}},
+    {"class_name": "PReLU", "config": {"name": "p"}},
+    {"class_name": "Flatten", "config": {"name": "q"}},
+    {"class_name": "AlphaDropout", "config": {"name": "r", "rate": 0.1}},
+    {"class_name": "Dense", "config": {"name": "s", "units": 10, "activation": "softmax"}}]}}"#;
+
+/// `SMALL` with `more`, two epochs unless said otherwise.
+fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let epochs: &[&str] = if more.contains(&"--epochs") { &[] } else { &["--epochs", "2"] };
+    [&SMALL[..], epochs, more].concat()
+}
+
+/// Trains, and fails unless no tensor was elsewhere and no step waited.
+fn trains(stand_in: &StandIn, name: &str, more: &[&str]) -> Log {
+    let (output, log) = stand_in.watched(&small(&[&["--run", name, "--name", name], more].concat()));
+    let report = json(&output);
+    assert_eq!(report["device"], "cuda:0", "{name}");
+    let fault = log.fault(STEPS, seconds(&output));
+    assert!(fault.is_none(), "{name} {more:?}: {fault:?}");
+    log
+}
+
+/// How long a training took.
+fn seconds(output: &Output) -> f64 {
+    json(output)["total_seconds"].as_f64().expect("a number")
+}
+
+/// What one model is worth, on a device.
+fn evaluated(stand_in: &StandIn, device: &str) -> serde_json::Value {
+    json(&stand_in.convnet(&["evaluate", "models/plain", "--data", "digits:150", "--device", device, "--json"]))
+}
+
+#[test]
+fn no_step_waits_whatever_is_trained() {
+    let Some(libraries) = stand_in::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("layers.json"), LAYERS).unwrap();
+    let stand_in = StandIn::new(at, libraries);
+    let combinations: [(&str, &str); 10] = [
+        ("plain", ""),
+        ("streaming", "--cache ram --optimizer adamw --augment strong --precision bf16 --ema 0.9 --global-clip-norm 1"),
+        ("mixed", "--optimizer nadam --augment mixup=0.2,cutmix=1 --clip-norm 1 --accumulate 2 --model lenet5"),
+        (
+            "mixed-streaming",
+            "--cache ram --augment light,mixup=1 --accumulate 3 --optimizer lion --tf32 false --ema 0.5",
+        ),
+        (
+            "vgg",
+            "--model vgg-small --optimizer sgd --momentum 0.9 --nesterov --clip-value 0.5 --label-smoothing 0.1 \
+             --class-weights balanced --weight-decay 0.01",
+        ),
+        (
+            "wide",
+            "--model wide-cnn --optimizer rmsprop --momentum 0.5 --centered --augment strong --schedule one-cycle \
+             --deterministic --limit-train 128",
+        ),
+        ("mlp", "--model mlp --optimizer sgd --shuffle false --restore-best --patience 3"),
+        ("layers", "--model layers.json"),
+        ("layers-streaming", "--model layers.json --cache ram --precision bf16 --clip-norm 0.1 --optimizer adamw"),
+        ("transfer", "--init-from models/plain --freeze conv2d* --schedule plateau --monitor val_loss --cache ram"),
+    ];
+    for (name, flags) in combinations {
+        trains(&stand_in, name, &flags.split_whitespace().collect::<Vec<_>>());
+    }
+    let (cuda, cpu) = (evaluated(&stand_in, "cuda"), evaluated(&stand_in, "cpu"));
+    let difference = cuda["loss"].as_f64().unwrap() - cpu["loss"].as_f64().unwrap();
+    assert!(difference.abs() < 1e-5 && cuda["accuracy"] == cpu["accuracy"], "{cuda} {cpu}");
+    let run: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(at.join("logs/wide/run.json")).unwrap()).unwrap();
+    assert_eq!((&run["gpu"], &run["config"]["deterministic"]), (&"Stand-in 0".into(), &true.into()));
+}
+
+#[test]
+fn everything_else_runs_on_the_device_too() {
+    let Some(libraries) = stand_in::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stand_in = StandIn::new(folder.path(), libraries);
+    let streamed = ["--cache", "ram", "--augment", "light,mixup=1"];
+    let log = trains(&stand_in, "whole", &[&streamed[..], &["--epochs", "3"]].concat());
+    let per_step = log.ops()[2];
+    trains(&stand_in, "resumed", &streamed);
+    let without_mismatch = |args: &[&str]| {
+        let (output, log) = stand_in.watched(args);
+        succeeded(&output);
+        assert_eq!(log.mismatches, [""; 0], "{args:?}");
+        (output, log)
+    };
+    let (output, log) = without_mismatch(&["train", "--resume", "resumed", "--epochs", "3", "-q", "--json"]);
+    assert_eq!((log.fault(STEPS, seconds(&output)), log.ops()[2]), (None, per_step));
+    let weights = |name: &str| fs::read(folder.path().join(format!("models/{name}.safetensors"))).unwrap();
+    assert!(weights("whole") == weights("resumed"), "a resumed run is not the uninterrupted one");
+    without_mismatch(&["predict", "models/whole", "--data", "digits:150", "--index", "0", "--device", "cuda"]);
+    without_mismatch(&["evaluate", "models/whole", "--data", "digits:150", "--device", "cuda:0", "--top-k", "3"]);
+    let data = ["--data", "digits:150", "--batch-size", "16", "--device", "cuda", "-q"];
+    without_mismatch(&[&["lr-find", "--steps", "20", "--run", "find", "--cache", "ram"], &data[..]].concat());
+    without_mismatch(&[&["train", "--folds", "2", "--epochs", "1", "--model", "mlp"], &data[..]].concat());
+    without_mismatch(
+        &[&["train", "--verify-resume", "--optimizer", "nadam", "--augment", "strong"], &data[..]].concat(),
+    );
+}
+
+#[test]
+fn layers_compute_on_the_device_what_they_do_on_the_cpu() {
+    let Some(libraries) = stand_in::folder() else { return };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--quiet", "--locked", "--test", "keras_layers"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.env("LD_LIBRARY_PATH", libraries).env("CONVNET_TEST_DEVICE", "cuda").env_remove("CUDA_VISIBLE_DEVICES");
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn a_host_copy_in_a_step_is_found() {
+    let Some(libraries) = stand_in::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let planted = StandIn::new(folder.path(), libraries).with("STAND_IN_PLANT", "aten::convolution");
+    let (output, log) = planted.watched(&small(&[]));
+    let fault = log.fault(STEPS, seconds(&output)).expect("a copy in every step");
+    assert!(fault.starts_with("step 0 waits") && fault.contains("copy cpu:Float"), "{fault}");
+}
+
+/// The folder's names, sorted.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).map(|entries| entries.flatten().collect()).unwrap_or_else(|_| Vec::new());
+    let mut names: Vec<String> = entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Fails unless the program ended with exit code 5 and one paragraph with `words`.
+fn is_refused(output: &Output, words: &[&str]) {
+    failed(output, 5, "error: ");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+    assert!(words.iter().all(|word| stderr.contains(word)) && !stderr.contains("raised from"), "{words:?}: {stderr}");
+}
+
+#[test]
+fn failures_of_libtorch_are_sentences_and_leave_nothing_behind() {
+    let Some(libraries) = stand_in::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stand_in = StandIn::new(folder.path(), libraries);
+    let memory = ["not enough memory", "1.00 GiB is free", "--batch-size", "--precision bf16", "--cache ram"];
+    let gpu = ["the GPU failed", "CUDA error: ", "--resume"];
+    // while the device is tried, the model is built, the images are copied; in a step: forward, backward, update
+    for (failure, words) in [
+        ("oom -1 2", &memory[..]),
+        ("oom -1 9", &memory),
+        ("oom -1 13", &memory),
+        ("oom 0 3", &memory),
+        ("oom 0 25", &memory),
+        ("oom 1 45", &memory),
+        ("launch 0 10", &gpu),
+        ("launch 3 40", &gpu),
+        ("seed 0 0", &gpu),
+        ("seed 2 0", &gpu),
+    ] {
+        for feed in ["auto", "ram"] {
+            let failing = stand_in.with("STAND_IN_FAIL", failure);
+            is_refused(&failing.convnet(&small(&["--run", "a", "--cache", feed])), words);
+            assert_eq!(names_in(&folder.path().join("logs")), [""; 0], "{failure} {feed}");
+        }
+    }
+    is_refused(
+        &stand_in.with("STAND_IN_FAIL", "oom 2 20").convnet(&["lr-find", "--data", "digits:150", "--device", "cuda"]),
+        &memory,
+    );
+    assert_eq!(names_in(&folder.path().join("logs")), [""; 0]);
+}
+
+#[test]
+fn a_failure_after_a_checkpoint_leaves_it_whole() {
+    let Some(libraries) = stand_in::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stand_in = StandIn::new(folder.path(), libraries);
+    succeeded(&stand_in.convnet(&small(&["--run", "whole", "--name", "whole"])));
+    // in the second epoch, and behind its last step, where it is validated
+    for (run, failure) in [("a", "launch 9 20"), ("b", "oom 15 70"), ("c", "seed 12 0")] {
+        let failing = stand_in.with("STAND_IN_FAIL", failure);
+        let output = failing.convnet(&small(&["--run", run, "--name", run]));
+        failed(&output, 5, "error: ");
+        succeeded(&stand_in.convnet(&["train", "--resume", run, "-q"]));
+        let weights = |name: &str| fs::read(folder.path().join(format!("models/{name}.safetensors"))).unwrap();
+        assert!(weights(run) == weights("whole"), "{run}");
+    }
+    let failing = stand_in.with("STAND_IN_FAIL", "oom -1 40");
+    is_refused(
+        &failing.convnet(&["evaluate", "models/whole", "--data", "digits:150", "--device", "cuda"]),
+        &["memory"],
+    );
+}
+
+#[test]
+fn a_driver_that_cannot_be_used_says_why() {
+    let Some(libraries) = stand_in::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stand_in = StandIn::new(folder.path(), libraries);
+    let train = ["train", "--data", "digits:150", "--epochs", "1", "--model", "mlp", "--device"];
+    for (driver, words) in [
+        ("12080 0 1", &["too old", "CUDA 12.8", "580"][..]),
+        ("13000 100 0", &["no GPU", "nvidia-smi"]),
+        ("13000 0 0", &["no GPU", "nvidia-smi"]),
+        ("13000 803 0", &["803", "reboot"]),
+        ("13000 999 0", &["999", "nvidia_uvm"]),
+        ("13000 802 0", &["802", "fabric manager"]),
+        ("13000 2 0", &["error 2"]),
+    ] {
+        let broken = stand_in.with("STAND_IN_DRIVER", driver);
+        is_refused(&broken.convnet(&[&train[..], &["cuda"]].concat()), words);
+        let doctor = succeeded(&broken.convnet(&["doctor"]));
+        let row = doctor.lines().find(|line| line.starts_with("CUDA")).unwrap();
+        assert!(row.contains("not used") && words.iter().all(|word| row.contains(word)), "{row}");
+    }
+    let hidden = stand_in.with("CUDA_VISIBLE_DEVICES", "");
+    is_refused(&hidden.convnet(&[&train[..], &["cuda"]].concat()), &["CUDA_VISIBLE_DEVICES is empty"]);
+    is_refused(&stand_in.convnet(&[&train[..], &["cuda:1"]].concat()), &["no GPU number 1", "cuda:0"]);
+    let auto = stand_in.with("STAND_IN_DRIVER", "13000 999 0").convnet(&[&train[..], &["auto"]].concat());
+    succeeded(&auto);
+    assert!(String::from_utf8_lossy(&auto.stderr).contains("CUDA not used: the NVIDIA driver fails"), "{auto:?}");
+    // a GPU that its driver shows and that computes nothing
+    let auto = stand_in.with("STAND_IN_FAIL", "launch -1 1").convnet(&[&train[..], &["auto"]].concat());
+    succeeded(&auto);
+    assert!(String::from_utf8_lossy(&auto.stderr).contains("unspecified launch failure"), "{auto:?}");
+}
+
+#[test]
+fn a_library_that_is_missing_is_named() {
+    let Some(libraries) = stand_in::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("lib");
+    fs::create_dir(&broken).unwrap();
+    fs::copy(libraries.join("libcuda.so.1"), broken.join("libcuda.so.1")).unwrap();
+    let source = folder.path().join("empty.c");
+    fs::write(&source, "").unwrap();
+    let library = |name: &str, needs: &[&str]| {
+        let mut command = Command::new("cc");
+        command.args(["-shared", "-fPIC", "-Wl,--no-as-needed", "-o"]).arg(broken.join(name)).arg(&source).args(needs);
+        stand_in::compile(&mut command).unwrap();
+    };
+    library("libnot_there.so.9", &[]);
+    let missing = broken.join("libnot_there.so.9");
+    std::os::unix::fs::symlink(&missing, broken.join("libnot_there.so")).unwrap();
+    library("libtorch_cuda.so", &["-L", broken.to_str().unwrap(), "-lnot_there"]);
+    fs::remove_file(missing).unwrap();
+    let output = StandIn::new(folder.path(), &broken).convnet(&["train", "--device", "cuda"]);
+    is_refused(&output, &["libnot_there.so", "scripts/setup --cuda"]);
+}
