@@ -1,4 +1,4 @@
-//! Links convnet's programs so that they find libtorch without an environment variable, compiles the C++ of `src/native/`,
+//! Links convnet's programs so that they find libtorch without an environment variable, compiles the C and C++ of `src/native/`,
 //! and checks libtorch's version: torch-sys checks it in few layouts only, and another version compiles here and there and
 //! then breaks at run time.
 
@@ -18,6 +18,7 @@ fn main() {
     let libtorch = library_folder.parent().unwrap_or(&library_folder);
     check_version(libtorch);
     compile_native(libtorch);
+    compile_jpeg();
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", library_folder.display());
     // for the tests that build against it
     println!("cargo::rustc-env=CONVNET_LIBTORCH={}", libtorch.display());
@@ -52,4 +53,13 @@ fn compile_native(libtorch: &Path) {
         .warnings(false) // libtorch's headers have many
         .files(SOURCES)
         .compile("convnet_native");
+}
+
+/// Compiles the function that `src/native/jpeg.rs` declares, for the headers that mozjpeg-sys's build script tells of.
+fn compile_jpeg() {
+    const SOURCE: &str = "src/native/jpeg.c";
+    println!("cargo::rerun-if-changed={SOURCE}");
+    let folders = env::var_os("DEP_JPEG_INCLUDE").expect("mozjpeg-sys is a direct dependency");
+    // fast in debug builds, too: decoding is most of the work there
+    cc::Build::new().includes(env::split_paths(&folders)).std("c11").opt_level(3).file(SOURCE).compile("convnet_jpeg");
 }

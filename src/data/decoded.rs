@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
 /// Part of the file's name: a file that another version decoded otherwise is not used.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// An open file of N decoded images, `u8 [N, H, W, C]`.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
-//! What libtorch has and tch does not: a few C++ functions (`*.cpp` beside this file, compiled by `build.rs`) and their safe
-//! side. Each catches every exception and returns its text.
+//! What libtorch has and tch does not, and libjpeg: a few C and C++ functions (beside this file, compiled by `build.rs`) and
+//! their safe side. Each catches every exception or error and returns its text.
+
+pub mod jpeg;
 
 mod failure;
 mod feed;

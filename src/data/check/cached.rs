@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::files::write_atomically;
 
 /// Part of the file's name: what is looked for when this is another number is something else.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The longest file that is read, in bytes.
 const MAX_BYTES: u64 = 4096;
 

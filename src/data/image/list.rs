@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 /// The deepest folder below the one that is listed.
 const MAX_DEPTH: usize = 32;
 /// What image files are called, in small letters.
-pub(in crate::data) const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "jfif", "bmp", "gif", "webp"];
+pub(in crate::data) const EXTENSIONS: [&str; 13] =
+    ["png", "jpg", "jpeg", "jfif", "bmp", "gif", "webp", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"];
 
 /// Whether `path` is called as image files are: an extension of an image format, and no dot in front (`._cat.jpg` holds
 /// macOS's notes about `cat.jpg`).

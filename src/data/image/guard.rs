@@ -1,0 +1,58 @@
+//! Decoders that panic: the one place that makes errors of it.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+use crate::error::{Error, Result};
+
+thread_local! {
+    /// Whether this thread decodes, so that a panic is caught.
+    static DECODES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `decode` gives; a data error where it panics, of which nothing is printed.
+pub(super) fn caught<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !DECODES.get() {
+                before(panic);
+            }
+        }));
+    });
+    let outer = DECODES.replace(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(decode));
+    DECODES.set(outer);
+    outcome.unwrap_or_else(|panic| {
+        let fault = "the image cannot be decoded: its decoder fails on it, so it is damaged or very unusual";
+        Err(Error::data(fault).because(text(&*panic)).help("convert it to PNG, or leave it out"))
+    })
+}
+
+/// What a panic says, on one line.
+fn text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without words").lines().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_data_error() {
+        let numbers = [1, 2, 3];
+        let at = numbers.len() + 4;
+        for error in [caught(|| Ok(numbers[at])), caught::<i32>(|| panic!("two\nlines"))].map(Result::unwrap_err) {
+            assert_eq!(error.exit_code(), 3);
+            assert!(crate::error::describe(&error).contains("its decoder fails on it"));
+            assert!(!crate::error::describe(&error).contains("two\n"));
+        }
+        assert!(!DECODES.get());
+        assert_eq!(caught(|| Ok(5)).unwrap(), 5);
+        assert_eq!(caught(|| Ok(caught(|| Ok(5)).unwrap() + i32::from(DECODES.get()))).unwrap(), 6);
+    }
+}
