@@ -8,9 +8,9 @@ use std::path::Path;
 const MAX_LISTED: usize = 8;
 
 /// Extensions of images that are not read, in small letters: cameras', phones' and painting programs'.
-const OTHER_IMAGES: [&str; 31] = [
-    "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx", "tif", "tiff", "psd", "xcf", "svg", "ico", "tga", "dds", "exr",
-    "hdr", "pbm", "pgm", "ppm", "pnm", "raw", "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "dcm",
+const OTHER_IMAGES: [&str; 25] = [
+    "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx", "psd", "xcf", "svg", "ico", "tga", "dds", "exr", "hdr", "raw",
+    "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "dcm",
 ];
 
 /// How many files there are of each extension.
