@@ -1,7 +1,7 @@
 //! How good a model is: sums and counts over all images, divided once at the end.
 
 use serde::Serialize;
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::data::batches::DeviceSamples;
 use crate::error::{Error, Result};
@@ -14,17 +14,6 @@ use crate::native;
 const BATCH_SIZE: usize = 250;
 /// The 97.5 % point of the standard normal distribution.
 const Z_95: f64 = 1.959_963_984_540_054;
-
-/// Mean cross-entropy of `logits f32 [B, K]` with `labels i64 [B]`, as a scalar on the device: softmax and logarithm in
-/// one, as Keras has it for a softmax output (`categorical_crossentropy` on its logits).
-pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
-    smoothed_cross_entropy(logits, labels, 0.0)
-}
-
-/// [`cross_entropy`] with labels smoothed by ε: `y(1 - ε) + ε/K`.
-pub fn smoothed_cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Tensor {
-    logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, smoothing)
-}
 
 /// Loss and hits of the batches so far, kept on the device and read rarely.
 #[derive(Debug)]
@@ -39,7 +28,7 @@ pub struct RunningSums {
 pub struct Sums {
     /// Sum of the images' losses.
     pub loss: f64,
-    /// Images whose largest logit is at the label.
+    /// Images whose most probable class is the label.
     pub hits: i64,
     /// Images.
     pub count: u64,
@@ -62,12 +51,12 @@ impl RunningSums {
         }
     }
 
-    /// Adds a batch: its mean `loss` (a scalar), its `logits f32 [B, K]`, its `labels i64 [B]`.
-    pub fn add(&mut self, loss: &Tensor, logits: &Tensor, labels: &Tensor) {
+    /// Adds a batch: its mean `loss` (a scalar), the `classes` it was taken for and its `labels`, both `i64 [B]`.
+    pub fn add(&mut self, loss: &Tensor, classes: &Tensor, labels: &Tensor) {
         let batch = labels.size()[0];
         tch::no_grad(|| {
             self.loss += loss.detach().to_kind(Kind::Double) * batch as f64;
-            self.hits += logits.argmax(-1, false).eq_tensor(labels).sum(Kind::Int64);
+            self.hits += classes.eq_tensor(labels).sum(Kind::Int64);
         });
         self.count += batch as u64;
     }
@@ -83,9 +72,9 @@ impl RunningSums {
 pub struct Evaluation {
     /// Loss and hits.
     pub sums: Sums,
-    /// How many of the largest logits count for [`Evaluation::top_k_accuracy`].
+    /// How many of the most probable classes count for [`Evaluation::top_k_accuracy`].
     pub top_k: usize,
-    /// Images whose label is among the `top_k` largest logits.
+    /// Images whose label is among the `top_k` most probable classes.
     pub top_k_hits: u64,
     /// `[K][K]`: images by true class (row) and predicted class (column).
     pub confusion: Vec<Vec<u64>>,
@@ -110,8 +99,8 @@ pub struct ClassScores {
 /// number of classes.
 ///
 /// # Errors
-/// A data error where an image's file cannot be read; a numeric one where the loss is not finite; a device error where
-/// libtorch fails.
+/// A model error where the network is not a classifier; a data error where an image's file cannot be read; a numeric one
+/// where the loss is not finite; a device error where libtorch fails.
 pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<Evaluation> {
     evaluate_smoothed(model, samples, top_k, 0.0)
 }
@@ -134,13 +123,15 @@ fn run_over(model: &Model, samples: &DeviceSamples, top_k: usize, smoothing: f64
     tch::no_grad(|| -> Result<()> {
         for index in 0..samples.num_batches(BATCH_SIZE) {
             let (images, labels) = samples.batch(index, BATCH_SIZE)?;
-            let logits = model.logits(&images, false); // f32 [B, K]
-            let loss = smoothed_cross_entropy(&logits, &labels, smoothing);
-            sums.add(&model.regularized(loss), &logits, &labels);
-            let cells = &labels * num_classes as i64 + logits.argmax(-1, false); // i64 [B]
+            let outputs = model.forward(&images, false)?;
+            let loss = outputs.loss(&labels, smoothing);
+            let classes = outputs.classes(); // i64 [B]
+            sums.add(&model.regularized(loss), &classes, &labels);
+            let cells = &labels * num_classes as i64 + classes; // i64 [B]
             let _ = confusion.index_add_(0, &cells, &cells.ones_like());
-            let of_label = logits.gather(1, &labels.unsqueeze(1), false); // f32 [B, 1]
-            let rank = logits.gt_tensor(&of_label).sum_dim_intlist(1, false, Kind::Int64); // i64 [B], 0 is the largest
+            let ranking = outputs.ranking(); // f32 [B, K]
+            let of_label = ranking.gather(1, &labels.unsqueeze(1), false); // f32 [B, 1]
+            let rank = ranking.gt_tensor(&of_label).sum_dim_intlist(1, false, Kind::Int64); // i64 [B], 0 is the largest
             top_k_hits += rank.lt(top_k as i64).sum(Kind::Int64);
         }
         Ok(())
@@ -160,7 +151,7 @@ fn run_over(model: &Model, samples: &DeviceSamples, top_k: usize, smoothing: f64
 }
 
 impl Evaluation {
-    /// The share of images whose label is among the `top_k` largest logits.
+    /// The share of images whose label is among the `top_k` most probable classes.
     pub fn top_k_accuracy(&self) -> f64 {
         self.top_k_hits as f64 / self.sums.count as f64
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::{fmt, io};
 
 use serde::Serialize;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::data::image::Preparation;
 use crate::data::{ImageShape, npy};
@@ -30,9 +30,10 @@ pub struct Prediction {
     pub class: usize,
     /// Its probability.
     pub probability: f32,
-    /// The probability of each of the K classes: the softmax of the logits.
+    /// The probability of each of the K classes; each class's own where the network ends in several sigmoids.
     pub probabilities: Vec<f32>,
-    /// The network's K outputs as they are: the probabilities where it ends in softmax, else the logits.
+    /// The network's outputs as Keras's `predict` gives them: probabilities or logits, and one where one sigmoid has two
+    /// classes.
     #[serde(skip)]
     pub outputs: Vec<f32>,
 }
@@ -84,7 +85,7 @@ pub enum Format {
     Csv,
     /// `.jsonl`: a JSON object on each line.
     JsonLines,
-    /// `.npy`: the network's outputs, `f32 [N, K]`.
+    /// `.npy`: the network's outputs, `f32 [N, outputs]`.
     Npy,
 }
 
@@ -164,17 +165,16 @@ impl Predictor {
         let ImageShape { height, width, channels } = self.shape();
         let images = flat.reshape([count, height, width, channels].map(|size| size as i64)); // [B, H, W, C]
         let compute = || {
-            let logits = self.model.logits(&images.to_device(self.model.device()), false);
-            (rows(&self.model.outputs(&logits)), rows(&logits.softmax(-1, Kind::Float))) // [B, K]
+            let outputs = self.model.forward(&images.to_device(self.model.device()), false)?;
+            Ok((rows(&outputs.activated()), rows(&outputs.probabilities())))
         };
-        let (outputs, probabilities) = native::guarded(|| Ok(tch::no_grad(compute)))?;
-        let num_classes = self.info.labels.len();
-        let pairs = outputs.chunks(num_classes).zip(probabilities.chunks(num_classes));
+        let (activated, probabilities) = native::guarded(|| tch::no_grad(compute))?;
+        let pairs = activated.chunks(self.model.num_outputs()).zip(probabilities.chunks(self.info.labels.len()));
         pairs.map(|(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.info.labels)).collect()
     }
 }
 
-/// The values of `f32 [B, K]` in row-major order.
+/// The values of `f32 [B, …]` in row-major order.
 fn rows(tensor: &Tensor) -> Vec<f32> {
     let flat = tensor.to_device(Device::Cpu).contiguous().view([-1]);
     Vec::<f32>::try_from(&flat).expect("a flat f32 tensor on the CPU")
@@ -239,7 +239,7 @@ impl Format {
             }),
             Format::Npy => {
                 let values: Vec<f32> = records.iter().flat_map(|record| record.prediction.outputs.clone()).collect();
-                return npy::write_f32(path, &[records.len(), labels.len()], &values);
+                return npy::write_f32(path, &[records.len(), values.len() / records.len().max(1)], &values);
             }
         };
         written.map_err(|error| Error::config("cannot write the predictions").at_path(path).because(error))

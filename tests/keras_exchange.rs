@@ -115,7 +115,7 @@ fn networks_in_networks_cross_both_ways() {
     for (architecture, weights) in [(archive, None), (whole, None), (architecture, Some(weights.as_path()))] {
         let model = KerasModel::open(architecture, weights).unwrap().build(1.0, Device::Cpu).unwrap();
         let images = Tensor::read_npy(input).unwrap();
-        let outputs = tch::no_grad(|| model.outputs(&model.logits(&images, false)));
+        let outputs = tch::no_grad(|| model.predict(&images));
         let difference = (outputs - Tensor::read_npy(expected).unwrap()).abs().max().double_value(&[]);
         assert!(difference < 1e-6, "{}: {difference}", architecture.display());
         let outs = ["b.keras", "c.json", "d.h5", "e.json"].map(path);

@@ -51,7 +51,7 @@ const SOURCES: [(&str, Option<&str>, &str); 17] = [
 /// The outputs of `model` on a fixture's input, f32 as it is.
 fn outputs(model: &Model, folder: &Path) -> Tensor {
     let input = Tensor::read_npy(folder.join("input.npy")).unwrap().to_kind(Kind::Float);
-    tch::no_grad(|| model.outputs(&model.logits(&input, false)))
+    tch::no_grad(|| model.predict(&input))
 }
 
 /// The largest difference, absolute below 1 and relative above.

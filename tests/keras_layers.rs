@@ -6,7 +6,6 @@ mod on_device;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use convnet::evaluate::cross_entropy;
 use convnet::model::spec::{WeightInfo, leaves};
 use convnet::model::{Model, Precision, Spec};
 use on_device::device;
@@ -85,8 +84,7 @@ fn outputs_are_keras_s() {
     let (cases, arrays) = cases();
     let mut wrong = Vec::new();
     for case in &cases {
-        let logits = tch::no_grad(|| case.model.logits(&case.array("input", &arrays), false));
-        let outputs = case.model.outputs(&logits);
+        let outputs = tch::no_grad(|| case.model.predict(&case.array("input", &arrays)));
         let expected = case.array("output", &arrays);
         assert_eq!(outputs.size(), expected.size(), "{}", case.name);
         let difference = difference(&outputs, &expected);
@@ -104,15 +102,15 @@ fn every_layer_computes_in_bfloat16() {
     let mut differences: Vec<(f64, String)> = Vec::new();
     for case in cases {
         let images = case.array("input", &arrays);
-        let exact = tch::no_grad(|| case.model.logits(&images, false));
+        let exact = tch::no_grad(|| case.model.values(&images, false));
         let Case { name, model, .. } = case;
         let model = model.with_precision(Precision::Bf16);
-        let logits = tch::no_grad(|| model.logits(&images, false));
+        let logits = tch::no_grad(|| model.values(&images, false));
         assert_eq!((logits.kind(), logits.size()), (Kind::Float, exact.size()), "{name}");
         let rounded = (&logits - &exact).abs().mean(Kind::Double) / exact.abs().mean(Kind::Double).clamp_min(1e-6);
         differences.push((rounded.double_value(&[]), name));
         if model.spec().check_trainable().is_ok() && model.weights().iter().any(|weight| weight.trainable) {
-            model.logits(&images, true).sum(Kind::Float).backward();
+            model.values(&images, true).sum(Kind::Float).backward();
         }
     }
     // bfloat16 has eight bits: 0.4 % a step
@@ -125,7 +123,7 @@ fn images_are_changed_as_keras_does() {
     let (cases, arrays) = cases();
     let mut wrong = Vec::new();
     for case in cases.iter().filter(|case| case.augmented) {
-        let changed = tch::no_grad(|| case.model.logits(&case.array("input", &arrays), true));
+        let changed = tch::no_grad(|| case.model.values(&case.array("input", &arrays), true));
         let difference = difference(&changed, &case.array("changed", &arrays));
         if difference.is_nan() || difference > OUTPUT_TOLERANCE {
             wrong.push(format!("{}: {difference:e}", case.name));
@@ -152,7 +150,7 @@ fn a_training_step_is_keras_s() {
 fn step(case: &Case, arrays: &HashMap<String, Tensor>) -> Vec<(String, f64)> {
     case.model.spec().check_trainable().unwrap();
     let (images, labels) = (case.array("input", arrays), case.array("labels", arrays).to_kind(Kind::Int64));
-    let loss = case.model.regularized(cross_entropy(&case.model.logits(&images, true), &labels));
+    let loss = case.model.regularized(case.model.forward(&images, true).unwrap().loss(&labels, 0.0));
     let mut differences = vec![("loss".to_owned(), difference(&loss, &case.array("loss", arrays)))];
     loss.backward();
     tch::no_grad(|| {
@@ -164,7 +162,7 @@ fn step(case: &Case, arrays: &HashMap<String, Tensor>) -> Vec<(String, f64)> {
     for (weight, expected) in case.model.weights().iter().zip(case.in_keras_order("after", arrays)) {
         differences.push((weight.name.clone(), difference(&weight.tensor, &expected)));
     }
-    let loss = tch::no_grad(|| case.model.regularized(cross_entropy(&case.model.logits(&images, false), &labels)));
+    let loss = tch::no_grad(|| case.model.regularized(case.model.forward(&images, false).unwrap().loss(&labels, 0.0)));
     differences.push(("loss afterwards".into(), difference(&loss, &case.array("evaluated", arrays))));
     differences
 }

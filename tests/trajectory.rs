@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use convnet::evaluate::cross_entropy;
 use convnet::model::{Model, Spec};
 use convnet::train::optimizer::{Optimizer, OptimizerConfig};
 use serde_json::Value;
@@ -97,12 +96,12 @@ fn follow(folder: &Path) -> Differences {
     for (index, step) in (0..).zip(steps) {
         let start = index * batch;
         let count = batch.min(images.size()[0] - start);
-        let logits = model.logits(&images.narrow(0, start, count), true);
-        let loss = cross_entropy(&logits, &labels.narrow(0, start, count));
+        let outputs = model.forward(&images.narrow(0, start, count), true).unwrap();
+        let loss = outputs.loss(&labels.narrow(0, start, count), 0.0);
         differences.batch_loss = differences.batch_loss.max(relative(&loss, &step["batch_loss"]));
         optimizer.step(&loss, learning_rate);
         learning_rate = step["learning_rate_after"].as_f64().unwrap();
-        let loss = tch::no_grad(|| cross_entropy(&model.logits(&eval_images, false), &eval_labels));
+        let loss = tch::no_grad(|| model.forward(&eval_images, false).unwrap().loss(&eval_labels, 0.0));
         differences.eval_loss = differences.eval_loss.max(relative(&loss, &step["eval_loss_after"]));
     }
     let last = keras_weights(&folder.join("final_weights.npz"));

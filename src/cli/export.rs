@@ -33,6 +33,18 @@ struct Report {
     max_difference: f64,
 }
 
+/// What was done to compare the export with the model.
+fn checked(format: Format) -> &'static str {
+    match format {
+        Format::Keras | Format::KerasJson | Format::KerasLegacy | Format::Portable => {
+            "read back by convnet: every weight the same"
+        }
+        Format::Pytorch => {
+            "weights read back: every one the same; the script's modules computed by libtorch (no Python was run)"
+        }
+    }
+}
+
 /// Writes the files, reads them back and compares.
 ///
 /// # Errors
@@ -46,8 +58,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     match args.json {
         true => output::json(&report)?,
         false => output::result(&format!(
-            "exported  {}\nchecked   read back: every weight the same, outputs within {:.1e}\n",
+            "exported  {}\nchecked   {}, outputs within {:.1e}\n",
             report.files.join(", "),
+            checked(args.format),
             report.max_difference
         ))?,
     }

@@ -11,7 +11,8 @@ use super::{Globals, class_labels, output};
 use crate::error::{Error, Result};
 use crate::model::keras::{CompileInfo, KerasModel};
 use crate::model::saved::{self, Destination};
-use crate::model::{Model, ModelInfo};
+use crate::model::spec::Loss;
+use crate::model::{Model, ModelInfo, OutputKind};
 
 /// What `convnet import` is told.
 #[derive(Debug, clap::Args)]
@@ -67,6 +68,7 @@ struct Report<'a> {
     parameters: usize,
     input_scale: f64,
     labels: &'a [String],
+    outputs: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     compile: Option<&'a CompileInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +87,8 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let mut notes = Vec::new();
     let scale = input_scale(&args, &keras, &mut notes)?;
     let model = keras.build(scale, Device::Cpu)?;
+    let output = model.output_kind()?;
+    notes.extend(note_on_outputs(output, keras.compile()));
     let labels = class_labels::choose(
         args.labels.as_deref(),
         keras.remembered().labels.as_deref(),
@@ -111,6 +115,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         parameters: model.weights().iter().map(|weight| weight.tensor.numel()).sum(),
         input_scale: scale,
         labels: &info.labels,
+        outputs: output.to_string(),
         compile: info.compile.as_ref(),
         optimizer_steps,
         notes: &notes,
@@ -173,6 +178,13 @@ fn ask_input_scale(answers: &mut dyn BufRead) -> Result<f64> {
     }
 }
 
+/// What is taken for granted of outputs that were compiled with another loss than their own.
+fn note_on_outputs(output: OutputKind, compile: Option<&CompileInfo>) -> Option<String> {
+    let loss = Loss::from_json(&compile?.loss).filter(|loss| !output.is_trained_with(loss))?;
+    let from_logits = if loss.from_logits { " from logits" } else { "" };
+    Some(format!("the outputs are taken as {output}; they were compiled with the loss {}{from_logits}", loss.name))
+}
+
 fn describe(model: &Model, report: &Report) -> String {
     let Report { model: stem, parameters, input_scale, .. } = report;
     let spec = model.spec();
@@ -180,6 +192,7 @@ fn describe(model: &Model, report: &Report) -> String {
     let mut text = format!("imported  {}: {} layers, {parameters} parameters\n", spec.name, spec.layers.len());
     text += &format!("input     {shape}, pixels times {input_scale}\n");
     text += &format!("classes   {}\n", report.labels.join(", "));
+    text += &format!("outputs   {}\n", report.outputs);
     if let Some(compile) = report.compile {
         let rate = compile.learning_rate().map(|rate| format!(", learning rate {rate}")).unwrap_or_default();
         text += &format!("compiled  {}{rate}\n", compile.optimizer);

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::CompileInfo;
+use crate::model::spec::Loss;
+use crate::model::{CompileInfo, OutputKind};
 
 /// Keras's setting, and this program's key for it.
 const KEYS: [(&str, &str); 12] = [
@@ -22,16 +23,8 @@ const KEYS: [(&str, &str); 12] = [
 /// Optimizers that are known by the same name in lower case.
 const OPTIMIZERS: [&str; 6] = ["Adam", "AdamW", "Nadam", "SGD", "RMSprop", "Lion"];
 
-/// The losses that training computes, by their classes' and their functions' names.
-const LOSSES: [&str; 4] = [
-    "CategoricalCrossentropy",
-    "SparseCategoricalCrossentropy",
-    "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
-];
-
-/// The keys that `compile` says, and what of it cannot be taken over, in words.
-pub fn keys(compile: &CompileInfo) -> (Map<String, Value>, Vec<String>) {
+/// The keys that `compile` says of a network whose outputs are `output`, and what of it cannot be taken over, in words.
+pub fn keys(compile: &CompileInfo, output: OutputKind) -> (Map<String, Value>, Vec<String>) {
     let (mut keys, mut left) = (Map::new(), Vec::new());
     if OPTIMIZERS.contains(&compile.optimizer.as_str()) {
         keys.insert("optimizer".into(), json!(compile.optimizer.to_lowercase()));
@@ -61,8 +54,9 @@ pub fn keys(compile: &CompileInfo) -> (Map<String, Value>, Vec<String>) {
     keys.extend(accumulate.map(|batches| ("accumulate".to_owned(), json!(batches))));
     let is_on = |key: &str| compile.optimizer_config.get(key) == Some(&Value::Bool(true));
     left.extend(["amsgrad", "use_ema"].into_iter().filter(|key| is_on(key)).map(str::to_owned));
+    let is_trained = Loss::from_json(&compile.loss).is_some_and(|loss| output.is_trained_with(&loss));
     match loss(&compile.loss) {
-        Some((name, _)) if !LOSSES.contains(&name) => left.push(format!("the loss {name}")),
+        Some((name, _)) if !is_trained => left.push(format!("the loss {name}")),
         Some((_, Some(smoothing))) => {
             keys.insert("label_smoothing".into(), json!(shortest(smoothing)));
         }
@@ -110,10 +104,15 @@ fn shortest(number: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::config::RunConfig;
+    use crate::model::spec::{Crossentropy, Form, Head};
     use crate::train::OptimizerKind;
 
     fn compiled(document: Value) -> (Map<String, Value>, Vec<String>) {
-        keys(&serde_json::from_value(document).unwrap())
+        compiled_for(document, Head::Softmax, Form::Activated)
+    }
+
+    fn compiled_for(document: Value, head: Head, form: Form) -> (Map<String, Value>, Vec<String>) {
+        keys(&serde_json::from_value(document).unwrap(), OutputKind { head, evaluated: form, trained: form })
     }
 
     #[test]
@@ -182,6 +181,35 @@ mod tests {
             let (keys, said) = compiled(document);
             assert_eq!(said.first().map(String::as_str), left, "{loss}");
             assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().label_smoothing, smoothing, "{loss}");
+        }
+    }
+    #[test]
+    fn the_loss_has_to_be_the_outputs_own() {
+        let [binary, categorical] = ["BinaryCrossentropy", "CategoricalCrossentropy"];
+        for (head, form, class_name, from_logits, is_taken_over) in [
+            (Head::Binary, Form::Activated, binary, false, true),
+            (Head::Binary, Form::Activated, binary, true, true),
+            (Head::Binary, Form::Logits, binary, true, true),
+            (Head::Binary, Form::Activated, categorical, false, false),
+            (Head::Softmax, Form::Activated, binary, false, false),
+            (Head::Softmax, Form::Activated, categorical, true, true),
+            (Head::Softmax, Form::Logits, categorical, true, true),
+            (Head::Softmax, Form::Logits, categorical, false, false),
+            (Head::Softmax, Form::Probabilities, categorical, true, false),
+            (Head::Sigmoids(Crossentropy::Binary), Form::Activated, binary, false, true),
+            (Head::Sigmoids(Crossentropy::Categorical), Form::Activated, categorical, false, true),
+        ] {
+            let loss =
+                json!({ "class_name": class_name, "config": { "from_logits": from_logits, "label_smoothing": 0.25 } });
+            let document = json!({ "optimizer": "Adam", "optimizer_config": {}, "loss": loss });
+            let (keys, left) = compiled_for(document, head, form);
+            let smoothing = RunConfig::resolve(keys, Map::new()).unwrap().label_smoothing;
+            assert_eq!(
+                smoothing,
+                if is_taken_over { 0.25 } else { 0.0 },
+                "{head:?} {form:?} {class_name} {from_logits}"
+            );
+            assert_eq!(left.is_empty(), is_taken_over, "{left:?}");
         }
     }
 }

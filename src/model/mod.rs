@@ -5,6 +5,7 @@ mod initialize;
 pub mod keras;
 mod layers;
 pub mod network;
+mod output;
 mod penalties;
 pub mod plot;
 pub mod presets;
@@ -19,12 +20,13 @@ use tch::{Device, Kind, Tensor, nn};
 pub use keras::CompileInfo;
 pub use layers::{Weight, channels_last};
 pub use network::Network;
+pub use output::Outputs;
 pub use saved::{InputInfo, ModelInfo};
-pub use spec::Spec;
+pub use spec::{OutputKind, Spec};
 pub use summary::{Summary, SummaryLayer};
 
 use crate::error::{Error, Result};
-use spec::{Activation, LayerInfo};
+use spec::{LayerInfo, Output};
 
 /// In what kind of number the network computes. Weights, loss and optimizer are f32 always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
@@ -50,6 +52,8 @@ impl std::fmt::Display for Precision {
 pub struct Model {
     spec: Spec,
     plan: Vec<LayerInfo>,
+    /// What its outputs mean; none where it is not a classifier.
+    output: Option<Output>,
     store: nn::VarStore,
     network: layers::Network,
     input_scale: f64,
@@ -68,8 +72,9 @@ impl Model {
             return Err(Error::model("the input scale is not usable").expected("a number above 0").got(input_scale));
         }
         let store = nn::VarStore::new(device);
-        let network = layers::build(&spec, &plan, &store.root(), seed);
-        Ok(Model { spec, plan, store, network, input_scale, precision: Precision::Fp32 })
+        let output = spec.output(&plan).ok();
+        let network = layers::build(&spec, &plan, output, &store.root(), seed);
+        Ok(Model { spec, plan, output, store, network, input_scale, precision: Precision::Fp32 })
     }
 
     /// The same network, computing in `precision`.
@@ -109,23 +114,59 @@ impl Model {
         &self.network.weights
     }
 
-    /// K: how many classes the network tells apart.
-    pub fn num_classes(&self) -> usize {
+    /// How many outputs the network has.
+    pub fn num_outputs(&self) -> usize {
         let last = self.plan.last().expect("a network has a layer");
         *last.output_shape.last().expect("every shape has an axis")
     }
 
-    /// Logits `f32 [B, K]` of `images`: `u8 [B, H, W, C]` as stored, or `f32 [B, H, W, C]` as they are.
+    /// What the outputs mean.
+    ///
+    /// # Errors
+    /// A model error where they are not those of a classifier.
+    pub fn output_kind(&self) -> Result<OutputKind> {
+        self.output.map_or_else(|| self.spec.output_kind(), |output| Ok(output.kind))
+    }
+
+    /// K: how many classes the network tells apart; of what is not a classifier, its outputs.
+    pub fn num_classes(&self) -> usize {
+        let num_outputs = self.num_outputs();
+        self.output.map_or(num_outputs, |output| output.kind.num_classes(num_outputs))
+    }
+
+    /// What a classifier makes of `images`: `u8 [B, H, W, C]` as stored, or `f32 [B, H, W, C]` as they are.
     ///
     /// In training (`train`), dropout is on and batch statistics move.
-    pub fn logits(&self, images: &Tensor, train: bool) -> Tensor {
+    ///
+    /// # Errors
+    /// As [`Model::output_kind`].
+    pub fn forward(&self, images: &Tensor, train: bool) -> Result<Outputs> {
+        let kind = self.output_kind()?;
+        Ok(Outputs { values: self.values(images, train), kind, form: kind.form(train) })
+    }
+
+    /// Outputs `f32 [B, …]` of any network, as Keras's `predict` gives them, of `images` as in [`Model::forward`].
+    pub fn predict(&self, images: &Tensor) -> Tensor {
+        match self.forward(images, false) {
+            Ok(outputs) => outputs.activated(),
+            Err(_) => self.values(images, false),
+        }
+    }
+
+    /// What any network computes, `f32 [B, …]`, of `images` as in [`Model::forward`]; logits where the outputs are
+    /// [`spec::Form::Activated`].
+    pub fn values(&self, images: &Tensor, train: bool) -> Tensor {
         use tch::nn::ModuleT;
-        let outputs = self.network.layers.forward_t(&self.inputs(images), train);
-        layers::to_keras_order(&outputs).to_kind(Kind::Float)
+        let values = self.network.layers.forward_t(&self.inputs(images), train);
+        let values = layers::to_keras_order(&values).to_kind(Kind::Float);
+        match &self.network.training_end {
+            Some(end) if train => end.forward_t(&values, train),
+            _ => values,
+        }
     }
 
     /// The first layer with an output that is not finite, as the network is in training, for `images` as in
-    /// [`Model::logits`]. Waits for the device.
+    /// [`Model::forward`]. Waits for the device.
     pub fn first_non_finite_layer(&self, images: &Tensor) -> Option<&str> {
         let is_finite = |outputs: &Tensor| outputs.isfinite().all().int64_value(&[]) != 0;
         let outputs = tch::no_grad(|| self.network.layers.forward_all_t(&self.inputs(images), true, None));
@@ -166,13 +207,5 @@ impl Model {
     /// Brings the trainable weights back to where their constraints hold them: after each step of the optimizer.
     pub fn apply_constraints(&self) {
         penalties::apply_constraints(self.weights());
-    }
-
-    /// The network's outputs `f32 [B, K]` from its `logits`: probabilities where it ends in softmax.
-    pub fn outputs(&self, logits: &Tensor) -> Tensor {
-        match self.spec.output_activation() {
-            Activation::Softmax => logits.softmax(-1, Kind::Float),
-            _ => logits.shallow_clone(),
-        }
     }
 }

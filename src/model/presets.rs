@@ -24,7 +24,7 @@ pub fn preset(name: &str) -> Option<Spec> {
 mod tests {
     use super::*;
     use crate::data::ImageShape;
-    use crate::model::spec::Activation;
+    use crate::model::spec::Head;
 
     #[test]
     fn every_preset_is_a_network() {
@@ -47,7 +47,7 @@ mod tests {
             let colour = ImageShape { height: 32, width: 32, channels: 3 };
             spec.adapt(colour, 100);
             spec.check_fits(colour, 100).unwrap();
-            assert_eq!(spec.output_activation(), Activation::Softmax, "{name}");
+            assert_eq!(spec.output_kind().unwrap().head, Head::Softmax, "{name}");
         }
     }
 

@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::keras::CompileInfo;
+use super::spec::Loss;
 use super::trained_on::TrainedOn;
-use super::{Model, Spec};
+use super::{Model, OutputKind, Spec};
 use crate::data::image::Resize;
 use crate::error::{Error, Result};
 use crate::files;
@@ -73,6 +74,9 @@ struct ConvnetKey {
     /// What it was trained on, where it was trained here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     data: Option<TrainedOn>,
+    /// The loss that says what the outputs are, where the layers do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss: Option<Loss>,
 }
 
 /// What is known of a model beside its network.
@@ -184,6 +188,7 @@ fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state: Option<Fi
         state,
         compile: info.compile.clone(),
         data: info.data.clone(),
+        loss: model.spec().noted_loss().cloned(),
     };
     let mut document = model.spec().to_json();
     document["convnet"] = json!(key);
@@ -238,13 +243,14 @@ pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
     Ok((model, ModelInfo { labels, metrics, compile, resize, data }))
 }
 
-/// What the saved model at `json_path` was compiled with in Keras, where it was imported.
+/// What the saved model at `json_path` was compiled with in Keras, where it was imported, and what its outputs mean.
 ///
 /// # Errors
-/// A model error where the file cannot be read.
-pub fn compile_info(json_path: &Path) -> Result<Option<CompileInfo>> {
-    let (_, key) = parse(&read_json(json_path)?).map_err(|error| error.at_path(json_path))?;
-    Ok(key.compile)
+/// A model error where the file cannot be read, or the network is not a classifier.
+pub fn compile_info(json_path: &Path) -> Result<Option<(CompileInfo, OutputKind)>> {
+    let (spec, key) = parse(&read_json(json_path)?).map_err(|error| error.at_path(json_path))?;
+    let output = spec.output_kind().map_err(|error| error.at_path(json_path))?;
+    Ok(key.compile.map(|compile| (compile, output)))
 }
 
 /// The state that a checkpoint's JSON names: its bytes, checked. `None` where it names none.

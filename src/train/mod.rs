@@ -176,8 +176,9 @@ impl Trainer<'_> {
     /// ones, their moving average, or the best epoch's.
     ///
     /// # Errors
-    /// A numeric error where loss or weights stop being finite, a data error where an image's file cannot be read, a device
-    /// error where libtorch fails, for want of memory say; the last checkpoint is left as it is.
+    /// A model error where the network is not a classifier, a numeric error where loss or weights stop being finite, a data
+    /// error where an image's file cannot be read, a device error where libtorch fails, for want of memory say; the last
+    /// checkpoint is left as it is.
     pub fn fit(&mut self) -> Result<Outcome> {
         self.sinks.send(&Event::Start(self.start()));
         let outcome = native::guarded(|| self.run());
@@ -233,10 +234,10 @@ impl Trainer<'_> {
             native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
             let place = Place { epoch: self.progress.epochs, batch, step };
             let (images, targets) = batch::prepare(&self.config, self.train, order, place)?;
-            let logits = self.model.logits(&images, true); // f32 [B, K]
-            let loss = self.model.regularized(session.objective.loss(&logits, &targets));
-            session.sums.add(&loss, &logits, targets.of_most());
-            self.optimizer.add_gradient(&loss, logits.size()[0] as f64 / num_images as f64);
+            let outputs = self.model.forward(&images, true)?;
+            let loss = self.model.regularized(session.objective.loss(&outputs, &targets));
+            session.sums.add(&loss, &outputs.classes(), targets.of_most());
+            self.optimizer.add_gradient(&loss, images.size()[0] as f64 / num_images as f64);
             self.progress.steps += 1;
             self.note_loss(
                 session,

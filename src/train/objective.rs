@@ -1,12 +1,12 @@
-//! What training makes small: the cross-entropy, with smoothed labels and weighted classes where asked for.
+//! What training makes small: the network's cross-entropy, with smoothed labels and weighted classes where asked for.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result, nearest};
-use crate::evaluate::smoothed_cross_entropy;
+use crate::model::Outputs;
 
 /// How much each class counts in the training loss (Keras's `class_weight`), as a configuration file has it: `"balanced"`,
 /// a list of K numbers, or a table from class names or numbers to weights, where a class that is not named weighs 1.
@@ -78,28 +78,27 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// Labels are smoothed by ε: `y(1 - ε) + ε/K`. An image's loss is multiplied by its class's weight.
+    /// Labels are smoothed by ε, see [`Outputs::losses`]. An image's loss is multiplied by its class's weight.
     pub fn new(label_smoothing: f64, class_weights: Option<&[f64]>, device: Device) -> Self {
         let to_device = |weights: &[f64]| Tensor::from_slice(weights).to_kind(Kind::Float).to_device(device);
         Objective { label_smoothing, class_weights: class_weights.map(to_device) }
     }
 
-    /// The mean over the batch's images (not over their weights), as Keras has it, of `logits f32 [B, K]`; mixed images
-    /// have both labels in their shares. A scalar.
-    pub fn loss(&self, logits: &Tensor, targets: &Targets) -> Tensor {
-        let loss = self.loss_of(logits, &targets.labels);
+    /// The mean over the batch's images (not over their weights), as Keras has it; mixed images have both labels in their
+    /// shares. A scalar.
+    pub fn loss(&self, outputs: &Outputs, targets: &Targets) -> Tensor {
+        let loss = self.loss_of(outputs, &targets.labels);
         match &targets.others {
             None => loss,
-            Some((others, share)) => loss * (1.0 - share) + self.loss_of(logits, others) * *share,
+            Some((others, share)) => loss * (1.0 - share) + self.loss_of(outputs, others) * *share,
         }
     }
 
-    fn loss_of(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
+    fn loss_of(&self, outputs: &Outputs, labels: &Tensor) -> Tensor {
         let Some(weights) = &self.class_weights else {
-            return smoothed_cross_entropy(logits, labels, self.label_smoothing);
+            return outputs.loss(labels, self.label_smoothing);
         };
-        let none = None::<&Tensor>;
-        let losses = logits.cross_entropy_loss(labels, none, Reduction::None, -100, self.label_smoothing); // f32 [B]
+        let losses = outputs.losses(labels, self.label_smoothing); // f32 [B]
         (losses * weights.index_select(0, labels)).mean(None)
     }
 }
@@ -126,12 +125,15 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::spec::{Form, Head, OutputKind};
 
     #[test]
     fn losses_are_keras_s() {
         // keras 3.15.1: CategoricalCrossentropy(from_logits=True, label_smoothing=ε) on one-hot labels with
         // sample_weight = the labels' weights
-        let logits = Tensor::from_slice(&[1.0f32, 2.0, 0.5, -1.0, 0.0, 3.0, 0.2, 0.1, 0.3]).reshape([3, 3]);
+        let values = Tensor::from_slice(&[1.0f32, 2.0, 0.5, -1.0, 0.0, 3.0, 0.2, 0.1, 0.3]).reshape([3, 3]);
+        let kind = OutputKind { head: Head::Softmax, evaluated: Form::Logits, trained: Form::Logits };
+        let outputs = Outputs { values, kind, form: Form::Logits };
         let targets = Targets { labels: Tensor::from_slice(&[1i64, 0, 2]), others: None };
         let weights = [0.5, 2.0, 1.0];
         for (smoothing, class_weights, expected) in [
@@ -140,7 +142,7 @@ mod tests {
             (0.0, Some(&weights[..]), 1.321_207_523),
             (0.1, Some(&weights), 1.352_318_645),
         ] {
-            let loss = Objective::new(smoothing, class_weights, Device::Cpu).loss(&logits, &targets);
+            let loss = Objective::new(smoothing, class_weights, Device::Cpu).loss(&outputs, &targets);
             assert!((loss.double_value(&[]) - expected).abs() < 2e-6, "{smoothing} {class_weights:?}: {loss:?}");
         }
     }

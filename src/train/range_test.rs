@@ -109,8 +109,8 @@ impl<'a> Batches<'a> {
             }
             native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
             let (images, targets) = batch::prepare(self.config, self.train, &self.order, place)?;
-            let logits = self.model.logits(&images, true);
-            let loss = self.model.regularized(self.objective.loss(&logits, &targets));
+            let outputs = self.model.forward(&images, true)?;
+            let loss = self.model.regularized(self.objective.loss(&outputs, &targets));
             optimizer.add_gradient(&loss, share);
             mean += share * loss.double_value(&[]);
         }

@@ -28,8 +28,7 @@ pub fn build_model(
         Some(path) => saved::load(path, device)?.0,
         None => new_model(config, parts, device, globals)?,
     };
-    model.spec().check_fits(shape, num_classes)?;
-    match (model.spec().check_scores(), source(config, checkpoint)?) {
+    match (model.spec().check_fits(shape, num_classes), source(config, checkpoint)?) {
         (Err(error), Some(path)) => Err(error.at_path(&path)),
         (checked, _) => checked.map(|()| model),
     }
@@ -72,8 +71,8 @@ pub fn class_weights(config: &RunConfig, parts: &Parts) -> Result<Option<Vec<f64
 pub fn take_over_state(config: &RunConfig, optimizer: &mut Optimizer, globals: Globals) -> Result<()> {
     let Some(source) = &config.init_from else { return Ok(()) };
     let path = saved::locate(source)?;
-    let Some(compile) = saved::compile_info(&path)? else { return Ok(()) };
-    if compiled::keys(&compile).0.get("optimizer") != Some(&json!(config.optimizer)) {
+    let Some((compile, output)) = saved::compile_info(&path)? else { return Ok(()) };
+    if compiled::keys(&compile, output).0.get("optimizer") != Some(&json!(config.optimizer)) {
         return Ok(());
     }
     match train::take_over_state(&path, optimizer) {

@@ -117,10 +117,9 @@ impl Content {
     /// Reads the files back: every weight must be the model's bit for bit, every output within [`TOLERANCE`].
     fn verify(&self, model: &Model, written: &[&Path]) -> Result<f64> {
         let images = probes(model)?;
-        let outputs = |model: &Model| tch::no_grad(|| model.outputs(&model.logits(&images, false)));
-        let expected = tch::no_grad(|| model.outputs(&model.logits(&images.to_device(model.device()), false)));
+        let expected = tch::no_grad(|| model.predict(&images.to_device(model.device())));
         let got = match &self.network {
-            None => outputs(&read_keras(model, written)?),
+            None => tch::no_grad(|| read_keras(model, written).map(|read| read.predict(&images)))?,
             Some(network) => {
                 let weights = std::fs::read(written[1]).map_err(|error| unreadable().because(error))?;
                 tch::no_grad(|| network.forward(&images, &weights))?

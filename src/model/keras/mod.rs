@@ -23,7 +23,7 @@ use tch::{Device, Tensor};
 
 pub use compile::CompileInfo;
 
-use super::spec::{LayerInfo, Spec, WeightInfo, leaves};
+use super::spec::{LayerInfo, Loss, Spec, WeightInfo, leaves};
 use super::{Model, saved};
 use crate::error::{Error, Result};
 use hdf5::{Array, Hdf5, Node};
@@ -74,13 +74,16 @@ impl KerasModel {
             }
         };
         let at_model = |error: Error| error.at_path(model);
-        let spec = Spec::from_json(&document).map_err(at_model)?;
+        let mut spec = Spec::from_json(&document).map_err(at_model)?;
         let plan = spec.plan().map_err(at_model)?;
         let at_weights = |error: Error| error.at_path(weights_path);
         let layers = find_weights(&file, &plan).map_err(at_weights)?;
         let training = file.root().text("training_config").map_err(at_weights)?;
         let training = training.and_then(|text| serde_json::from_str::<Value>(&text).ok());
         let compile = document.get("compile_config").or(training.as_ref()).and_then(CompileInfo::from_json);
+        if spec.loss.is_none() {
+            spec.set_loss(compile.as_ref().and_then(|compile| Loss::from_json(&compile.loss)));
+        }
         Ok(KerasModel { spec, plan, layers, file, compile, remembered: Remembered::from_json(&document) })
     }
 
@@ -162,6 +165,9 @@ pub(super) fn to_files(model: &Model, labels: &[String], form: Form) -> Result<V
         Form::LegacyModel | Form::Portable => portable::portable(model.spec())?,
     };
     document["convnet"] = json!({ "labels": labels, "input": { "scale": model.input_scale() } });
+    if let Some(loss) = model.spec().noted_loss() {
+        document["convnet"]["loss"] = json!(loss);
+    }
     let text = |document: &Value| serde_json::to_string_pretty(document).expect("a JSON value is printable") + "\n";
     Ok(match form {
         Form::Archive => vec![archive::to_bytes(&document, &write::keras3_bytes(model)?, write::KERAS_VERSION)?],

@@ -14,10 +14,10 @@ mod preprocessing;
 mod reshaping;
 
 use tch::nn::{self, SequentialT};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::initialize::initial_values;
-use super::spec::{Activation, Layer, LayerInfo, LayerSpec, Spec, WeightInfo, leaves};
+use super::spec::{Activation, Form, Layer, LayerInfo, LayerSpec, Output, Spec, WeightInfo, leaves};
 use crate::rng::{Stream, generator};
 pub(super) use activation::activate;
 pub use order::channels_last;
@@ -25,10 +25,12 @@ pub(super) use order::to_keras_order;
 
 /// A network that libtorch can run, and its weights in order.
 pub struct Network {
-    /// Layer after layer; the output's softmax is not part of it.
+    /// Layer after layer, up to the logits where the loss takes them: see [`Output`].
     pub layers: SequentialT,
     /// For each of `layers`' functions the layer that it belongs to; one with an activation has two.
     pub stages: Vec<String>,
+    /// The outputs' softmax or sigmoid and what is behind it, where that is something in training only.
+    pub training_end: Option<SequentialT>,
     /// Every weight, by its name in files.
     pub weights: Vec<Weight>,
 }
@@ -45,32 +47,54 @@ pub struct Weight {
     pub info: WeightInfo,
 }
 
-/// Builds `spec` (with its `plan`) below `path`, with initial weights from `seed`.
+/// Builds `spec` (with its `plan` and `output`, where it is a classifier) below `path`, with initial weights from `seed`.
 ///
 /// Two changes of order leave every value as it is: max-pooling goes before ReLU (a quarter of the elements to clip), and
-/// the output's softmax is left to the loss and to [`super::Model::outputs`].
-pub fn build(spec: &Spec, plan: &[LayerInfo], path: &nn::Path, seed: u64) -> Network {
+/// softmax or sigmoid of logits that the loss takes are left to [`super::Outputs`].
+pub fn build(spec: &Spec, plan: &[LayerInfo], output: Option<Output>, path: &nn::Path, seed: u64) -> Network {
     let infos = leaves(plan);
     let specs: Vec<&Layer> = spec.leaves();
     let weights = create_weights(&infos, path, seed);
-    let is_softmax = spec.output_activation() == Activation::Softmax;
+    let own = |index: usize| {
+        let own = weights.iter().filter(|(owner, _)| *owner == index);
+        own.map(|(_, weight)| weight.tensor.shallow_clone()).collect()
+    };
+    let activated_by = output.and_then(|output| output.activated_by);
+    let ends_in_logits = output.is_some_and(|output| output.kind.evaluated == Form::Activated);
     let mut layers = nn::seq_t();
     let mut stages = Vec::new();
     let mut deferred = None;
     for (index, (layer, (name, info))) in specs.iter().zip(&infos).enumerate() {
-        let own = weights.iter().filter(|(owner, _)| *owner == index).map(|(_, weight)| weight.tensor.shallow_clone());
-        layers = add_layer(layers, layer, info, own.collect(), path.device());
+        layers = add_layer(layers, layer, info, own(index), path.device());
         let activation = deferred.take().unwrap_or_else(|| layer.spec.activation());
         let next = specs.get(index + 1).map(|next| &next.spec);
+        let is_last_activation = activated_by == Some(index);
         match activation {
+            _ if is_last_activation && ends_in_logits => {
+                stages.resize(layers.len() as usize, name.clone());
+                break; // nothing behind it changes a value outside training
+            }
+            // probabilities, and the means of them, are f32
+            activation if is_last_activation => {
+                layers = layers.add_fn(move |x| activate(&x.to_kind(Kind::Float), &activation));
+            }
             Activation::Linear => {}
-            _ if is_softmax && next.is_none() => {}
             Activation::Relu if matches!(next, Some(LayerSpec::MaxPooling2D(_))) => deferred = Some(activation),
             activation => layers = layers.add_fn(move |x| activate(x, &activation)),
         }
         stages.resize(layers.len() as usize, name.clone());
     }
-    Network { layers, stages, weights: weights.into_iter().map(|(_, weight)| weight).collect() }
+    let training_end = output.filter(|output| output.kind.trained != output.kind.evaluated).and(activated_by);
+    let training_end = training_end.map(|index| training_end_of(&specs[index..], &infos[index..], path.device()));
+    Network { layers, stages, training_end, weights: weights.into_iter().map(|(_, weight)| weight).collect() }
+}
+
+/// The activation of the first of `specs`, and the others, of which none has a weight or another activation.
+fn training_end_of(specs: &[&Layer], infos: &[(String, &LayerInfo)], device: Device) -> SequentialT {
+    let activation = specs[0].spec.activation();
+    let first = nn::seq_t().add_fn(move |x| activate(x, &activation));
+    let behind = specs.iter().zip(infos).skip(1);
+    behind.fold(first, |layers, (layer, (_, info))| add_layer(layers, layer, info, Vec::new(), device))
 }
 
 /// Every weight with the index of its layer.

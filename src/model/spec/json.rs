@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::checks::{BOOKKEEPING, check_dtype, check_keys, check_numbers, missing, object, string, typed};
 use super::dialect::{self, Version, check_origin};
-use super::{Layer, LayerSpec, Spec};
+use super::{Head, Layer, LayerSpec, Loss, Spec};
 use crate::error::{Error, Result};
 
 /// The most layers a document may have.
@@ -71,10 +71,13 @@ impl Spec {
         }
         let version = Version::of(document)?;
         let config = document.get("config").ok_or_else(|| missing("config"))?;
-        read_sequential(config, version, 0).map_err(|error| error.at("config"))
+        let mut spec = read_sequential(config, version, 0).map_err(|error| error.at("config"))?;
+        spec.set_loss(loss_of(document)?);
+        Ok(spec)
     }
 
-    /// Keras 3's JSON of the network, as `keras.models.model_from_json` takes it.
+    /// Keras 3's JSON of the network, as `keras.models.model_from_json` takes it. The loss is noted under `convnet`, where it
+    /// says what the outputs are.
     pub fn to_json(&self) -> Value {
         let mut layers = Vec::with_capacity(self.layers.len() + 1);
         let batch_shape = self.input_shape.as_ref().map(|shape| {
@@ -98,7 +101,33 @@ impl Spec {
         if let Some(batch_shape) = batch_shape {
             config["build_input_shape"] = batch_shape;
         }
-        json!({ "module": "keras", "class_name": "Sequential", "config": config, "registered_name": null })
+        let mut document =
+            json!({ "module": "keras", "class_name": "Sequential", "config": config, "registered_name": null });
+        if let Some(loss) = self.noted_loss() {
+            document["convnet"] = json!({ "loss": loss });
+        }
+        document
+    }
+
+    /// Takes the loss that the network was compiled with, unless softmax says what the outputs are.
+    pub(in crate::model) fn set_loss(&mut self, loss: Option<Loss>) {
+        self.loss = loss;
+        if self.output_kind().is_ok_and(|kind| kind.head == Head::Softmax) {
+            self.loss = None;
+        }
+    }
+
+    /// The loss to note beside the network: where it, not softmax, says what the outputs are.
+    pub(in crate::model) fn noted_loss(&self) -> Option<&Loss> {
+        self.loss.as_ref().filter(|_| self.output_kind().is_ok_and(|kind| kind.head != Head::Softmax))
+    }
+}
+
+/// What the document says of the loss: convnet's own note, else what Keras compiled the network with.
+fn loss_of(document: &Map<String, Value>) -> Result<Option<Loss>> {
+    match document.get("convnet").and_then(|key| key.get("loss")) {
+        Some(noted) => typed(noted.clone()).map(Some).map_err(|error| error.at("loss").at("convnet")),
+        None => Ok(document.get("compile_config").and_then(|compiled| Loss::from_json(compiled.get("loss")?))),
     }
 }
 
@@ -145,7 +174,7 @@ fn read_sequential(config: &Value, version: Version, depth: usize) -> Result<Spe
             .got(entries.len())
             .at("layers"));
     }
-    let mut spec = Spec { name, input_shape: None, layers: Vec::new() };
+    let mut spec = Spec { name, input_shape: None, layers: Vec::new(), loss: None };
     let mut reader = Reader { version, depth, names: Names::default() };
     for (index, entry) in entries.iter().enumerate() {
         reader.entry(entry, index, &mut spec).map_err(|error| error.at(format!("layers[{index}]")))?;

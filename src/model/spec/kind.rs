@@ -202,7 +202,8 @@ impl LayerSpec {
         }
     }
 
-    /// The activation that the layer ends in: the identity where it has none.
+    /// The activation that the layer ends in: the identity where it has none, and for a nested network, whose layers have
+    /// theirs.
     pub fn activation(&self) -> Activation {
         match self {
             LayerSpec::Conv2D(layer) => layer.activation.clone(),
@@ -215,7 +216,6 @@ impl LayerSpec {
             LayerSpec::LeakyReLU(layer) => Activation::Layer(FunctionLayer::LeakyReLU(layer.clone())),
             LayerSpec::ELU(layer) => Activation::Layer(FunctionLayer::ELU(layer.clone())),
             LayerSpec::Softmax(layer) => Activation::Layer(FunctionLayer::Softmax(layer.clone())),
-            LayerSpec::Sequential(inner) => inner.output_activation(),
             _ => Activation::Linear,
         }
     }

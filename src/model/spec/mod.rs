@@ -10,6 +10,8 @@ mod info;
 mod json;
 mod kind;
 pub mod layers;
+mod loss;
+mod output;
 mod plan;
 mod short;
 mod values;
@@ -18,6 +20,9 @@ mod window;
 pub use info::{LayerInfo, WeightInfo, WeightOrder, leaves};
 pub(in crate::model) use json::snake_case;
 pub use kind::LayerSpec;
+pub use loss::Loss;
+pub(in crate::model) use output::Output;
+pub use output::{Crossentropy, Form, Head, OutputKind};
 pub use short::ShortForm;
 pub use values::{
     Activation, Axes, Bounds, Constraint, Distribution, Fan, FunctionLayer, Initializer, Numbers, OrthogonalMode,
@@ -58,6 +63,9 @@ pub struct Spec {
     pub input_shape: Option<Vec<usize>>,
     /// The layers in order, at least one; the input is not a layer.
     pub layers: Vec<Layer>,
+    /// What it was compiled with in Keras, where its file says it and softmax does not say what the outputs are. See
+    /// [`Spec::output_kind`].
+    pub loss: Option<Loss>,
 }
 
 impl Spec {
@@ -84,49 +92,13 @@ impl Spec {
         }
     }
 
-    /// The activation that makes the output: the last layer's. A Softmax layer over the last axis is softmax, too.
-    pub fn output_activation(&self) -> Activation {
-        let last = self.layers.last().map(|layer| layer.spec.activation());
-        match last.unwrap_or_default() {
-            Activation::Layer(FunctionLayer::Softmax(layer)) if layer.is_over_last(self.output_rank()) => {
-                Activation::Softmax
-            }
-            activation => activation,
-        }
-    }
-
-    /// Checks that the loss can make probabilities of the output: it ends in softmax, or has no activation (logits). Layers
-    /// at the end that only pass values on are looked through.
-    ///
-    /// # Errors
-    /// A model error that names the layer with another activation.
-    pub fn check_scores(&self) -> Result<()> {
-        if self.output_activation() == Activation::Softmax {
-            return Ok(());
-        }
-        let plan = self.plan()?;
-        let named = self.leaves().into_iter().zip(leaves(&plan));
-        let Some((layer, (path, info))) = named.rev().find(|(layer, _)| !passes_on(&layer.spec)) else { return Ok(()) };
-        let name = match (&layer.spec, layer.spec.activation()) {
-            (LayerSpec::PReLU(_), _) => "PReLU",
-            (_, Activation::Linear) => return Ok(()),
-            (_, activation) => activation.name(),
-        };
-        Err(Error::model("the network cannot be trained as a classifier")
-            .expected("softmax as its last activation, or none")
-            .got(name)
-            .at(format!("layer {path} ({})", info.class_name)))
-    }
-
-    /// How many axes the output has, the batch counted; 2 where the shapes do not fit together.
-    fn output_rank(&self) -> usize {
-        let last = self.plan().ok().and_then(|plan| plan.last().map(|last| last.output_shape.len()));
-        last.unwrap_or(1) + 1
-    }
-
-    /// Fits a preset to a data set: its input shape becomes `shape`, its last Dense layer gets `num_classes` units.
+    /// Fits a preset to a data set: its input shape becomes `shape`, its last Dense layer gets `num_classes` units. One
+    /// sigmoid stays one: it has two classes.
     pub fn adapt(&mut self, shape: ImageShape, num_classes: usize) {
         self.input_shape = Some(vec![shape.height, shape.width, shape.channels]);
+        if self.output_kind().is_ok_and(|kind| kind.head == Head::Binary) {
+            return;
+        }
         let dense = self.layers.iter_mut().rev().find_map(|layer| match &mut layer.spec {
             LayerSpec::Dense(dense) => Some(dense),
             _ => None,
@@ -160,31 +132,31 @@ impl Spec {
                 .got(format!("images of {shape} in the data"))
                 .help("choose other data, or change the model's InputLayer"));
         }
-        let plan = self.plan()?;
-        let output = &plan.last().expect("a network has a layer").output_shape;
-        if output != &[num_classes] {
-            return Err(Error::model("the model and the data do not go together")
-                .expected(format!("outputs of shape [{num_classes}], one per class of the data"))
-                .got(format!("{output:?} from the model's last layer"))
-                .help(format!("give the last Dense layer {num_classes} units")));
+        let kind = self.output_kind()?;
+        let num_outputs = self.plan()?.last().map_or(0, |last| last.output_shape[0]);
+        if kind.num_classes(num_outputs) != num_classes {
+            let wrong = Error::model("the model and the data do not go together");
+            return Err(match kind.head {
+                Head::Binary => wrong
+                    .expected("2 classes in the data, which the model's one output tells apart")
+                    .got(num_classes)
+                    .help(format!("give the last Dense layer {num_classes} units and the activation softmax")),
+                Head::Softmax | Head::Sigmoids(_) => wrong
+                    .expected(format!("outputs of shape [{num_classes}], one per class of the data"))
+                    .got(format!("[{num_outputs}] from the model's last layer"))
+                    .help(format!("give the last Dense layer {num_classes} units")),
+            });
         }
         self.check_trainable()
     }
 
-    /// Checks that the network is a classifier of images: `[N, H, W, C] → [N, K]`.
+    /// Checks that the network is a classifier of images: `[N, H, W, C]` in, outputs of an [`OutputKind`] out.
     ///
     /// # Errors
-    /// A model error that names the shape that is another.
+    /// A model error that names the shape or the layer that is another.
     pub fn check_classifies(&self) -> Result<()> {
         self.image_shape()?;
-        let plan = self.plan()?;
-        match plan.last().map(|last| &last.output_shape[..]) {
-            Some([_]) => Ok(()),
-            other => Err(Error::model("the network is not a classifier")
-                .expected("outputs of shape [K], one number for each class")
-                .got(format!("{:?}", other.unwrap_or_default()))
-                .at(plan.last().map_or("the network", |last| &last.name))),
-        }
+        self.output_kind().map(drop)
     }
 
     /// Checks that every layer can do in training what Keras does there.
@@ -200,15 +172,6 @@ impl Spec {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether a layer's values are those that went in, training aside.
-fn passes_on(layer: &LayerSpec) -> bool {
-    match layer {
-        LayerSpec::Identity(_) | LayerSpec::Flatten(_) | LayerSpec::Reshape(_) | LayerSpec::Dropout(_) => true,
-        LayerSpec::Activation(layer) => layer.activation == Activation::Linear,
-        _ => false,
     }
 }
 

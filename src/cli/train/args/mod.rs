@@ -136,7 +136,7 @@ impl Args {
 /// The keys of a trained model's compile settings, and what of them is left out.
 fn compiled_keys(source: &str) -> Result<(Map<String, Value>, Vec<String>)> {
     let compile = saved::compile_info(&saved::locate(source)?)?;
-    Ok(compile.as_ref().map(compiled::keys).unwrap_or_default())
+    Ok(compile.map(|(compile, output)| compiled::keys(&compile, output)).unwrap_or_default())
 }
 
 fn object(config: &RunConfig) -> Map<String, Value> {

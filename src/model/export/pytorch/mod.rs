@@ -157,6 +157,8 @@ impl Network {
             scale = format_args!("{:?}", model.input_scale()),
             weights = json!(weights_file),
             shape = shape(model),
+            outputs = format_args!("[B, {}]", model.num_outputs()),
+            kind = outputs(model),
             modules = lines.concat(),
         )
     }
@@ -168,6 +170,11 @@ fn shape(model: &Model) -> String {
         Some([height, width, channels]) => format!("[B, {channels}, {height}, {width}]"),
         other => format!("[B, *{:?}]", other.unwrap_or_default()),
     }
+}
+
+/// What the outputs mean, in words.
+fn outputs(model: &Model) -> String {
+    model.output_kind().map_or_else(|_| "no classes".into(), |kind| kind.to_string())
 }
 
 fn unreadable() -> Error {

@@ -35,7 +35,7 @@ class PReLU(nn.Module):
 
 
 def build():
-    """The network without its weights: float32 {shape} in, already scaled."""
+    """The network without its weights: float32 {shape} in, already scaled; {outputs} out: {kind}."""
     return nn.Sequential(OrderedDict([
 {modules}    ]))
 

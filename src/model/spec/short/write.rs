@@ -54,7 +54,7 @@ impl Spec {
 
 /// The names that Keras gives to `layers` where none is said.
 fn automatic_names(layers: &[Layer]) -> Result<Vec<String>> {
-    let mut spec = Spec { name: String::new(), input_shape: None, layers: Vec::new() };
+    let mut spec = Spec { name: String::new(), input_shape: None, layers: Vec::new(), loss: None };
     let mut reader = super::Reader::new();
     for (index, layer) in layers.iter().enumerate() {
         let entry = match &layer.spec {

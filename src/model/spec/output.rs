@@ -1,0 +1,354 @@
+//! What a network's outputs mean: the one place that decides it, from the layers and, where they leave it open, from the
+//! loss that the network was compiled with.
+//!
+//! Keras's losses with the TensorFlow backend are the reference. They take the logits where the output tensor *is* a
+//! softmax's or sigmoid's (`_get_logits` in Keras 3.15.1), and probabilities, clipped at 1e-7, where any operation stands
+//! between: Flatten, Reshape, pooling, a Dropout at work. Identity, a linear Activation and a Dropout outside training
+//! return the tensor itself. (With the PyTorch backend Keras always clips.)
+
+use std::fmt;
+
+use super::layers::Permute;
+use super::loss::{Family, Loss};
+use super::{Activation, FunctionLayer, LayerInfo, LayerSpec, Spec, leaves};
+use crate::error::{Error, Result};
+
+/// What a classifier's outputs `f32 [B, outputs]` are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputKind {
+    /// How classes follow from the outputs.
+    pub head: Head,
+    /// What the network computes outside training.
+    pub evaluated: Form,
+    /// What it computes in training: probabilities where a Dropout stands behind softmax or sigmoid.
+    pub trained: Form,
+}
+
+/// How classes follow from a network's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// K outputs for K classes, of which one is right.
+    Softmax,
+    /// One output for two classes: how probable the second is.
+    Binary,
+    /// K outputs for K classes, each by itself between 0 and 1, and the loss that they are trained with.
+    Sigmoids(Crossentropy),
+}
+
+/// Keras's two cross-entropies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crossentropy {
+    /// `binary_crossentropy`: the mean over the outputs, each there or not.
+    Binary,
+    /// `categorical_crossentropy`: one of the outputs is right.
+    Categorical,
+}
+
+/// In what form a network ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The outputs are logits.
+    Logits,
+    /// The outputs are softmax or sigmoid of logits, from which the loss is computed.
+    Activated,
+    /// The outputs are all there is: probabilities, clipped by the loss.
+    Probabilities,
+}
+
+/// An [`OutputKind`] with its origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::model) struct Output {
+    pub kind: OutputKind,
+    /// The number of the leaf whose activation makes the probabilities; none where there is no such.
+    pub activated_by: Option<usize>,
+}
+
+impl OutputKind {
+    fn new(head: Head, [evaluated, trained]: [Form; 2]) -> Self {
+        OutputKind { head, evaluated, trained }
+    }
+
+    /// In what form the network ends, in training (`train`) or outside it.
+    pub fn form(self, train: bool) -> Form {
+        if train { self.trained } else { self.evaluated }
+    }
+
+    /// Whether training computes what `loss` does in Keras, of these outputs.
+    pub fn is_trained_with(self, loss: &Loss) -> bool {
+        let is_own = match self.head {
+            Head::Softmax | Head::Sigmoids(Crossentropy::Categorical) => loss.is_categorical_crossentropy(),
+            Head::Binary | Head::Sigmoids(Crossentropy::Binary) => loss.is_binary_crossentropy(),
+        };
+        // Keras finds the logits of what is softmax or sigmoid itself
+        is_own
+            && match self.evaluated {
+                Form::Logits => loss.from_logits,
+                Form::Activated => true,
+                Form::Probabilities => !loss.from_logits,
+            }
+    }
+
+    /// How many classes `num_outputs` outputs tell apart.
+    pub fn num_classes(self, num_outputs: usize) -> usize {
+        match self.head {
+            Head::Softmax | Head::Sigmoids(_) => num_outputs,
+            Head::Binary => 2,
+        }
+    }
+}
+
+impl fmt::Display for OutputKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.head, self.evaluated) {
+            (Head::Softmax, Form::Logits) => "logits, one for each class",
+            (Head::Softmax, _) => "probabilities, one for each class",
+            (Head::Binary, Form::Logits) => "one logit, of the second of two classes",
+            (Head::Binary, _) => "one probability, of the second of two classes",
+            (Head::Sigmoids(_), Form::Logits) => "logits, one for each class by itself (sigmoid)",
+            (Head::Sigmoids(_), _) => "probabilities, one for each class by itself",
+        })
+    }
+}
+
+/// What the values are that a layer hands on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Values {
+    /// Any numbers: logits, should the network end here.
+    Numbers,
+    /// A probability for each of the last axis's classes; they compete. Outside training, and in training.
+    Softmax([Form; 2]),
+    /// Probabilities, each by itself. Outside training, and in training.
+    Sigmoid([Form; 2]),
+    /// Numbers that are neither: what made them, whether pooling makes scores of them, and the leaf.
+    Neither { what: &'static str, is_bounded: bool, leaf: usize },
+}
+
+const DIRECT: [Form; 2] = [Form::Activated; 2];
+const CLIPPED: [Form; 2] = [Form::Probabilities; 2];
+
+impl Values {
+    fn neither(what: &'static str, leaf: usize) -> Self {
+        Values::Neither { what, is_bounded: true, leaf }
+    }
+
+    /// After an operation that leaves probabilities what they are.
+    fn clipped(self) -> Self {
+        match self {
+            Values::Softmax(_) => Values::Softmax(CLIPPED),
+            Values::Sigmoid(_) => Values::Sigmoid(CLIPPED),
+            Values::Numbers | Values::Neither { .. } => self,
+        }
+    }
+
+    /// After a layer that works in training only.
+    fn with_noise(self) -> Self {
+        match self {
+            Values::Softmax([evaluated, _]) => Values::Softmax([evaluated, Form::Probabilities]),
+            Values::Sigmoid([evaluated, _]) => Values::Sigmoid([evaluated, Form::Probabilities]),
+            Values::Numbers | Values::Neither { .. } => self,
+        }
+    }
+
+    /// After a layer that moves values and may put others between them; `keeps_classes`: whether the last axis has the same
+    /// values as before, place by place.
+    fn moved(self, keeps_classes: bool, leaf: usize) -> Self {
+        match self {
+            Values::Softmax(_) if !keeps_classes => Values::neither("softmax over other values than the outputs", leaf),
+            _ => self.clipped(),
+        }
+    }
+
+    fn pooled(self) -> Self {
+        match self {
+            Values::Neither { is_bounded: false, .. } => Values::Numbers,
+            _ => self.clipped(),
+        }
+    }
+
+    /// After a layer that scales and shifts.
+    fn scaled(self, leaf: usize) -> Self {
+        match self {
+            Values::Softmax(_) => Values::neither("a softmax whose probabilities are changed", leaf),
+            Values::Sigmoid(_) => Values::neither("a sigmoid whose probabilities are changed", leaf),
+            Values::Numbers | Values::Neither { .. } => Values::Numbers,
+        }
+    }
+
+    /// What `layer`, the leaf number `leaf`, hands on where these go in, its activation left out.
+    fn after_layer(self, layer: &LayerSpec, info: &LayerInfo, leaf: usize) -> Self {
+        let noise = |rate: f64| if rate == 0.0 { self } else { self.with_noise() };
+        let same_last = info.input_shape.last() == info.output_shape.last();
+        match layer {
+            LayerSpec::Conv2D(_)
+            | LayerSpec::DepthwiseConv2D(_)
+            | LayerSpec::SeparableConv2D(_)
+            | LayerSpec::Conv2DTranspose(_)
+            | LayerSpec::Dense(_) => Values::Numbers,
+            LayerSpec::Identity(_)
+            | LayerSpec::ActivityRegularization(_)
+            | LayerSpec::Activation(_)
+            | LayerSpec::ReLU(_)
+            | LayerSpec::LeakyReLU(_)
+            | LayerSpec::ELU(_)
+            | LayerSpec::Softmax(_) => self,
+            LayerSpec::PReLU(_) => Values::Neither { what: "PReLU", is_bounded: false, leaf },
+            LayerSpec::Dropout(dropout) => noise(dropout.rate),
+            LayerSpec::SpatialDropout2D(dropout) => noise(dropout.rate),
+            LayerSpec::AlphaDropout(dropout) => noise(dropout.rate),
+            LayerSpec::GaussianDropout(dropout) => noise(dropout.rate),
+            LayerSpec::GaussianNoise(added) => noise(added.stddev),
+            LayerSpec::Flatten(_) | LayerSpec::Reshape(_) => self.moved(same_last, leaf),
+            LayerSpec::Permute(Permute { dims }) => self.moved(dims.last() == Some(&dims.len()), leaf),
+            LayerSpec::Cropping2D(_)
+            | LayerSpec::CenterCrop(_)
+            | LayerSpec::UpSampling2D(_)
+            | LayerSpec::Resizing(_) => self.moved(true, leaf),
+            LayerSpec::ZeroPadding2D(_) => self.moved(false, leaf), // zeros are no probabilities of classes
+            LayerSpec::MaxPooling2D(_)
+            | LayerSpec::AveragePooling2D(_)
+            | LayerSpec::GlobalAveragePooling2D(_)
+            | LayerSpec::GlobalMaxPooling2D(_) => self.pooled(),
+            LayerSpec::BatchNormalization(_)
+            | LayerSpec::LayerNormalization(_)
+            | LayerSpec::GroupNormalization(_)
+            | LayerSpec::UnitNormalization(_)
+            | LayerSpec::Rescaling(_)
+            | LayerSpec::Normalization(_) => self.scaled(leaf),
+            LayerSpec::RandomFlip(_)
+            | LayerSpec::RandomRotation(_)
+            | LayerSpec::RandomZoom(_)
+            | LayerSpec::RandomTranslation(_)
+            | LayerSpec::RandomContrast(_)
+            | LayerSpec::RandomBrightness(_) => match self {
+                Values::Softmax(_) | Values::Sigmoid(_) => self.scaled(leaf),
+                Values::Numbers | Values::Neither { .. } => self,
+            },
+            LayerSpec::Sequential(_) => unreachable!("a nested network is no leaf"),
+        }
+    }
+
+    /// What an activation makes of these; `rank` counts the batch's axis.
+    fn after_activation(self, activation: &Activation, rank: usize, leaf: usize) -> Self {
+        let is_bounded = match activation {
+            Activation::Linear => return self,
+            Activation::LogSoftmax => return Values::Numbers, // whose softmax is the same
+            Activation::Softmax => return Values::Softmax(DIRECT),
+            Activation::Sigmoid => return Values::Sigmoid(DIRECT),
+            Activation::Layer(FunctionLayer::Softmax(softmax)) => {
+                return match softmax.is_over_last(rank) {
+                    true => Values::Softmax(DIRECT),
+                    false => Values::neither("softmax over another axis than the last", leaf),
+                };
+            }
+            Activation::Tanh
+            | Activation::HardTanh
+            | Activation::Softsign
+            | Activation::HardSigmoid
+            | Activation::Keras2HardSigmoid
+            | Activation::SparseSigmoid => true,
+            Activation::Relu
+            | Activation::Relu6
+            | Activation::LeakyRelu
+            | Activation::Elu
+            | Activation::Selu
+            | Activation::Celu
+            | Activation::LogSigmoid
+            | Activation::Softplus
+            | Activation::Silu
+            | Activation::HardSilu
+            | Activation::Gelu
+            | Activation::Mish
+            | Activation::Exponential
+            | Activation::Squareplus
+            | Activation::SoftShrink
+            | Activation::HardShrink
+            | Activation::TanhShrink
+            | Activation::SparsePlus
+            | Activation::Layer(FunctionLayer::ReLU(_) | FunctionLayer::LeakyReLU(_) | FunctionLayer::ELU(_)) => false,
+        };
+        Values::Neither { what: activation.name(), is_bounded, leaf }
+    }
+}
+
+impl Spec {
+    /// What the network's outputs mean.
+    ///
+    /// # Errors
+    /// A model error that names the layer, where they are not those of a classifier.
+    pub fn output_kind(&self) -> Result<OutputKind> {
+        self.output(&self.plan()?).map(|output| output.kind)
+    }
+
+    /// As [`Spec::output_kind`], of the network with its `plan`.
+    pub(in crate::model) fn output(&self, plan: &[LayerInfo]) -> Result<Output> {
+        let (specs, infos) = (self.leaves(), leaves(plan));
+        let (mut values, mut activated_by) = (Values::Numbers, None);
+        for (leaf, (layer, (_, info))) in specs.iter().zip(&infos).enumerate() {
+            let activation = layer.spec.activation();
+            values = values.after_layer(&layer.spec, info, leaf);
+            values = values.after_activation(&activation, info.output_shape.len() + 1, leaf);
+            if matches!(values, Values::Softmax(_) | Values::Sigmoid(_)) && activation != Activation::Linear {
+                activated_by = Some(leaf);
+            }
+        }
+        let last = infos.len() - 1;
+        let &[num_outputs] = &infos[last].1.output_shape[..] else {
+            let (path, info) = &infos[last];
+            return Err(Error::model("the network is not a classifier")
+                .expected("outputs of shape [K], one number for each class")
+                .got(format!("{:?}", info.output_shape))
+                .at(format!("layer {path} ({})", info.class_name)));
+        };
+        let kind = match (values, num_outputs) {
+            (Values::Softmax(_), 1) => return Err(refused("softmax over one output: always 1".into(), &infos[last])),
+            (Values::Softmax(forms), _) => OutputKind::new(Head::Softmax, forms),
+            (Values::Sigmoid(forms), 1) => OutputKind::new(Head::Binary, forms),
+            (Values::Sigmoid(forms), _) => OutputKind::new(Head::Sigmoids(self.crossentropy_of_sigmoids()), forms),
+            (Values::Neither { what, leaf, .. }, _) => return Err(refused(what.into(), &infos[leaf])),
+            (Values::Numbers, _) => {
+                let head = self.head_of_logits(num_outputs);
+                let head = head.map_err(|(got, help)| refused(got, &infos[last]).help(help))?;
+                OutputKind::new(head, [Form::Logits; 2])
+            }
+        };
+        let activated_by = activated_by.filter(|_| kind.evaluated != Form::Logits);
+        Ok(Output { kind, activated_by })
+    }
+
+    fn crossentropy_of_sigmoids(&self) -> Crossentropy {
+        match self.loss.as_ref().map(|loss| loss.family()) {
+            Some(Family::Categorical) => Crossentropy::Categorical,
+            Some(Family::Binary | Family::Other | Family::Unknown) | None => Crossentropy::Binary,
+        }
+    }
+
+    /// What outputs without an activation are by the loss that they were made for; else what was found, and what to do.
+    fn head_of_logits(&self, num_outputs: usize) -> Result<Head, (String, &'static str)> {
+        let found = |what: &str| match &self.loss {
+            Some(Loss { name, from_logits: true }) => format!("{what}, compiled with {name} from logits"),
+            Some(Loss { name, from_logits: false }) => format!("{what}, compiled with {name}"),
+            None => what.to_owned(),
+        };
+        match (self.loss.as_ref().map(|loss| (loss.family(), loss.from_logits)), num_outputs) {
+            (Some((Family::Binary, true)), 1) => Ok(Head::Binary),
+            (Some((Family::Binary, true)), _) => Ok(Head::Sigmoids(Crossentropy::Binary)),
+            (Some((Family::Binary, false)), _) => Err((found("outputs without sigmoid"), SAY_BINARY)),
+            (_, 1) => Err((found("one output without sigmoid"), SAY_BINARY)),
+            (Some((Family::Other, _)), _) => Err((found("outputs without an activation"), SAY_CATEGORICAL)),
+            (Some((Family::Categorical | Family::Unknown, _)) | None, _) => Ok(Head::Softmax),
+        }
+    }
+}
+
+/// The error for `got`, found in the leaf `path`.
+fn refused(got: String, (path, info): &(String, &LayerInfo)) -> Error {
+    Error::model("the network is not a classifier")
+        .expected("softmax or sigmoid at its end, or logits")
+        .got(got)
+        .at(format!("layer {path} ({})", info.class_name))
+}
+
+const SAY_BINARY: &str =
+    "give the last layer the activation sigmoid, or compile with BinaryCrossentropy(from_logits=True) in Keras";
+const SAY_CATEGORICAL: &str =
+    "if they are logits, compile with CategoricalCrossentropy(from_logits=True) in Keras and save again";
