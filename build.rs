@@ -45,7 +45,9 @@ fn check_version(libtorch: &Path) {
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
     const SOURCES: [&str; 2] = ["src/native/settings.cpp", "src/native/feed.cpp"];
-    println!("cargo::rerun-if-changed=src/native");
+    for source in SOURCES.iter().chain(&["src/native/caught.h"]) {
+        println!("cargo::rerun-if-changed={source}");
+    }
     cc::Build::new()
         .cpp(true)
         .std("c++17")

@@ -10,6 +10,8 @@ pub fn device() -> Device {
     *DEVICE.get_or_init(|| {
         let choice = std::env::var("CONVNET_TEST_DEVICE").unwrap_or("cpu".into());
         let choice = choice.parse().unwrap_or_else(|error| panic!("CONVNET_TEST_DEVICE: {error}"));
+        // f32 is f32, which it is not on a GPU by libtorch's own settings
+        convnet::device::configure(None).unwrap();
         convnet::device::select(choice).unwrap_or_else(|error| panic!("{}", convnet::error::describe(&error))).device
     })
 }
