@@ -15,7 +15,7 @@ const TOLERANCE: u8 = 2;
 /// The longest that one image may take, in a debug build on a busy machine.
 const MOST_TIME: Duration = Duration::from_secs(10);
 /// A part of the error that refuses what Pillow reads without a warning, and why it is refused.
-const REFUSED: [(&str, &str); 13] = [
+const REFUSED: [(&str, &str); 15] = [
     ("CRC error", "a PNG whose checksum is wrong is damaged, though Pillow overlooks it in some chunks"),
     ("unknown block type", "a GIF with a block of no known type is damaged"),
     ("Corrupt RLE data", "a bitmap whose runs leave the image is damaged"),
@@ -27,6 +27,8 @@ const REFUSED: [(&str, &str); 13] = [
     ("compression method", "nor LZMA, Zstandard and WebP in TIFF"),
     ("compressed as JPEG", "its decoder is not Pillow's, so its pixels are others"),
     ("predictor in separate planes", "the two decoders differ"),
+    ("multiplied by their alpha", "Pillow divides them again"),
+    ("in no scan", "Pillow makes up the colours of a JPEG without them"),
     ("more than 4 samples", "the two decoders differ"),
     ("0 is white", "Pillow shows the negative"),
 ];

@@ -248,7 +248,8 @@ static void use_vectors(j_decompress_ptr decompress) { (void)decompress; }
 struct failure {
   struct jpeg_error_mgr manager;
   jmp_buf back;
-  char *message; // JMSG_LENGTH_MAX bytes
+  char *message;      // JMSG_LENGTH_MAX bytes
+  int has_all_pixels; // what follows may be missing
 };
 
 static void fail(j_common_ptr common) {
@@ -273,6 +274,10 @@ static void say_nothing(j_common_ptr common) { (void)common; }
 static void do_nothing(j_decompress_ptr decompress) { (void)decompress; }
 
 static boolean fail_at_end(j_decompress_ptr decompress) {
+  struct failure *failure = (struct failure *)decompress->err;
+  // as in Pillow, the end may be missing where nothing else was wrong
+  if (failure->has_all_pixels && failure->manager.num_warnings == 0)
+    longjmp(failure->back, 1); // without a message
   fail_with((j_common_ptr)decompress, "it is cut short");
   return FALSE;
 }
@@ -311,9 +316,11 @@ int convnet_decode_jpeg(const unsigned char *data, size_t length, unsigned width
   failure.manager.emit_message = count_warning;
   failure.manager.output_message = say_nothing;
   failure.message = message;
+  failure.has_all_pixels = 0;
+  message[0] = 0;
   if (setjmp(failure.back)) {
     jpeg_destroy_decompress(&decompress);
-    return 1;
+    return message[0] != 0;
   }
   jpeg_create_decompress(&decompress);
   source = (struct jpeg_source_mgr){.next_input_byte = data,
@@ -332,6 +339,9 @@ int convnet_decode_jpeg(const unsigned char *data, size_t length, unsigned width
   jpeg_start_decompress(&decompress);
   if (decompress.output_width != width || decompress.output_height != height || decompress.output_components != channels)
     fail_with((j_common_ptr)&decompress, "its headers contradict each other");
+  for (int i = 0; i < decompress.num_components; i++)
+    if (!decompress.comp_info[i].quant_table)
+      fail_with((j_common_ptr)&decompress, "one of its components is in no scan");
   use_vectors(&decompress);
   while (decompress.output_scanline < height) {
     JSAMPROW rows[8];
@@ -341,7 +351,10 @@ int convnet_decode_jpeg(const unsigned char *data, size_t length, unsigned width
     }
     jpeg_read_scanlines(&decompress, rows, 8);
   }
-  // what lies behind the last row is not looked at, as in Pillow
+  failure.has_all_pixels = 1;
+  // it stops where the file goes on after its only scan
+  if (!jpeg_finish_decompress(&decompress) && failure.manager.num_warnings > 0)
+    fail_with((j_common_ptr)&decompress, "it is damaged");
   jpeg_destroy_decompress(&decompress);
   return 0;
 }

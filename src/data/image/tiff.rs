@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 /// Values of tags (TIFF 6.0).
 const WHITE_IS_ZERO: u64 = 0;
 const PLANAR: u64 = 2;
+const MULTIPLIED_ALPHA: u64 = 1;
 const JPEGS: [u64; 2] = [6, 7];
 
 /// Looks at the first page's tags.
@@ -32,6 +33,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
     let is_negative = first(Tag::PhotometricInterpretation) == Some(WHITE_IS_ZERO);
     if is_negative && (first(Tag::BitsPerSample) == Some(16) || first(Tag::PlanarConfiguration) == Some(PLANAR)) {
         return is("16 bits of grey, or a plane of its own, of which 0 is white");
+    }
+    if first(Tag::ExtraSamples) == Some(MULTIPLIED_ALPHA) {
+        return is("colours that are multiplied by their alpha");
     }
     if first(Tag::SamplesPerPixel).is_some_and(|samples| samples > 4) {
         return is("more than 4 samples for each pixel");
