@@ -24,7 +24,7 @@ pub enum ErrorKind {
     Numeric,
     /// A check that the user asked for did not hold.
     Check,
-    /// Stopped by SIGINT (2) or SIGTERM (15) after everything was saved.
+    /// Stopped by SIGHUP (1), SIGINT (2) or SIGTERM (15) after everything was saved.
     Stopped {
         /// The signal's number.
         signal: i32,
@@ -261,6 +261,7 @@ mod tests {
             (ErrorKind::Check, 7),
             (stopped, 130),
             (ErrorKind::Stopped { signal: 15 }, 143),
+            (ErrorKind::Stopped { signal: 1 }, 129),
         ];
         for (kind, code) in codes {
             assert_eq!(kind.exit_code(), code, "{kind:?}");

@@ -9,7 +9,9 @@ fn main() -> ExitCode {
     match convnet::cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", convnet::log::describe(error.as_ref()));
+            // to be stopped is no fault
+            let prefix = if convnet::cli::is_stop(&error) { "" } else { "error: " };
+            let _ = writeln!(std::io::stderr(), "{prefix}{}", convnet::log::describe(error.as_ref()));
             ExitCode::from(convnet::cli::exit_code(&error))
         }
     }

@@ -202,10 +202,12 @@ fn what_may_not_change_is_refused_on_resume() {
         (&["--lr", "0.1"][..], "lr cannot change"),
         (&["--batch-size", "64"], "batch-size cannot change"),
         (&["--ema", "0.9"], "ema cannot change"),
-        (&["--data", "digits:601"], "data cannot change"),
+        (&["--cache", "ram"], "cache cannot change"),
     ] {
         failed(&resume(flags), 2, word);
     }
+    // a moved data set may have another name; its images may not be others
+    failed(&resume(&["--data", "digits:601", "--epochs", "3"]), 3, "fingerprint");
     // another data set under the same name
     let path = at.join("logs/a/run.json");
     let text = fs::read_to_string(&path).unwrap();

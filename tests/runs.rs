@@ -201,3 +201,150 @@ fn odd_numbers_are_refused_by_name() {
     }
     assert!(!at.join("logs").exists());
 }
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_leaves_the_model_that_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--epochs", "1", "--run", "good"]));
+    let model = || fs::read(at.join("models/model.safetensors")).unwrap();
+    let before = model();
+    for (signal, code, name) in [("INT", 130, "SIGINT"), ("TERM", 143, "SIGTERM"), ("HUP", 129, "SIGHUP")] {
+        let output = interfered(at, &["--epochs", "2000"], |process| {
+            let status = Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status().unwrap();
+            assert!(status.success());
+        });
+        failed(&output, code, &format!("stopped by {name}"));
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(stderr.ends_with("to go on: convnet train --resume a\n") && !stderr.contains("error"), "{stderr}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(report["model"].is_null() && report["run"] == "a", "{report}");
+        assert_eq!(model(), before);
+        assert!(at.join("logs/a/checkpoints/last.json").is_file());
+        fs::remove_dir_all(at.join("logs/a")).unwrap();
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_that_nohup_ignores_stays_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let line = format!(
+        "trap '' INT HUP; exec {} train {} -b 4 --epochs 6 --run a",
+        env!("CARGO_BIN_EXE_convnet"),
+        SMALL.join(" ")
+    );
+    let mut command = Command::new("sh");
+    let mut child = command.args(["-c", &line]).current_dir(at).stdout(Stdio::null()).spawn().unwrap();
+    while fs::read_to_string(at.join("logs/a/history.csv")).map_or(0, |text| text.lines().count()) < 2 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for signal in ["-INT", "-HUP"] {
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(at.join("models/model.json").is_file());
+}
+
+#[test]
+fn a_model_that_is_replaced_is_named_with_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let loud = |more: &[&str]| {
+        let flags = ["train", "--data", "digits:600", "--validation", "60", "--device=cpu", "--progress", "none"];
+        convnet(at, &[&flags[..], more].concat())
+    };
+    let first = loud(&["--epochs", "1", "--run", "first"]);
+    assert!(!String::from_utf8_lossy(&first.stderr).contains("replaces"));
+    let text = succeeded(&first);
+    assert!(text.contains("best      epoch 1  val_accuracy ") && !text.contains("replaces"), "{text}");
+    let stderr = String::from_utf8_lossy(&first.stderr).into_owned();
+    assert!(stderr.contains("data: digits, 540 training, 60 validation and 100 test images"), "{stderr}");
+    let json = fs::read_to_string(at.join("models/model.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["convnet"]["run"], "first");
+
+    let second = loud(&["--epochs", "1", "--run", "second"]);
+    let stderr = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(stderr.contains("note: replaces models/model (of run first) when it is done"), "{stderr}");
+    assert!(succeeded(&second).contains(": replaces models/model (of run first)\n"));
+    // its own model is no other run's
+    let resumed = convnet(at, &["train", "--resume", "second", "--epochs", "2"]);
+    let stderr = String::from_utf8_lossy(&resumed.stderr).into_owned();
+    assert!(stderr.contains("resume: run second goes on after epoch 1 of 2 (step 5)"), "{stderr}");
+    assert!(!stderr.contains("replaces"), "{stderr}");
+    // a model of the release before knows no run
+    let mut old: Value = serde_json::from_str(&json).unwrap();
+    old["convnet"].as_object_mut().unwrap().remove("run");
+    fs::write(at.join("models/model.json"), old.to_string()).unwrap();
+    let third = loud(&["--epochs", "1", "--run", "third"]);
+    assert!(String::from_utf8_lossy(&third.stderr).contains("note: replaces models/model when it is done"));
+}
+
+#[test]
+fn a_run_is_found_again_from_any_folder_and_by_one_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let (home, other) = (at.join("home"), at.join("other"));
+    fs::create_dir_all(&other).unwrap();
+    write_images(&home.join("d"));
+    let flags = ["train", "--data", "d", "--epochs", "1", "--run", "w1", "-q", "--device=cpu"];
+    succeeded(&convnet(&home, &flags));
+    let run: Value = serde_json::from_str(&fs::read_to_string(home.join("logs/w1/run.json")).unwrap()).unwrap();
+    assert_eq!(run["paths"]["data"].as_str().map(Path::new), Some(home.join("d").as_path()));
+    assert_eq!(run["config"]["data"], "d", "as it was typed");
+
+    let absolute = home.join("logs/w1").display().to_string();
+    let data = home.join("d").display().to_string();
+    for (place, name) in [(&home, "w1"), (&home, "logs/w1"), (&home, absolute.as_str()), (&other, absolute.as_str())] {
+        succeeded(&convnet(place, &["evaluate", name, "--data", &data, "-q"]));
+        succeeded(&convnet(place, &["summary", name]));
+        succeeded(&convnet(place, &["reproduce", name, "-q"]));
+        let epochs = if place == &other { "3" } else { "2" };
+        let again = convnet(place, &["train", "--resume", name, "--epochs", epochs, "-q"]);
+        assert!(again.status.success() || String::from_utf8_lossy(&again.stderr).contains("finished"), "{again:?}");
+    }
+    assert!(!other.join("logs").exists() && !other.join("models").exists(), "nothing is written elsewhere");
+    let json: Value = serde_json::from_str(&fs::read_to_string(home.join("models/model.json")).unwrap()).unwrap();
+    assert_eq!(json["convnet"]["run"], "w1");
+    // a model's files win over a run of the same name
+    fs::copy(home.join("models/model.json"), home.join("w1.json")).unwrap();
+    failed(&convnet(&home, &["evaluate", "w1", "--data", &data]), 4, "model.safetensors");
+    failed(&convnet(&home, &["evaluate", "w2", "--data", &data]), 4, "w2.json");
+}
+
+#[test]
+fn moved_images_are_the_same_images_wherever_they_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for cache in ["auto", "none", "disk"] {
+        let [before, after] = ["before", "after"].map(|name| format!("{cache}-{name}"));
+        write_images(&at.join(&before));
+        let flags = ["--data", &before, "--cache", cache, "--epochs", "1", "--run", cache, "-q", "--device=cpu"];
+        succeeded(&convnet(at, &[&["train"], &flags[..]].concat()));
+        fs::rename(at.join(&before), at.join(&after)).unwrap();
+        failed(&convnet(at, &["train", "--resume", cache, "--epochs", "2", "-q"]), 3, &before);
+        succeeded(&convnet(at, &["train", "--resume", cache, "--data", &after, "--epochs", "2", "-q"]));
+        succeeded(&convnet(at, &["train", "--resume", cache, "--epochs", "3", "-q"]));
+        succeeded(&convnet(at, &["reproduce", cache, "--data", &after, "-q"]));
+        // as many bytes, another image
+        let path = at.join(&after).join("train/a/0.png");
+        image::GrayImage::from_pixel(12, 12, image::Luma([99])).save(&path).unwrap();
+        failed(&convnet(at, &["train", "--resume", cache, "--epochs", "4", "-q"]), 3, "the training images");
+    }
+}
+
+#[test]
+fn what_may_be_wrong_with_a_data_set_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write_images(&at.join("d"));
+    let said = |cache: &str| {
+        let output = convnet(at, &["train", "--data", "d", "--epochs", "1", "--device=cpu", "--cache", cache]);
+        succeeded(&output);
+        String::from_utf8_lossy(&output.stderr).contains("convnet data check d")
+    };
+    assert!(said("auto"));
+    assert!(!said("auto"));
+}

@@ -104,6 +104,12 @@ fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "expected a whole number from 1".to_owned())
 }
 
+/// Whether a signal ended the work, with everything saved.
+pub fn is_stop(error: &anyhow::Error) -> bool {
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<crate::error::Error>());
+    own.is_some_and(|error| matches!(error.kind(), crate::error::ErrorKind::Stopped { .. }))
+}
+
 /// The exit code for an error: the first [`crate::error::Error`] in the chain says it, else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let own = error.chain().find_map(|cause| cause.downcast_ref::<crate::error::Error>());

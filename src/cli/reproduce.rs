@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::train::run_folder::RunFolder;
 use super::train::session::{Finished, Session, StopAfter};
-use super::train::{stop_on_signals, without_times};
+use super::train::signals::stop_on_signals;
+use super::train::without_times;
 use super::{Globals, output};
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +19,11 @@ use crate::train::Ending;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run: its name in --logs, or its folder
+    #[arg(value_name = "RUN")]
     run: String,
+    /// Where the run's images lie now, if elsewhere
+    #[arg(long, value_name = "D")]
+    data: Option<String>,
     /// The folder of the logs
     #[arg(long, value_name = "FOLDER", default_value = "logs")]
     logs: PathBuf,
@@ -39,7 +44,8 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     }
     original.check_init_from()?;
     let folder = tempfile::tempdir()?;
-    let config = again(&original, folder.path())?;
+    let mut config = again(&original, folder.path())?;
+    config.data = args.data.unwrap_or(config.data);
     let mode = if globals.quiet { Progress::None } else { args.progress };
     let session = Session {
         // an unfinished run, or one that ended by the clock, is compared as far as it went

@@ -4,6 +4,7 @@ mod build;
 mod check;
 pub mod compiled;
 pub mod origin;
+pub mod paths;
 
 use std::path::{Path, PathBuf};
 
@@ -219,7 +220,7 @@ impl Default for RunConfig {
             tf32: true,
             deterministic: false,
             threads: None,
-            logs: "logs".into(),
+            logs: crate::model::saved::LOGS.into(),
             models: "models".into(),
             name: "model".into(),
             run: None,

@@ -28,13 +28,16 @@ impl Decoded {
     /// A data error where an image cannot be read, a configuration error where the file cannot be written or read.
     pub fn open(samples: &Samples, folder: &Path) -> Result<Self> {
         let path = folder.join(format!("{VERSION}-{}.u8", fingerprint(samples)));
-        let unusable = |error: io::Error| {
-            Error::config("cannot keep decoded images on the disk")
-                .at_path(&path)
-                .because(error)
-                .help("free some space, set XDG_CACHE_HOME to a folder on a larger disk, or use --cache none")
-        };
         let num_bytes = samples.num_bytes().ok_or_else(|| Error::data("the images have too many pixels"))?;
+        let unusable = |error: io::Error| {
+            let error = Error::config("cannot keep decoded images on the disk").at_path(&path).because(error);
+            error.help(format!(
+                "they take {} MiB: free some space (what else lies in {} can be deleted: it is made again where it is \
+                 needed), set XDG_CACHE_HOME to a folder on a larger disk, or use --cache none",
+                num_bytes.div_ceil(1 << 20),
+                folder.display()
+            ))
+        };
         if path.metadata().is_ok_and(|metadata| metadata.len() == num_bytes as u64) {
             return Ok(Decoded {
                 file: File::open(&path).map_err(unusable)?,

@@ -10,6 +10,7 @@ pub(crate) mod font;
 pub mod grid;
 pub mod idx;
 pub mod image;
+pub mod moved;
 pub(crate) mod names;
 pub mod npy;
 pub mod options;

@@ -181,12 +181,15 @@ impl Samples {
     /// The same images, all in memory.
     ///
     /// # Errors
-    /// As [`Samples::image`], and where there is not enough memory.
+    /// As [`Samples::image`]; a configuration error where there is not enough memory.
     pub fn into_memory(self) -> Result<Self> {
         if self.pixels().is_some() {
             return Ok(self);
         }
-        let too_large = || Error::data("the images do not fit in memory").got(format!("{} images", self.len()));
+        let too_large = || {
+            let error = Error::config("the images do not fit in memory").got(format!("{} images", self.len()));
+            error.help("use --cache disk or none, or a smaller --image-size")
+        };
         let num_bytes = self.num_bytes().ok_or_else(too_large)?;
         let mut pixels = Vec::new();
         pixels.try_reserve_exact(num_bytes).map_err(|error| too_large().because(error))?;

@@ -132,6 +132,14 @@ impl StoredImage {
         })
     }
 
+    /// The file that holds it: its own, or the archive.
+    pub(super) fn container(&self) -> &Path {
+        match self {
+            StoredImage::File(path) => path,
+            StoredImage::Part { archive, .. } | StoredImage::Memory { archive, .. } => archive,
+        }
+    }
+
     /// The file's name, without its folder.
     pub fn file_name(&self) -> &Path {
         match self {

@@ -77,6 +77,9 @@ struct ConvnetKey {
     /// The loss that says what the outputs are, where the layers do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     loss: Option<Loss>,
+    /// The run that trained it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
 }
 
 /// What is known of a model beside its network.
@@ -92,6 +95,8 @@ pub struct ModelInfo {
     pub resize: Resize,
     /// What it was trained on; none where it was imported.
     pub data: Option<TrainedOn>,
+    /// The name of the run that trained it, where one did.
+    pub run: Option<String>,
 }
 
 /// Where a model is saved: all files in one folder.
@@ -189,6 +194,7 @@ fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state: Option<Fi
         compile: info.compile.clone(),
         data: info.data.clone(),
         loss: model.spec().noted_loss().cloned(),
+        run: info.run.clone(),
     };
     let mut document = model.spec().to_json();
     document["convnet"] = json!(key);
@@ -239,8 +245,8 @@ pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
     check_key(&model, &key).map_err(|error| error.at("convnet").at_path(json_path))?;
     load_weights(&model, &key.weights, json_path)?;
     let resize = key.input.resize;
-    let ConvnetKey { labels, metrics, compile, data, .. } = key;
-    Ok((model, ModelInfo { labels, metrics, compile, resize, data }))
+    let ConvnetKey { labels, metrics, compile, data, run, .. } = key;
+    Ok((model, ModelInfo { labels, metrics, compile, resize, data, run }))
 }
 
 /// What the saved model at `json_path` was compiled with in Keras, where it was imported, and what its outputs mean.
@@ -382,23 +388,30 @@ pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     }
 }
 
-/// Where a model's JSON lies: `model` is a stem (`models/model`), one of its two files, or a run's folder (its best
-/// checkpoint, else its last).
+/// The folder of the runs' logs, where nobody says otherwise.
+pub const LOGS: &str = "logs";
+
+/// Where the folder of a run may lie, the first choice first: `run` is its name in `logs`, or its path.
+pub fn run_places(run: &str, logs: &Path) -> [PathBuf; 2] {
+    [logs.join(run), PathBuf::from(run)]
+}
+
+/// Where a model's JSON lies. `model` is a stem (`models/model`), one of its two files, or a run: its name in `logs`, or its
+/// folder (the best checkpoint, else the last). A model's files win over a run of the same name.
 ///
 /// # Errors
 /// A model error that says what was looked for.
 pub fn locate(model: &str) -> Result<PathBuf> {
-    let path = Path::new(model);
     let stem = model.strip_suffix(".json").or_else(|| model.strip_suffix(".safetensors")).unwrap_or(model);
-    let candidates = match path.is_dir() {
-        true => ["best.json", "last.json"].map(|file| path.join("checkpoints").join(file)).to_vec(),
-        false => vec![with_suffix(Path::new(stem), ".json")],
-    };
+    let mut candidates = vec![with_suffix(Path::new(stem), ".json")];
+    for run in run_places(model, Path::new(LOGS)).into_iter().filter(|run| run.is_dir()) {
+        candidates.extend(["best.json", "last.json"].map(|file| run.join("checkpoints").join(file)));
+    }
     candidates.iter().find(|candidate| candidate.is_file()).cloned().ok_or_else(|| {
         let looked_for: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();
         Error::model(format!("there is no model '{model}'"))
             .expected(looked_for.join(" or "))
-            .help("train one first: convnet train; or name a stem such as models/model, or a run's folder in logs/")
+            .help("train one first: convnet train; or name a stem such as models/model, or a run: its name or folder in logs/")
     })
 }
 

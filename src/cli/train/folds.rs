@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::check_ending;
 use super::report::epochs_json;
 use super::run_folder::{self, RunFolder};
 use super::session::Session;
+use super::signals::{check_ending, command_again};
 use crate::cli::output;
 use crate::config::RunConfig;
 use crate::data::split::Validation;
@@ -39,7 +39,7 @@ pub fn run(session: &Session, num_folds: usize, as_json: bool) -> Result<()> {
         output::note(session.globals, &format!("fold {number} of {num_folds}: run {name}"));
         let report = match existing(&config)? {
             Some(folder) if is_finished(&folder) => report_of(&folder)?,
-            _ => train(session, config, number == 1, || format!("--folds {num_folds} --run {base}"))?,
+            _ => train(session, config, number == 1, || command_again(&base))?,
         };
         reports.push(report);
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::session::Finished;
 use crate::log::history::HistoryRow;
-use crate::train::{EarlyStopping, Ending};
+use crate::train::{Checkpoints, EarlyStopping, Ending, Which};
 
 impl Finished {
     fn stem(&self) -> String {
@@ -32,6 +32,7 @@ impl Finished {
     /// For people.
     pub fn text(&self) -> String {
         let mut text = self.why_it_ended().map(|why| format!("ended     {why}\n")).unwrap_or_default();
+        text += &self.best_line();
         if let Some(tested) = &self.tested {
             let (scores, [low, high]) = (tested.sums.scores(), tested.accuracy_interval());
             text += &format!(
@@ -39,8 +40,11 @@ impl Finished {
                 scores.loss, scores.accuracy, tested.sums.count
             );
         }
-        let stem = self.stem();
-        text += &format!("model     {stem}.json, {stem}.safetensors\n");
+        if !self.is_interrupted() {
+            let stem = self.stem();
+            let replaced = self.replaced.as_ref().map(|other| format!(": replaces {other}")).unwrap_or_default();
+            text += &format!("model     {stem}.json, {stem}.safetensors{replaced}\n");
+        }
         text += &format!(
             "logs      {}  (tensorboard --logdir {})\n",
             self.folder.path.display(),
@@ -49,11 +53,23 @@ impl Finished {
         text
     }
 
+    /// The best epoch, its number, and where its weights are; nothing where no epoch could be told from another.
+    fn best_line(&self) -> String {
+        let watch = self.progress.watch;
+        let Some(best) = watch.best else { return String::new() };
+        let EarlyStopping { monitor, restore_best, .. } = self.config.early_stopping();
+        let place = match restore_best && !self.is_interrupted() {
+            true => "the model has its weights".to_owned(),
+            false => Checkpoints::new(&self.folder.checkpoints(), &[]).json_path(Which::Best).display().to_string(),
+        };
+        format!("best      epoch {}  {monitor} {best:.4}  ({place})\n", watch.best_epoch)
+    }
+
     /// For programs.
     pub fn json(&self, total_seconds: f64) -> Value {
         let mut report = json!({
             "run": self.folder.name,
-            "model": self.stem(),
+            "model": Some(self.stem()).filter(|_| !self.is_interrupted()),
             "epochs": epochs_json(&self.rows),
             "parameters": self.model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>(),
             "device": self.selected.name,

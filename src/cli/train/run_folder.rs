@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::config::RunConfig;
+use crate::config::{RunConfig, paths};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::saved;
@@ -69,10 +69,10 @@ impl RunFolder {
 
     /// A run that is there, to read it: `run` is its name in `logs`, or its folder.
     pub fn open(run: &str, logs: &Path) -> Result<Self> {
-        let candidates = [logs.join(run), PathBuf::from(run)];
-        let path = candidates.into_iter().find(|path| path.join("run.json").is_file()).ok_or_else(|| {
+        let path = saved::run_places(run, logs).into_iter().find(|path| path.join("run.json").is_file());
+        let path = path.ok_or_else(|| {
             Error::config(format!("there is no run '{run}'"))
-                .expected(format!("a folder in {} with a run.json", logs.display()))
+                .expected(format!("a folder in {} with a run.json, or such a folder's path", logs.display()))
         })?;
         let description = saved::read_json(&path.join("run.json")).map_err(|error| {
             let unusable = Error::config("the run's description cannot be used").because(error);
@@ -100,12 +100,15 @@ impl RunFolder {
     }
 
     /// What the run was started with, and what was changed since.
+    ///
+    /// Its paths lead there from the present folder: [`paths::from_here`].
     pub fn config(&self) -> Result<RunConfig> {
-        serde_path_to_error::deserialize(&self.description["config"]).map_err(|error| {
+        let config = serde_path_to_error::deserialize(&self.description["config"]).map_err(|error| {
             Error::config(error.inner().to_string())
                 .at(format!("config.{}", error.path()))
                 .at_path(&self.path.join("run.json"))
-        })
+        })?;
+        Ok(paths::from_here(config, &self.path, &self.description["paths"]))
     }
 
     /// `run.json`.
@@ -123,7 +126,10 @@ impl RunFolder {
         if changed.is_empty() {
             return Ok(());
         }
-        self.description["config"] = json!(config);
+        for (key, value) in &changed {
+            self.description["config"][key] = value.clone();
+        }
+        self.description["paths"] = json!(paths::absolute(config));
         let resumes = self.description.as_object_mut().map(|run| run.entry("resumes").or_insert_with(|| json!([])));
         if let Some(Value::Array(resumes)) = resumes {
             resumes.push(json!({ "step": step, "changed": changed }));
@@ -141,11 +147,15 @@ impl RunFolder {
     pub fn check_data(&self, data: &Value) -> Result<()> {
         let before = &self.description["data"];
         for (key, which) in FINGERPRINTS {
-            if before.get(key).is_some_and(|before| *before != data[key]) {
+            let relative = format!("relative_{key}");
+            // files that lie elsewhere by now, as they were
+            let is_moved = before[&relative].is_string() && before[&relative] == data[&relative];
+            if !is_moved && before.get(key).is_some_and(|before| *before != data[key]) {
                 return Err(Error::data(format!("the {which} images are not those that the run was started with"))
                     .expected(format!("fingerprint {}", before[key]))
                     .got(&data[key])
-                    .at_path(&self.path));
+                    .at_path(&self.path)
+                    .help("--data names them where they lie now"));
             }
         }
         Ok(())
@@ -268,6 +278,21 @@ pub fn check_places(config: &RunConfig) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The model that the model of run `run` takes the place of, in words; none where there is none, or it is the run's own.
+pub fn replaced(config: &RunConfig, run: &str) -> Option<String> {
+    let stem = config.models.join(&config.name);
+    let path = saved::with_suffix(&stem, ".json");
+    if !path.is_file() {
+        return None;
+    }
+    let document = saved::read_json(&path).unwrap_or_default();
+    match document.pointer("/convnet/run").and_then(Value::as_str) {
+        Some(own) if own == run => None,
+        Some(other) => Some(format!("{} (of run {other})", stem.display())),
+        None => Some(stem.display().to_string()),
+    }
 }
 
 /// The name of a run that is given none: the local time.

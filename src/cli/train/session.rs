@@ -12,11 +12,11 @@ use super::faults;
 use super::network::{self, build_model, class_weights};
 use super::run_folder::{self, RunFolder, Unbegun};
 use crate::cli::{Globals, output};
-use crate::config::RunConfig;
+use crate::config::{RunConfig, paths};
 use crate::data::batches::DeviceSamples;
 use crate::data::options::Cache;
 use crate::data::split::{Parts, split};
-use crate::data::{Samples, registry, statistics};
+use crate::data::{Samples, moved, registry, statistics};
 use crate::device::{self, Selected};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Evaluation, evaluate};
@@ -80,6 +80,8 @@ pub struct Finished {
     pub ending: Ending,
     /// Whether its last checkpoint is saved.
     pub is_saved: bool,
+    /// The model of another run that its model took the place of.
+    pub replaced: Option<String>,
 }
 
 /// Images where they are to be kept: see [`Cache`].
@@ -105,10 +107,8 @@ impl Session {
         let model = build_model(config, &parts, last.as_deref(), selected.device, globals)?;
         let model = model.with_precision(config.precision);
         let class_weights = class_weights(config, &parts)?;
+        output::note(globals, &images_line(&parts));
         let description = describe_run(config, data, &model, &selected)?;
-        let [train, validation, test] = ["train", "validation", "test"].map(|part| description["data"][part].as_u64());
-        let counts = [train, validation, test].map(Option::unwrap_or_default);
-        output::detail(globals, &format!("images: training, validation and test {counts:?}"));
         output::detail(globals, &format!("network: {} parameters", description["parameters"]));
         let labels = parts.classes.clone();
         let trained_on = config.trained_on(&parts.name, parts.validation.as_ref());
@@ -132,6 +132,12 @@ impl Session {
         train_config.run.clone_from(&folder.name);
         train_config.class_weights = class_weights;
         check_something_is_left(&train_config, &progress, &folder, &changed)?;
+        if last.is_some() {
+            output::note(globals, &resume_line(&folder, &progress, &train_config));
+        }
+        if let Some(other) = run_folder::replaced(&config, &folder.name) {
+            output::note(globals, &format!("note: replaces {other} when it is done; another --name keeps both"));
+        }
         let mut rows = rows_before(&folder, &progress, globals);
         let mut sinks = sinks(&folder, &progress, is_new, !changed.is_empty(), self.progress)?;
         folder.note_resume(&config, progress.steps, changed)?;
@@ -157,8 +163,9 @@ impl Session {
         rows.extend(epochs.iter().map(HistoryRow::from));
         let test = data.test.filter(|_| !matches!(ending, Ending::Signal(_)));
         let tested = test.map(|test| evaluate(&model, &test, 1)).transpose()?;
+        let replaced = None;
         let mut finished =
-            Finished { config, folder, model, selected, trained_on, tested, progress, rows, ending, is_saved };
+            Finished { config, folder, model, selected, trained_on, tested, progress, rows, ending, is_saved, replaced };
         finished.save(labels, globals)?;
         Ok(finished)
     }
@@ -213,7 +220,7 @@ impl Placed {
 impl Finished {
     /// The epoch whose weights are saved.
     pub fn saved_epoch(&self) -> u64 {
-        let is_best = self.config.restore_best && !matches!(self.ending, Ending::Signal(_));
+        let is_best = self.config.restore_best && !self.is_interrupted();
         if is_best { self.progress.watch.best_epoch } else { self.progress.epochs }
     }
 
@@ -222,18 +229,24 @@ impl Finished {
         self.rows.iter().find(|row| row.epoch == self.saved_epoch())
     }
 
+    /// Whether a signal ended it: then there are checkpoints, but no model, and one that was there before stays.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.ending, Ending::Signal(_))
+    }
+
     /// Saves the model, then notes in `run.json` that nothing is left to do.
     fn save(&mut self, labels: Vec<String>, globals: Globals) -> Result<()> {
+        if self.is_interrupted() {
+            return Ok(());
+        }
         let row = self.saved_row();
-        let data = Some(self.trained_on.clone());
-        let mut info = ModelInfo { labels, resize: self.config.resize, data, ..ModelInfo::default() };
+        let (data, run) = (Some(self.trained_on.clone()), Some(self.folder.name.clone()));
+        let mut info = ModelInfo { labels, resize: self.config.resize, data, run, ..ModelInfo::default() };
         info.metrics.extend(row.and_then(|row| row.val_accuracy).map(|accuracy| ("val_accuracy".into(), accuracy)));
         info.metrics.extend(self.tested.as_ref().map(|tested| ("test_accuracy".into(), tested.sums.scores().accuracy)));
         let to = Destination::pair(&self.config.models.join(&self.config.name));
+        self.replaced = run_folder::replaced(&self.config, &self.folder.name);
         saved::save(&self.model, &info, &to)?;
-        if matches!(self.ending, Ending::Signal(_)) {
-            return Ok(());
-        }
         let sha256 = saved::read_json(&to.json)?.pointer("/convnet/weights/sha256").cloned().unwrap_or_default();
         let result = self.result(&sha256);
         if let Err(error) = self.folder.note_result(result) {
@@ -252,6 +265,22 @@ fn device_line(selected: &Selected) -> String {
         (Some(gpu), None) => format!("device: {name} ({gpu}), {threads} threads"),
         (None, None) => format!("device: {name}, {threads} threads"),
     }
+}
+
+/// How many images there are to train on, to validate with and to test on.
+fn images_line(parts: &Parts) -> String {
+    let count = |samples: &Option<Samples>| samples.as_ref().map_or("no".to_owned(), |images| images.len().to_string());
+    let (validation, test) = (count(&parts.validation), count(&parts.test));
+    format!("data: {}, {} training, {validation} validation and {test} test images", parts.name, parts.train.len())
+}
+
+/// Where a resumed run goes on.
+fn resume_line(folder: &RunFolder, progress: &Progress, config: &TrainConfig) -> String {
+    let place = match progress.batches {
+        0 => format!("after epoch {} of {}", progress.epochs, config.epochs),
+        batches => format!("in epoch {} of {}, after batch {batches}", progress.epochs + 1, config.epochs),
+    };
+    format!("resume: run {} goes on {place} (step {})", folder.name, progress.steps)
 }
 
 fn note_mirrors(config: &RunConfig, parts: &Parts, globals: Globals) {
@@ -273,6 +302,7 @@ fn describe_run(config: &RunConfig, data: Value, model: &Model, selected: &Selec
         "parameters": model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>(),
         "architecture": model.spec().to_json(),
         "data": data,
+        "paths": paths::absolute(config),
     });
     if let Some(gpu) = &selected.gpu {
         description["gpu"] = json!(gpu);
@@ -287,7 +317,7 @@ fn describe_run(config: &RunConfig, data: Value, model: &Model, selected: &Selec
 fn describe_data(parts: &Parts) -> Value {
     let count = |samples: &Option<Samples>| samples.as_ref().map(Samples::len);
     let fingerprint = |samples: &Option<Samples>| samples.as_ref().map(statistics::fingerprint);
-    json!({
+    let mut description = json!({
         "name": parts.name,
         "classes": parts.classes,
         "train": parts.train.len(),
@@ -296,7 +326,14 @@ fn describe_data(parts: &Parts) -> Value {
         "fingerprint": statistics::fingerprint(&parts.train),
         "validation_fingerprint": fingerprint(&parts.validation),
         "test_fingerprint": fingerprint(&parts.test),
-    })
+    });
+    let parts = [("", Some(&parts.train)), ("validation_", parts.validation.as_ref()), ("test_", parts.test.as_ref())];
+    for (prefix, samples) in parts {
+        if let Some(fingerprint) = samples.and_then(moved::relative_fingerprint) {
+            description[format!("relative_{prefix}fingerprint")] = json!(fingerprint);
+        }
+    }
+    description
 }
 
 /// The epochs before a resume.

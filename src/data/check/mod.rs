@@ -15,7 +15,7 @@ use crate::error::Result;
 use duplicates::Pair;
 use inspect::Inspection;
 
-pub use cached::cached_counts;
+pub use cached::{FirstLook, cached_counts};
 pub use report::{Counts, write_csv};
 
 /// A class is called rare when the largest has more than so many times its training images.

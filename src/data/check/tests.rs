@@ -151,11 +151,11 @@ fn a_data_set_is_checked_once() {
     train[7] = train[4].clone();
     let (set, cache) = (dataset(&train, &[]), tempfile::tempdir().unwrap());
     let counts = cached_counts(&set, Some(cache.path())).unwrap();
-    assert_eq!(counts, Counts { duplicates: 1, ..Counts::default() });
+    assert_eq!(counts, FirstLook { counts: Counts { duplicates: 1, ..Counts::default() }, is_first: true });
     let kept = std::fs::read_dir(cache.path().join("checks")).unwrap().next().unwrap().unwrap().path();
     std::fs::write(&kept, std::fs::read_to_string(&kept).unwrap().replace("\"duplicates\":1", "\"duplicates\":5"))
         .unwrap();
-    assert_eq!(cached_counts(&set, Some(cache.path())).unwrap().duplicates, 5, "it was read");
+    assert_eq!(cached_counts(&set, Some(cache.path())).unwrap().counts.duplicates, 5, "it was read");
     std::fs::write(&kept, "damaged").unwrap();
     assert_eq!(cached_counts(&set, Some(cache.path())).unwrap(), counts);
     assert_eq!(cached_counts(&set, None).unwrap(), counts);

@@ -127,6 +127,16 @@ pub fn has_digits_for_classes(name: &str) -> bool {
             .is_some_and(|set| crate::data::names::are_numbers(set.classes) && !set.classes.is_empty())
 }
 
+/// The file or folder that `source` names as it is now; none where it is drawn, or still to be downloaded.
+pub fn location(source: &str) -> Option<PathBuf> {
+    let path = Path::new(source);
+    if is_built_in(source) || path.exists() {
+        return Some(path.to_owned()).filter(|_| !is_built_in(source));
+    }
+    let set = KnownSet::find(source)?;
+    own_folder(set, &Surroundings::from_environment()).ok().flatten()
+}
+
 /// The user's folder for what can be fetched or computed again: `$XDG_CACHE_HOME` or `~/.cache`, then `convnet`.
 pub fn cache_folder() -> Option<PathBuf> {
     // the XDG base directory specification ignores relative paths

@@ -22,7 +22,7 @@ use super::options::Cache;
 use super::registry;
 use super::samples::UNREADABLE_HELP;
 use super::{ImageShape, LoadOptions, Samples, Splits, size_text};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_atomically;
 
 pub(super) use cifar::{has_files as is_cifar, read_folder as read_cifar};
@@ -123,7 +123,11 @@ pub fn finish(splits: Splits, options: &LoadOptions) -> Result<Splits> {
         _ if is_kept => splits.map(|_, samples: Samples| samples.into_memory()),
         _ => return Ok(splits),
     };
-    decoded.map_err(|error| error.help(UNREADABLE_HELP))
+    // a disk or a memory that is full is no fault of an image, and its error says what to do
+    decoded.map_err(|error| match error.kind() {
+        ErrorKind::Data => error.help(UNREADABLE_HELP),
+        _ => error,
+    })
 }
 
 fn no_cache_folder() -> Error {

@@ -17,7 +17,7 @@ use crate::model::saved;
 pub use flags::Flags;
 
 /// What may change when a run is resumed, and what that does; everything else is as it was.
-pub const FREE_ON_RESUME: [(&str, &str); 11] = [
+pub const FREE_ON_RESUME: [(&str, &str); 13] = [
     ("epochs", "trains longer; schedules that depend on the run's length follow the new one"),
     ("patience", "waits longer or shorter for a better epoch"),
     ("until", "ends at another number"),
@@ -29,6 +29,8 @@ pub const FREE_ON_RESUME: [(&str, &str); 11] = [
     ("name", "saves the model under another name"),
     ("restore_best", "saves the best epoch's weights, or the last one's"),
     ("logs", "says where the run is looked for"),
+    ("data", "says where the same images lie now"),
+    ("exclude", "says where the same list of images to leave out lies now"),
 ];
 
 /// Train a network.

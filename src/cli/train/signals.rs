@@ -1,0 +1,111 @@
+//! What a signal does to a training, and what goes on with it afterwards.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::run_folder::RunFolder;
+use super::session::Finished;
+use crate::config::RunConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::train::{Ending, StopSignal};
+
+/// The signals that end a training after a checkpoint, and their names.
+const SIGNALS: [(i32, &str); 3] = [(SIGHUP, "SIGHUP"), (SIGINT, "SIGINT (Ctrl-C)"), (SIGTERM, "SIGTERM")];
+
+/// What is said at the first signal: a step, or a validation, may take a while.
+const STOPPING: &[u8] = b"\nstopping after this step and a checkpoint; a second time ends at once, without one\n";
+
+/// The first signal asks the loop to stop, a second SIGINT or SIGTERM ends the process at once. A second SIGHUP does not: a
+/// terminal that closes may send two, and service managers one behind their SIGTERM. A signal that was ignored when the
+/// program started (nohup, a shell's background jobs) stays ignored.
+pub fn stop_on_signals() -> Result<Arc<StopSignal>> {
+    let stop = Arc::new(StopSignal::new(0));
+    for (signal, _) in SIGNALS.into_iter().filter(|(signal, _)| !is_ignored(*signal)) {
+        let stop = stop.clone();
+        let action = move || {
+            match stop.compare_exchange(0, signal, SeqCst, SeqCst) {
+                // SAFETY: the bytes live for ever; nobody has to read them
+                Ok(_) => drop(unsafe { libc::write(libc::STDERR_FILENO, STOPPING.as_ptr().cast(), STOPPING.len()) }),
+                Err(_) if signal == SIGHUP => {}
+                Err(_) => signal_hook::low_level::exit(128 + signal),
+            }
+        };
+        // SAFETY: the action is an atomic exchange and a write or, the second time, _exit: all are async-signal-safe.
+        unsafe { signal_hook::low_level::register(signal, action) }
+            .map_err(|error| Error::internal("cannot listen for signals").because(error))?;
+    }
+    Ok(stop)
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all zeros is a valid sigaction, and the call only writes the present one there
+    unsafe {
+        let mut present: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut present) == 0 && present.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// An error where a signal ended the training: `way_on` is the command that goes on with it.
+pub fn check_ending(finished: &Finished, way_on: impl FnOnce() -> String) -> Result<()> {
+    let Ending::Signal(signal) = finished.ending else { return Ok(()) };
+    if !finished.is_saved {
+        return Err(Error::internal("stopped by a signal, and the checkpoint could not be saved: see the warnings"));
+    }
+    let name = SIGNALS.iter().find(|(number, _)| *number == signal).map_or("a signal", |(_, name)| *name);
+    let progress = &finished.progress;
+    let place = match progress.batches {
+        0 => format!("after epoch {}", progress.epochs),
+        batches => format!("epoch {}, batch {batches}", progress.epochs + 1),
+    };
+    let stopped = Error::new(ErrorKind::Stopped { signal }, format!("stopped by {name}; a checkpoint is saved"));
+    Err(stopped.at(place).help(format!("to go on: {}", way_on())))
+}
+
+/// The command that goes on with a run.
+pub fn resume_command(folder: &RunFolder) -> String {
+    let mut words = vec!["convnet".to_owned(), "train".into(), "--resume".into(), folder.name.clone()];
+    let logs = folder.path.parent().unwrap_or(Path::new(""));
+    if logs != RunConfig::default().logs {
+        words.extend(["--logs".into(), logs.display().to_string()]);
+    }
+    command_line(words)
+}
+
+/// The command that goes on with cross-validation: the one that was typed, which has to name its runs.
+pub fn command_again(run: &str) -> String {
+    let mut words = vec!["convnet".to_owned()];
+    words.extend(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
+    let names_run = words.iter().any(|word| word == "--run" || word.starts_with("--run="));
+    if !names_run {
+        words.extend(["--run".into(), run.to_owned()]);
+    }
+    command_line(words)
+}
+
+/// Words as a shell takes them.
+fn command_line(words: Vec<String>) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:=,@%+".contains(letter);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(format!("'{}'", word.replace('\'', "'\\''"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        let words = ["convnet", "--run", "my run", "it's", "", "a=1,2"].map(str::to_owned).to_vec();
+        assert_eq!(command_line(words), "convnet --run 'my run' 'it'\\''s' '' a=1,2");
+    }
+}

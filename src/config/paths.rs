@@ -1,0 +1,112 @@
+//! The paths of a run, which mean the same from whatever folder it is looked at.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::RunConfig;
+use crate::data::registry;
+use crate::model::{presets, saved};
+
+/// Where the files and folders lie that `config` names from the present folder: absolute, by the settings' keys. Names that
+/// stand for no file (a built-in data set, a preset, a data set that is still to be downloaded) are absent.
+pub fn absolute(config: &RunConfig) -> Map<String, Value> {
+    let places = [
+        ("data", registry::location(&config.data)),
+        ("model", Some(PathBuf::from(&config.model)).filter(|_| presets::preset(&config.model).is_none())),
+        ("init_from", config.init_from.as_ref().and_then(|model| saved::locate(model).ok())),
+        ("exclude", config.exclude.clone()),
+        ("logs", Some(config.logs.clone())),
+        ("models", Some(config.models.clone())),
+    ];
+    let absolute = |path: PathBuf| std::path::absolute(path).ok()?.to_str().map(str::to_owned);
+    places.into_iter().filter_map(|(key, path)| Some((key.to_owned(), json!(absolute(path?)?)))).collect()
+}
+
+/// The configuration of the run in `folder`, its paths as they lead there from the present folder. A relative path is
+/// looked for from where the run's logs lie, which may have been moved together with the rest; then where it was when the run
+/// was started, which `paths` ([`absolute`]) says; then from the present folder.
+pub fn from_here(config: RunConfig, folder: &Path, paths: &Value) -> RunConfig {
+    let Some(base) = working_folder(&config.logs, folder) else { return config };
+    if is_same(&base, Path::new(".")) {
+        return config;
+    }
+    let stored = |key: &str| paths.get(key).and_then(Value::as_str).map(PathBuf::from);
+    let find = |key: &str, typed: &Path, is_there: &dyn Fn(&Path) -> bool| {
+        let candidates = [Some(base.join(typed)), stored(key), Some(typed.to_owned())];
+        candidates.into_iter().flatten().find(|path| is_there(path)).unwrap_or_else(|| typed.to_owned())
+    };
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    let is_model = |path: &Path| path.to_str().is_some_and(|path| saved::locate(path).is_ok());
+    let data = match registry::is_built_in(&config.data) {
+        true => config.data.clone(),
+        false => text(find("data", Path::new(&config.data), &Path::exists)),
+    };
+    let model = match presets::preset(&config.model) {
+        Some(_) => config.model.clone(),
+        None => text(find("model", Path::new(&config.model), &Path::is_file)),
+    };
+    RunConfig {
+        data,
+        model,
+        init_from: config.init_from.as_ref().map(|model| text(find("init_from", Path::new(model), &is_model))),
+        exclude: config.exclude.as_ref().map(|list| find("exclude", list, &Path::is_file)),
+        logs: folder.parent().unwrap_or(Path::new("")).to_owned(),
+        models: find("models", &config.models, &Path::is_dir),
+        ..config
+    }
+}
+
+/// The folder in which the run was started, as far as its own place tells: `folder` without `logs` and the run's name. Where
+/// it lies elsewhere by now, the folder that holds it.
+fn working_folder(logs: &Path, folder: &Path) -> Option<PathBuf> {
+    let folder = std::path::absolute(folder).ok()?;
+    let holds = folder.parent()?;
+    let own: PathBuf = logs.components().filter(|part| !matches!(part, std::path::Component::CurDir)).collect();
+    let base = holds.ends_with(&own) && logs.is_relative();
+    let depth = if base { own.components().count() } else { 0 };
+    holds.ancestors().nth(depth).map(Path::to_owned)
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_paths_are_those_of_the_folder_where_the_run_was_started() {
+        let place = tempfile::tempdir().unwrap();
+        let [first, moved] = ["a", "b"].map(|name| place.path().join(name));
+        for folder in [&first, &moved] {
+            for part in ["logs/r", "models", "d"] {
+                std::fs::create_dir_all(folder.join(part)).unwrap();
+            }
+        }
+        std::fs::write(first.join("list.csv"), "").unwrap();
+        let exclude = Some(PathBuf::from("list.csv"));
+        let config = RunConfig { data: "d".into(), exclude, ..RunConfig::default() };
+        let stored = json!({ "data": first.join("d"), "exclude": first.join("list.csv"), "models": first.join("models") });
+        let seen = from_here(config.clone(), &first.join("logs/r"), &Value::Null);
+        assert_eq!((seen.data.as_str(), seen.models), (first.join("d").to_str().unwrap(), first.join("models")));
+        assert_eq!((seen.logs, seen.model), (first.join("logs"), "keras-cnn".to_owned()));
+        // the copy has its own data and models; what it lacks is where it was
+        let seen = from_here(config.clone(), &moved.join("logs/r"), &stored);
+        assert_eq!((seen.data.as_str(), seen.models), (moved.join("d").to_str().unwrap(), moved.join("models")));
+        assert_eq!(seen.exclude, Some(first.join("list.csv")));
+        // a run that lies somewhere else by now
+        let lone = place.path().join("r");
+        std::fs::create_dir(&lone).unwrap();
+        let seen = from_here(config, &lone, &stored);
+        assert_eq!((seen.data.as_str(), seen.models), (first.join("d").to_str().unwrap(), first.join("models")));
+    }
+
+    #[test]
+    fn names_that_are_no_files_have_no_place() {
+        let paths = absolute(&RunConfig::default());
+        assert_eq!(paths.keys().collect::<Vec<_>>(), ["logs", "models"]);
+        assert!(paths["logs"].as_str().is_some_and(|path| Path::new(path).is_absolute()));
+    }
+}
