@@ -8,6 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::NamedTempFile;
 
+/// As [`write_atomically`], for a file that the user named: the folders that it is to lie in are made where they are missing.
+///
+/// # Errors
+/// Whatever the disk says.
+pub fn write_output(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    fs::create_dir_all(folder_of(path))?;
+    write_atomically(path, write)
+}
+
 /// Writes a file through `write`: beside `path` first, then synced to the disk and renamed over it.
 ///
 /// # Errors
@@ -31,7 +40,7 @@ pub fn write_aside(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     crash_point();
-    let mut file = builder.tempfile_in(folder_of(path))?;
+    let mut file = builder.tempfile_in(folder_of(path)).map_err(without_path)?;
     crash_point();
     let mut writer = BufWriter::new(file.as_file_mut());
     write(&mut writer)?;
@@ -42,13 +51,22 @@ pub fn write_aside(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
     Ok(file)
 }
 
+/// The system's own error, without the temporary file's name, which nobody asked for.
+fn without_path(error: io::Error) -> io::Error {
+    // tempfile's form, which keeps the system's error to itself
+    match error.to_string().split_once(" at path ") {
+        Some((reason, _)) => io::Error::new(error.kind(), reason.to_owned()),
+        None => error,
+    }
+}
+
 /// The second half of [`write_atomically`]: `aside` becomes `path`, and the folder is synced.
 ///
 /// # Errors
 /// Whatever the disk says.
 pub fn rename_into_place(aside: NamedTempFile, path: &Path) -> io::Result<()> {
     crash_point();
-    aside.persist(path).map_err(|error| error.error)?;
+    aside.persist(path).map_err(|error| without_path(error.error))?;
     crash_point();
     sync_folder(folder_of(path))
 }
@@ -105,7 +123,8 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that `path` lies in.
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -128,6 +147,18 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn folders_are_made_for_outputs_and_the_temporary_name_is_nobody_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/c.txt");
+        let error = write_atomically(&path, |_| Ok(())).unwrap_err();
+        assert!(!error.to_string().contains(".unfinished"), "{error}");
+        write_output(&path, |writer| writer.write_all(b"x")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+        let error = write_output(&path.join("d"), |_| Ok(())).unwrap_err();
+        assert!(!error.to_string().contains(".unfinished"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tch::{Device, Tensor};
 use crate::data::image::Preparation;
 use crate::data::{ImageShape, npy};
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::write_output;
 use crate::model::saved;
 use crate::model::{Model, ModelInfo};
 use crate::native;
@@ -230,8 +230,8 @@ impl Format {
     /// A configuration error where the file cannot be written.
     pub fn write(self, path: &Path, records: &[Record], labels: &[String]) -> Result<()> {
         let written = match self {
-            Format::Csv => write_atomically(path, |writer| write_csv(writer, records, labels)),
-            Format::JsonLines => write_atomically(path, |writer| {
+            Format::Csv => write_output(path, |writer| write_csv(writer, records, labels)),
+            Format::JsonLines => write_output(path, |writer| {
                 records.iter().try_for_each(|record| {
                     serde_json::to_writer(&mut *writer, record)?;
                     writer.write_all(b"\n")

@@ -54,11 +54,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (model, info) = saved::load(&saved::locate(&args.model)?, Device::Cpu)?;
     let exported = export::export(&model, &info, args.format, &args.out)?;
     let files: Vec<String> = exported.files.iter().map(|path| path.display().to_string()).collect();
+    let replaced: Vec<String> = exported.replaced.iter().map(|path| path.display().to_string()).collect();
+    let replaced = if replaced.is_empty() { String::new() } else { format!("replaced  {}\n", replaced.join(", ")) };
     let report = Report { files, max_difference: exported.max_difference };
     match args.json {
         true => output::json(&report)?,
         false => output::result(&format!(
-            "exported  {}\nchecked   {}, outputs within {:.1e}\n",
+            "exported  {}\n{replaced}checked   {}, outputs within {:.1e}\n",
             report.files.join(", "),
             checked(args.format),
             report.max_difference

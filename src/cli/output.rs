@@ -1,6 +1,7 @@
 //! Where words go: results to stdout, notes to stderr.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::Globals;
 use crate::error::{Error, Result};
@@ -37,6 +38,12 @@ pub fn note(globals: Globals, text: &str) {
 /// Says each of `notes` on stderr, unless `--quiet`.
 pub fn notes(globals: Globals, notes: &[String]) {
     notes.iter().for_each(|text| note(globals, &format!("note: {text}")));
+}
+
+/// What is said of the file at `path` that is about to be written: that it is written, or that it replaces one.
+pub fn written(path: &Path) -> String {
+    let verb = if path.is_file() { "replaced" } else { "wrote" };
+    format!("{verb} {}", path.display())
 }
 
 /// Says something on stderr that only `--verbose` asks for.

@@ -95,8 +95,9 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     }
     if !records.is_empty() || args.wrong {
         if let Some((path, format)) = out {
+            let written = output::written(path);
             format.write(path, &records, predictor.labels())?;
-            output::note(globals, &format!("wrote {}", path.display()));
+            output::note(globals, &written);
         }
         match args.json {
             true => output::json(&Document { predictions: &records })?,

@@ -57,6 +57,10 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         }
         return Ok(());
     };
+    if let Some(path) = args.plot.as_ref().filter(|path| path.extension().is_none_or(|extension| extension != "svg")) {
+        let wrong = Error::config("--plot draws SVG").expected("a file name that ends in .svg").got(path.display());
+        return Err(wrong.into());
+    }
     let network = find(model)?;
     let spec = resolve(&network, &args)?;
     if matches!(network, Network::Short(_)) && (args.input_shape.is_none() || args.classes.is_none()) {
@@ -64,9 +68,10 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     }
     let summary = Summary::new(&spec)?;
     if let Some(path) = &args.plot {
-        let drawing = plot::svg(&spec)?;
-        files::write_atomically(path, |file| file.write_all(drawing.as_bytes()))
+        let (drawing, written) = (plot::svg(&spec)?, output::written(path));
+        files::write_output(path, |file| file.write_all(drawing.as_bytes()))
             .map_err(|error| Error::config("cannot write the drawing").at_path(path).because(error))?;
+        output::note(globals, &written);
     }
     if let Some(path) = &args.write {
         write(path, &network, &spec)?;
@@ -137,7 +142,7 @@ fn write(path: &Path, network: &Network, spec: &Spec) -> Result<()> {
     if path.exists() {
         return Err(Error::config("the file is there already").help("choose another name, or remove it").at_path(path));
     }
-    files::write_atomically(path, |file| file.write_all(text.as_bytes()))
+    files::write_output(path, |file| file.write_all(text.as_bytes()))
         .map_err(|error| Error::config("cannot write the network").at_path(path).because(error))
 }
 

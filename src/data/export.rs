@@ -13,7 +13,7 @@ use super::npy::array_header;
 use super::sources::class_names::{self, ClassNames};
 use super::{Dataset, ImageShape, Samples, Split};
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::{write_atomically, write_output};
 
 /// The forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -173,7 +173,7 @@ fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {
         return Err(Error::config("that is no name for a .npz").expected("FILE.npz").got(path.display()));
     }
     let mut failed = None;
-    let written = write_atomically(path, |writer| {
+    let written = write_output(path, |writer| {
         let mut zip = ZipWriter::new_stream(writer);
         for (split, samples) in dataset.splits() {
             let suffix = match split {

@@ -11,7 +11,7 @@ use super::font::{TextStyle, shorten};
 use super::statistics::mean_images;
 use super::{ImageShape, Samples, size_text};
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::write_output;
 use crate::rng::{self, Stream};
 
 const PAPER: Rgb<u8> = Rgb([250, 250, 248]);
@@ -130,10 +130,15 @@ fn draw_grid(
 /// Writes the picture as PNG; the file appears whole or not at all.
 ///
 /// # Errors
-/// A configuration error where the file cannot be written.
+/// A configuration error where the file cannot be written, or is called as another kind of file.
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
+    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+        return Err(Error::config("the picture is a PNG")
+            .expected("a file name that ends in .png")
+            .got(path.display()));
+    }
     let png = png_bytes(picture)?;
-    let written = write_atomically(path, |writer| writer.write_all(&png));
+    let written = write_output(path, |writer| writer.write_all(&png));
     written.map_err(|error| Error::config("cannot write the picture").at_path(path).because(error))
 }
 
@@ -385,6 +390,9 @@ mod tests {
         let path = folder.path().join("samples.png");
         write_png(&path, &picture).unwrap();
         assert_eq!(image::open(&path).unwrap().into_rgb8(), picture);
-        assert_eq!(write_png(&folder.path().join("none/samples.png"), &picture).unwrap_err().exit_code(), 2);
+        write_png(&folder.path().join("new/samples.png"), &picture).unwrap();
+        for wrong in ["samples.png/samples.png", "samples.jpg", "samples"] {
+            assert_eq!(write_png(&folder.path().join(wrong), &picture).unwrap_err().exit_code(), 2, "{wrong}");
+        }
     }
 }

@@ -35,8 +35,9 @@ pub fn run(args: Check, globals: Globals) -> anyhow::Result<()> {
     let config = CheckConfig { finds_other_sizes: options.image_size.is_none(), ..CheckConfig::default() };
     let report = check_with(&dataset, &config)?;
     if let Some(path) = &args.out {
+        let written = output::written(path);
         write_csv(path, &report)?;
-        output::note(globals, &format!("wrote {}", path.display()));
+        output::note(globals, &written);
     }
     match args.json {
         true => output::json(&Document { counts: report.counts(), report: &report })?,

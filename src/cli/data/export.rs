@@ -22,7 +22,9 @@ pub struct Export {
 pub fn run(args: Export, globals: Globals) -> anyhow::Result<()> {
     let dataset = registry::load_with(&args.source.data, &args.source.options())?;
     output::notes(globals, &dataset.notes);
+    let is_there = args.out.is_file() || args.out.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     export(&dataset, args.format, &args.out)?;
-    output::note(globals, &format!("wrote {} as {:?}", dataset.name, args.format).to_lowercase());
+    let place = if is_there { ", over what was there" } else { "" };
+    output::note(globals, &(format!("wrote {} as {:?}", dataset.name, args.format).to_lowercase() + place));
     Ok(output::result(&format!("{}\n", args.out.display()))?)
 }

@@ -71,11 +71,12 @@ pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
 
 /// Writes a picture, and shows it where nobody reads JSON and the terminal can.
 fn write(picture: &RgbImage, path: &Path, is_json: bool, globals: Globals) -> Result<()> {
+    let written = output::written(path);
     write_png(path, picture)?;
     if !is_json && !globals.quiet {
         inline::show(picture)?;
     }
-    output::note(globals, &format!("wrote {}", path.display()));
+    output::note(globals, &written);
     Ok(())
 }
 

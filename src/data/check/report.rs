@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Finding, ImageName, Problem, Report};
 use crate::data::size_text;
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::write_output;
 
 /// How many findings of a kind are printed.
 const MAX_PRINTED: usize = 20;
@@ -194,7 +194,7 @@ pub fn write_csv(path: &Path, report: &Report) -> Result<()> {
         Problem::OtherSize => !sizes_are_mixed,
         _ => true,
     };
-    let written = write_atomically(path, |writer| {
+    let written = write_output(path, |writer| {
         let mut table = csv::Writer::from_writer(writer);
         table.write_record(["split", "index", "path", "class", "problem", "other", "difference"])?;
         for finding in report.findings.iter().filter(is_listed) {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::ImageShape;
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::write_output;
 pub(super) use header::array_header;
 use header::{Header, f32_header, read_header_text};
 
@@ -63,7 +63,7 @@ pub fn read_images(path: &Path) -> Result<NpyImages> {
 /// Where `shape` is not the shape of `values`.
 pub fn write_f32(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
     assert_eq!(shape.iter().product::<usize>(), values.len(), "the shape is that of the values");
-    let written = write_atomically(path, |writer| {
+    let written = write_output(path, |writer| {
         writer.write_all(&f32_header(shape))?;
         values.iter().try_for_each(|value| writer.write_all(&value.to_le_bytes()))
     });
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), fs::read(fixture("outputs.npy")).unwrap());
         write_f32(&path, &[1], &[0.5]).unwrap();
         assert_eq!(fs::read(&path).unwrap(), fs::read(fixture("outputs_vector.npy")).unwrap());
-        let error = write_f32(&folder.path().join("none/outputs.npy"), &[1], &[0.5]).unwrap_err();
+        let error = write_f32(&folder.path().join("outputs.npy/below.npy"), &[1], &[0.5]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
     }
 

@@ -17,6 +17,31 @@ const NUM_PROBES: usize = 4;
 /// The largest difference of an output, absolute for small numbers, relative for large ones.
 const TOLERANCE: f64 = 1e-5;
 
+/// What files are called that hold something else: a name that ends so says another format than was asked for.
+const OTHER_EXTENSIONS: [&str; 21] = [
+    "keras",
+    "json",
+    "h5",
+    "hdf5",
+    "py",
+    "safetensors",
+    "onnx",
+    "pt",
+    "pth",
+    "ts",
+    "ckpt",
+    "pb",
+    "tflite",
+    "npz",
+    "npy",
+    "pkl",
+    "zip",
+    "toml",
+    "txt",
+    "csv",
+    "bin",
+];
+
 /// What an export is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -37,6 +62,8 @@ pub enum Format {
 pub struct Exported {
     /// The files, the main one first.
     pub files: Vec<PathBuf>,
+    /// Those of them that were there before.
+    pub replaced: Vec<PathBuf>,
     /// The largest difference between an output of the export, read back, and one of the model, on probe images.
     pub max_difference: f64,
 }
@@ -58,8 +85,8 @@ impl Format {
         let [main, ..] = self.extensions() else { unreachable!("every format has a file") };
         let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let stem = name.strip_suffix(main).unwrap_or(&name);
-        let known = [".keras", ".json", ".h5", ".py", ".safetensors"];
-        if stem.is_empty() || known.iter().any(|extension| stem.ends_with(extension)) {
+        let extension = Path::new(stem).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        if stem.is_empty() || OTHER_EXTENSIONS.contains(&extension.as_str()) {
             return Err(Error::config("--out does not go with the format")
                 .expected(format!("a file name that ends in {main}"))
                 .got(out.display()));
@@ -78,15 +105,17 @@ pub fn export(model: &Model, info: &ModelInfo, format: Format, out: &Path) -> Re
     let export = Content::new(model, info, format, &paths)?;
     let failed = |path: &Path, error| Error::config("cannot write the export").at_path(path).because(error);
     let mut asides = Vec::new();
+    std::fs::create_dir_all(files::folder_of(out)).map_err(|error| failed(out, error))?;
     for (path, bytes) in paths.iter().zip(&export.files) {
         asides.push(files::write_aside(path, |writer| writer.write_all(bytes)).map_err(|error| failed(path, error))?);
     }
     let written: Vec<&Path> = asides.iter().map(|aside| aside.path()).collect();
     let max_difference = export.verify(model, &written)?;
+    let replaced = paths.iter().filter(|path| path.exists()).cloned().collect();
     for (path, aside) in paths.iter().zip(asides) {
         files::rename_into_place(aside, path).map_err(|error| failed(path, error))?;
     }
-    Ok(Exported { files: paths, max_difference })
+    Ok(Exported { files: paths, replaced, max_difference })
 }
 
 /// What an export's files are to hold.
@@ -191,7 +220,7 @@ mod tests {
         assert_eq!(paths(Format::Keras, "a/b.v2").unwrap(), ["a/b.v2.keras"]);
         assert_eq!(paths(Format::KerasJson, "b").unwrap(), ["b.json", "b.weights.h5"]);
         assert_eq!(paths(Format::Portable, "b.json").unwrap(), ["b.json", "b.h5"]);
-        for out in ["b.h5", ".keras", "", "b.json.keras"] {
+        for out in ["b.h5", ".keras", "", "b.json.keras", "m.onnx", "m.PT", "m.zip"] {
             assert_eq!(paths(Format::Keras, out).unwrap_err().exit_code(), 2, "{out}");
         }
     }
