@@ -51,7 +51,7 @@ impl Chart<'_> {
         canvas
     }
 
-    /// A line for each power of ten, and five across.
+    /// A line for each power of ten, and some across at round numbers.
     fn draw_grid(&self, canvas: &mut RgbImage) {
         let [first, last] = self.x_range().map(f64::log10);
         let (top, bottom) = (f64::from(TOP), f64::from(SIZE[1] - BOTTOM));
@@ -60,12 +60,10 @@ impl Chart<'_> {
             line(canvas, (x, top), (x, bottom), GRID);
             TEXT.draw(canvas, (x as u32).saturating_sub(18), SIZE[1] - BOTTOM + 8, &format!("1e{power}"));
         }
-        let [low, high] = self.y_range();
-        for fifth in 0..=5 {
-            let value = low + (high - low) * f64::from(fifth) / 5.0;
+        for (value, label) in ticks(self.y_range()) {
             let y = self.y(value);
             line(canvas, (f64::from(LEFT), y), (f64::from(SIZE[0] - RIGHT), y), GRID);
-            TEXT.draw(canvas, 16, (y as u32).saturating_sub(8), &format!("{value:.3}"));
+            TEXT.draw(canvas, 16, (y as u32).saturating_sub(8), &label);
         }
     }
 
@@ -90,6 +88,19 @@ impl Chart<'_> {
     }
 }
 
+/// Some four to ten round numbers from `low` to `high`, with their labels: multiples of 1, 2 or 5 times a power of ten.
+fn ticks([low, high]: [f64; 2]) -> Vec<(f64, String)> {
+    let rough = (high - low) / 5.0;
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= rough);
+    let step = step.unwrap_or(10.0 * power);
+    let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
+    let [first, last] = [(low / step).ceil(), (high / step).floor()];
+    // far from 0 the steps may be finer than numbers are: then there are none
+    let count = if last - first <= 20.0 { (last - first).max(-1.0) as i64 } else { -1 };
+    (0..=count).map(|index| (first + index as f64) * step).map(|value| (value, format!("{value:.decimals$}"))).collect()
+}
+
 /// A straight line, a pixel wide; what lies outside the canvas is left out.
 fn line(canvas: &mut RgbImage, from: (f64, f64), to: (f64, f64), colour: Rgb<u8>) {
     let steps = (to.0 - from.0).abs().max((to.1 - from.1).abs()).ceil().max(1.0);
@@ -108,6 +119,17 @@ fn line(canvas: &mut RgbImage, from: (f64, f64), to: (f64, f64), colour: Rgb<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ticks_are_round_numbers() {
+        let labels = |range| ticks(range).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+        assert_eq!(labels([0.312, 2.749]), ["0.5", "1.0", "1.5", "2.0", "2.5"]);
+        assert_eq!(labels([2.25, 2.31]), ["2.26", "2.28", "2.30"]);
+        assert_eq!(labels([0.0, 1.0]), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels([3.0, 480.0]), ["100", "200", "300", "400"]);
+        assert_eq!(labels([0.0, 3e-7]), ["0.0000000", "0.0000001", "0.0000002", "0.0000003"]);
+        assert!(labels([1e30, 1e30 + 1e14]).len() <= 21);
+    }
 
     #[test]
     fn the_line_goes_through_its_points_and_the_mark_stands_at_its_place() {

@@ -1,14 +1,18 @@
 //! `convnet lr-find`: a learning rate range test, drawn.
 
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use image::RgbImage;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::chart::Chart;
 use super::train::{Flags, build_model, class_weights};
 use super::{Globals, inline, output};
+use crate::config::effects::{NOT_IN_RANGE_TEST, without_effect_in_range_test};
+use crate::config::file::ConfigFile;
 use crate::config::{self, RunConfig};
 use crate::data::batches::DeviceSamples;
 use crate::data::grid::write_png;
@@ -37,7 +41,7 @@ pub struct Args {
     /// The last rate, unless the loss explodes before
     #[arg(long, value_name = "RATE", default_value_t = 1.0)]
     end_lr: f64,
-    /// How many batches are trained on
+    /// How many optimizer steps are made
     #[arg(long, value_name = "N", default_value_t = 200)]
     steps: u64,
     /// Print one JSON document on stdout
@@ -45,9 +49,19 @@ pub struct Args {
     json: bool,
 }
 
+/// Leaves out of the help what a range test takes, because a training does, and does not use.
+pub fn hide_idle(arg: clap::Arg) -> clap::Arg {
+    let is_idle = NOT_IN_RANGE_TEST.contains(&arg.get_id().as_str());
+    arg.hide(is_idle)
+}
+
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
-    let file = args.config.as_deref().map(config::read_file).transpose()?.unwrap_or_default();
-    let config = RunConfig::resolve(file, args.flags.given())?;
+    let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
+    let flags = args.flags.given();
+    let config = config::file::resolve(&RunConfig::default(), &Map::new(), file.as_ref(), &flags)?;
+    for sentence in without_effect_in_range_test(&flags) {
+        output::note(globals, &format!("warning: {sentence}"));
+    }
     let mut test = range_test(&args, &config)?;
     device::configure(config.threads)?;
     native::allow_tf32(config.tf32)?;
@@ -61,7 +75,10 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let train = DeviceSamples::placed(parts.train, config.cache, selected.device)?;
     let folder = new_folder(&config)?;
     let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
-    let points = test.run(&model, &mut optimizer, &train).inspect_err(|_| {
+    let mut progress = Progress::new(args.steps, globals);
+    let points = test.run_with(&model, &mut optimizer, &train, |step, point| progress.show(step, point));
+    progress.end();
+    let points = points.inspect_err(|_| {
         // only where nothing is in it: its name is free again
         let _ = fs::remove_dir(&folder);
     })?;
@@ -84,6 +101,42 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     };
     output::result(&format!("{line}picture   {}\n", picture.display()))?;
     Ok(())
+}
+
+/// How often the progress is shown: where it is drawn again, and where it is a line.
+const INTERVALS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
+
+/// How far the test is, on stderr.
+struct Progress {
+    steps: u64,
+    is_quiet: bool,
+    can_redraw: bool,
+    last: Instant,
+}
+
+impl Progress {
+    fn new(steps: u64, globals: Globals) -> Self {
+        Progress { steps, is_quiet: globals.quiet, can_redraw: io::stderr().is_terminal(), last: Instant::now() }
+    }
+
+    fn show(&mut self, step: u64, point: RangePoint) {
+        let interval = INTERVALS[usize::from(!self.can_redraw)];
+        if self.is_quiet || self.last.elapsed() < interval {
+            return;
+        }
+        self.last = Instant::now();
+        let RangePoint { learning_rate, loss } = point;
+        let line = format!("batch {step}/{}  learning rate {learning_rate:.1e}  loss {loss:.4}", self.steps);
+        let text = if self.can_redraw { format!("\r\x1b[K{line}") } else { line + "\n" };
+        // nobody has to listen
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    fn end(&self) {
+        if !self.is_quiet && self.can_redraw {
+            let _ = io::stderr().write_all(b"\r\x1b[K");
+        }
+    }
 }
 
 fn range_test(args: &Args, config: &RunConfig) -> Result<RangeTest> {

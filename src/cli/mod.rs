@@ -51,6 +51,7 @@ enum Command {
     /// Train a run again and compare: the same numbers and weights, or the first that differ
     Reproduce(reproduce::Args),
     /// Find a learning rate: it rises from batch to batch until the loss explodes
+    #[command(mut_args(lr_find::hide_idle))]
     LrFind(Box<lr_find::Args>),
     /// Measure a model on a data set: loss, accuracy, per-class scores, confusion matrix
     #[command(visible_alias = "val")]
@@ -123,5 +124,16 @@ mod tests {
     #[test]
     fn the_flags_make_sense() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lr_find_s_help_is_about_what_it_uses() {
+        let mut command = super::Cli::command();
+        let help = command.find_subcommand_mut("lr-find").unwrap().render_long_help().to_string();
+        assert!(help.contains("--start-lr") && help.contains("--batch-size"), "{help}");
+        assert!(
+            !help.contains("--epochs") && !help.contains("--schedule") && !help.contains("--restore-best"),
+            "{help}"
+        );
     }
 }

@@ -56,6 +56,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         globals,
         stop: stop_on_signals()?,
         looks_for_faults: false,
+        origins: None,
     };
     let finished = session.run()?;
     original.check_data(&finished.folder.description()["data"])?;

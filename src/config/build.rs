@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::RunConfig;
+use crate::data::split::Validation;
 use crate::data::{LoadOptions, Samples, registry};
 use crate::model::trained_on::{TrainedOn, digest_of_labels};
 use crate::train::{
@@ -14,6 +15,28 @@ use crate::train::{
 const ADAMW_DECAY: f64 = 0.004;
 
 impl RunConfig {
+    /// The same run with the numbers in place that its parts take where nobody says any. What depends on the data is still
+    /// absent; `num_threads` is libtorch's.
+    #[must_use]
+    pub fn with_defaults(&self, num_threads: usize) -> Self {
+        let beta2 = match self.optimizer_config() {
+            OptimizerConfig::Adam { beta2, .. }
+            | OptimizerConfig::Nadam { beta2, .. }
+            | OptimizerConfig::Lion { beta2, .. } => Some(beta2),
+            OptimizerConfig::Sgd { .. } | OptimizerConfig::RmsProp { .. } => self.beta2.or(Some(0.999)),
+        };
+        // the plateau's own default is another one, and without validation images there is none
+        let has_monitor = self.schedule != ScheduleKind::Plateau && self.validation != Validation::None;
+        RunConfig {
+            beta2,
+            weight_decay: Some(self.step_options().weight_decay),
+            decay_epochs: self.decay_epochs.or(Some(self.epochs as f64 / 3.0)),
+            monitor: self.monitor.or(has_monitor.then(Default::default)),
+            threads: self.threads.or(Some(num_threads)),
+            ..self.clone()
+        }
+    }
+
     /// The optimizer's settings.
     pub fn optimizer_config(&self) -> OptimizerConfig {
         let &RunConfig { beta1, epsilon, momentum, nesterov, rho, centered, .. } = self;

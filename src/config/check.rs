@@ -65,12 +65,8 @@ impl RunConfig {
     }
 
     fn check_names(&self) -> Result<()> {
-        for (key, name) in [("name", Some(&self.name)), ("run", self.run.as_ref())] {
-            if name.is_some_and(|name| Path::new(name).file_name() != Some(name.as_ref())) {
-                return wrong(key, "a plain name without '/'", format!("'{}'", name.map_or("", String::as_str)));
-            }
-        }
-        Ok(())
+        check_name("name", &self.name, LONGEST_SUFFIX)?;
+        self.run.as_ref().map_or(Ok(()), |run| check_name("run", run, LONGEST_RUN_SUFFIX))
     }
 
     fn check_combinations(&self) -> Result<()> {
@@ -97,6 +93,29 @@ impl RunConfig {
             return wrong("patience, restore-best or schedule plateau", expected, "the default, a number of theirs");
         }
         Ok(())
+    }
+}
+
+/// What a file's or folder's name may have, in bytes: NAME_MAX of Linux's file systems.
+const MAX_NAME_BYTES: usize = 255;
+/// What is put behind a model's name.
+const LONGEST_SUFFIX: &str = ".safetensors";
+/// What is put behind a run's name where it is one of many folds.
+const LONGEST_RUN_SUFFIX: &str = "-fold100";
+
+/// Files and folders are called `name`, with at most `suffix` behind it.
+fn check_name(key: &str, name: &str, suffix: &str) -> Result<()> {
+    // {:?} shows what cannot be seen
+    if Path::new(name).file_name() != Some(name.as_ref()) || name.contains(char::is_control) {
+        return wrong(key, "a plain name, without '/' and control characters", format!("{name:?}"));
+    }
+    if name.starts_with('-') {
+        return wrong(key, "a name that does not begin with '-', as flags do", format!("{name:?}"));
+    }
+    let max_bytes = MAX_NAME_BYTES - suffix.len();
+    match name.len() > max_bytes {
+        true => wrong(key, format!("a name of at most {max_bytes} bytes"), format!("one of {}", name.len())),
+        false => Ok(()),
     }
 }
 
@@ -130,6 +149,14 @@ mod tests {
             (json!({ "beta2": 1.0 }), "beta2"),
             (json!({ "device": "gpu" }), "device"),
             (json!({ "name": "a/b" }), "name"),
+            (json!({ "name": ".." }), "name"),
+            (json!({ "name": "." }), "name"),
+            (json!({ "name": "" }), "name"),
+            (json!({ "name": "-x" }), "as flags do"),
+            (json!({ "name": "a\u{0}b" }), "\"a\\0b\""),
+            (json!({ "run": "a\nb" }), "control characters"),
+            (json!({ "name": "é".repeat(122) }), "at most 243 bytes, got one of 244"),
+            (json!({ "run": "r".repeat(248) }), "at most 247 bytes"),
             (json!({ "threads": 0 }), "threads"),
             (json!({ "clip_norm": 1.0, "clip_value": 1.0 }), "one of them"),
             (json!({ "clip_norm": 0.0 }), "clip-norm"),

@@ -3,10 +3,12 @@
 mod build;
 mod check;
 pub mod compiled;
+pub mod effects;
+pub mod file;
 pub mod origin;
 pub mod paths;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -273,21 +275,6 @@ pub fn merged<const N: usize>(layers: [Map<String, Value>; N]) -> Map<String, Va
         below.extend(above);
         below
     })
-}
-
-/// The keys of a configuration file: JSON where its name ends in `.json`, else TOML.
-///
-/// # Errors
-/// A configuration error where it cannot be read.
-pub fn read_file(path: &Path) -> Result<Map<String, Value>> {
-    let unusable = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Error::config("cannot use the configuration file").at_path(path).because(error)
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.into()))?;
-    match path.extension().is_some_and(|extension| extension == "json") {
-        true => serde_json::from_str(&text).map_err(|error| unusable(error.into())),
-        false => toml::from_str(&text).map_err(|error| unusable(error.into())),
-    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,26 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What settings without a value stand for, where the data or the clock decides.
+const ABSENT: [(&str, &str); 16] = [
+    ("init_from", "none"),
+    ("image_size", "the images' own"),
+    ("exclude", "none"),
+    ("limit_train", "all"),
+    ("until", "never"),
+    ("time", "no limit"),
+    ("clip_value", "none"),
+    ("clip_norm", "none"),
+    ("global_clip_norm", "none"),
+    ("ema", "none"),
+    ("class_weights", "1 each"),
+    ("monitor", "val_loss for the plateau, val_accuracy for the best epoch"),
+    ("patience", "no end"),
+    ("run", "the time"),
+    ("save_every", "after each epoch"),
+    ("log_every", "a twentieth of an epoch"),
+];
+
 /// A run's values with their origins.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Origins {
@@ -57,8 +77,14 @@ impl Origins {
         Ok(Origins { values, origins: given.collect() })
     }
 
-    fn of(&self, key: &str) -> Origin {
+    /// Where `key`'s value comes from.
+    pub(super) fn of(&self, key: &str) -> Origin {
         self.origins.get(key).copied().unwrap_or(Origin::Default)
+    }
+
+    /// `key`'s value.
+    pub(super) fn value(&self, key: &str) -> Option<&Value> {
+        self.values.get(key)
     }
 
     /// The settings that somebody gave: `epochs = 3 (flag)`.
@@ -67,13 +93,17 @@ impl Origins {
         given.map(|(key, value)| format!("{key} = {value} ({})", self.of(key))).collect()
     }
 
-    /// One TOML line a key, its origin behind it: a file that `--config` takes. Absent values are comments.
+    /// One TOML line a key, its origin behind it: a file that `--config` takes. What has no value, because the data or the
+    /// clock decides, is a comment that says so.
     pub fn to_toml(&self) -> String {
         let lines = self.values.iter().map(|(key, value)| {
             let setting = match toml::Value::try_from(value) {
                 Ok(value) if !value.is_table() => format!("{key} = {value}"),
                 Ok(toml::Value::Table(table)) => format!("{key} = {{ {} }}", inline(&table)),
-                _ => format!("# {key}"),
+                _ => ABSENT
+                    .iter()
+                    .find(|(absent, _)| *absent == key)
+                    .map_or(format!("# {key}"), |(_, words)| format!("# {key}: {words}")),
             };
             (setting, self.of(key))
         });

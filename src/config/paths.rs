@@ -8,11 +8,19 @@ use super::RunConfig;
 use crate::data::registry;
 use crate::model::{presets, saved};
 
+/// The settings that name a file or a folder, or may.
+pub const KEYS: [&str; 6] = ["data", "model", "init_from", "exclude", "logs", "models"];
+
 /// Where the files and folders lie that `config` names from the present folder: absolute, by the settings' keys. Names that
 /// stand for no file (a built-in data set, a preset, a data set that is still to be downloaded) are absent.
 pub fn absolute(config: &RunConfig) -> Map<String, Value> {
+    let (name, upright) = split_upright(&config.data);
+    let data = registry::location(name).map(|mut path| {
+        path.as_mut_os_string().push(upright);
+        path
+    });
     let places = [
-        ("data", registry::location(&config.data)),
+        ("data", data),
         ("model", Some(PathBuf::from(&config.model)).filter(|_| presets::preset(&config.model).is_none())),
         ("init_from", config.init_from.as_ref().and_then(|model| saved::locate(model).ok())),
         ("exclude", config.exclude.clone()),
@@ -40,7 +48,9 @@ pub fn from_here(config: RunConfig, folder: &Path, paths: &Value) -> RunConfig {
     let is_model = |path: &Path| path.to_str().is_some_and(|path| saved::locate(path).is_ok());
     let data = match registry::is_built_in(&config.data) {
         true => config.data.clone(),
-        false => text(find("data", Path::new(&config.data), &Path::exists)),
+        false => text(find("data", Path::new(&config.data), &|path| {
+            path.to_str().is_some_and(|path| Path::new(split_upright(path).0).exists())
+        })),
     };
     let model = match presets::preset(&config.model) {
         Some(_) => config.model.clone(),
@@ -55,6 +65,11 @@ pub fn from_here(config: RunConfig, folder: &Path, paths: &Value) -> RunConfig {
         models: find("models", &config.models, &Path::is_dir),
         ..config
     }
+}
+
+/// What `--data` names, and what stands behind it for images that are to be turned.
+fn split_upright(data: &str) -> (&str, &str) {
+    data.split_at(registry::split_upright(data).0.len())
 }
 
 /// The folder in which the run was started, as far as its own place tells: `folder` without `logs` and the run's name. Where
@@ -88,7 +103,8 @@ mod tests {
         std::fs::write(first.join("list.csv"), "").unwrap();
         let exclude = Some(PathBuf::from("list.csv"));
         let config = RunConfig { data: "d".into(), exclude, ..RunConfig::default() };
-        let stored = json!({ "data": first.join("d"), "exclude": first.join("list.csv"), "models": first.join("models") });
+        let stored =
+            json!({ "data": first.join("d"), "exclude": first.join("list.csv"), "models": first.join("models") });
         let seen = from_here(config.clone(), &first.join("logs/r"), &Value::Null);
         assert_eq!((seen.data.as_str(), seen.models), (first.join("d").to_str().unwrap(), first.join("models")));
         assert_eq!((seen.logs, seen.model), (first.join("logs"), "keras-cnn".to_owned()));

@@ -51,10 +51,30 @@ impl RangeTest {
     /// A data error where an image's file cannot be read; a configuration error where even the first rates make the loss
     /// explode.
     pub fn run(&self, model: &Model, optimizer: &mut Optimizer, train: &DeviceSamples) -> Result<Vec<RangePoint>> {
-        native::guarded(|| self.steps(model, optimizer, train))
+        self.run_with(model, optimizer, train, |_, _| {})
     }
 
-    fn steps(&self, model: &Model, optimizer: &mut Optimizer, train: &DeviceSamples) -> Result<Vec<RangePoint>> {
+    /// As [`RangeTest::run`]; `listen` hears of each step, counted from 1.
+    ///
+    /// # Errors
+    /// As [`RangeTest::run`].
+    pub fn run_with(
+        &self,
+        model: &Model,
+        optimizer: &mut Optimizer,
+        train: &DeviceSamples,
+        listen: impl FnMut(u64, RangePoint),
+    ) -> Result<Vec<RangePoint>> {
+        native::guarded(|| self.steps(model, optimizer, train, listen))
+    }
+
+    fn steps(
+        &self,
+        model: &Model,
+        optimizer: &mut Optimizer,
+        train: &DeviceSamples,
+        mut listen: impl FnMut(u64, RangePoint),
+    ) -> Result<Vec<RangePoint>> {
         let mut batches = Batches::new(&self.config, model, train);
         let (mut points, mut average, mut lowest) = (Vec::new(), 0.0, f64::INFINITY);
         for step in 0..self.steps {
@@ -69,6 +89,7 @@ impl RangeTest {
             }
             lowest = lowest.min(loss);
             points.push(RangePoint { learning_rate, loss });
+            listen(step + 1, RangePoint { learning_rate, loss });
         }
         match points.len() > FIRST_STEPS {
             true => Ok(points),

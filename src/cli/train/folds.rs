@@ -93,6 +93,7 @@ fn train(session: &Session, config: RunConfig, is_first: bool, way_on: impl Fn()
         stop: Arc::clone(&session.stop),
         stop_after: None,
         looks_for_faults: session.looks_for_faults && is_first,
+        origins: session.origins.clone().filter(|_| is_first),
     };
     let finished = fold.run()?;
     check_ending(&finished, way_on)?;

@@ -52,6 +52,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         stop: stop_on_signals()?,
         stop_after: None,
         looks_for_faults: !args.no_check,
+        origins: Some(resolved.origins),
     };
     if let Some(num_folds) = args.folds {
         folds::run(&session, num_folds, args.json)?;

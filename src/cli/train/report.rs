@@ -58,9 +58,11 @@ impl Finished {
         let watch = self.progress.watch;
         let Some(best) = watch.best else { return String::new() };
         let EarlyStopping { monitor, restore_best, .. } = self.config.early_stopping();
+        let file = Checkpoints::new(&self.folder.checkpoints(), &[]).json_path(Which::Best);
         let place = match restore_best && !self.is_interrupted() {
             true => "the model has its weights".to_owned(),
-            false => Checkpoints::new(&self.folder.checkpoints(), &[]).json_path(Which::Best).display().to_string(),
+            false if file.is_file() => file.display().to_string(),
+            false => "not saved: see the warnings".to_owned(),
         };
         format!("best      epoch {}  {monitor} {best:.4}  ({place})\n", watch.best_epoch)
     }

@@ -126,10 +126,12 @@ impl RunFolder {
         if changed.is_empty() {
             return Ok(());
         }
+        let paths = paths::absolute(config);
         for (key, value) in &changed {
-            self.description["config"][key] = value.clone();
+            // what was given from another folder has to lead there from everywhere
+            self.description["config"][key] = paths.get(key).unwrap_or(value).clone();
         }
-        self.description["paths"] = json!(paths::absolute(config));
+        self.description["paths"] = Value::Object(paths);
         let resumes = self.description.as_object_mut().map(|run| run.entry("resumes").or_insert_with(|| json!([])));
         if let Some(Value::Array(resumes)) = resumes {
             resumes.push(json!({ "step": step, "changed": changed }));

@@ -12,6 +12,8 @@ use super::faults;
 use super::network::{self, build_model, class_weights};
 use super::run_folder::{self, RunFolder, Unbegun};
 use crate::cli::{Globals, output};
+use crate::config::effects::without_effect;
+use crate::config::origin::Origins;
 use crate::config::{RunConfig, paths};
 use crate::data::batches::DeviceSamples;
 use crate::data::options::Cache;
@@ -47,6 +49,8 @@ pub struct Session {
     pub stop_after: Option<StopAfter>,
     /// Whether it says what may be wrong with the data of a new run.
     pub looks_for_faults: bool,
+    /// Where its settings come from, to say which of those that were given do nothing.
+    pub origins: Option<Origins>,
 }
 
 /// Where a training is to stop as if by a signal.
@@ -101,6 +105,11 @@ impl Session {
         native::set_deterministic(config.deterministic)?;
         let selected = device::select(config.device)?;
         output::note(globals, &device_line(&selected));
+        if let Some(origins) = &self.origins {
+            for sentence in without_effect(config, origins, selected.device.is_cuda()) {
+                output::note(globals, &format!("warning: {sentence}"));
+            }
+        }
         let parts = self.load()?;
         let data = describe_data(&parts);
         let last = self.last_checkpoint(&data)?;
@@ -164,8 +173,19 @@ impl Session {
         let test = data.test.filter(|_| !matches!(ending, Ending::Signal(_)));
         let tested = test.map(|test| evaluate(&model, &test, 1)).transpose()?;
         let replaced = None;
-        let mut finished =
-            Finished { config, folder, model, selected, trained_on, tested, progress, rows, ending, is_saved, replaced };
+        let mut finished = Finished {
+            config,
+            folder,
+            model,
+            selected,
+            trained_on,
+            tested,
+            progress,
+            rows,
+            ending,
+            is_saved,
+            replaced,
+        };
         finished.save(labels, globals)?;
         Ok(finished)
     }

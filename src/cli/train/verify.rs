@@ -96,6 +96,7 @@ fn train(
         stop: Arc::new(StopSignal::new(0)),
         stop_after,
         looks_for_faults: false,
+        origins: None,
     };
     session.run()
 }

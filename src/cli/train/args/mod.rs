@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::run_folder::RunFolder;
 use crate::cli::Globals;
+use crate::config::file::ConfigFile;
 use crate::config::origin::{Origin, Origins};
 use crate::config::{self, RunConfig, compiled};
 use crate::error::{Error, Result};
@@ -89,13 +90,14 @@ impl Args {
     pub fn resolve(&self, resumed: Option<&RunFolder>) -> Result<Resolved> {
         let flags = self.flags.given();
         let Some(folder) = resumed else {
-            let file = self.config.as_deref().map(config::read_file).transpose()?.unwrap_or_default();
-            let source = flags.get("init_from").or(file.get("init_from")).and_then(Value::as_str);
+            let file = self.config.as_deref().map(ConfigFile::read).transpose()?;
+            let keys = file.as_ref().map(|file| file.keys.clone()).unwrap_or_default();
+            let source = flags.get("init_from").or(keys.get("init_from")).and_then(Value::as_str);
             let (compiled, left) = source.map(compiled_keys).transpose()?.unwrap_or_default();
-            let merged = config::merged([compiled.clone(), file.clone(), flags.clone()]);
-            let config = RunConfig::default().overlaid(merged).map_err(|error| self.at_file(error, &file))?;
-            let layers = [(Origin::TrainedModel, &compiled), (Origin::File, &file), (Origin::Flag, &flags)];
-            let origins = Origins::new(&config, &layers)?;
+            let config = config::file::resolve(&RunConfig::default(), &compiled, file.as_ref(), &flags)?;
+            let layers = [(Origin::TrainedModel, &compiled), (Origin::File, &keys), (Origin::Flag, &flags)];
+            let shown = if self.print_config { config.with_defaults(num_threads()) } else { config.clone() };
+            let origins = Origins::new(&shown, &layers)?;
             return Ok(Resolved { config, origins, changed: Map::new(), left });
         };
         let before = folder.config()?;
@@ -112,16 +114,9 @@ impl Args {
                 .got(&new[key])
                 .help(format!("what may change: {}", free.join(", "))));
         }
-        let origins = Origins::new(&after, &[(Origin::ResumedRun, &old), (Origin::Flag, &flags)])?;
+        let shown = if self.print_config { after.with_defaults(num_threads()) } else { after.clone() };
+        let origins = Origins::new(&shown, &[(Origin::ResumedRun, &old), (Origin::Flag, &flags)])?;
         Ok(Resolved { config: after, origins, changed, left: Vec::new() })
-    }
-
-    /// `error`, at the file whose keys it may be about.
-    fn at_file(&self, error: Error, keys: &Map<String, Value>) -> Error {
-        match &self.config {
-            Some(path) if !keys.is_empty() => error.at_path(path),
-            _ => error,
-        }
     }
 
     /// Where runs are looked for by name.
@@ -133,6 +128,11 @@ impl Args {
     pub fn progress_mode(&self, globals: Globals) -> Progress {
         if globals.quiet { Progress::None } else { self.progress }
     }
+}
+
+/// libtorch's own choice.
+fn num_threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1)
 }
 
 /// The keys of a trained model's compile settings, and what of them is left out.

@@ -1,0 +1,183 @@
+//! Which settings do something in which runs.
+
+use serde_json::{Map, Value};
+
+use super::RunConfig;
+use super::origin::{Origin, Origins};
+use crate::data::split::Validation;
+use crate::train::OptimizerKind as O;
+use crate::train::ScheduleKind as S;
+
+/// A setting that only some runs use.
+struct Setting {
+    key: &'static str,
+    /// What uses it, in the flags' words.
+    belongs_to: &'static str,
+    /// Whether a run does, on CUDA or not.
+    is_used: fn(&RunConfig, bool) -> bool,
+}
+
+const fn setting(key: &'static str, belongs_to: &'static str, is_used: fn(&RunConfig, bool) -> bool) -> Setting {
+    Setting { key, belongs_to, is_used }
+}
+
+/// All such settings.
+const SETTINGS: [Setting; 19] = [
+    setting("model", "a run without --init-from", |run, _| run.init_from.is_none()),
+    setting("split_mode", "a validation that is taken from the training images", |run, _| {
+        !matches!(run.validation, Validation::Test | Validation::None)
+    }),
+    setting("beta1", "--optimizer adam, adamw, nadam or lion", |run, _| has_betas(run)),
+    setting("beta2", "--optimizer adam, adamw, nadam or lion", |run, _| has_betas(run)),
+    setting("epsilon", "--optimizer adam, adamw, nadam or rmsprop", |run, _| {
+        matches!(run.optimizer, O::Adam | O::AdamW | O::Nadam | O::RmsProp)
+    }),
+    setting("momentum", "--optimizer sgd or rmsprop", |run, _| matches!(run.optimizer, O::Sgd | O::RmsProp)),
+    setting("nesterov", "--optimizer sgd with --momentum", |run, _| run.optimizer == O::Sgd && run.momentum > 0.0),
+    setting("rho", "--optimizer rmsprop", |run, _| run.optimizer == O::RmsProp),
+    setting("centered", "--optimizer rmsprop", |run, _| run.optimizer == O::RmsProp),
+    setting("min_lr", "--schedule linear, cosine, polynomial or plateau", |run, _| {
+        matches!(run.schedule, S::Linear | S::Cosine | S::Polynomial | S::Plateau)
+    }),
+    setting("decay_rate", "--schedule exponential or step", |run, _| decays(run)),
+    setting("decay_epochs", "--schedule exponential or step", |run, _| decays(run)),
+    setting("power", "--schedule polynomial", |run, _| run.schedule == S::Polynomial),
+    setting("plateau_patience", "--schedule plateau", |run, _| run.schedule == S::Plateau),
+    setting("plateau_factor", "--schedule plateau", |run, _| run.schedule == S::Plateau),
+    setting("plateau_min_delta", "--schedule plateau", |run, _| run.schedule == S::Plateau),
+    setting("plateau_cooldown", "--schedule plateau", |run, _| run.schedule == S::Plateau),
+    setting("min_delta", "a run with validation images, or --monitor loss or accuracy", |run, _| {
+        run.validation != Validation::None || run.monitor.is_some()
+    }),
+    setting("tf32", "CUDA with --precision fp32", |run, is_cuda| {
+        is_cuda && run.precision == crate::model::Precision::Fp32
+    }),
+];
+
+fn has_betas(run: &RunConfig) -> bool {
+    matches!(run.optimizer, O::Adam | O::AdamW | O::Nadam | O::Lion)
+}
+
+fn decays(run: &RunConfig) -> bool {
+    matches!(run.schedule, S::Exponential | S::Step)
+}
+
+/// The settings that a range test of learning rates takes, because a training does, and that do nothing in it.
+pub const NOT_IN_RANGE_TEST: [&str; 24] = [
+    "epochs",
+    "lr",
+    "shuffle",
+    "ema",
+    "schedule",
+    "warmup_epochs",
+    "min_lr",
+    "decay_rate",
+    "decay_epochs",
+    "power",
+    "plateau_patience",
+    "plateau_factor",
+    "plateau_min_delta",
+    "plateau_cooldown",
+    "monitor",
+    "min_delta",
+    "patience",
+    "restore_best",
+    "until",
+    "time",
+    "models",
+    "name",
+    "save_every",
+    "log_every",
+];
+
+/// What was given for a run and does nothing in it, a sentence each.
+pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> Vec<String> {
+    let default = object(&RunConfig::default());
+    let idle = SETTINGS.iter().filter(|setting| !(setting.is_used)(config, is_cuda));
+    let given = idle.filter(|setting| match origins.of(setting.key) {
+        Origin::Flag => true,
+        // a file may say everything, as --print-config and run.json do
+        Origin::File => origins.value(setting.key) != default.get(setting.key),
+        Origin::Default | Origin::ResumedRun | Origin::TrainedModel => false,
+    });
+    given
+        .map(|setting| format!("{} has no effect: it belongs to {}", named(setting.key, origins), setting.belongs_to))
+        .collect()
+}
+
+/// What was given for a range test and does nothing in it.
+pub fn without_effect_in_range_test(flags: &Map<String, Value>) -> Vec<String> {
+    let idle = NOT_IN_RANGE_TEST.iter().filter(|key| flags.contains_key(**key));
+    idle.map(|key| format!("--{} has no effect on lr-find", key.replace('_', "-"))).collect()
+}
+
+/// A flag as it is typed, a file's key as it stands there.
+fn named(key: &str, origins: &Origins) -> String {
+    if origins.of(key) == Origin::File {
+        format!("{key} (in the file)")
+    } else {
+        format!("--{}", key.replace('_', "-"))
+    }
+}
+
+fn object(config: &RunConfig) -> Map<String, Value> {
+    match serde_json::to_value(config) {
+        Ok(Value::Object(values)) => values,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn said(file: Value, flags: Value, is_cuda: bool) -> Vec<String> {
+        let [file, flags] = [file, flags].map(|value| value.as_object().unwrap().clone());
+        let config = RunConfig::resolve(file.clone(), flags.clone()).unwrap();
+        let origins = Origins::new(&config, &[(Origin::File, &file), (Origin::Flag, &flags)]).unwrap();
+        without_effect(&config, &origins, is_cuda)
+    }
+
+    #[test]
+    fn what_does_nothing_is_said_with_what_it_belongs_to() {
+        for (flags, word) in [
+            (json!({ "momentum": 0.9 }), "--momentum has no effect: it belongs to --optimizer sgd or rmsprop"),
+            (json!({ "nesterov": true }), "--nesterov"),
+            (json!({ "nesterov": true, "optimizer": "sgd" }), "sgd with --momentum"),
+            (json!({ "rho": 0.8 }), "--rho"),
+            (json!({ "beta1": 0.8, "optimizer": "sgd", "momentum": 0.5 }), "--beta1"),
+            (json!({ "schedule": "cosine", "power": 2.0 }), "--schedule polynomial"),
+            (json!({ "decay_rate": 0.5 }), "--schedule exponential or step"),
+            (json!({ "min_lr": 1e-5 }), "--min-lr"),
+            (json!({ "plateau_patience": 3 }), "--schedule plateau"),
+            (json!({ "tf32": true }), "CUDA"),
+            (json!({ "validation": "test", "split_mode": "tail" }), "--split-mode"),
+            (json!({ "validation": "none", "min_delta": 0.1 }), "--min-delta"),
+        ] {
+            let said = said(json!({}), flags.clone(), false);
+            assert!(said.len() == 1 && said[0].contains(word), "{flags}: {said:?}");
+        }
+        for flags in [
+            json!({}),
+            json!({ "optimizer": "sgd", "momentum": 0.9, "nesterov": true }),
+            json!({ "schedule": "plateau", "min_lr": 1e-5, "plateau_patience": 2 }),
+            json!({ "min_delta": 0.01, "warmup_epochs": 2 }),
+        ] {
+            assert!(said(json!({}), flags.clone(), false).is_empty(), "{flags}");
+        }
+        assert!(said(json!({}), json!({ "tf32": false }), true).is_empty());
+        // of a file that says everything, what differs from the defaults
+        let everything = serde_json::to_value(RunConfig::default()).unwrap();
+        assert!(said(everything, json!({ "optimizer": "sgd" }), false).is_empty());
+        let file = said(json!({ "momentum": 0.9 }), json!({}), false);
+        assert!(file[0].starts_with("momentum (in the file) has no effect"), "{file:?}");
+    }
+
+    #[test]
+    fn the_tables_name_settings() {
+        let known = object(&RunConfig::default());
+        assert!(SETTINGS.iter().all(|setting| known.contains_key(setting.key)));
+        assert!(NOT_IN_RANGE_TEST.iter().all(|key| known.contains_key(*key)));
+    }
+}
