@@ -61,10 +61,10 @@ impl ErrorKind {
 ///     "the header lies about its size: expected 60000 images, got 59999 (train-images-idx3-ubyte.gz); download the file again"
 /// );
 /// ```
-#[derive(Debug)]
+///
+/// `Debug` says the same with what lies underneath, so that `fn main() -> convnet::error::Result<()>` ends with it.
 pub struct Error(Box<Parts>);
 
-#[derive(Debug)]
 struct Parts {
     kind: ErrorKind,
     what: String,
@@ -200,6 +200,12 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&describe(self))
+    }
+}
+
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
@@ -246,6 +252,7 @@ mod tests {
         assert_eq!(describe(&inner), "cannot write (a.json): the disk is full; free some space");
         let outer = Error::config("no run").because(inner);
         assert_eq!(describe(&outer), "no run: cannot write (a.json): the disk is full; free some space");
+        assert_eq!(format!("{outer:?}"), describe(&outer), "what `fn main() -> Result<()>` prints");
     }
 
     #[test]
