@@ -1,23 +1,25 @@
 //! Progress on the terminal: a bar, or plain lines. All of it goes to stderr.
 
+mod bar;
+mod fields;
 mod lines;
+mod task;
+mod terminal;
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
+
+pub use task::Task;
+pub use terminal::{announce, stops_are_handled};
 
 use super::{Event, Sink};
 use crate::error::Result;
-use lines::RunProgress;
+use bar::Bar;
+use lines::{Look, RunProgress};
 
 /// The least time between two lines in an epoch, where lines are printed: a night's log stays readable.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
-
-/// To the start of the line, and ANSI's EL: erases it.
-const ERASE_LINE: &str = "\r\x1b[K";
-
-/// Left free behind the bar: the terminal echoes Ctrl-C there as `^C`, and would go to the next line with it.
-const ECHO_COLUMNS: usize = 2;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
@@ -52,7 +54,7 @@ pub struct ConsoleSink {
 }
 
 enum Screen {
-    Bar,
+    Bar(Bar),
     Lines { last: Instant },
     None,
 }
@@ -62,7 +64,7 @@ impl ConsoleSink {
     pub fn new(mode: Progress) -> Self {
         let screen = match mode {
             Progress::None => Screen::None,
-            Progress::Auto | Progress::Bar if stderr_can_redraw() => Screen::Bar,
+            Progress::Auto | Progress::Bar if terminal::can_redraw() => Screen::Bar(Bar::new()),
             Progress::Auto | Progress::Bar | Progress::Lines => Screen::Lines { last: Instant::now() },
         };
         ConsoleSink { screen, run: RunProgress::default() }
@@ -73,7 +75,7 @@ impl Sink for ConsoleSink {
     fn on(&mut self, event: &Event) -> Result<()> {
         self.run.follow(event);
         match (&mut self.screen, event) {
-            (Screen::Bar, event) => print(&redraw(&self.run, event, columns())),
+            (Screen::Bar(bar), event) => draw(bar, &self.run, event),
             (Screen::Lines { last }, event) => {
                 if let Some(line) = plain_line(&self.run, event, last, Instant::now()) {
                     print(&format!("{line}\n"));
@@ -86,33 +88,27 @@ impl Sink for ConsoleSink {
     }
 }
 
-impl Drop for ConsoleSink {
-    /// A run that ends without saying so (a panic) leaves no bar either.
-    fn drop(&mut self) {
-        if matches!(self.screen, Screen::Bar) && self.run.is_under_way() {
-            print(ERASE_LINE);
-        }
+/// Prints the line that stays of `event`, if there is one, and draws the bar again, if the run goes on.
+fn draw(bar: &Bar, run: &RunProgress, event: &Event) {
+    let look = Look { columns: terminal::line_columns(), colours: bar.has_colours(), memory: terminal::peak_memory() };
+    match event {
+        Event::Epoch(epoch) => bar.print(&run.epoch_line(epoch, Look { columns: terminal::columns(), ..look })),
+        Event::Warning(text) => bar.print(&format!("warning: {text}")),
+        Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Saving | Event::End => {}
     }
-}
-
-/// What to print for `event`, where a bar is drawn: it replaces the bar by the line that stays, if there is one, and the
-/// new bar, if the run goes on.
-fn redraw(run: &RunProgress, event: &Event, columns: usize) -> String {
-    let lasting = match event {
-        Event::Epoch(epoch) => run.epoch_line(epoch, columns) + "\n",
-        Event::Warning(text) => format!("warning: {text}\n"),
-        Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Saving | Event::End => String::new(),
-    };
-    let bar = run.progress_line(Some(columns.saturating_sub(ECHO_COLUMNS)));
-    format!("{ERASE_LINE}{lasting}{}", bar.unwrap_or_default())
+    let (done, all) = run.steps();
+    match run.progress_line(look, true) {
+        Some(line) => bar.show(line, done, all),
+        None => bar.clear(),
+    }
 }
 
 /// What to print for `event`, where lines are printed: `last` is when that was done before.
 fn plain_line(run: &RunProgress, event: &Event, last: &mut Instant, now: Instant) -> Option<String> {
     let line = match event {
-        Event::Epoch(epoch) => run.epoch_line(epoch, usize::MAX),
+        Event::Epoch(epoch) => run.epoch_line(epoch, Look::PLAIN),
         Event::Warning(text) => return Some(format!("warning: {text}")),
-        Event::Batch(_) if now.duration_since(*last) >= LINE_INTERVAL => run.progress_line(None)?,
+        Event::Batch(_) if now.duration_since(*last) >= LINE_INTERVAL => run.progress_line(Look::PLAIN, false)?.before,
         Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Saving | Event::End => return None,
     };
     *last = now;
@@ -122,19 +118,6 @@ fn plain_line(run: &RunProgress, event: &Event, last: &mut Instant, now: Instant
 /// Prints on stderr, at once. Nobody may be there to read it (EPIPE): no reason to stop.
 fn print(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
-}
-
-/// Whether stderr is a terminal where a line can be drawn again.
-fn stderr_can_redraw() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
-}
-
-/// The width of the terminal behind stderr; 80 where it is not known.
-fn columns() -> usize {
-    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: TIOCGWINSZ writes one winsize to the pointer, which is valid for it; stderr's number is always 2.
-    let result = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-    if result == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 80 }
 }
 
 #[cfg(test)]
@@ -153,7 +136,8 @@ mod tests {
         };
         assert_eq!(line(Event::Start(start(1)), 0), None);
         assert_eq!(line(Event::Batch(batch(1, 100)), 29), None);
-        let shown = "Epoch 1/3  200/430  0.3012 loss  0.8921 accuracy  9.1k images/s  ETA 0:03  run ETA 0:15";
+        let shown = "Epoch 1/3  loss 0.3012  accuracy 0.8921   46 %  200/430   2.8 s  ETA 0:03   14 ms/step  9.1k images/s  \
+                     lr 2.00e-3  run ETA 0:15";
         assert_eq!(line(Event::Batch(batch(1, 200)), 30).as_deref(), Some(shown));
         assert_eq!(line(Event::Batch(batch(1, 300)), 59), None);
         assert_eq!(line(Event::Validating, 100), None);
@@ -162,40 +146,6 @@ mod tests {
         let warning = Event::Warning("the log's disk is full".to_owned());
         assert_eq!(line(warning, 103).as_deref(), Some("warning: the log's disk is full"));
         assert_eq!(line(Event::End, 200), None);
-    }
-
-    /// What a terminal shows after `text`, whose own echo of Ctrl-C is `^C`.
-    fn shown(text: &str, columns: usize) -> Vec<String> {
-        let mut lines = vec![String::new()];
-        for part in text.replace(ERASE_LINE, "\r").chars() {
-            match part {
-                '\n' => lines.push(String::new()),
-                '\r' => lines.last_mut().unwrap().clear(),
-                letter if lines.last().unwrap().len() == columns => lines.push(letter.to_string()),
-                letter => lines.last_mut().unwrap().push(letter),
-            }
-        }
-        lines
-    }
-
-    #[test]
-    fn a_bar_leaves_nothing_behind() {
-        for columns in 3..=130 {
-            let mut run = RunProgress::default();
-            let mut text = String::new();
-            let warning = Event::Warning("full".to_owned());
-            let events = [Event::Start(start(1)), Event::Batch(batch(1, 5)), warning, Event::Batch(batch(1, 300))];
-            for event in events.iter().chain([&Event::Epoch(epoch(1, None)), &Event::Batch(batch(2, 9))]) {
-                run.follow(event);
-                text += &redraw(&run, event, columns);
-            }
-            assert!(shown(&text, columns).last().unwrap().starts_with("E"));
-            text += "^C";
-            run.follow(&Event::End);
-            text += &redraw(&run, &Event::End, columns);
-            let epoch_line = run.epoch_line(&epoch(1, None), columns);
-            assert_eq!(shown(&text, columns).concat(), format!("warning: full{epoch_line}"), "{columns}");
-        }
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Batch {
     pub scores: Scores,
     /// Training images a second, over this epoch so far.
     pub images_per_second: f64,
+    /// The learning rate of the next step.
+    pub learning_rate: f64,
     /// Whether logs keep it: at the same batches in every run of one configuration, whatever the clock says.
     pub is_recorded: bool,
 }
@@ -72,6 +74,8 @@ pub struct Epoch {
     pub seconds: f64,
     /// Training images a second, validation not included.
     pub images_per_second: f64,
+    /// Whether it is better than every epoch before, by what the run watches (validation accuracy unless told otherwise).
+    pub is_best: bool,
 }
 
 /// Something that happened in a run.

@@ -120,7 +120,7 @@ pub(super) mod tests {
     pub fn batch(epoch: u64, batch: u64) -> Batch {
         let scores = Scores { loss: 0.3012, accuracy: 0.8921 };
         let step = (epoch - 1) * 430 + batch;
-        Batch { epoch, batch, step, scores, images_per_second: 9_100.0, is_recorded: true }
+        Batch { epoch, batch, step, scores, images_per_second: 9_100.0, learning_rate: 0.002, is_recorded: true }
     }
 
     /// The end of epoch `epoch`.
@@ -133,6 +133,7 @@ pub(super) mod tests {
             learning_rate: 0.002,
             seconds: 7.1,
             images_per_second: 9_100.0,
+            is_best: false,
         }
     }
 

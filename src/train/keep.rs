@@ -2,21 +2,21 @@
 
 use tch::Tensor;
 
-use super::{EarlyStopping, Ending, Session, Trainer, Watch, Which};
+use super::{EarlyStopping, Ending, LastCheckpoint, Session, Trainer, Watch, Which};
 use crate::error::Result;
 use crate::log::{self, Event};
 
 impl Trainer<'_> {
     pub(super) fn save_within_epoch(&mut self, session: &mut Session) -> Result<()> {
         self.check_numbers(session)?;
-        session.is_saved = self.save(Which::Last);
+        session.last_checkpoint = self.save(Which::Last);
         Ok(())
     }
 
-    /// Saves a checkpoint, after all that was told is on the disk; whether that succeeded. A disk that does not take it is
+    /// Saves a checkpoint, after all that was told is on the disk; what became of it. A disk that does not take it is
     /// worth a warning, not the training.
-    pub(super) fn save(&mut self, which: Which) -> bool {
-        let Some(checkpoints) = &self.checkpoints else { return true };
+    pub(super) fn save(&mut self, which: Which) -> LastCheckpoint {
+        let Some(checkpoints) = &self.checkpoints else { return LastCheckpoint::None };
         self.sinks.send(&Event::Saving);
         let monitor = self.config.early_stopping.monitor;
         let saved = checkpoints.save(which, self.model, &self.optimizer, &self.progress, monitor);
@@ -24,7 +24,7 @@ impl Trainer<'_> {
             let kept = if checkpoints.json_path(which).exists() { ", the checkpoint before is kept" } else { "" };
             self.sinks.send(&Event::Warning(format!("{}; training goes on{kept}", log::describe(error))));
         }
-        saved.is_ok()
+        if saved.is_ok() { LastCheckpoint::Saved } else { LastCheckpoint::Failed }
     }
 
     /// The best epoch's weights of a run that is resumed. Where the best checkpoint is newer than the last one (the run was

@@ -134,8 +134,20 @@ pub struct Outcome {
     pub epochs: Vec<log::Epoch>,
     /// Why it ended.
     pub ending: Ending,
-    /// Whether the last checkpoint that was to be saved is saved; so where there are none.
-    pub is_saved: bool,
+    /// What became of the last checkpoint.
+    pub last_checkpoint: LastCheckpoint,
+}
+
+/// What became of a training's last checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LastCheckpoint {
+    /// None was saved: the trainer has no place for them, or no step was made.
+    #[default]
+    None,
+    /// It is on the disk.
+    Saved,
+    /// The disk did not take it, as a warning said. One saved before is whole.
+    Failed,
 }
 
 /// What the loop has beside its parts, while it runs.
@@ -146,8 +158,8 @@ struct Session {
     unseen: Vec<Unseen>,
     /// The best epoch's weights, where training is to end with them.
     best: Option<Vec<Tensor>>,
-    /// Whether the last save of the last checkpoint succeeded.
-    is_saved: bool,
+    /// What became of the last save of the last checkpoint.
+    last_checkpoint: LastCheckpoint,
 }
 
 /// What a trainer reads that nobody can ask to stop.
@@ -216,11 +228,13 @@ impl Trainer<'_> {
             let epoch = self.finish_epoch(&session.clock)?;
             self.sinks.send(&Event::Epoch(epoch));
             epochs.push(epoch);
-            self.watch(&epoch, &mut session.best);
-            session.is_saved = self.save(Which::Last);
+            if epoch.is_best {
+                self.keep_best(&mut session.best);
+            }
+            session.last_checkpoint = self.save(Which::Last);
         };
         self.choose_weights(ending, session.best);
-        Ok(Outcome { epochs, ending, is_saved: session.is_saved })
+        Ok(Outcome { epochs, ending, last_checkpoint: session.last_checkpoint })
     }
 
     /// One optimizer step: forward and backward for each of its batches, then the update. Nothing here waits for a GPU.
@@ -280,6 +294,7 @@ impl Trainer<'_> {
             step: self.progress.steps,
             scores: sums.scores(),
             images_per_second: session.clock.images_per_second(sums.count),
+            learning_rate: self.learning_rate(),
             is_recorded,
         }));
         Ok(())
@@ -333,7 +348,18 @@ impl Trainer<'_> {
         let sums = Sums::default();
         self.progress = Progress { epochs, batches: 0, sums, latest, epoch_seconds: 0.0, ..self.progress };
         let step = self.progress.steps;
-        Ok(log::Epoch { epoch: epochs, step, train, validation, learning_rate, seconds, images_per_second })
+        let mut epoch = log::Epoch {
+            epoch: epochs,
+            step,
+            train,
+            validation,
+            learning_rate,
+            seconds,
+            images_per_second,
+            is_best: false,
+        };
+        self.watch(&mut epoch);
+        Ok(epoch)
     }
 
     fn validate(&mut self) -> Result<Option<Scores>> {
@@ -346,19 +372,22 @@ impl Trainer<'_> {
         Ok(Some(evaluation.map_err(of_epoch)?.sums.scores()))
     }
 
-    /// What follows from a finished epoch: the best one is kept, patience runs out, the rate falls.
-    fn watch(&mut self, epoch: &log::Epoch, best: &mut Option<Vec<Tensor>>) {
+    /// What follows from a finished epoch: whether it is the best, patience runs out, the rate falls.
+    fn watch(&mut self, epoch: &mut log::Epoch) {
         if let Some(plateau) = self.config.reduce_on_plateau {
             plateau.watch(&mut self.progress.plateau, epoch);
         }
-        if self.config.early_stopping.watch(&mut self.progress.watch, epoch) {
-            self.optimizer.swap_average();
-            self.save(Which::Best);
-            if self.config.early_stopping.restore_best {
-                *best = Some(self.model.weights().iter().map(|weight| weight.tensor.detach().copy()).collect());
-            }
-            self.optimizer.swap_average();
+        epoch.is_best = self.config.early_stopping.watch(&mut self.progress.watch, epoch);
+    }
+
+    /// Keeps the epoch that is the best so far.
+    fn keep_best(&mut self, best: &mut Option<Vec<Tensor>>) {
+        self.optimizer.swap_average();
+        self.save(Which::Best);
+        if self.config.early_stopping.restore_best {
+            *best = Some(self.model.weights().iter().map(|weight| weight.tensor.detach().copy()).collect());
         }
+        self.optimizer.swap_average();
     }
 
     fn begin(&mut self) -> Session {
@@ -369,7 +398,7 @@ impl Trainer<'_> {
             clock: Clock::start(&self.progress),
             unseen: Vec::new(),
             best: self.recall_best(),
-            is_saved: true,
+            last_checkpoint: LastCheckpoint::None,
         }
     }
 

@@ -267,6 +267,7 @@ mod tests {
             learning_rate,
             seconds: 1.0,
             images_per_second: 1.0,
+            is_best: false,
         }
     }
 

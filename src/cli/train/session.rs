@@ -31,7 +31,9 @@ use crate::model::saved::{self, Destination};
 use crate::model::trained_on::TrainedOn;
 use crate::model::{Model, ModelInfo};
 use crate::native;
-use crate::train::{Checkpoints, Ending, Optimizer, Outcome, Progress, StopSignal, TrainConfig, Trainer, Which};
+use crate::train::{
+    Checkpoints, Ending, LastCheckpoint, Optimizer, Outcome, Progress, StopSignal, TrainConfig, Trainer, Which,
+};
 
 /// A training that was asked for.
 pub struct Session {
@@ -166,7 +168,8 @@ impl Session {
         if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
             unbegun.into_iter().for_each(Unbegun::keep);
         }
-        let Outcome { epochs, ending, is_saved } = fitted?;
+        let Outcome { epochs, ending, last_checkpoint } = fitted?;
+        let is_saved = last_checkpoint != LastCheckpoint::Failed;
         let progress = trainer.progress;
         drop(trainer);
         rows.extend(epochs.iter().map(HistoryRow::from));

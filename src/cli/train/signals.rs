@@ -11,30 +11,32 @@ use super::run_folder::RunFolder;
 use super::session::Finished;
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::console;
 use crate::train::{Ending, StopSignal};
 
 /// The signals that end a training after a checkpoint, and their names.
 const SIGNALS: [(i32, &str); 3] = [(SIGHUP, "SIGHUP"), (SIGINT, "SIGINT (Ctrl-C)"), (SIGTERM, "SIGTERM")];
 
 /// What is said at the first signal: a step, or a validation, may take a while.
-const STOPPING: &[u8] = b"\nstopping after this step and a checkpoint; a second time ends at once, without one\n";
+const STOPPING: &[u8] = b"stopping after this step and a checkpoint; a second time ends at once, without one\n";
 
 /// The first signal asks the loop to stop, a second SIGINT or SIGTERM ends the process at once. A second SIGHUP does not: a
 /// terminal that closes may send two, and service managers one behind their SIGTERM. A signal that was ignored when the
 /// program started (nohup, a shell's background jobs) stays ignored.
 pub fn stop_on_signals() -> Result<Arc<StopSignal>> {
     let stop = Arc::new(StopSignal::new(0));
+    console::stops_are_handled();
     for (signal, _) in SIGNALS.into_iter().filter(|(signal, _)| !is_ignored(*signal)) {
         let stop = stop.clone();
-        let action = move || {
-            match stop.compare_exchange(0, signal, SeqCst, SeqCst) {
-                // SAFETY: the bytes live for ever; nobody has to read them
-                Ok(_) => drop(unsafe { libc::write(libc::STDERR_FILENO, STOPPING.as_ptr().cast(), STOPPING.len()) }),
-                Err(_) if signal == SIGHUP => {}
-                Err(_) => signal_hook::low_level::exit(128 + signal),
+        let action = move || match stop.compare_exchange(0, signal, SeqCst, SeqCst) {
+            Ok(_) => console::announce(STOPPING),
+            Err(_) if signal == SIGHUP => {}
+            Err(_) => {
+                console::announce(b"");
+                signal_hook::low_level::exit(128 + signal);
             }
         };
-        // SAFETY: the action is an atomic exchange and a write or, the second time, _exit: all are async-signal-safe.
+        // SAFETY: the action is an atomic exchange and writes or, the second time, _exit: all are async-signal-safe.
         unsafe { signal_hook::low_level::register(signal, action) }
             .map_err(|error| Error::internal("cannot listen for signals").because(error))?;
     }

@@ -1,9 +1,8 @@
-//! The lines that show a run's progress: text from what is known of the run, cut to a width.
+//! The lines that show a run's progress: text from what is known of the run, in the same order in the bar's line and in an
+//! epoch's.
 
-use super::super::{Batch, Epoch, Event, Start};
-
-/// Terminals narrower than this get `acc` for `accuracy` and `img/s` for `images/s`: the lines suit 80 columns then.
-const WIDE_COLUMNS: usize = 90;
+use super::super::{Batch, Epoch, Event, Scores, Start};
+use super::fields::{Fields, Line, Paint, Wording, bytes, clock, count, duration, metric, percent, rate, step_time};
 
 /// What the lines are made of.
 #[derive(Default)]
@@ -18,6 +17,22 @@ pub(super) struct RunProgress {
     validating: bool,
     /// What validation took in the epoch before, in seconds.
     validation_seconds: f64,
+}
+
+/// How a line is to look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// How wide it may be.
+    pub columns: usize,
+    /// Whether it may have colours.
+    pub colours: bool,
+    /// The memory that the process has used at most, in bytes, where it is shown.
+    pub memory: Option<u64>,
+}
+
+impl Look {
+    /// Of lines in a log.
+    pub const PLAIN: Look = Look { columns: usize::MAX, colours: false, memory: None };
 }
 
 impl RunProgress {
@@ -35,8 +50,7 @@ impl RunProgress {
             Event::Batch(batch) => self.batch = Some(*batch),
             Event::Validating => self.validating = true,
             Event::Epoch(epoch) => {
-                let training_seconds = self.num_images as f64 / epoch.images_per_second;
-                self.validation_seconds = (epoch.seconds - training_seconds).max(0.0);
+                self.validation_seconds = (epoch.seconds - self.training_seconds(epoch.images_per_second)).max(0.0);
                 self.epoch = (epoch.epoch < self.epochs).then_some(epoch.epoch + 1);
                 (self.batch, self.validating) = (None, false);
             }
@@ -45,63 +59,93 @@ impl RunProgress {
         }
     }
 
-    pub(super) fn is_under_way(&self) -> bool {
-        self.epoch.is_some()
+    /// Batches that the epoch under way has done, and all of its batches.
+    pub(super) fn steps(&self) -> (u64, u64) {
+        let all = self.steps_per_epoch;
+        (if self.validating { all } else { self.batch.map_or(0, |batch| batch.batch) }, all)
+    }
+
+    /// What an epoch's batches take, in seconds.
+    fn training_seconds(&self, images_per_second: f64) -> f64 {
+        self.num_images as f64 / images_per_second
     }
 
     /// `Epoch  3/10`, as wide for every epoch.
-    fn head(&self, epoch: u64) -> String {
-        format!("Epoch {epoch:>width$}/{}", self.epochs, width = self.epochs.to_string().len())
+    fn head(&self, epoch: u64, columns: usize) -> String {
+        let number = count(epoch, self.epochs);
+        if Wording::of(columns) == Wording::Short { number } else { format!("Epoch {number}") }
     }
 
-    /// Where the epoch stands, with a bar and cut to `columns` where that is given; none where no epoch is under way.
-    pub(super) fn progress_line(&self, columns: Option<usize>) -> Option<String> {
+    /// Where the epoch stands, with a bar or without; none where no epoch is under way.
+    pub(super) fn progress_line(&self, look: Look, with_bar: bool) -> Option<Line> {
         let epoch = self.epoch?;
-        let steps = self.steps_per_epoch;
-        let batch = if self.validating { steps } else { self.batch.map_or(0, |batch| batch.batch) };
-        let mut fields = Fields::new(self.head(epoch), columns.unwrap_or(usize::MAX));
-        if let Some(columns) = columns {
-            fields.push(5, draw_bar(batch, steps, if columns < WIDE_COLUMNS { 7 } else { 20 }));
+        let (done, all) = self.steps();
+        let mut fields = Fields::new(self.head(epoch, look.columns), look.columns);
+        if let Some(Batch { scores, .. }) = self.batch {
+            push_scores(&mut fields, scores, "", Wording::of(look.columns), [2, 3]);
         }
-        fields.push(1, format!("{batch:>width$}/{steps}", width = steps.to_string().len()));
-        if let Some(Batch { scores, images_per_second, .. }) = self.batch {
-            fields.push(2, format!("{} loss", metric(scores.loss)));
-            fields.push(4, format!("{:.4} {}", scores.accuracy, fields.accuracy));
-            fields.push(6, format!("{} {}", rate(images_per_second), fields.images_per_second));
-            if !self.validating {
-                let (of_epoch, of_run) = self.seconds_left(epoch, batch, images_per_second);
-                fields.push(3, format!("ETA {}", clock(of_epoch)));
-                fields.push(7, format!("run ETA {}", clock(of_run)));
-            }
+        if with_bar {
+            fields.push_bar(5);
         }
+        fields.push(1, percent(done, all));
+        fields.push(6, count(done, all));
         if self.validating {
             fields.push(1, "validating".to_owned());
         }
-        Some(fields.fit())
+        if let Some(batch) = self.batch {
+            let training = self.training_seconds(batch.images_per_second);
+            let left = (!self.validating).then(|| self.seconds_left(epoch, batch.batch, batch.images_per_second));
+            fields.push(8, duration(training * batch.batch as f64 / all.max(1) as f64));
+            if let Some((of_epoch, _)) = left {
+                fields.push(4, format!("ETA {}", clock(of_epoch)));
+            }
+            let speed = Speed { learning_rate: batch.learning_rate, images_per_second: batch.images_per_second };
+            self.push_speed(&mut fields, speed, look, [7, 10, 9, 12]);
+            if let Some((_, of_run)) = left {
+                fields.paint(11, format!("run ETA {}", clock(of_run)), Paint::Dim);
+            }
+        }
+        Some(fields.fit(look.colours))
     }
 
     /// What an epoch came to: the line that stays.
-    pub(super) fn epoch_line(&self, epoch: &Epoch, columns: usize) -> String {
-        let mut fields = Fields::new(self.head(epoch.epoch), columns);
-        let accuracy = fields.accuracy;
-        fields.push(2, format!("loss {}", metric(epoch.train.loss)));
-        fields.push(4, format!("{accuracy} {:.4}", epoch.train.accuracy));
+    pub(super) fn epoch_line(&self, epoch: &Epoch, look: Look) -> String {
+        let wording = Wording::of(look.columns);
+        let mut fields = Fields::new(self.head(epoch.epoch, look.columns), look.columns);
+        push_scores(&mut fields, epoch.train, "", wording, [2, 3]);
         if let Some(scores) = epoch.validation {
-            fields.push(3, format!("val_loss {}", metric(scores.loss)));
-            fields.push(1, format!("val_{accuracy} {:.4}", scores.accuracy));
+            push_scores(&mut fields, scores, "val_", wording, [6, 1]);
         }
-        fields.push(5, duration(epoch.seconds));
-        fields.push(6, format!("{} {}", rate(epoch.images_per_second), fields.images_per_second));
+        fields.push(4, duration(epoch.seconds));
+        let speed = Speed { learning_rate: epoch.learning_rate, images_per_second: epoch.images_per_second };
+        self.push_speed(&mut fields, speed, look, [7, 9, 8, 11]);
         if epoch.epoch < self.epochs {
-            fields.push(7, format!("run ETA {}", clock((self.epochs - epoch.epoch) as f64 * epoch.seconds)));
+            let left = (self.epochs - epoch.epoch) as f64 * epoch.seconds;
+            fields.paint(10, format!("run ETA {}", clock(left)), Paint::Dim);
         }
-        fields.fit()
+        if epoch.is_best {
+            let mark = if wording == Wording::Full { "best" } else { "*" };
+            fields.paint(5, mark.to_owned(), Paint::Good);
+        }
+        fields.fit(look.colours).before
+    }
+
+    /// Time of a step, images a second, learning rate and memory, with their ranks.
+    fn push_speed(&self, fields: &mut Fields, speed: Speed, look: Look, ranks: [u8; 4]) {
+        let unit = Wording::of(look.columns).images_per_second();
+        let of_step = self.training_seconds(speed.images_per_second) / self.steps_per_epoch.max(1) as f64;
+        fields.push(ranks[0], step_time(of_step));
+        fields.paint(ranks[1], format!("{} {unit}", rate(speed.images_per_second)), Paint::Dim);
+        fields.paint(ranks[2], format!("lr {:.2e}", speed.learning_rate), Paint::Dim);
+        if let Some(memory) = look.memory {
+            fields.paint(ranks[3], bytes(memory), Paint::Dim);
+        }
     }
 
     /// Seconds to the end of `epoch` and of the run, with `batch` batches of the epoch done: validation takes what it took
     /// before.
     fn seconds_left(&self, epoch: u64, batch: u64, images_per_second: f64) -> (f64, f64) {
-        let training = self.num_images as f64 / images_per_second;
+        let training = self.training_seconds(images_per_second);
         let done = batch as f64 / self.steps_per_epoch.max(1) as f64;
         let of_epoch = training * (1.0 - done) + self.validation_seconds;
         let later_epochs = self.epochs.saturating_sub(epoch) as f64;
@@ -109,89 +153,20 @@ impl RunProgress {
     }
 }
 
-/// A line's fields, each with a rank: where the line is too wide, the field with the highest rank goes first.
-struct Fields {
-    columns: usize,
-    /// The word for accuracy.
-    accuracy: &'static str,
-    /// The words for images a second.
-    images_per_second: &'static str,
-    fields: Vec<(u8, String)>,
+/// How fast it goes.
+struct Speed {
+    learning_rate: f64,
+    images_per_second: f64,
 }
 
-impl Fields {
-    fn new(head: String, columns: usize) -> Self {
-        let (accuracy, images_per_second) =
-            if columns < WIDE_COLUMNS { ("acc", "img/s") } else { ("accuracy", "images/s") };
-        Fields { columns, accuracy, images_per_second, fields: vec![(0, head)] }
-    }
-
-    fn push(&mut self, rank: u8, text: String) {
-        self.fields.push((rank, text));
-    }
-
-    fn fit(mut self) -> String {
-        loop {
-            let line = self.fields.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("  ");
-            let last_rank = self.fields.iter().map(|(rank, _)| *rank).max().unwrap_or(0);
-            if last_rank == 0 || line.chars().count() <= self.columns {
-                return line.chars().take(self.columns).collect();
-            }
-            self.fields.retain(|(rank, _)| *rank < last_rank);
-        }
-    }
-}
-
-/// `[====>     ]` with `width` characters inside.
-fn draw_bar(done: u64, total: u64, width: usize) -> String {
-    let filled = (done as f64 / total.max(1) as f64 * width as f64) as usize;
-    let head = if (1..total).contains(&done) { ">" } else { "" };
-    let filled = "=".repeat(filled.min(width));
-    format!("[{:<width$}]", filled + head)
-}
-
-/// A loss, 6 characters wide.
-fn metric(value: f64) -> String {
-    let digits = match value.abs() {
-        size if size == 0.0 || (0.001..9.99995).contains(&size) => 4,
-        size if (9.99995..99.9995).contains(&size) => 3,
-        size if (99.9995..999.995).contains(&size) => 2,
-        size if size.is_finite() => return format!("{:>6}", format!("{value:.1e}")),
-        _ => 0,
-    };
-    format!("{value:>6.digits$}")
-}
-
-/// Images a second with two digits or more, 4 characters wide: `9.1k`.
-fn rate(images_per_second: f64) -> String {
-    let (value, unit) = match images_per_second {
-        rate if rate < 999.5 => (rate, ""),
-        rate if rate < 999_500.0 => (rate / 1e3, "k"),
-        rate => (rate / 1e6, "M"),
-    };
-    let digits = if value < 9.95 { 1 } else { 0 };
-    format!("{:>4}", format!("{value:.digits$}{unit}"))
-}
-
-/// Seconds below a minute, else a clock; 6 characters wide.
-fn duration(seconds: f64) -> String {
-    let text = if seconds < 59.95 { format!("{seconds:.1} s") } else { clock(seconds) };
-    format!("{text:>6}")
-}
-
-/// `0:07`, `1:02:03`; `-` where the time is not known.
-fn clock(seconds: f64) -> String {
-    if !seconds.is_finite() {
-        return "-".to_owned();
-    }
-    let seconds = seconds.round() as u64;
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+/// Loss and accuracy, with their ranks.
+fn push_scores(fields: &mut Fields, scores: Scores, prefix: &str, wording: Wording, ranks: [u8; 2]) {
+    fields.push(ranks[0], format!("{prefix}loss {}", metric(scores.loss)));
+    fields.push(ranks[1], format!("{prefix}{} {:.4}", wording.accuracy(), scores.accuracy));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Scores;
     use super::super::super::tensorboard::tests::{batch, epoch, start};
     use super::*;
 
@@ -203,54 +178,75 @@ mod tests {
         run
     }
 
+    fn look(columns: usize) -> Look {
+        Look { columns, colours: false, memory: Some(320_000_000) }
+    }
+
+    /// The line with a bar that is as wide as it can be.
+    fn drawn(run: &RunProgress, columns: usize) -> String {
+        let line = run.progress_line(look(columns), true).unwrap();
+        let room = columns - line.before.chars().count() - line.after.chars().count();
+        if line.has_bar { format!("{}{}{}", line.before, "=".repeat(room), line.after) } else { line.before }
+    }
+
     #[test]
     fn a_bar_fits_its_terminal() {
         let mut run = run();
-        assert_eq!(run.progress_line(Some(80)).unwrap(), "Epoch 1/3  [       ]    0/430");
+        assert_eq!(drawn(&run, 60), "1/3  =======================================    0 %    0/430");
         run.follow(&Event::Epoch(epoch(1, VALIDATION)));
         run.follow(&Event::Batch(batch(2, 215)));
         // 55,000 images at 9,100 a second: 6.04 s, then 1.06 s of validation
         let lines = [
             (
-                120,
-                "Epoch 2/3  [==========>         ]  215/430  0.3012 loss  0.8921 accuracy  9.1k images/s  ETA 0:04  run ETA 0:11",
+                198,
+                "Epoch 2/3  loss 0.3012  accuracy 0.8921  ============================================================\
+                 =   50 %  215/430   3.0 s  ETA 0:04   14 ms/step  9.1k images/s  lr 2.00e-3  320 MB  run ETA 0:11",
             ),
-            (80, "Epoch 2/3  [===>   ]  215/430  0.3012 loss  0.8921 acc  9.1k img/s  ETA 0:04"),
-            (40, "Epoch 2/3  215/430  0.3012 loss"),
-            (12, "Epoch 2/3"),
-            (3, "Epo"),
+            (
+                118,
+                "Epoch 2/3  loss 0.3012  accuracy 0.8921  ==========   50 %  215/430   3.0 s  ETA 0:04   14 ms/step  \
+                 lr 2.00e-3",
+            ),
+            (78, "Epoch 2/3  loss 0.3012  acc 0.8921  ==========   50 %  215/430  ETA 0:04"),
+            (58, "2/3  loss 0.3012  acc 0.8921  ===========   50 %  ETA 0:04"),
+            (38, "2/3  loss 0.3012  acc 0.8921   50 %"),
+            (12, "2/3   50 %"),
+            (3, "2/3"),
         ];
-        for (columns, line) in lines {
-            assert_eq!(run.progress_line(Some(columns)).unwrap(), line, "{columns}");
+        let shown = lines.map(|(columns, _)| drawn(&run, columns));
+        let widths = shown.each_ref().map(|line| line.chars().count());
+        for ((columns, line), (shown, width)) in lines.iter().zip(shown.iter().zip(widths)) {
+            assert!(width <= *columns, "{shown}");
+            let squeezed = |line: &str| line.split('=').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("=");
+            assert!(width == *columns || !shown.contains('='), "the bar takes the room that is left: {shown}");
+            assert_eq!(squeezed(shown), squeezed(line), "{columns}");
         }
         run.follow(&Event::Validating);
-        let shown = run.progress_line(Some(80)).unwrap();
-        assert_eq!(shown, "Epoch 2/3  [=======]  430/430  0.3012 loss  0.8921 acc  9.1k img/s  validating");
-        assert_eq!(run.progress_line(Some(40)).unwrap(), "Epoch 2/3  430/430  validating");
+        assert_eq!(drawn(&run, 38), "2/3  loss 0.3012  100 %  validating");
         run.follow(&Event::End);
-        assert_eq!(run.progress_line(Some(80)), None);
+        assert_eq!(run.progress_line(look(80), true), None);
     }
 
     #[test]
     fn an_epoch_s_line_fits_its_terminal() {
         let run = run();
+        let best = Epoch { is_best: true, ..epoch(2, VALIDATION) };
+        let full = "Epoch 2/3  loss 0.3012  accuracy 0.8921  val_loss 0.2987  val_accuracy 0.8930   7.1 s   14 ms/step  \
+                    9.1k images/s  lr 2.00e-3";
         let lines = [
-            (
-                usize::MAX,
-                "Epoch 2/3  loss 0.3012  accuracy 0.8921  val_loss 0.2987  val_accuracy 0.8930   7.1 s  9.1k images/s  run ETA 0:07",
-            ),
-            (
-                100,
-                "Epoch 2/3  loss 0.3012  accuracy 0.8921  val_loss 0.2987  val_accuracy 0.8930   7.1 s  9.1k images/s",
-            ),
-            (80, "Epoch 2/3  loss 0.3012  acc 0.8921  val_loss 0.2987  val_acc 0.8930   7.1 s"),
-            (40, "Epoch 2/3  loss 0.3012  val_acc 0.8930"),
+            (200, format!("{full}  320 MB  run ETA 0:07  best")),
+            (120, full.replace("  9.1k images/s", "") + "  best"),
+            (80, "Epoch 2/3  loss 0.3012  acc 0.8921  val_loss 0.2987  val_acc 0.8930   7.1 s  *".to_owned()),
+            (60, "2/3  loss 0.3012  acc 0.8921  val_acc 0.8930   7.1 s  *".to_owned()),
+            (40, "2/3  loss 0.3012  val_acc 0.8930".to_owned()),
         ];
         for (columns, line) in lines {
-            assert_eq!(run.epoch_line(&epoch(2, VALIDATION), columns), line, "{columns}");
+            assert_eq!(run.epoch_line(&best, look(columns)), line, "{columns}");
+            assert!(line.len() <= columns, "{line}");
         }
-        let last = "Epoch 3/3  loss 0.3012  accuracy 0.8921   7.1 s  9.1k images/s";
-        assert_eq!(run.epoch_line(&epoch(3, None), usize::MAX), last);
+        assert_eq!(run.epoch_line(&best, Look::PLAIN), format!("{full}  run ETA 0:07  best"));
+        let last = "Epoch 3/3  loss 0.3012  accuracy 0.8921   7.1 s   14 ms/step  9.1k images/s  lr 2.00e-3";
+        assert_eq!(run.epoch_line(&epoch(3, None), Look::PLAIN), last);
     }
 
     #[test]
@@ -260,43 +256,8 @@ mod tests {
             .map(|(number, loss, seconds)| {
                 let scores = Some(Scores { loss, accuracy: 1.0 });
                 let row = Epoch { epoch: number, seconds, images_per_second: loss * 1e5, ..epoch(1, scores) };
-                run.epoch_line(&row, 100).len()
+                run.epoch_line(&row, look(90)).chars().count()
             });
         assert_eq!(widths, [widths[0]; 5]);
-    }
-
-    #[test]
-    fn quantities_keep_their_width() {
-        let losses = [
-            (0.0, "0.0000"),
-            (0.30123, "0.3012"),
-            (9.99996, "10.000"),
-            (12.34567, "12.346"),
-            (999.999, " 1.0e3"),
-            (4242.0, " 4.2e3"),
-            (9e-5, "9.0e-5"),
-            (f64::NAN, "   NaN"),
-        ];
-        for (loss, text) in losses {
-            assert_eq!(metric(loss), text);
-        }
-        let rates = [
-            (3.11, " 3.1"),
-            (9.96, "  10"),
-            (912.3, " 912"),
-            (9_100.0, "9.1k"),
-            (999_400.0, "999k"),
-            (1.25e6, "1.2M"),
-            (0.0, " 0.0"),
-        ];
-        for (value, text) in rates {
-            assert_eq!(rate(value), text);
-        }
-        let times = [(7.06, " 7.1 s"), (59.96, "  1:00"), (3723.0, "1:02:03")];
-        for (seconds, text) in times {
-            assert_eq!(duration(seconds), text);
-        }
-        assert_eq!([clock(f64::INFINITY), clock(6.6)], ["-", "0:07"]);
-        assert_eq!([draw_bar(0, 0, 4), draw_bar(9, 4, 4), draw_bar(3, 4, 4)], ["[    ]", "[====]", "[===>]"]);
     }
 }
