@@ -1,5 +1,28 @@
 //! convnet trains convolutional image classifiers on libtorch, on CUDA or CPU, with Keras's files and TensorBoard's logs.
 //!
+//! Train from a configuration, then predict with what was saved; [`train_from`] takes what `convnet train --config` takes:
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use convnet::config::RunConfig;
+//! use convnet::data::image;
+//! use convnet::predict::Predictor;
+//!
+//! fn main() -> convnet::error::Result<()> {
+//!     let config = RunConfig { data: "fashion-mnist".into(), epochs: 3, ..RunConfig::default() };
+//!     let trained = convnet::train_from(&config)?;
+//!     println!("test: {:?}", trained.test);
+//!
+//!     let predictor = Predictor::load(&trained.model.display().to_string(), tch::Device::Cpu)?;
+//!     let pixels = image::decode(Path::new("picture.png"), predictor.shape())?; // u8 [H, W, C]
+//!     for prediction in predictor.predict_u8(&pixels, 1)? {
+//!         println!("{}: {:.4}", prediction.label, prediction.probability);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
 //! Data flows one way: [`data`] → [`data::batches`] → [`model`] → [`train`] → [`log`] and saved models →
 //! [`evaluate`] and predictions. The training loop is [`train::Trainer::fit`].
 //!
@@ -20,6 +43,8 @@ pub mod native;
 pub mod predict;
 pub mod rng;
 pub mod train;
+
+pub use cli::{Trained, train_from};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

@@ -3,6 +3,7 @@
 mod args;
 mod faults;
 mod folds;
+mod library;
 mod network;
 mod report;
 pub mod run_folder;
@@ -11,6 +12,7 @@ pub mod signals;
 mod verify;
 
 pub use args::{Args, Flags};
+pub use library::{Trained, train_from};
 pub use network::{build_model, class_weights};
 pub use verify::without_times;
 
