@@ -1,6 +1,8 @@
 //! A network: its architecture, its weights, what it computes.
 
+mod document;
 pub mod export;
+mod foreign;
 mod initialize;
 pub mod keras;
 mod layers;

@@ -2,32 +2,12 @@
 
 use std::path::Path;
 
-use serde_json::Value;
 
 use super::presets::{self, PRESETS};
-use super::saved;
+use super::{document, foreign};
 use super::spec::{ShortForm, Spec};
 use crate::data::ImageShape;
 use crate::error::{Error, Result, nearest};
-
-/// More bytes than this are no network's architecture.
-const MAX_BYTES: u64 = 64 << 20;
-/// How files begin that are no architecture, what they are, and what to do with them.
-const OTHER_FILES: [(&[u8], &str, &str); 13] = [
-    (b"PK\x03\x04", "a zip archive", "a .keras archive is taken over by convnet import"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "Keras's .h5 is taken over by convnet import"),
-    (b"\x1f\x8b", "a gzip archive", "unpack it first"),
-    (b"\x89PNG", "a PNG picture", ""),
-    (b"\xff\xd8\xff", "a JPEG picture", ""),
-    (b"GIF8", "a GIF picture", ""),
-    (b"%PDF", "a PDF document", ""),
-    (b"\x7fELF", "a program", ""),
-    (b"\x93NUMPY", "a NumPy array", ""),
-    (b"\x80\x02", "a pickle, which can run code", "only weights in .safetensors are read"),
-    (b"\xff\xfe", "text in UTF-16", "save it as UTF-8"),
-    (b"\xfe\xff", "text in UTF-16", "save it as UTF-8"),
-    (b"<", "an HTML or XML page", "was it saved from a browser? Save the file itself (\"Raw\")"),
-];
 
 /// A network's architecture, and what of it the data decides.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +30,7 @@ impl Network {
             return Ok(Network::Preset(spec));
         }
         let path = Path::new(source);
-        if path.is_file() {
+        if path.exists() {
             return Network::read(path);
         }
         let names = PRESETS.map(|(name, _)| name);
@@ -64,9 +44,12 @@ impl Network {
     /// # Errors
     /// As [`Network::find`].
     pub fn read(path: &Path) -> Result<Self> {
-        let name = path.file_stem().map_or("network".into(), |stem| stem.to_string_lossy());
-        saved::read_bounded(path, MAX_BYTES)
-            .and_then(|bytes| Network::parse(&bytes, &name))
+        if path.is_dir() {
+            return Err(foreign::folder(path).at_path(path));
+        }
+        let file_name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        document::read_bounded(path, document::MAX_JSON_BYTES)
+            .and_then(|bytes| Network::parse(&bytes, &file_name))
             .map(|network| match network {
                 Network::Short(form) => Network::Short(form.found_at(path.display())),
                 other => other,
@@ -74,16 +57,20 @@ impl Network {
             .map_err(|error| error.at_path(path))
     }
 
-    fn parse(bytes: &[u8], name: &str) -> Result<Self> {
-        let text = std::str::from_utf8(bytes).ok().map(|text| text.trim_start_matches('\u{feff}'));
-        if let Some(other) = other_file(bytes, text) {
+    /// The network in the bytes of a file called `file_name`.
+    fn parse(bytes: &[u8], file_name: &str) -> Result<Self> {
+        let text = document::text_of(bytes).filter(|text| !text.contains('\0'));
+        let other = foreign::file(file_name, bytes);
+        let other = other.or_else(|| text.is_none().then(|| foreign::error("a binary file", "")));
+        if let Some(other) = other {
             return Err(other.expected("Keras's JSON, or a short form: a layer a line, such as Conv2D 32 3 relu"));
         }
         let text = text.expect("it is text");
-        if !text.trim_start().starts_with(['{', '[']) {
-            return ShortForm::parse(text, name).map(Network::Short);
+        if !text.trim_start().starts_with(['{', '[', '"']) {
+            let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
+            return ShortForm::parse(&text, stem).map(Network::Short);
         }
-        let document: Value = serde_json::from_str(text)
+        let document = document::parse_json(bytes)
             .map_err(|error| Error::model("the file is not JSON, though it begins as such").at(error.to_string()))?;
         Spec::from_json(&document).map(Network::Keras)
     }
@@ -109,35 +96,18 @@ impl Network {
     }
 }
 
-/// What a file is that is no architecture.
-fn other_file(bytes: &[u8], text: Option<&str>) -> Option<Error> {
-    let start = text.map_or(bytes, |text| text.trim_start().as_bytes());
-    let is_safetensors = bytes.len() > 9 && bytes[8] == b'{' && bytes[..8].contains(&0);
-    let (what, help) =
-        match OTHER_FILES.iter().find(|(magic, _, _)| start.starts_with(magic) || bytes.starts_with(magic)) {
-            Some((_, what, help)) => (*what, *help),
-            None if bytes.is_empty() => ("an empty file", ""),
-            None if is_safetensors => ("weights (safetensors)", "the architecture is in the .json beside them"),
-            None if text.is_none_or(|text| text.contains('\0')) => ("a binary file", ""),
-            None => return None,
-        };
-    let error = Error::model("the file is no network").got(what);
-    Some(if help.is_empty() { error } else { error.help(help) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn files_that_are_no_network_are_called_what_they_are() {
-        let cases: [(&[u8], &str); 11] = [
+        let cases: [(&[u8], &str); 10] = [
             (b"PK\x03\x04rest", "a zip archive"),
             (b"\x89HDF\r\n\x1a\nrest", "an HDF5 file"),
             (b"\n <!DOCTYPE html><html>", "an HTML or XML page"),
             (b"\x10\x00\x00\x00\x00\x00\x00\x00{\"a\":1}", "weights (safetensors)"),
             (b"\x08\x07\x12\x00abc", "a binary file"),
-            (b"\xff\xfeC\x00o\x00", "text in UTF-16"),
             (b"caf\xe9", "a binary file"),
             (b"", "an empty file"),
             (b"\x80\x02}q", "a pickle"),
@@ -156,5 +126,9 @@ mod tests {
         assert!(matches!(Network::parse("\u{feff}Flatten\nDense softmax".as_bytes(), "net"), Ok(Network::Short(_))));
         let json = format!("\u{feff}{}", PRESETS[0].1);
         assert!(matches!(Network::parse(json.as_bytes(), "net"), Ok(Network::Keras(_))));
+        let utf16: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(matches!(Network::parse(&utf16, "net"), Ok(Network::Keras(_))));
+        let twice = serde_json::to_string(PRESETS[0].1).unwrap();
+        assert!(matches!(Network::parse(twice.as_bytes(), "net"), Ok(Network::Keras(_))));
     }
 }

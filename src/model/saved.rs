@@ -2,8 +2,6 @@
 //! `<name>.safetensors`, the weights.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -12,6 +10,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use super::document::read_bounded;
+pub use super::document::read_json;
 use super::keras::CompileInfo;
 use super::spec::Loss;
 use super::trained_on::TrainedOn;
@@ -22,8 +22,6 @@ use crate::files;
 
 /// The format's version, under `convnet.version`.
 const VERSION: u32 = 1;
-/// The longest JSON that is read, in bytes.
-const MAX_JSON_BYTES: u64 = 64 << 20;
 /// The longest header a weights file may have beside its weights, in bytes.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
@@ -271,20 +269,6 @@ pub fn load_state(json_path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Reads a JSON file of bounded size.
-///
-/// # Errors
-/// A model error where it cannot be read or is not JSON.
-pub fn read_json(path: &Path) -> Result<Value> {
-    let bytes = read_bounded(path, MAX_JSON_BYTES).map_err(|error| error.at_path(path))?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        Error::model("the model's architecture is not JSON")
-            .at(error.to_string())
-            .at_path(path)
-            .help("save the model again")
-    })
-}
-
 fn parse(document: &Value) -> Result<(Spec, ConvnetKey)> {
     let spec = Spec::from_json(document)?;
     let key = document.get("convnet").ok_or_else(|| {
@@ -373,18 +357,6 @@ fn check_weights(model: &Model, file: &SafeTensors) -> Result<()> {
     match file.names().iter().find(|name| !model.weights().iter().any(|weight| weight.name == **name)) {
         None => Ok(()),
         Some(name) => Err(Error::model("a weight is not the network's").got(name).help(another)),
-    }
-}
-
-/// The bytes of a file of at most `max_bytes`.
-pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
-    let unreadable = |error| Error::model("cannot read the file").because(error);
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    match bytes.len() as u64 > max_bytes {
-        true => Err(Error::model("the file is too long").expected(format!("at most {max_bytes} bytes"))),
-        false => Ok(bytes),
     }
 }
 

@@ -10,10 +10,11 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
+use crate::model::document::parse_json;
 
 /// The names that Keras gives to the members.
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.weights.h5";
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const WEIGHTS: &str = "model.weights.h5";
 /// The longest architecture that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 64 << 20;
 /// How many times its packed length a member may unpack to (Keras does not pack: 1), and what small ones are granted
@@ -37,7 +38,7 @@ pub(super) fn read(path: &Path) -> Result<Archive> {
     let file = File::open(path).map_err(|error| Error::model("cannot read the file").because(error))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let config = member(&mut archive, CONFIG, MAX_CONFIG_BYTES)?;
-    let config = serde_json::from_slice(&config)
+    let config = parse_json(&config)
         .map_err(|error| Error::model("the archive's architecture is not JSON").because(error).at(CONFIG))?;
     let weights = member(&mut archive, WEIGHTS, u64::MAX)?;
     Ok(Archive { config, weights })

@@ -23,6 +23,8 @@ use tch::{Device, Tensor};
 
 pub use compile::CompileInfo;
 
+use super::document::parse_json;
+use super::foreign;
 use super::spec::{LayerInfo, Loss, Spec, WeightInfo, leaves};
 use super::{Model, saved};
 use crate::error::{Error, Result};
@@ -57,7 +59,7 @@ pub struct OptimizerState {
 }
 
 impl KerasModel {
-    /// Opens what Keras saved: `model` is a `.keras` archive, a whole-model `.h5` or a JSON; `weights`, which only a JSON
+    /// Opens what Keras saved: `model` is a `.keras` archive, packed or not, a whole-model `.h5` or a JSON; `weights`, which only a JSON
     /// needs, a `.weights.h5` or a legacy `.h5`.
     ///
     /// # Errors
@@ -189,13 +191,24 @@ impl Remembered {
 /// The architecture, and the weights where the file holds them too.
 fn read_model(path: &Path) -> Result<(Value, Option<Hdf5>)> {
     let at_path = |error: Error| error.at_path(path);
-    match first_bytes(path).map_err(at_path)? {
+    if path.is_dir() && foreign::is_unpacked_keras(path) {
+        let weights = path.join(archive::WEIGHTS);
+        let weights = Hdf5::open(&weights).map_err(|error| error.at_path(&weights))?;
+        return Ok((saved::read_json(&path.join(archive::CONFIG))?, Some(weights)));
+    }
+    if path.is_dir() {
+        return Err(at_path(foreign::folder(path)));
+    }
+    match &first_bytes(path).map_err(at_path)?[..] {
+        zip @ [b'P', b'K', 3, 4, ..] if foreign::is_pytorch_zip(zip) => {
+            Err(at_path(foreign::file("", zip).expect("it is one of PyTorch's")))
+        }
         [b'P', b'K', 3, 4, ..] => {
             let archive = archive::read(path).map_err(at_path)?;
             let weights = Hdf5::from_bytes(archive.weights).map_err(|error| at_path(error.at("model.weights.h5")))?;
             Ok((archive.config, Some(weights)))
         }
-        [0x89, b'H', b'D', b'F', b'\r', b'\n', 0x1a, b'\n'] => {
+        [0x89, b'H', b'D', b'F', b'\r', b'\n', 0x1a, b'\n', ..] => {
             let file = Hdf5::open(path).map_err(at_path)?;
             Ok((model_config(&file.root()).map_err(at_path)?, Some(file)))
         }
@@ -203,12 +216,11 @@ fn read_model(path: &Path) -> Result<(Value, Option<Hdf5>)> {
     }
 }
 
-fn first_bytes(path: &Path) -> Result<[u8; 8]> {
+fn first_bytes(path: &Path) -> Result<Vec<u8>> {
     let unreadable = |error| Error::model("cannot read the file").because(error);
     let mut first = Vec::new();
-    File::open(path).map_err(unreadable)?.take(8).read_to_end(&mut first).map_err(unreadable)?;
-    first.resize(8, 0);
-    Ok(first.try_into().expect("eight bytes"))
+    File::open(path).map_err(unreadable)?.take(300).read_to_end(&mut first).map_err(unreadable)?;
+    Ok(first)
 }
 
 /// The architecture in a whole-model `.h5`, with the version of Keras that the file names beside it.
@@ -218,7 +230,7 @@ fn model_config(root: &Node) -> Result<Value> {
             .expected("the attribute model_config")
             .help("give the architecture too: convnet import MODEL.json WEIGHTS.h5")
     })?;
-    let mut document: Value = serde_json::from_str(&text)
+    let mut document: Value = parse_json(text.as_bytes())
         .map_err(|error| Error::model("the architecture in the file is not JSON").because(error).at("model_config"))?;
     for key in ["keras_version", "backend"] {
         if let (Some(value), Some(object)) = (root.text(key)?, document.as_object_mut()) {

@@ -37,19 +37,23 @@ pub(super) fn check_numbers(value: &Value) -> Result<()> {
     }
 }
 
-/// Everything is computed in f32; mixed precision is a flag of training, not of the file.
+/// The policies whose weights are float32, as all weights are here. What a mixed one computes in, `--precision` says.
+const POLICIES: [&str; 3] = ["float32", "mixed_float16", "mixed_bfloat16"];
+
+/// A policy's name in a layer's or a network's `dtype`.
+pub(super) fn policy_name(dtype: &Value) -> Option<&str> {
+    dtype.as_str().or_else(|| dtype.pointer("/config/name")?.as_str())
+}
+
+/// Every weight is f32: another kind would be another network, rounded or not.
 pub(super) fn check_dtype(dtype: Option<&Value>) -> Result<()> {
-    let name = match dtype {
-        None | Some(Value::Null) => return Ok(()),
-        Some(Value::String(name)) => Some(name.as_str()),
-        Some(policy) => policy.pointer("/config/name").and_then(Value::as_str),
-    };
-    match name {
-        Some("float32") => Ok(()),
+    let Some(dtype) = dtype.filter(|dtype| !dtype.is_null()) else { return Ok(()) };
+    match policy_name(dtype) {
+        Some(name) if POLICIES.contains(&name) => Ok(()),
         other => Err(Error::model("the layer's dtype is not supported")
-            .expected("float32")
+            .expected(POLICIES.join(", "))
             .got(other.unwrap_or("something else"))
-            .help("build the model in Keras with dtype float32 and copy its weights")
+            .help("build the model in Keras with one of these policies and give it the weights: new.set_weights(old.get_weights())")
             .at("dtype")),
     }
 }
@@ -88,4 +92,16 @@ pub(super) fn typed<T: DeserializeOwned>(config: Value) -> Result<T> {
         let error = Error::model(error.into_inner().to_string());
         if path == "." { error } else { error.at(path) }
     })
+}
+
+/// The mixed precision policy that a Keras document names somewhere, a layer's or the network's.
+pub fn mixed_policy(document: &Value) -> Option<&str> {
+    match document {
+        Value::Object(object) => {
+            let own = object.get("dtype").and_then(policy_name).filter(|name| name.starts_with("mixed_"));
+            own.or_else(|| object.values().find_map(mixed_policy))
+        }
+        Value::Array(items) => items.iter().find_map(mixed_policy),
+        _ => None,
+    }
 }

@@ -17,6 +17,7 @@ mod short;
 mod values;
 mod window;
 
+pub use checks::mixed_policy;
 pub use info::{LayerInfo, WeightInfo, WeightOrder, leaves};
 pub(in crate::model) use json::snake_case;
 pub use kind::LayerSpec;
