@@ -98,7 +98,7 @@ impl Predictor {
     pub fn load(model: &str, device: Device) -> Result<Self> {
         let json_path = saved::locate(model)?;
         let (model, info) = saved::load(&json_path, device)?;
-        let shape = model.spec().image_shape().map_err(|error| error.at_path(&json_path))?;
+        let shape = model.image_shape().map_err(|error| error.at_path(&json_path))?;
         let preparation = Preparation { shape, resize: info.resize };
         Ok(Predictor { model, info, preparation })
     }

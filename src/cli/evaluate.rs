@@ -54,7 +54,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     device::configure(args.threads.map(NonZeroUsize::get))?;
     let selected = device::select(args.device)?;
     let (model, info) = saved::load(&saved::locate(&args.model)?, selected.device)?;
-    let shape = model.spec().image_shape()?;
+    let shape = model.image_shape()?;
     let wanted = Wanted { source: args.data.as_deref(), split: args.split, by_number: args.match_by_number };
     let found = labelled::find(&args.model, &info, shape, wanted, globals)?;
     model.spec().check_fits(found.samples.shape(), found.classes.len())?;

@@ -2,17 +2,18 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::Serialize;
 use tch::Device;
 
 use super::{Globals, class_labels, output};
+use crate::data::ImageShape;
+use crate::data::options::{Channels, ImageSize};
 use crate::error::{Error, Result};
 use crate::model::keras::{CompileInfo, KerasModel};
 use crate::model::saved::{self, Destination};
 use crate::model::spec::Loss;
-use crate::model::{Model, ModelInfo, OutputKind};
+use crate::model::{InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
 
 /// What `convnet import` is told.
 #[derive(Debug, clap::Args)]
@@ -32,6 +33,12 @@ pub struct Args {
     /// What pixels 0 to 255 are multiplied by before they enter the network: 1/255, 1 or another number
     #[arg(long, value_name = "S")]
     input_scale: Option<InputScale>,
+    /// Height and width of the images, in pixels, where the network's input is flat [default: a square]
+    #[arg(long, value_name = "N|HxW")]
+    image_size: Option<ImageSize>,
+    /// The images' channels, where the network's input is flat: 1 (grey) or 3 (colour) [default: by the input's size]
+    #[arg(long, value_name = "1|3")]
+    channels: Option<Channels>,
     /// The classes' names in the order of the outputs: a file with a name on each line, a JSON list or Keras's class_indices; or
     /// a,b,c
     #[arg(long, value_name = "FILE|A,B,C")]
@@ -39,26 +46,6 @@ pub struct Args {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-}
-
-/// A number above 0, or a fraction such as 1/255.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct InputScale(f64);
-
-impl FromStr for InputScale {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| format!("'{text}' is not a number"));
-        let value = match text.split_once('/') {
-            Some((above, below)) => number(above)? / number(below)?,
-            None => number(text)?,
-        };
-        match value.is_finite() && value > 0.0 {
-            true => Ok(InputScale(value)),
-            false => Err("it must be a number above 0".to_owned()),
-        }
-    }
 }
 
 /// What `import --json` prints.
@@ -85,10 +72,16 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let keras = KerasModel::open(&args.model, args.weights.as_deref())?;
     keras.spec().check_classifies().map_err(|error| error.at_path(&args.model))?;
     let mut notes = Vec::new();
-    let scale = input_scale(&args, &keras, &mut notes)?;
-    let model = keras.build(scale, Device::Cpu)?;
+    let shape = image_shape(&args, &keras, &mut notes)?;
+    let (scale, origin) = input_scale(&args, &keras)?;
+    let model = keras.build(scale.factor(), Device::Cpu)?.with_image_shape(shape)?;
     let output = model.output_kind()?;
     notes.extend(note_on_outputs(output, keras.compile()));
+    if let ScaleOrigin::Network(_) = origin {
+        notes.push(origin.describe(scale));
+    }
+    notes
+        .extend(keras.mixed_policy().map(|policy| format!("the model's policy is {policy}; it computes in fp32 here")));
     let labels = class_labels::choose(
         args.labels.as_deref(),
         keras.remembered().labels.as_deref(),
@@ -110,10 +103,15 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     for note in &notes {
         output::note(globals, &format!("note: {note}"));
     }
+    let warnings = model.scaling_warnings();
+    for warning in &warnings {
+        output::note(globals, &format!("warning: {warning}"));
+    }
+    notes.extend(warnings);
     let report = Report {
         model: stem.display().to_string(),
         parameters: model.weights().iter().map(|weight| weight.tensor.numel()).sum(),
-        input_scale: scale,
+        input_scale: scale.factor(),
         labels: &info.labels,
         outputs: output.to_string(),
         compile: info.compile.as_ref(),
@@ -138,22 +136,58 @@ fn name_of(args: &Args) -> Result<String> {
     }
 }
 
+/// H, W, C of the images: what the flags say, else what the file or the network's input does.
+fn image_shape(args: &Args, keras: &KerasModel, notes: &mut Vec<String>) -> Result<ImageShape> {
+    let spec = keras.spec();
+    let is_flat = spec.input_shape.as_ref().is_some_and(|shape| shape.len() == 1);
+    let remembered = keras.remembered().image_shape.filter(|shape| spec.takes(*shape));
+    let Some(told) = told_shape(args, spec)? else {
+        let shape = remembered.map_or_else(|| spec.image_shape().map_err(|error| error.at_path(&args.model)), Ok)?;
+        if is_flat && remembered.is_none() {
+            notes.push(format!("the network's input is flat: it is taken for images of {shape}; --image-size and --channels say otherwise"));
+        }
+        return Ok(shape);
+    };
+    match spec.takes(told) {
+        true => Ok(told),
+        false => Err(Error::config("--image-size and --channels do not go with the network's input")
+            .expected(format!("{:?}", spec.input_shape.as_deref().unwrap_or_default()))
+            .got(told)),
+    }
+}
+
+/// What `--image-size` and `--channels` say; one of them alone leaves the other to the network's input.
+fn told_shape(args: &Args, spec: &Spec) -> Result<Option<ImageShape>> {
+    let values = spec.input_shape.iter().flatten().product::<usize>();
+    let channels = args.channels.and_then(Channels::count);
+    match (args.image_size, channels) {
+        (None, None) => Ok(None),
+        (Some(ImageSize { height, width }), channels) => {
+            let fitting = values / height.saturating_mul(width).max(1);
+            Ok(Some(ImageShape { height, width, channels: channels.unwrap_or(fitting) }))
+        }
+        (None, Some(channels)) => {
+            let own = spec.image_shape()?;
+            let side = (values / channels).isqrt();
+            let flat = ImageShape { height: side, width: side, channels };
+            let is_flat = spec.input_shape.as_ref().is_some_and(|shape| shape.len() == 1);
+            Ok(Some(if is_flat { flat } else { ImageShape { channels, ..own } }))
+        }
+    }
+}
+
 /// Keras's files do not say what the pixels were divided by: a flag, our own earlier note or the network itself does, else
 /// the user is asked.
-fn input_scale(args: &Args, keras: &KerasModel, notes: &mut Vec<String>) -> Result<f64> {
-    if let Some(InputScale(scale)) = args.input_scale {
-        return Ok(scale);
-    }
-    if let Some(scale) = keras.remembered().input_scale.filter(|scale| scale.is_finite() && *scale > 0.0) {
-        return Ok(scale);
-    }
-    if keras.scales_its_input() {
-        notes.push("the network scales its input itself: pixels go in as 0 to 255".to_owned());
-        return Ok(1.0);
-    }
-    match io::stdin().is_terminal() && io::stderr().is_terminal() {
-        true => ask_input_scale(&mut io::stdin().lock()),
-        false => Err(unknown_scale()),
+fn input_scale(args: &Args, keras: &KerasModel) -> Result<(InputScale, ScaleOrigin)> {
+    match keras.spec().input_scale(args.input_scale, keras.remembered().input_scale) {
+        (_, ScaleOrigin::Default) => {
+            let asked = match io::stdin().is_terminal() && io::stderr().is_terminal() {
+                true => ask_input_scale(&mut io::stdin().lock()),
+                false => Err(unknown_scale()),
+            };
+            asked.map(|scale| (scale, ScaleOrigin::Told))
+        }
+        known => Ok(known),
     }
 }
 
@@ -163,15 +197,15 @@ fn unknown_scale() -> Error {
         .help("--input-scale 1/255 for pixels from 0 to 1 (as in most courses), --input-scale 1 for 0 to 255")
 }
 
-fn ask_input_scale(answers: &mut dyn BufRead) -> Result<f64> {
+fn ask_input_scale(answers: &mut dyn BufRead) -> Result<InputScale> {
     loop {
         eprint!("What were pixels 0 to 255 multiplied by before they entered the network? (1/255, 1 or a number) ");
         let _ = io::stderr().flush();
         let mut answer = String::new();
         match answers.read_line(&mut answer) {
             Ok(0) | Err(_) => return Err(unknown_scale()),
-            Ok(_) => match answer.trim().parse() {
-                Ok(InputScale(scale)) => return Ok(scale),
+            Ok(_) => match answer.trim().parse::<InputScale>() {
+                Ok(scale) => return Ok(scale),
                 Err(problem) => eprintln!("{problem}"),
             },
         }
@@ -186,11 +220,12 @@ fn note_on_outputs(output: OutputKind, compile: Option<&CompileInfo>) -> Option<
 }
 
 fn describe(model: &Model, report: &Report) -> String {
-    let Report { model: stem, parameters, input_scale, .. } = report;
+    let Report { model: stem, parameters, .. } = report;
+    let scale = InputScale::new(report.input_scale).unwrap_or(InputScale::NONE);
     let spec = model.spec();
-    let shape = spec.image_shape().map(|shape| shape.to_string()).unwrap_or_default();
+    let shape = model.image_shape().map(|shape| shape.to_string()).unwrap_or_default();
     let mut text = format!("imported  {}: {} layers, {parameters} parameters\n", spec.name, spec.layers.len());
-    text += &format!("input     {shape}, pixels times {input_scale}\n");
+    text += &format!("input     {shape}, pixels times {scale}\n");
     text += &format!("classes   {}\n", report.labels.join(", "));
     text += &format!("outputs   {}\n", report.outputs);
     if let Some(compile) = report.compile {
@@ -208,18 +243,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_are_numbers_or_fractions() {
-        for (text, scale) in [("1/255", 1.0 / 255.0), ("1", 1.0), ("0.5", 0.5), (" 2 / 4", 0.5)] {
-            assert_eq!(text.parse(), Ok(InputScale(scale)));
-        }
-        for text in ["", "0", "-1", "1/0", "0/0", "x", "1/2/3", "inf", "NaN"] {
-            assert!(text.parse::<InputScale>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn the_user_is_asked_until_the_answer_is_a_number() {
-        assert_eq!(ask_input_scale(&mut &b"what?\n\n1/4\n"[..]).unwrap(), 0.25);
+        assert_eq!(ask_input_scale(&mut &b"what?\n\n1/4\n"[..]).unwrap().factor(), 0.25);
         let error = ask_input_scale(&mut &b"what?\n"[..]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("--input-scale 1/255"), "{error}");

@@ -13,7 +13,8 @@ use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::console::Progress;
 use crate::log::history::{self, HistoryRow};
-use crate::train::Ending;
+use crate::model::{InputScale, saved};
+use crate::train::{Checkpoints, Ending, Which};
 
 /// Train a run again and compare.
 #[derive(Debug, clap::Args)]
@@ -87,6 +88,7 @@ fn again(original: &RunFolder, folder: &std::path::Path) -> Result<RunConfig> {
     let device = original.description()["device"].as_str().and_then(|device| device.parse().ok());
     Ok(RunConfig {
         threads: config.threads.or(original.threads()),
+        input_scale: config.input_scale.or_else(|| scale_of(original)),
         device: device.unwrap_or(config.device),
         logs: folder.join("logs"),
         models: folder.join("models"),
@@ -95,6 +97,12 @@ fn again(original: &RunFolder, folder: &std::path::Path) -> Result<RunConfig> {
         time: None,
         ..config
     })
+}
+
+/// What the run multiplied pixels by: versions before the setting did so for every network.
+fn scale_of(original: &RunFolder) -> Option<InputScale> {
+    let last = Checkpoints::new(&original.checkpoints(), &[]).json_path(Which::Last);
+    InputScale::new(saved::read_json(&last).ok()?.pointer("/convnet/input/scale")?.as_f64()?)
 }
 
 /// Whether the run ended by its epochs or its numbers.

@@ -19,7 +19,7 @@ use crate::data::options::{Cache, Channels, ImageSize};
 use crate::data::split::{SplitMode, Validation};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result, nearest};
-use crate::model::Precision;
+use crate::model::{InputScale, Precision};
 use crate::train::{ClassWeights, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target};
 
 /// A resolved run. Field names are the keys of `--config` files and of `run.json`; the flags are the same words.
@@ -33,8 +33,10 @@ pub struct RunConfig {
     pub model: String,
     /// The model whose network and weights the run starts from, in place of `model`.
     pub init_from: Option<String>,
-    /// Names of layers that stay as they are, with `*` and `?`.
+    /// Names of layers that stay as they are, with `*` and `?`; `none` trains all, whatever the model's file says.
     pub freeze: Vec<String>,
+    /// What pixels 0 to 255 are multiplied by; 1/255, or 1 where the network scales them itself, where absent.
+    pub input_scale: Option<InputScale>,
     /// How training images are changed.
     pub augment: AugmentConfig,
     /// The images' size; their own where absent.
@@ -171,6 +173,7 @@ impl Default for RunConfig {
             model: "keras-cnn".into(),
             init_from: None,
             freeze: Vec::new(),
+            input_scale: None,
             augment: AugmentConfig::default(),
             image_size: None,
             channels: Channels::Auto,
@@ -324,6 +327,7 @@ mod tests {
             save_every: Some("500".parse().unwrap()),
             class_weights: Some(ClassWeights::List(vec![1.0, 2.0])),
             monitor: Some(Monitor::ValLoss),
+            input_scale: Some("1/3".parse().unwrap()),
             ..RunConfig::default()
         };
         let text = serde_json::to_string(&config).unwrap();

@@ -33,8 +33,10 @@ const ENDINGS: [(&str, &str, &str); 8] = [
 ];
 const IMPORT: &str = "what Keras saved (.keras, .h5) is taken over by convnet import; then train with --init-from";
 const ORIGINAL: &str = "convnet import takes over the Keras model that it was made from";
-const REBUILD: &str = "only Keras's files hold an architecture: build the network there, give it these weights, save it";
-const SAVED_MODEL: &str = "in TensorFlow: tf.keras.models.load_model(FOLDER).save(\"model.h5\"); then convnet import model.h5";
+const REBUILD: &str =
+    "only Keras's files hold an architecture: build the network there, give it these weights, save it";
+const SAVED_MODEL: &str =
+    "in TensorFlow: tf.keras.models.load_model(FOLDER).save(\"model.h5\"); then convnet import model.h5";
 const PYTORCH: &str = "a file of PyTorch, whose architecture is Python code";
 
 /// The error for a file called `name` that begins with `bytes`; `None` where it may be an architecture.

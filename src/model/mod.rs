@@ -12,6 +12,7 @@ mod penalties;
 pub mod plot;
 pub mod presets;
 pub mod saved;
+mod scaling;
 pub mod spec;
 mod summary;
 pub mod trained_on;
@@ -24,9 +25,11 @@ pub use layers::{Weight, channels_last};
 pub use network::Network;
 pub use output::Outputs;
 pub use saved::{InputInfo, ModelInfo};
+pub use scaling::{InputScale, ScaleOrigin};
 pub use spec::{OutputKind, Spec};
 pub use summary::{Summary, SummaryLayer};
 
+use crate::data::ImageShape;
 use crate::error::{Error, Result};
 use spec::{LayerInfo, Output};
 
@@ -59,6 +62,7 @@ pub struct Model {
     store: nn::VarStore,
     network: layers::Network,
     input_scale: f64,
+    image: Option<ImageShape>,
     precision: Precision,
 }
 
@@ -76,7 +80,7 @@ impl Model {
         let store = nn::VarStore::new(device);
         let output = spec.output(&plan).ok();
         let network = layers::build(&spec, &plan, output, &store.root(), seed);
-        Ok(Model { spec, plan, output, store, network, input_scale, precision: Precision::Fp32 })
+        Ok(Model { spec, plan, output, store, network, input_scale, image: None, precision: Precision::Fp32 })
     }
 
     /// The same network, computing in `precision`.
@@ -84,6 +88,24 @@ impl Model {
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self
+    }
+
+    /// The same network for images of `shape`: what an input `[H·W·C]` does not say.
+    ///
+    /// # Errors
+    /// A model error where such images do not go into it.
+    pub fn with_image_shape(mut self, shape: ImageShape) -> Result<Self> {
+        self.spec.check_takes(shape)?;
+        self.image = Some(shape);
+        Ok(self)
+    }
+
+    /// H, W, C of the images that the network takes: see [`Spec::image_shape`] where nobody has said it.
+    ///
+    /// # Errors
+    /// A model error where the network takes no images, or of a size that is not known.
+    pub fn image_shape(&self) -> Result<ImageShape> {
+        self.image.map_or_else(|| self.spec.image_shape(), Ok)
     }
 
     /// The architecture.
@@ -176,7 +198,8 @@ impl Model {
         Some(&self.network.stages[index])
     }
 
-    /// `images` as they enter the first layer: `[B, C, H, W]`, channels last in memory, in the network's precision.
+    /// `images` as they enter the first layer: `[B, C, H, W]`, channels last in memory, or as the network's input has them;
+    /// in its precision.
     fn inputs(&self, images: &Tensor) -> Tensor {
         let kind = match self.precision {
             Precision::Fp32 => Kind::Float,
@@ -186,9 +209,12 @@ impl Model {
             Kind::Uint8 => images.to_kind(Kind::Float) * self.input_scale, // f32 [B, H, W, C]
             _ => images.shallow_clone(),
         };
-        let inputs = match scaled.dim() {
-            4 => scaled.permute([0, 3, 1, 2]), // [B, C, H, W], channels last in memory
-            _ => scaled,
+        let inputs = match self.spec.input_shape.as_deref() {
+            Some([_, _, _]) => scaled.permute([0, 3, 1, 2]), // [B, C, H, W], channels last in memory
+            shape => {
+                let sizes = shape.unwrap_or_default().iter().map(|&size| size as i64);
+                scaled.reshape(std::iter::once(scaled.size()[0]).chain(sizes).collect::<Vec<_>>()) // [B, H, W] or [B, H·W·C]
+            }
         };
         inputs.to_kind(kind)
     }

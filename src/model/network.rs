@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-
 use super::presets::{self, PRESETS};
-use super::{document, foreign};
 use super::spec::{ShortForm, Spec};
+use super::{document, foreign};
 use crate::data::ImageShape;
 use crate::error::{Error, Result, nearest};
 

@@ -16,6 +16,7 @@ use super::keras::CompileInfo;
 use super::spec::Loss;
 use super::trained_on::TrainedOn;
 use super::{Model, OutputKind, Spec};
+use crate::data::ImageShape;
 use crate::data::image::Resize;
 use crate::error::{Error, Result};
 use crate::files;
@@ -78,6 +79,13 @@ struct ConvnetKey {
     /// The run that trained it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<String>,
+}
+
+impl ConvnetKey {
+    fn into_info(self) -> ModelInfo {
+        let ConvnetKey { labels, metrics, compile, input, data, run, .. } = self;
+        ModelInfo { labels, metrics, compile, resize: input.resize, data, run }
+    }
 }
 
 /// What is known of a model beside its network.
@@ -176,10 +184,9 @@ impl FileInfo {
 }
 
 fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state: Option<FileInfo>) -> Value {
-    let shape = model.spec().input_shape.clone().unwrap_or_default();
-    let side = |axis: usize| shape.get(axis).copied().unwrap_or(1);
-    let (scale, resize) = (model.input_scale(), info.resize);
-    let input = InputInfo { height: side(0), width: side(1), channels: side(2), scale, resize };
+    let shape = model.image_shape().unwrap_or(ImageShape { height: 1, width: 1, channels: 1 });
+    let ImageShape { height, width, channels } = shape;
+    let input = InputInfo { height, width, channels, scale: model.input_scale(), resize: info.resize };
     let metrics = info.metrics.iter().filter(|(_, value)| value.is_finite()).map(|(k, v)| (k.clone(), *v)).collect();
     let key = ConvnetKey {
         version: VERSION,
@@ -237,14 +244,36 @@ fn bytes_of(tensor: &Tensor) -> Vec<u8> {
 /// # Errors
 /// A model error that says which file, layer or key is wrong.
 pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
+    load_with(json_path, device, |_| Ok(()))
+}
+
+/// As [`load`], with what `prepare` makes of the layers: a resumed run freezes its own again.
+///
+/// # Errors
+/// As [`load`], and those of `prepare`.
+pub fn load_with(
+    json_path: &Path,
+    device: Device,
+    prepare: impl FnOnce(&mut Spec) -> Result<()>,
+) -> Result<(Model, ModelInfo)> {
     let document = read_json(json_path)?;
-    let (spec, key) = parse(&document).map_err(|error| error.at_path(json_path))?;
+    let (mut spec, key) = parse(&document).map_err(|error| error.at_path(json_path))?;
+    prepare(&mut spec)?;
     let model = Model::new(spec, key.input.scale, device, 0).map_err(|error| error.at_path(json_path))?;
     check_key(&model, &key).map_err(|error| error.at("convnet").at_path(json_path))?;
     load_weights(&model, &key.weights, json_path)?;
-    let resize = key.input.resize;
-    let ConvnetKey { labels, metrics, compile, data, run, .. } = key;
-    Ok((model, ModelInfo { labels, metrics, compile, resize, data, run }))
+    let InputInfo { height, width, channels, .. } = key.input;
+    let model = model.with_image_shape(ImageShape { height, width, channels })?;
+    Ok((model, key.into_info()))
+}
+
+/// What is known of the saved model at `json_path` beside its network.
+///
+/// # Errors
+/// A model error where the file cannot be read.
+pub fn info(json_path: &Path) -> Result<ModelInfo> {
+    let (_, key) = parse(&read_json(json_path)?).map_err(|error| error.at_path(json_path))?;
+    Ok(key.into_info())
 }
 
 /// What the saved model at `json_path` was compiled with in Keras, where it was imported, and what its outputs mean.
@@ -297,7 +326,7 @@ fn check_key(model: &Model, key: &ConvnetKey) -> Result<()> {
             .at("labels"));
     }
     let InputInfo { height, width, channels, .. } = key.input;
-    if model.spec().input_shape.as_deref() != Some(&[height, width, channels]) {
+    if !model.spec().takes(ImageShape { height, width, channels }) {
         return Err(Error::model("the input is not the network's")
             .expected(format!("{:?}", model.spec().input_shape.as_deref().unwrap_or_default()))
             .got(format!("{:?}", [height, width, channels]))

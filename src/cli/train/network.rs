@@ -9,13 +9,13 @@ use crate::cli::{Globals, output};
 use crate::config::{RunConfig, compiled};
 use crate::data::split::Parts;
 use crate::error::Result;
-use crate::model::{Model, Network, presets, saved, transfer};
+use crate::model::spec::mixed_policy;
+use crate::model::transfer::Head;
+use crate::model::{InputScale, Model, Network, ScaleOrigin, Spec, presets, saved, transfer};
 use crate::train::{self, Optimizer};
 
-/// The Keras course's scale: pixels 0 to 255 become 0 to 1.
-const INPUT_SCALE: f64 = 1.0 / 255.0;
-
-/// The network that the run goes on with: that of `checkpoint`, a JSON's path, or a new one.
+/// The network that the run goes on with: that of `checkpoint`, a JSON's path, or a new one. Says what becomes of pixels
+/// before they enter it, and what of it is not trained.
 pub fn build_model(
     config: &RunConfig,
     parts: &Parts,
@@ -24,14 +24,27 @@ pub fn build_model(
     globals: Globals,
 ) -> Result<Model> {
     let (shape, num_classes) = (parts.train.shape(), parts.classes.len());
-    let model = match checkpoint {
-        Some(path) => saved::load(path, device)?.0,
+    let (model, origin) = match checkpoint {
+        Some(path) => {
+            let freeze = |spec: &mut Spec| transfer::freeze(spec, &config.freeze);
+            (saved::load_with(path, device, freeze)?.0, ScaleOrigin::Model)
+        }
         None => new_model(config, parts, device, globals)?,
     };
     match (model.spec().check_fits(shape, num_classes), source(config, checkpoint)?) {
-        (Err(error), Some(path)) => Err(error.at_path(&path)),
-        (checked, _) => checked.map(|()| model),
+        (Err(error), Some(path)) => return Err(error.at_path(&path)),
+        (checked, _) => checked?,
     }
+    let model = model.with_image_shape(shape)?;
+    let scale = InputScale::new(model.input_scale()).unwrap_or(InputScale::NONE);
+    output::note(globals, &format!("input: {}", origin.describe(scale)));
+    for warning in model.scaling_warnings() {
+        output::note(globals, &format!("warning: {warning}"));
+    }
+    if let Some(line) = transfer::describe_frozen(&model) {
+        output::note(globals, &line);
+    }
+    Ok(model)
 }
 
 /// The file that the network comes from; none where it is built in.
@@ -44,21 +57,53 @@ fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBu
 }
 
 /// A network with first weights, or with those of the model to start from.
-fn new_model(config: &RunConfig, parts: &Parts, device: Device, globals: Globals) -> Result<Model> {
+fn new_model(config: &RunConfig, parts: &Parts, device: Device, globals: Globals) -> Result<(Model, ScaleOrigin)> {
     let Some(source) = &config.init_from else {
-        let mut spec = Network::find(&config.model)?.spec(parts.train.shape(), parts.classes.len())?;
+        let network = Network::find(&config.model)?;
+        note_policy(config, &network, globals);
+        let mut spec = network.spec(parts.train.shape(), parts.classes.len())?;
         transfer::freeze(&mut spec, &config.freeze)?;
-        return Model::new(spec, INPUT_SCALE, device, config.seed);
+        let (scale, origin) = spec.input_scale(config.input_scale, None);
+        return Ok((Model::new(spec, scale.factor(), device, config.seed)?, origin));
     };
-    let (source, _) = saved::load(&saved::locate(source)?, device)?;
+    let (source, info) = saved::load(&saved::locate(source)?, device)?;
     let mut spec = source.spec().clone();
     spec.adapt(parts.train.shape(), parts.classes.len());
     transfer::freeze(&mut spec, &config.freeze)?;
-    let model = Model::new(spec, source.input_scale(), device, config.seed)?;
-    if let Some(head) = transfer::copy_weights(&source, &model)? {
-        output::note(globals, &format!("note: layer {head} starts anew, with {} classes", parts.classes.len()));
+    let (scale, origin) = spec.input_scale(config.input_scale, InputScale::new(source.input_scale()));
+    let model = Model::new(spec, scale.factor(), device, config.seed)?;
+    if scale.factor() != source.input_scale() {
+        let own = InputScale::new(source.input_scale()).unwrap_or(InputScale::NONE);
+        output::note(globals, &format!("warning: the model to start from was trained with pixels times {own}"));
     }
-    Ok(model)
+    let head = Head::of(&info, &parts.classes);
+    let layer = transfer::copy_weights(&source, &model, &head)?;
+    match (head, layer) {
+        (Head::New, Some(layer)) => output::note(
+            globals,
+            &format!("note: layer {layer} starts anew: the model's {} classes are others", parts.classes.len()),
+        ),
+        (Head::New, None) => output::note(
+            globals,
+            "warning: the model's classes are others, and it has no Dense layer that could start anew for them",
+        ),
+        (Head::Reordered(_), _) => output::note(globals, "note: the model's classes come in the order of the data"),
+        (Head::Kept, _) => {}
+    }
+    Ok((model, origin))
+}
+
+/// Says what becomes of a mixed precision policy in a Keras JSON.
+fn note_policy(config: &RunConfig, network: &Network, globals: Globals) {
+    let Network::Keras(_) = network else { return };
+    let Ok(document) = saved::read_json(Path::new(&config.model)) else { return };
+    if let Some(policy) = mixed_policy(&document) {
+        let precision = config.precision;
+        output::note(
+            globals,
+            &format!("note: the network's policy is {policy}; it computes in {precision} (--precision fp32 or bf16)"),
+        );
+    }
 }
 
 /// How much each class counts in the training loss, where the run says it.
@@ -68,11 +113,20 @@ pub fn class_weights(config: &RunConfig, parts: &Parts) -> Result<Option<Vec<f64
 }
 
 /// Gives `optimizer` the state that the model to start from was trained with in Keras, where it fits.
-pub fn take_over_state(config: &RunConfig, optimizer: &mut Optimizer, globals: Globals) -> Result<()> {
+pub fn take_over_state(
+    config: &RunConfig,
+    classes: &[String],
+    optimizer: &mut Optimizer,
+    globals: Globals,
+) -> Result<()> {
     let Some(source) = &config.init_from else { return Ok(()) };
     let path = saved::locate(source)?;
     let Some((compile, output)) = saved::compile_info(&path)? else { return Ok(()) };
     if compiled::keys(&compile, output).0.get("optimizer") != Some(&json!(config.optimizer)) {
+        return Ok(());
+    }
+    if Head::of(&saved::info(&path)?, classes) != Head::Kept {
+        output::note(globals, "note: the optimizer starts anew: its state belongs to other classes");
         return Ok(());
     }
     match train::take_over_state(&path, optimizer) {

@@ -137,7 +137,7 @@ impl Session {
         let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
         let progress = if last.is_some() { checkpoints.restore(&mut optimizer)? } else { Progress::default() };
         if last.is_none() {
-            network::take_over_state(&config, &mut optimizer, globals)?;
+            network::take_over_state(&config, &labels, &mut optimizer, globals)?;
         }
         let mut train_config = config.train_config(data.train.num_images());
         train_config.run.clone_from(&folder.name);

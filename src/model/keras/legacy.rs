@@ -57,7 +57,8 @@ fn layers_with_weights(container: &Node) -> Result<Vec<(String, Vec<Array>)>> {
     let mut groups = container.children()?;
     let mut layers = Vec::new();
     for name in names {
-        let group = groups.remove(&name);
+        // a name with '/' is a path of groups
+        let group = if name.contains('/') { container.child(&name)? } else { groups.remove(&name) };
         let group = group.ok_or_else(|| Error::model("the file names a layer that it does not hold").got(&name))?;
         let arrays = group.texts("weight_names")?.unwrap_or_default();
         let arrays = arrays.iter().map(|weight| {

@@ -9,6 +9,7 @@ mod hdf5;
 mod keras3;
 mod legacy;
 mod matching;
+mod names;
 mod optimizer;
 mod portable;
 mod write;
@@ -25,8 +26,9 @@ pub use compile::CompileInfo;
 
 use super::document::parse_json;
 use super::foreign;
-use super::spec::{LayerInfo, Loss, Spec, WeightInfo, leaves};
-use super::{Model, saved};
+use super::spec::{LayerInfo, Loss, Spec, WeightInfo, leaves, mixed_policy};
+use super::{InputScale, Model, saved};
+use crate::data::ImageShape;
 use crate::error::{Error, Result};
 use hdf5::{Array, Hdf5, Node};
 use matching::FoundLayer;
@@ -39,6 +41,7 @@ pub struct KerasModel {
     file: Hdf5,
     compile: Option<CompileInfo>,
     remembered: Remembered,
+    mixed_policy: Option<String>,
 }
 
 /// What convnet wrote into a file beside Keras's own keys, for the way back.
@@ -47,7 +50,9 @@ pub struct Remembered {
     /// The classes' names.
     pub labels: Option<Vec<String>>,
     /// What stored pixels are multiplied by.
-    pub input_scale: Option<f64>,
+    pub input_scale: Option<InputScale>,
+    /// H, W, C of the images.
+    pub image_shape: Option<ImageShape>,
 }
 
 /// An optimizer's state, ready for [`crate::model::saved::Destination::state`].
@@ -86,7 +91,9 @@ impl KerasModel {
         if spec.loss.is_none() {
             spec.set_loss(compile.as_ref().and_then(|compile| Loss::from_json(&compile.loss)));
         }
-        Ok(KerasModel { spec, plan, layers, file, compile, remembered: Remembered::from_json(&document) })
+        let remembered = Remembered::from_json(&document);
+        let mixed_policy = mixed_policy(&document).map(str::to_owned);
+        Ok(KerasModel { spec, plan, layers, file, compile, remembered, mixed_policy })
     }
 
     /// The architecture.
@@ -99,15 +106,14 @@ impl KerasModel {
         self.compile.as_ref()
     }
 
+    /// The mixed precision that the model was trained in, where the file names one: `mixed_float16`, say.
+    pub fn mixed_policy(&self) -> Option<&str> {
+        self.mixed_policy.as_deref()
+    }
+
     /// What convnet wrote into the file when it made it.
     pub fn remembered(&self) -> &Remembered {
         &self.remembered
-    }
-
-    /// Whether the network scales its input itself: it begins with Rescaling or Normalization, augmentation aside.
-    pub fn scales_its_input(&self) -> bool {
-        let first = leaves(&self.plan).into_iter().find(|(_, layer)| !layer.class_name.starts_with("Random"));
-        first.is_some_and(|(_, layer)| ["Rescaling", "Normalization"].contains(&layer.class_name))
     }
 
     /// The network with the file's weights on `device`. Stored pixels are multiplied by `input_scale` before they enter it.
@@ -162,20 +168,25 @@ pub(super) enum Form {
 /// # Errors
 /// A model error where the network cannot be said in that form.
 pub(super) fn to_files(model: &Model, labels: &[String], form: Form) -> Result<Vec<Vec<u8>>> {
+    let spec = names::usable(model.spec(), matches!(form, Form::LegacyModel | Form::Portable));
+    let plan = spec.plan()?;
     let mut document = match form {
-        Form::Archive | Form::Json => model.spec().to_json(),
-        Form::LegacyModel | Form::Portable => portable::portable(model.spec())?,
+        Form::Archive | Form::Json => spec.to_json(),
+        Form::LegacyModel | Form::Portable => portable::portable(&spec)?,
     };
-    document["convnet"] = json!({ "labels": labels, "input": { "scale": model.input_scale() } });
+    let shape = model.image_shape()?;
+    document["convnet"] = json!({ "labels": labels, "input": {
+        "scale": model.input_scale(), "height": shape.height, "width": shape.width, "channels": shape.channels,
+    } });
     if let Some(loss) = model.spec().noted_loss() {
         document["convnet"]["loss"] = json!(loss);
     }
     let text = |document: &Value| serde_json::to_string_pretty(document).expect("a JSON value is printable") + "\n";
     Ok(match form {
-        Form::Archive => vec![archive::to_bytes(&document, &write::keras3_bytes(model)?, write::KERAS_VERSION)?],
-        Form::Json => vec![text(&document).into_bytes(), write::keras3_bytes(model)?],
-        Form::LegacyModel => vec![write::legacy_bytes(model, Some(&document))?],
-        Form::Portable => vec![text(&document).into_bytes(), write::legacy_bytes(model, None)?],
+        Form::Archive => vec![archive::to_bytes(&document, &write::keras3_bytes(model, &plan)?, write::KERAS_VERSION)?],
+        Form::Json => vec![text(&document).into_bytes(), write::keras3_bytes(model, &plan)?],
+        Form::LegacyModel => vec![write::legacy_bytes(model, &plan, Some(&document))?],
+        Form::Portable => vec![text(&document).into_bytes(), write::legacy_bytes(model, &plan, None)?],
     })
 }
 
@@ -183,8 +194,14 @@ impl Remembered {
     fn from_json(document: &Value) -> Self {
         let key = document.get("convnet");
         let labels = key.and_then(|key| serde_json::from_value(key.get("labels")?.clone()).ok());
-        let input_scale = key.and_then(|key| key.pointer("/input/scale")?.as_f64());
-        Remembered { labels, input_scale }
+        let input_scale = key.and_then(|key| InputScale::new(key.pointer("/input/scale")?.as_f64()?));
+        let side = |name: &str| usize::try_from(key?.get("input")?.get(name)?.as_u64()?).ok();
+        let sides = (side("height"), side("width"), side("channels"));
+        let image_shape = match sides {
+            (Some(height), Some(width), Some(channels)) => Some(ImageShape { height, width, channels }),
+            _ => None,
+        };
+        Remembered { labels, input_scale, image_shape }
     }
 }
 

@@ -3,6 +3,8 @@
 //! What older versions need was found by trying: the lists of names as fixed-length ASCII (variable-length strings crash
 //! TF 1.15), single texts as variable-length ASCII, and HDF5 1.8's form of file.
 
+use std::collections::HashSet;
+
 use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, FinishedGroup, GroupBuilder, LibVer};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -36,15 +38,16 @@ impl Values<'_> {
     }
 }
 
-/// The bytes of a `.weights.h5` as Keras 3 writes it, without an optimizer's state.
+/// The bytes of a `.weights.h5` as Keras 3 writes it, without an optimizer's state. `plan` is the model's, with the names
+/// that the file is to have.
 ///
 /// # Errors
 /// An internal error where the file cannot be made.
-pub(super) fn keras3_bytes(model: &Model) -> Result<Vec<u8>> {
+pub(super) fn keras3_bytes(model: &Model, plan: &[LayerInfo]) -> Result<Vec<u8>> {
     let mut file = new_file();
     let mut layers = group("layers");
     let mut values = values_of(model).into_iter();
-    add_layers(&mut layers, model.plan(), &mut values);
+    add_layers(&mut layers, plan, &mut values);
     file.add_group(layers.finish());
     file.finish().map_err(failed)
 }
@@ -69,12 +72,12 @@ fn add_layers<'a>(container: &mut GroupBuilder, plan: &[LayerInfo], values: &mut
     }
 }
 
-/// The bytes of an `.h5` as Keras 2 writes it: weights alone, or with the architecture `config` a whole model.
+/// The bytes of an `.h5` as Keras 2 writes it: weights alone, or with the architecture `config` a whole model. `plan` is
+/// the model's, with the names that the file is to have.
 ///
 /// # Errors
 /// A model error where a layer's name is not ASCII; an internal error where the file cannot be made.
-pub(super) fn legacy_bytes(model: &Model, config: Option<&Value>) -> Result<Vec<u8>> {
-    let plan = model.plan();
+pub(super) fn legacy_bytes(model: &Model, plan: &[LayerInfo], config: Option<&Value>) -> Result<Vec<u8>> {
     if let Some((path, _)) = leaves(plan).into_iter().find(|(path, _)| !path.is_ascii()) {
         return Err(Error::model("a layer's name cannot be written to a legacy file").expected("ASCII").got(path));
     }
@@ -107,15 +110,24 @@ pub(super) fn legacy_bytes(model: &Model, config: Option<&Value>) -> Result<Vec<
 /// A top-level layer's group: a group `<layer>` in it for every leaf, its arrays called `<weight>:0`.
 fn legacy_layer<'a>(layer: &LayerInfo, values: &mut impl Iterator<Item = Values<'a>>) -> FinishedGroup {
     let leaves = leaves(std::slice::from_ref(layer));
-    let below = |path: &str| path.split_once('.').map_or(path, |(_, below)| below).to_owned();
+    let mut taken = HashSet::new();
+    let mut below = |path: &str| {
+        // a '.' in a name, which a path has as "/-", would be one between names
+        let mut name = path.split_once('.').map_or(path, |(_, below)| below).replace("/-", "_");
+        while !taken.insert(name.clone()) {
+            name.push('_');
+        }
+        name
+    };
     let mut leaf_groups: Vec<(String, GroupBuilder)> = leaves
         .iter()
         .map(|(path, leaf)| {
-            let mut leaf_group = group(&below(path));
+            let name = below(path);
+            let mut leaf_group = group(&name);
             for weight in values.by_ref().take(leaf.weights.len()) {
                 weight.put(leaf_group.create_dataset(&format!("{}:0", weight.info.keras_name)));
             }
-            (below(path), leaf_group)
+            (name, leaf_group)
         })
         .collect();
     let names: Vec<String> = legacy_order(layer)

@@ -128,7 +128,7 @@ fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerInfo, own: Vec<Tens
         LayerSpec::AveragePooling2D(spec) => layers.add_fn(pooling::average(spec, input)),
         LayerSpec::GlobalAveragePooling2D(spec) => layers.add_fn(pooling::global_average(spec.keepdims)),
         LayerSpec::GlobalMaxPooling2D(spec) => layers.add_fn(pooling::global_max(spec.keepdims)),
-        LayerSpec::BatchNormalization(spec) => layers.add_fn_t(normalization::batch(spec, own, layer.trainable)),
+        LayerSpec::BatchNormalization(spec) => layers.add_fn_t(normalization::batch(spec, own, layer.is_trained())),
         LayerSpec::LayerNormalization(spec) => layers.add_fn(normalization::layer(spec, input, own)),
         LayerSpec::GroupNormalization(spec) => layers.add_fn(normalization::group(spec, input, own)),
         LayerSpec::UnitNormalization(spec) => layers.add_fn(normalization::unit(spec, input)),

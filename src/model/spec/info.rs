@@ -168,16 +168,22 @@ impl LayerInfo {
     }
 }
 
+/// A layer's name as a part of a path, whose parts '.' separates: `//` for '/', `/-` for '.', so that no two are alike.
+pub fn in_path(name: &str) -> String {
+    name.replace('/', "//").replace('.', "/-")
+}
+
 /// Every layer that is not a nested network, in order, with its path `<outer>.<inner>`: its weights are called
 /// `<path>.<weight>` in files, and [`crate::model::Model::weights`] has them in this order.
 pub fn leaves(plan: &[LayerInfo]) -> Vec<(String, &LayerInfo)> {
     let mut found = Vec::new();
     for layer in plan {
         match layer.inner.is_empty() {
-            true => found.push((layer.name.clone(), layer)),
+            true => found.push((in_path(&layer.name), layer)),
             false => {
+                let name = in_path(&layer.name);
                 let below = leaves(&layer.inner).into_iter();
-                found.extend(below.map(|(path, leaf)| (format!("{}.{path}", layer.name), leaf)));
+                found.extend(below.map(|(path, leaf)| (format!("{name}.{path}"), leaf)));
             }
         }
     }
@@ -244,5 +250,16 @@ mod tests {
         let plan = [layer("first", "Dense", vec![]), block];
         let paths: Vec<String> = leaves(&plan).into_iter().map(|(path, _)| path).collect();
         assert_eq!(paths, ["first", "block.a", "block.b"]);
+        let odd = layer("a/b", "Sequential", vec![layer("c.d", "Dense", vec![]), layer("", "Dense", vec![])]);
+        let plan = [layer("a.b", "Dense", vec![]), odd];
+        let paths: Vec<String> = leaves(&plan).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["a/-b", "a//b.c/-d", "a//b."]);
+    }
+
+    #[test]
+    fn no_two_names_are_one_in_a_path() {
+        let names = ["a", "", ".", "/", "..", "//", "./", "/.", "/-", "-", "a.b", "a/b", "a/-b", "a//b", "a-b"];
+        let paths: std::collections::HashSet<String> = names.iter().map(|name| in_path(name)).collect();
+        assert!(paths.len() == names.len() && paths.iter().all(|path| !path.contains('.')), "{paths:?}");
     }
 }

@@ -9,11 +9,13 @@ use serde_json::{Map, Value, json};
 
 use super::checks::{BOOKKEEPING, check_dtype, check_keys, check_numbers, missing, object, string, typed};
 use super::dialect::{self, Version, check_origin};
-use super::{Head, Layer, LayerSpec, Loss, Spec};
+use super::{Head, Layer, LayerSpec, Loss, Spec, input};
 use crate::error::{Error, Result};
 
 /// The most layers a document may have.
 pub(super) const MAX_LAYERS: usize = 10_000;
+/// The longest name a layer may have, in bytes.
+const MAX_NAME_BYTES: usize = 1024;
 /// How deeply networks may be nested in one another.
 const MAX_DEPTH: usize = 16;
 
@@ -51,7 +53,8 @@ impl Spec {
     /// # Errors
     /// A model error with the path in the document, for anything that is not known or not supported.
     pub fn from_json(document: &Value) -> Result<Self> {
-        let document = object(document)?;
+        let wrapped = sequential_config(document);
+        let document = object(wrapped.as_ref().unwrap_or(document))?;
         check_keys(document, &["class_name", "config", "convnet"])?;
         match document.get("class_name").and_then(Value::as_str) {
             Some("Sequential") => check_origin(document)?,
@@ -90,7 +93,7 @@ impl Spec {
                 "module": "keras.layers",
                 "class_name": "InputLayer",
                 "config": {
-                    "batch_shape": batch_shape, "dtype": "float32", "sparse": false, "ragged": false,
+                    "batch_shape": batch_shape, "dtype": self.input_dtype, "sparse": false, "ragged": false,
                     "name": "input_layer", "optional": false,
                 },
                 "registered_name": null,
@@ -129,6 +132,14 @@ fn loss_of(document: &Map<String, Value>) -> Result<Option<Loss>> {
         Some(noted) => typed(noted.clone()).map(Some).map_err(|error| error.at("loss").at("convnet")),
         None => Ok(document.get("compile_config").and_then(|compiled| Loss::from_json(compiled.get("loss")?))),
     }
+}
+
+/// What `model.get_config()` gives of a Sequential, its layers without a class around them, as `model.to_json()` has it.
+fn sequential_config(document: &Value) -> Option<Value> {
+    let is_config = document.get("class_name").is_none() && document.get("layers")?.is_array();
+    let has_branches = ["input_layers", "output_layers"].iter().any(|key| document.get(key).is_some());
+    let class_name = if has_branches { "Functional" } else { "Sequential" };
+    is_config.then(|| json!({ "class_name": class_name, "config": document }))
 }
 
 fn dtype() -> Value {
@@ -174,7 +185,7 @@ fn read_sequential(config: &Value, version: Version, depth: usize) -> Result<Spe
             .got(entries.len())
             .at("layers"));
     }
-    let mut spec = Spec { name, input_shape: None, layers: Vec::new(), loss: None };
+    let mut spec = Spec::empty(&name);
     let mut reader = Reader { version, depth, names: Names::default() };
     for (index, entry) in entries.iter().enumerate() {
         reader.entry(entry, index, &mut spec).map_err(|error| error.at(format!("layers[{index}]")))?;
@@ -227,8 +238,9 @@ impl Reader {
             if index != 0 {
                 return Err(Error::model("an InputLayer can only come first"));
             }
-            let shape = read_input_layer(&modern.config, modern.batch_shape);
-            spec.input_shape = Some(shape.map_err(|error| error.at("config"))?);
+            let input = read_input_layer(&modern.config, modern.batch_shape);
+            let (shape, dtype) = input.map_err(|error| error.at("config"))?;
+            (spec.input_shape, spec.input_dtype) = (Some(shape), dtype);
             return Ok(());
         }
         if let (true, None, Some(shape)) = (spec.layers.is_empty(), &spec.input_shape, &modern.batch_shape) {
@@ -243,7 +255,7 @@ impl Reader {
         let inner = read_sequential(config, self.version, self.depth + 1)?;
         let given = config.get("name").is_some().then(|| inner.name.clone());
         let name = self.names.take(given, "Sequential")?;
-        Ok(Layer { name, trainable: true, spec: LayerSpec::Sequential(inner) })
+        Ok(Layer { name, trainable: true, frozen: false, spec: LayerSpec::Sequential(inner) })
     }
 
     fn layer(&mut self, class_name: &str, config: &Map<String, Value>) -> Result<Layer> {
@@ -268,15 +280,21 @@ impl Reader {
         let spec = LayerSpec::from_config(class_name, own.clone())?;
         let known = spec.to_config();
         let known: Vec<&str> = known.keys().map(String::as_str).collect();
+        // a key of a newer Keras that says nothing
+        own.retain(|key, value| !value.is_null() || known.contains(&key.as_str()));
         check_keys(&own, &known).map_err(at_config)?;
         let name = self.names.take(given, class_name).map_err(at_config)?;
-        Ok(Layer { name, trainable, spec })
+        Ok(Layer { name, trainable, frozen: false, spec })
     }
 }
 
-fn read_input_layer(config: &Map<String, Value>, batch_input_shape: Option<Value>) -> Result<Vec<usize>> {
+/// The input's shape and its dtype.
+fn read_input_layer(
+    config: &Map<String, Value>,
+    batch_input_shape: Option<Value>,
+) -> Result<(Vec<usize>, &'static str)> {
     check_keys(config, &["batch_shape", "shape", "dtype", "sparse", "ragged", "name", "optional"])?;
-    check_dtype(config.get("dtype"))?;
+    let dtype = input::dtype(config.get("dtype"))?;
     for key in ["sparse", "ragged"] {
         if config.get(key).is_some_and(|value| value == true) {
             return Err(Error::model(format!("a {key} input is not supported")).at(key));
@@ -288,7 +306,7 @@ fn read_input_layer(config: &Map<String, Value>, batch_input_shape: Option<Value
     };
     let given = config.get("batch_shape").cloned().or(batch_input_shape);
     let shape = given.or_else(|| config.get("shape").map(with_batch)).unwrap_or_default();
-    read_batch_shape(&shape).map_err(|error| error.at("batch_shape"))
+    Ok((read_batch_shape(&shape).map_err(|error| error.at("batch_shape"))?, dtype))
 }
 
 /// `[null, H, W, C]` without its batch.
@@ -315,10 +333,10 @@ impl Names {
         let automatic = if *count == 0 { base } else { format!("{base}_{count}") };
         *count += 1;
         let name = given.unwrap_or(automatic);
-        if name.is_empty() || name.contains(['/', '.']) || name.len() > 200 {
-            return Err(Error::model("a layer's name is not usable")
-                .expected("1 to 200 characters without '/' and '.', which separate names in weight files")
-                .got(format!("'{name}'"))
+        if name.len() > MAX_NAME_BYTES {
+            return Err(Error::model("a layer's name is too long")
+                .expected(format!("at most {MAX_NAME_BYTES} bytes"))
+                .got(format!("{} bytes", name.len()))
                 .at("name"));
         }
         match self.taken.insert(name.clone(), ()) {

@@ -7,6 +7,7 @@
 mod checks;
 mod dialect;
 mod info;
+mod input;
 mod json;
 mod kind;
 pub mod layers;
@@ -18,7 +19,7 @@ mod values;
 mod window;
 
 pub use checks::mixed_policy;
-pub use info::{LayerInfo, WeightInfo, WeightOrder, leaves};
+pub use info::{LayerInfo, WeightInfo, WeightOrder, in_path, leaves};
 pub(in crate::model) use json::snake_case;
 pub use kind::LayerSpec;
 pub use loss::Loss;
@@ -41,17 +42,32 @@ pub struct Layer {
     pub name: String,
     /// Whether training changes its weights. A nested network's own says nothing: its layers' do.
     pub trainable: bool,
+    /// Whether this run keeps its weights all the same. No file says it.
+    pub frozen: bool,
     /// What it computes.
     pub spec: LayerSpec,
 }
 
 impl Layer {
-    /// Keeps its weights as they are in training; a nested network's in each of its layers, where Keras keeps it, too.
+    /// Keeps its weights as they are in this run; a nested network's in each of its layers.
     pub fn freeze(&mut self) {
         match &mut self.spec {
             LayerSpec::Sequential(inner) => inner.layers.iter_mut().for_each(Layer::freeze),
-            _ => self.trainable = false,
+            _ => self.frozen = true,
         }
+    }
+
+    /// Lets training change its weights, whatever was said before; a nested network's in each of its layers.
+    pub fn thaw(&mut self) {
+        (self.trainable, self.frozen) = (true, false);
+        if let LayerSpec::Sequential(inner) = &mut self.spec {
+            inner.layers.iter_mut().for_each(Layer::thaw);
+        }
+    }
+
+    /// Whether gradients change its weights.
+    pub fn is_trained(&self) -> bool {
+        self.trainable && !self.frozen
     }
 }
 
@@ -60,8 +76,10 @@ impl Layer {
 pub struct Spec {
     /// The network's name.
     pub name: String,
-    /// `[H, W, C]` (or `[features]`), without the batch axis; `None` until the data says it.
+    /// `[H, W, C]`, `[H, W]` for grey images or `[H·W·C]`, without the batch axis; `None` until the data says it.
     pub input_shape: Option<Vec<usize>>,
+    /// Keras's name of the kind of number that the input is: `float32`, `uint8` …
+    pub input_dtype: &'static str,
     /// The layers in order, at least one; the input is not a layer.
     pub layers: Vec<Layer>,
     /// What it was compiled with in Keras, where its file says it and softmax does not say what the outputs are. See
@@ -70,6 +88,11 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// A network without layers, whose input nobody has said yet.
+    fn empty(name: &str) -> Self {
+        Spec { name: name.to_owned(), input_shape: None, input_dtype: input::DTYPES[0], layers: Vec::new(), loss: None }
+    }
+
     /// Shapes and weights of every layer.
     ///
     /// # Errors
@@ -79,32 +102,14 @@ impl Spec {
         plan::plan(self)
     }
 
-    /// The input as an image's shape.
-    ///
-    /// # Errors
-    /// A model error where the network does not take images `[H, W, C]`.
-    pub fn image_shape(&self) -> Result<ImageShape> {
-        match self.input_shape.as_deref() {
-            Some(&[height, width, channels]) => Ok(ImageShape { height, width, channels }),
-            Some(other) => Err(Error::model("the network does not take images")
-                .expected("an input of shape [H, W, C]")
-                .got(format!("{other:?}"))),
-            None => Err(Error::model("the network's input shape is not known").help("add an InputLayer to its JSON")),
-        }
-    }
-
-    /// Fits a preset to a data set: its input shape becomes `shape`, its last Dense layer gets `num_classes` units. One
-    /// sigmoid stays one: it has two classes.
+    /// Fits a preset to a data set: its input shape becomes that of images of `shape`, its last Dense layer gets
+    /// `num_classes` units. One sigmoid stays one: it has two classes.
     pub fn adapt(&mut self, shape: ImageShape, num_classes: usize) {
-        self.input_shape = Some(vec![shape.height, shape.width, shape.channels]);
+        self.input_shape = Some(input::shape_of(shape, self.input_shape.as_deref().map_or(3, <[usize]>::len)));
         if self.output_kind().is_ok_and(|kind| kind.head == Head::Binary) {
             return;
         }
-        let dense = self.layers.iter_mut().rev().find_map(|layer| match &mut layer.spec {
-            LayerSpec::Dense(dense) => Some(dense),
-            _ => None,
-        });
-        if let Some(dense) = dense {
+        if let Some(dense) = last_dense(&mut self.layers) {
             dense.units = num_classes;
         }
     }
@@ -126,13 +131,7 @@ impl Spec {
     /// # Errors
     /// A model error that names both sides of a mismatch.
     pub fn check_fits(&self, shape: ImageShape, num_classes: usize) -> Result<()> {
-        let input = self.image_shape()?;
-        if input != shape {
-            return Err(Error::model("the model and the data do not go together")
-                .expected(format!("images of {input}, the model's input"))
-                .got(format!("images of {shape} in the data"))
-                .help("choose other data, or change the model's InputLayer"));
-        }
+        self.check_takes(shape)?;
         let kind = self.output_kind()?;
         let num_outputs = self.plan()?.last().map_or(0, |last| last.output_shape[0]);
         if kind.num_classes(num_outputs) != num_classes {
@@ -151,12 +150,13 @@ impl Spec {
         self.check_trainable()
     }
 
-    /// Checks that the network is a classifier of images: `[N, H, W, C]` in, outputs of an [`OutputKind`] out.
+    /// Checks that the network is a classifier of images: `[N, H, W, C]`, `[N, H, W]` or `[N, H·W·C]` in, outputs of an
+    /// [`OutputKind`] out.
     ///
     /// # Errors
     /// A model error that names the shape or the layer that is another.
     pub fn check_classifies(&self) -> Result<()> {
-        self.image_shape()?;
+        self.check_input()?;
         self.output_kind().map(drop)
     }
 
@@ -174,6 +174,15 @@ impl Spec {
         }
         Ok(())
     }
+}
+
+/// The last Dense layer, also inside of nested networks.
+fn last_dense(layers: &mut [Layer]) -> Option<&mut layers::Dense> {
+    layers.iter_mut().rev().find_map(|layer| match &mut layer.spec {
+        LayerSpec::Dense(dense) => Some(dense),
+        LayerSpec::Sequential(inner) => last_dense(&mut inner.layers),
+        _ => None,
+    })
 }
 
 fn why_not_trainable(layer: &Layer, info: &LayerInfo) -> Option<&'static str> {

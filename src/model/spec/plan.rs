@@ -47,7 +47,7 @@ fn place_nested(layer: &Layer, inner: &Spec, input: &[usize], total: &mut usize)
 fn place_leaf(layer: &Layer, input: &[usize], total: &mut usize) -> Result<LayerInfo> {
     let (output_shape, mut weights) = place(&layer.spec, input)?;
     for weight in &mut weights {
-        weight.trainable &= layer.trainable;
+        weight.trainable &= layer.is_trained();
         let elements = weight.keras_shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
         let sum = elements.and_then(|elements| total.checked_add(elements)).filter(|&sum| sum <= MAX_PARAMETERS);
         *total = sum.ok_or_else(|| {

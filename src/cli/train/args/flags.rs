@@ -9,7 +9,7 @@ use crate::data::image::Resize;
 use crate::data::options::{Cache, Channels, ImageSize};
 use crate::data::split::SplitMode;
 use crate::error::Error;
-use crate::model::Precision;
+use crate::model::{InputScale, Precision};
 use crate::train::{ClassWeightRule, ClassWeights, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target};
 
 /// All of them.
@@ -40,12 +40,15 @@ struct What {
     /// A preset's name, a Keras JSON or a short form (docs/layers.md) [default: keras-cnn]
     #[arg(long, value_name = "PRESET|FILE")]
     model: Option<String>,
-    /// Start from a trained model: its network and weights, with a new last layer where the classes are others in number
+    /// Start from a trained model: its network and weights, with a new last layer where the classes have other names
     #[arg(long, value_name = "MODEL", conflicts_with = "model")]
     init_from: Option<String>,
-    /// Layers that stay as they are, by name, with * and ?
-    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    /// Layers that stay as they are in this run, by name, with * and ?; none: train even what the model's file keeps
+    #[arg(long, value_name = "PATTERN|none", value_delimiter = ',')]
     freeze: Option<Vec<String>>,
+    /// What pixels 0 to 255 are multiplied by [default: 1/255; 1 for a network that scales them itself]
+    #[arg(long, value_name = "S")]
+    input_scale: Option<InputScale>,
     /// Change training images: none, light, strong or amounts (flip=0.5,shift=0.1) [default: none]
     #[arg(long, value_name = "none|light|strong|LIST")]
     augment: Option<String>,

@@ -83,7 +83,7 @@ impl Network {
         names: &mut HashSet<String>,
     ) -> Result<()> {
         for (layer, info) in layers.iter().zip(plan) {
-            let name = format!("{before}{}", layer.name);
+            let name = format!("{before}{}", module_name(&layer.name));
             if let LayerSpec::Sequential(inner) = &layer.spec {
                 self.add(&inner.layers, &info.inner, &format!("{name}_"), weights, names)?;
                 continue;
@@ -162,6 +162,11 @@ impl Network {
             modules = lines.concat(),
         )
     }
+}
+
+/// `name` as PyTorch takes it: neither empty nor with '.', which separates names there.
+fn module_name(name: &str) -> String {
+    if name.is_empty() { "layer".to_owned() } else { name.replace('.', "_") }
 }
 
 /// `[B, C, H, W]` in numbers.

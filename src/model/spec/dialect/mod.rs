@@ -77,7 +77,10 @@ const ALIASES: [(&str, &str); 13] = [
 ];
 
 /// Keys that other versions write and nothing depends on.
-const UNUSED: [(&str, &[&str]); 5] = [
+const UNUSED: [(&str, &[&str]); 8] = [
+    ("RandomFlip", &["value_range"]),
+    ("RandomZoom", &["value_range"]),
+    ("RandomTranslation", &["value_range"]),
     ("DepthwiseConv2D", &["kernel_initializer", "kernel_regularizer", "kernel_constraint"]),
     ("SeparableConv2D", &["kernel_initializer", "kernel_regularizer", "kernel_constraint"]),
     ("RandomRotation", &["value_range"]),
@@ -145,6 +148,13 @@ pub(super) fn modernize(class_name: &str, config: &Map<String, Value>, version: 
 fn drop_unused(class_name: &str, config: &mut Map<String, Value>) {
     for (_, keys) in UNUSED.iter().filter(|(class, _)| *class == class_name) {
         config.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+    if class_name.starts_with("Random") {
+        config.retain(|key, _| !["rng_type", "bounding_box_format"].contains(&key.as_str()));
+    }
+    // every seed derives from the run's: a generator's object, too
+    if config.get("seed").is_some_and(Value::is_object) {
+        config.remove("seed");
     }
     for (_, keys) in USUALLY_NULL.iter().filter(|(class, _)| *class == class_name) {
         let means_nothing = |key: &str, value: &Value| value.is_null() || key == "groups" && value == 1;
@@ -254,6 +264,12 @@ mod tests {
             ("BatchNormalizationV1", json!({ "axis": [3] }), "BatchNormalization", json!({ "axis": 3 })),
             ("RandomContrast", json!({ "factor": 0.2 }), "RandomContrast", json!({ "factor": [0.2, 0.2] })),
             ("DepthwiseConv2D", json!({ "groups": 1, "kernel_regularizer": null }), "DepthwiseConv2D", json!({})),
+            (
+                "RandomFlip",
+                json!({ "rng_type": "stateless", "seed": { "class_name": "SeedGenerator" } }),
+                "RandomFlip",
+                json!({}),
+            ),
         ] {
             let modern = modern(class_name, config, Version::Keras2).unwrap();
             assert_eq!((modern.class_name.as_str(), Value::Object(modern.config)), (new_name, expected));

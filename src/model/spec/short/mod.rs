@@ -79,7 +79,7 @@ impl ShortForm {
 
     /// The layers with their types.
     fn read(&self, num_classes: usize) -> Result<Spec> {
-        let mut spec = Spec { name: self.name.clone(), input_shape: None, layers: Vec::new(), loss: None };
+        let mut spec = Spec::empty(&self.name);
         let mut reader = Reader::new();
         let last_dense = self.layers.iter().rposition(|call| call.name == "Dense");
         for (index, call) in self.layers.iter().enumerate() {

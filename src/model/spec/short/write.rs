@@ -18,7 +18,11 @@ impl Spec {
         let mut lines = Vec::new();
         if let (false, Some(shape)) = (is_open, &self.input_shape) {
             let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
-            lines.push(format!("Input {}", sizes.join(" ")));
+            let dtype = match self.input_dtype {
+                "float32" => String::new(),
+                other => format!(" dtype={other}"),
+            };
+            lines.push(format!("Input {}{dtype}", sizes.join(" ")));
         }
         let names = automatic_names(&self.layers)?;
         for (index, (layer, name)) in self.layers.iter().zip(names).enumerate() {
@@ -54,7 +58,7 @@ impl Spec {
 
 /// The names that Keras gives to `layers` where none is said.
 fn automatic_names(layers: &[Layer]) -> Result<Vec<String>> {
-    let mut spec = Spec { name: String::new(), input_shape: None, layers: Vec::new(), loss: None };
+    let mut spec = Spec::empty("");
     let mut reader = super::Reader::new();
     for (index, layer) in layers.iter().enumerate() {
         let entry = match &layer.spec {

@@ -1,0 +1,262 @@
+//! What goes into a network: its shape as an image's, its kind of number, and whether pixels reach it as they are.
+
+use serde_json::Value;
+
+use super::checks::policy_name;
+use super::{LayerSpec, Spec};
+use crate::data::ImageShape;
+use crate::error::{Error, Result};
+
+/// The kinds of number that pixels 0 to 255 are in without loss, by Keras's names.
+pub(super) const DTYPES: [&str; 11] =
+    ["float32", "float16", "bfloat16", "float64", "uint8", "uint16", "uint32", "uint64", "int16", "int32", "int64"];
+
+/// An InputLayer's dtype.
+pub(super) fn dtype(value: Option<&Value>) -> Result<&'static str> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(DTYPES[0]) };
+    let name = policy_name(value).unwrap_or_default();
+    DTYPES.into_iter().find(|known| *known == name).ok_or_else(|| {
+        Error::model("the input's dtype is not one of images").expected(DTYPES.join(", ")).got(value).at("dtype")
+    })
+}
+
+/// Images of `shape` as an input of `rank` axes: `[H, W, C]`, `[H, W]` or `[H·W·C]`.
+pub(super) fn shape_of(shape: ImageShape, rank: usize) -> Vec<usize> {
+    let ImageShape { height, width, channels } = shape;
+    match rank {
+        1 => vec![height.saturating_mul(width).saturating_mul(channels)],
+        2 if channels == 1 => vec![height, width],
+        _ => vec![height, width, channels],
+    }
+}
+
+impl Spec {
+    /// The input as an image's shape. `[H, W]` is a grey image; `[features]` says no height and width: a square is taken
+    /// for them, grey, or in colour where there are three times as many values.
+    ///
+    /// # Errors
+    /// A model error where the network does not take images, or of a size that its input does not say.
+    pub fn image_shape(&self) -> Result<ImageShape> {
+        match *self.check_input()? {
+            [height, width, channels] => Ok(ImageShape { height, width, channels }),
+            [height, width] => Ok(ImageShape { height, width, channels: 1 }),
+            ref flat => {
+                let values = flat.iter().product::<usize>();
+                square(values).ok_or_else(|| {
+                    Error::model("the network's input does not say how large its images are")
+                        .expected("a square number of values, or three times one")
+                        .got(format!("{values} values"))
+                        .help("say it with --image-size HxW and --channels 1 or 3")
+                })
+            }
+        }
+    }
+
+    /// Whether images of `shape` go into the network as its input has it.
+    pub fn takes(&self, shape: ImageShape) -> bool {
+        self.input_shape.as_deref().is_some_and(|input| input == shape_of(shape, input.len()))
+    }
+
+    /// Checks that images of `shape` are what the network takes.
+    ///
+    /// # Errors
+    /// A model error that names both.
+    pub fn check_takes(&self, shape: ImageShape) -> Result<()> {
+        let input = self.check_input()?;
+        if self.takes(shape) {
+            return Ok(());
+        }
+        let (wanted, help) = match *input {
+            [values] => (format!("images of {values} values together, the model's input {input:?}"), IMAGE_SIZE),
+            [height, width] if shape.channels != 1 && (height, width) == (shape.height, shape.width) => (
+                format!("grey images of {height}×{width}, the model's input {input:?}"),
+                "--channels 1 makes them grey",
+            ),
+            [height, width] => (format!("grey images of {height}×{width}, the model's input {input:?}"), IMAGE_SIZE),
+            _ => (format!("images of {}, the model's input", self.image_shape()?), IMAGE_SIZE),
+        };
+        Err(Error::model("the model and the data do not go together")
+            .expected(wanted)
+            .got(format!("images of {shape} in the data"))
+            .help(help))
+    }
+
+    /// The input's shape, where it may be an image's.
+    pub(super) fn check_input(&self) -> Result<&[usize]> {
+        match self.input_shape.as_deref() {
+            Some(shape @ ([_] | [_, _] | [_, _, _])) => Ok(shape),
+            Some(other) => Err(Error::model("the network does not take images")
+                .expected("an input of shape [H, W, C], [H, W] or [H·W·C]")
+                .got(format!("{other:?}"))),
+            None => Err(Error::model("the network's input shape is not known").help("add an InputLayer to its JSON")),
+        }
+    }
+
+    /// What makes the network take pixels as they are, 0 to 255, in words: an input of whole numbers, or a Rescaling or
+    /// Normalization layer before any layer that looks at them. Layers before it that only change which pixels there are,
+    /// and where, are looked through.
+    pub fn own_scaling(&self) -> Option<String> {
+        if self.input_dtype.contains("int") {
+            return Some(format!("the network's input is {}", self.input_dtype));
+        }
+        let leaves = self.leaves();
+        let first = leaves.into_iter().find(|layer| !keeps_range(&layer.spec))?;
+        let scales = matches!(first.spec, LayerSpec::Rescaling(_) | LayerSpec::Normalization(_));
+        scales.then(|| format!("layer {} ({}) scales them", first.name, first.spec.class_name()))
+    }
+}
+
+const IMAGE_SIZE: &str = "choose other data, bring it to that size with --image-size, or change the model's InputLayer";
+
+/// Height and width of a grey square of `values` values, or of one in three colours.
+fn square(values: usize) -> Option<ImageShape> {
+    let of = |channels: usize| {
+        let side = (values / channels).isqrt();
+        (values > 0 && side * side * channels == values).then_some(ImageShape { height: side, width: side, channels })
+    };
+    of(1).or_else(|| of(3))
+}
+
+/// Whether a layer's output is in its input's range: pixels chosen, moved, mixed or changed at random.
+fn keeps_range(layer: &LayerSpec) -> bool {
+    match layer {
+        LayerSpec::RandomFlip(_)
+        | LayerSpec::RandomRotation(_)
+        | LayerSpec::RandomZoom(_)
+        | LayerSpec::RandomTranslation(_)
+        | LayerSpec::RandomContrast(_)
+        | LayerSpec::RandomBrightness(_)
+        | LayerSpec::Resizing(_)
+        | LayerSpec::CenterCrop(_)
+        | LayerSpec::Cropping2D(_)
+        | LayerSpec::ZeroPadding2D(_)
+        | LayerSpec::UpSampling2D(_)
+        | LayerSpec::AveragePooling2D(_)
+        | LayerSpec::MaxPooling2D(_)
+        | LayerSpec::GlobalAveragePooling2D(_)
+        | LayerSpec::GlobalMaxPooling2D(_)
+        | LayerSpec::Reshape(_)
+        | LayerSpec::Flatten(_)
+        | LayerSpec::Permute(_)
+        | LayerSpec::Identity(_)
+        | LayerSpec::Dropout(_)
+        | LayerSpec::SpatialDropout2D(_)
+        | LayerSpec::AlphaDropout(_)
+        | LayerSpec::GaussianDropout(_)
+        | LayerSpec::GaussianNoise(_)
+        | LayerSpec::ActivityRegularization(_) => true,
+        LayerSpec::Activation(layer) => layer.activation == super::Activation::Linear,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(input: Value, layers: Value) -> Spec {
+        let mut all = vec![json!({ "class_name": "InputLayer", "config": input })];
+        all.extend(layers.as_array().unwrap().iter().cloned());
+        Spec::from_json(&json!({ "class_name": "Sequential", "config": { "layers": all } })).unwrap()
+    }
+
+    fn shaped(shape: Value) -> Spec {
+        spec(json!({ "batch_shape": shape }), json!([{ "class_name": "Flatten" }]))
+    }
+
+    fn image(height: usize, width: usize, channels: usize) -> ImageShape {
+        ImageShape { height, width, channels }
+    }
+
+    #[test]
+    fn an_input_of_any_form_is_an_image() {
+        for (shape, expected) in [
+            (json!([null, 28, 30, 3]), image(28, 30, 3)),
+            (json!([32, 28, 28]), image(28, 28, 1)),
+            (json!([null, 784]), image(28, 28, 1)),
+            (json!([null, 3072]), image(32, 32, 3)),
+            (json!([null, 1]), image(1, 1, 1)),
+        ] {
+            let spec = shaped(shape.clone());
+            assert_eq!(spec.image_shape().unwrap(), expected, "{shape}");
+            assert!(spec.takes(expected) && spec.check_takes(expected).is_ok());
+        }
+        assert!(shaped(json!([null, 60])).image_shape().unwrap_err().to_string().contains("--image-size"));
+        assert!(shaped(json!([null, 60])).takes(image(4, 5, 3)));
+        assert!(shaped(json!([null, 2, 3, 4, 5])).image_shape().is_err());
+    }
+
+    #[test]
+    fn images_that_do_not_go_in_are_refused_by_what_the_input_is() {
+        for (shape, images, says) in [
+            (json!([null, 28, 28]), image(28, 28, 3), "grey images of 28×28"),
+            (json!([null, 28, 28]), image(28, 28, 3), "--channels 1"),
+            (json!([null, 28, 28]), image(32, 32, 1), "--image-size"),
+            (json!([null, 784]), image(28, 28, 3), "784 values"),
+            (json!([null, 28, 28, 1]), image(28, 28, 3), "the model's input"),
+        ] {
+            let error = shaped(shape).check_takes(images).unwrap_err();
+            assert_eq!(error.exit_code(), 4);
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_form_is_kept_when_the_images_change() {
+        for (shape, images, expected) in [
+            (json!([null, 8, 8]), image(9, 7, 1), vec![9, 7]),
+            (json!([null, 8, 8]), image(9, 7, 3), vec![9, 7, 3]),
+            (json!([null, 64]), image(9, 7, 3), vec![189]),
+            (json!([null, 8, 8, 1]), image(9, 7, 3), vec![9, 7, 3]),
+        ] {
+            let mut spec = shaped(shape);
+            spec.adapt(images, 10);
+            assert_eq!(spec.input_shape.unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_network_that_begins_with_its_own_scaling_is_known() {
+        let layer = |class_name: &str, config: Value| json!({ "class_name": class_name, "config": config });
+        let rescaling = || layer("Rescaling", json!({ "scale": 0.1 }));
+        let scaling = |before: Vec<Value>, last: Value| {
+            let mut layers = before;
+            layers.push(last);
+            layers.push(layer("Flatten", json!({})));
+            spec(json!({ "batch_shape": [null, 8, 8, 1] }), Value::Array(layers)).own_scaling()
+        };
+        let nested = json!({ "class_name": "Sequential", "config": { "name": "augment", "layers": [
+            layer("RandomFlip", json!({})), rescaling(),
+        ] } });
+        for (before, last, expected) in [
+            (vec![], rescaling(), Some("layer rescaling (Rescaling) scales them")),
+            (vec![], layer("Normalization", json!({})), Some("layer normalization (Normalization) scales them")),
+            (vec![layer("RandomFlip", json!({}))], rescaling(), Some("layer rescaling (Rescaling) scales them")),
+            (vec![layer("ZeroPadding2D", json!({}))], rescaling(), Some("layer rescaling (Rescaling) scales them")),
+            (vec![layer("Identity", json!({}))], nested, Some("layer rescaling (Rescaling) scales them")),
+            (vec![], layer("BatchNormalization", json!({})), None),
+            (vec![layer("Activation", json!({ "activation": "relu" }))], rescaling(), None),
+            (vec![layer("BatchNormalization", json!({}))], rescaling(), None),
+            (vec![], layer("Flatten", json!({})), None),
+        ] {
+            assert_eq!(scaling(before, last).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn an_input_of_whole_numbers_is_one_of_pixels_as_they_are() {
+        let of = |dtype: &str| {
+            spec(json!({ "batch_shape": [16, 8, 8, 1], "dtype": dtype }), json!([{ "class_name": "Flatten" }]))
+        };
+        assert_eq!(of("uint8").own_scaling().as_deref(), Some("the network's input is uint8"));
+        assert!(of("int32").own_scaling().is_some() && of("float16").own_scaling().is_none());
+        assert_eq!(Spec::from_json(&of("uint8").to_json()).unwrap(), of("uint8"));
+        for refused in ["int8", "bool", "string", "complex64"] {
+            let input = json!({ "class_name": "InputLayer", "config": { "batch_shape": [null, 4], "dtype": refused } });
+            let document = json!({ "class_name": "Sequential", "config": { "layers": [input] } });
+            assert!(Spec::from_json(&document).unwrap_err().to_string().contains("dtype"), "{refused}");
+        }
+    }
+}
