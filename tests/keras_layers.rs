@@ -1,5 +1,5 @@
 //! Every layer against Keras 3.15.1: outputs from the same weights, and one training step. `scripts/fixtures/keras_layers.py`
-//! made the numbers.
+//! and `keras_inputs.py` made the numbers.
 
 mod on_device;
 
@@ -67,14 +67,18 @@ fn difference(actual: &Tensor, expected: &Tensor) -> f64 {
     ((actual.detach() - expected) / scale).abs().max().double_value(&[])
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keras_layers")
+fn folders() -> [PathBuf; 2] {
+    ["keras_layers", "keras_inputs"].map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name))
 }
 
 fn cases() -> (Vec<Case>, HashMap<String, Tensor>) {
-    let arrays: HashMap<String, Tensor> = Tensor::read_npz(folder().join("arrays.npz")).unwrap().into_iter().collect();
-    let text = std::fs::read_to_string(folder().join("models.json")).unwrap();
-    let documents: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let mut arrays = HashMap::new();
+    let mut documents = Vec::new();
+    for folder in folders() {
+        arrays.extend(Tensor::read_npz(folder.join("arrays.npz")).unwrap());
+        let text = std::fs::read_to_string(folder.join("models.json")).unwrap();
+        documents.extend(serde_json::from_str::<Vec<Value>>(&text).unwrap());
+    }
     let cases = documents.iter().map(|document| Case::new(document, &arrays)).collect();
     (cases, arrays)
 }

@@ -128,7 +128,9 @@ fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerInfo, own: Vec<Tens
         LayerSpec::AveragePooling2D(spec) => layers.add_fn(pooling::average(spec, input)),
         LayerSpec::GlobalAveragePooling2D(spec) => layers.add_fn(pooling::global_average(spec.keepdims)),
         LayerSpec::GlobalMaxPooling2D(spec) => layers.add_fn(pooling::global_max(spec.keepdims)),
-        LayerSpec::BatchNormalization(spec) => layers.add_fn_t(normalization::batch(spec, own, layer.is_trained())),
+        LayerSpec::BatchNormalization(spec) => {
+            layers.add_fn_t(normalization::batch(spec, input, own, layer.is_trained()))
+        }
         LayerSpec::LayerNormalization(spec) => layers.add_fn(normalization::layer(spec, input, own)),
         LayerSpec::GroupNormalization(spec) => layers.add_fn(normalization::group(spec, input, own)),
         LayerSpec::UnitNormalization(spec) => layers.add_fn(normalization::unit(spec, input)),
@@ -142,7 +144,7 @@ fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerInfo, own: Vec<Tens
         LayerSpec::Resizing(spec) => layers.add_fn(reshaping::resize(spec.interpolation, &info.output_shape)),
         LayerSpec::CenterCrop(_) => layers.add_fn(reshaping::center_crop(input, &info.output_shape)),
         LayerSpec::Rescaling(spec) => layers.add_fn(preprocessing::rescaling(spec, device)),
-        LayerSpec::Normalization(spec) => layers.add_fn(preprocessing::normalization(spec, own, device)),
+        LayerSpec::Normalization(spec) => layers.add_fn(preprocessing::normalization(spec, input, own, device)),
         LayerSpec::Identity(_)
         | LayerSpec::ActivityRegularization(_)
         | LayerSpec::Activation(_)

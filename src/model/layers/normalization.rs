@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::super::spec::layers::{BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization};
-use super::order::{axis_here, from_keras_order, to_keras_order, with_channels_second};
+use super::order::{axis_here, from_keras_order, to_keras_order, with_axis_second};
 
 /// Keras's floor under the squared length in [`unit`].
 const SMALLEST_SQUARE: f64 = 1e-12;
@@ -13,18 +13,21 @@ fn affine(scale: bool, center: bool, own: &mut Vec<Tensor>) -> [Option<Tensor>; 
     [scale, center].map(|there| there.then(|| own.remove(0)))
 }
 
-/// Normalises each channel of `x` (`[B, C]`, `[B, C, H, W]` or Keras's order), by the batch in training (and moves the
+/// Normalises each place along an axis, by default each channel, of `x` (`[B, C]`, `[B, C, H, W]` or Keras's order), by the
+/// batch in training (and moves the
 /// statistics as Keras 3 does: by the biased variance), by the moving statistics otherwise.
 pub fn batch(
     spec: &BatchNormalization,
+    input: &[usize],
     mut own: Vec<Tensor>,
     trainable: bool,
 ) -> impl Fn(&Tensor, bool) -> Tensor + Send + 'static {
     let affine = affine(spec.scale, spec.center, &mut own);
     let moving = <[Tensor; 2]>::try_from(own).expect("the plan ends with the two moving statistics");
     let (momentum, epsilon) = (spec.momentum, spec.epsilon);
+    let axis = axis_here(spec.channel_axis(input).expect("the plan has checked the axis"), input.len() + 1);
     move |x, train| {
-        with_channels_second(x, |x| match train && trainable {
+        with_axis_second(x, axis, |x| match train && trainable {
             true => by_batch(x, &affine, &moving, momentum, epsilon),
             false => by_moving_statistics(x, &affine, &moving, epsilon),
         })
@@ -81,7 +84,8 @@ pub fn group(
     input: &[usize],
     mut own: Vec<Tensor>,
 ) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
-    let channels = input.last().copied().unwrap_or(1);
+    let keras_axis = spec.channel_axis(input).expect("the plan has checked the axis");
+    let (channels, axis) = (input[keras_axis - 1], axis_here(keras_axis, input.len() + 1));
     let groups = spec.num_groups(channels).expect("the plan has checked the groups") as i64;
     let [scale, center] = affine(spec.scale, spec.center, &mut own);
     let epsilon = spec.epsilon;
@@ -90,7 +94,7 @@ pub fn group(
         let constant = |value: f64| Tensor::full([channels as i64], value, (x.kind(), x.device()));
         let scale = scale.as_ref().map_or_else(|| constant(1.0), |scale| scale.to_kind(x.kind()));
         let center = center.as_ref().map_or_else(|| constant(0.0), |center| center.to_kind(x.kind()));
-        with_channels_second(x, |x| {
+        with_axis_second(x, axis, |x| {
             // libtorch 2.11's backward of this one reads through a null pointer where the channels lie last and the
             // input needs no gradient: as the network's first layer
             let x = if x.requires_grad() { x.shallow_clone() } else { x.contiguous() };

@@ -30,11 +30,11 @@ pub fn axis_here(keras_axis: usize, rank: usize) -> i64 {
     }
 }
 
-/// `x` with its channels, Keras's last axis, as axis 1, and how to go back.
-pub fn with_channels_second(x: &Tensor, compute: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-    match x.dim() {
-        2 | 4 => compute(x),
-        _ => compute(&x.movedim_int(-1, 1)).movedim_int(1, -1),
+/// `x` with its axis `axis` (see [`axis_here`]) as axis 1, and how to go back.
+pub fn with_axis_second(x: &Tensor, axis: i64, compute: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+    match axis {
+        1 => compute(x),
+        _ => compute(&x.movedim_int(axis, 1)).movedim_int(1, axis),
     }
 }
 

@@ -4,7 +4,7 @@ use tch::{Device, Tensor};
 
 use super::super::spec::Numbers;
 use super::super::spec::layers::{Normalization, Rescaling};
-use super::order::per_channel;
+use super::order::{from_keras_order, per_channel};
 
 /// Keras's floor under the standard deviation.
 const SMALLEST_STDDEV: f64 = 1e-7;
@@ -30,10 +30,21 @@ pub fn rescaling(spec: &Rescaling, device: Device) -> impl Fn(&Tensor) -> Tensor
 /// `device`.
 pub fn normalization(
     spec: &Normalization,
+    input: &[usize],
     own: Vec<Tensor>,
     device: Device,
 ) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let invert = spec.invert;
+    let axes = spec.kept_axes(input).expect("the plan has checked the axes");
+    // statistics of other axes than the last, in a shape that goes with the input in Keras's order
+    let broadcast = (axes.iter().any(|&axis| axis != input.len()) && !own.is_empty()).then(|| {
+        let size = |(axis, &size): (usize, &usize)| if axes.contains(&(axis + 1)) { size as i64 } else { 1 };
+        std::iter::once(1).chain(input.iter().enumerate().map(size)).collect::<Vec<i64>>()
+    });
+    let fitted = move |values: &Tensor, x: &Tensor| match &broadcast {
+        Some(shape) => from_keras_order(&values.to_kind(x.kind()).reshape(shape)),
+        None => fitted(values, x),
+    };
     let [mean, variance] = match (&spec.mean, &spec.variance, &own[..]) {
         (Some(mean), Some(variance), _) => [tensor_of(mean, device), tensor_of(variance, device)],
         (_, _, [mean, variance, ..]) => [mean.shallow_clone(), variance.shallow_clone()],

@@ -153,15 +153,7 @@ impl Steps<'_> {
         match spec {
             LayerSpec::BatchNormalization(norm) => self.batch_norm(norm)?,
             LayerSpec::LayerNormalization(norm) => self.layer_norm(norm)?,
-            LayerSpec::GroupNormalization(norm) => {
-                let channels = self.channels();
-                let groups = norm.num_groups(channels as usize)? as i64;
-                let weights = self.affine(&[channels]);
-                match self.is_image() || self.rank() == 2 {
-                    true => self.push_with("", Module::GroupNorm { groups, channels, epsilon: norm.epsilon }, weights),
-                    false => return Err(refused("GroupNormalization of what is no image")),
-                }
-            }
+            LayerSpec::GroupNormalization(norm) => self.group_norm(norm)?,
             LayerSpec::UnitNormalization(norm) => {
                 let dims = norm.axes(self.rank() as usize)?.into_iter().map(|axis| self.dim(axis)).collect();
                 self.push("", Module::UnitNorm { dims });
@@ -181,7 +173,7 @@ impl Steps<'_> {
             | LayerSpec::RandomBrightness(_) => self.push("", Module::Identity), // at work in training only
             LayerSpec::PReLU(_) => self.slopes(),
             LayerSpec::Rescaling(rescaling) => self.rescaling(rescaling),
-            LayerSpec::Normalization(norm) => self.normalization(norm),
+            LayerSpec::Normalization(norm) => self.normalization(norm)?,
             LayerSpec::Resizing(_) => return Err(refused("Resizing")),
             other => self.reshaping(other)?,
         }

@@ -4,19 +4,57 @@ use super::convert::{Steps, refused};
 use super::module::Module;
 use crate::error::Result;
 use crate::model::spec::Numbers;
-use crate::model::spec::layers::{BatchNormalization, LayerNormalization, Normalization, Rescaling};
+use crate::model::spec::layers::{
+    BatchNormalization, GroupNormalization, LayerNormalization, Normalization, Rescaling,
+};
 
 impl Steps<'_> {
     pub(super) fn batch_norm(&mut self, norm: &BatchNormalization) -> Result<()> {
-        if !self.is_image() && self.rank() != 2 {
-            return Err(refused("BatchNormalization of what is neither an image nor a vector"));
+        if !(2..=4).contains(&self.rank()) {
+            return Err(refused("BatchNormalization of more than three axes"));
         }
-        let features = self.channels();
+        let axis = norm.channel_axis(&self.info.input_shape)?;
+        let features = self.info.input_shape[axis - 1] as i64;
         let (epsilon, momentum, image) = (norm.epsilon, 1.0 - norm.momentum, self.is_image());
         let mut weights = self.affine(&[features]);
         weights.extend(["running_mean", "running_var"].map(|name| (name, self.weight(name))));
-        self.push_with("", Module::BatchNorm { features, epsilon, momentum, image }, weights);
+        let to_second = self.to_second(axis);
+        self.steps_around(to_second, "", Module::BatchNorm { features, epsilon, momentum, image }, weights);
         Ok(())
+    }
+
+    pub(super) fn group_norm(&mut self, norm: &GroupNormalization) -> Result<()> {
+        let axis = norm.channel_axis(&self.info.input_shape)?;
+        let channels = self.info.input_shape[axis - 1] as i64;
+        let groups = norm.num_groups(channels as usize)? as i64;
+        let (epsilon, weights) = (norm.epsilon, self.affine(&[channels]));
+        let to_second = self.to_second(axis);
+        self.steps_around(to_second, "", Module::GroupNorm { groups, channels, epsilon }, weights);
+        Ok(())
+    }
+
+    /// The order of axes that brings Keras's `axis` to PyTorch's channels, and back; none where it is there.
+    fn to_second(&self, axis: usize) -> Option<Vec<i64>> {
+        let mut order: Vec<i64> = (0..self.rank()).collect();
+        let dim = self.dim(axis);
+        order.swap(1, dim as usize);
+        (dim != 1).then_some(order)
+    }
+
+    fn steps_around(
+        &mut self,
+        order: Option<Vec<i64>>,
+        suffix: &'static str,
+        module: Module,
+        weights: Vec<(&'static str, tch::Tensor)>,
+    ) {
+        if let Some(order) = &order {
+            self.push("_to_channels", Module::Permute(order.clone()));
+        }
+        self.push_with(suffix, module, weights);
+        if let Some(order) = order {
+            self.push("_from_channels", Module::Permute(order));
+        }
     }
 
     pub(super) fn layer_norm(&mut self, norm: &LayerNormalization) -> Result<()> {
@@ -51,7 +89,11 @@ impl Steps<'_> {
     }
 
     /// `(x - mean) / s` as `x · (1 / s) - mean / s`, with `s = max(√variance, 1e-7)`; inverted `x · s + mean`.
-    pub(super) fn normalization(&mut self, norm: &Normalization) {
+    pub(super) fn normalization(&mut self, norm: &Normalization) -> Result<()> {
+        let rank = self.info.input_shape.len();
+        if !self.info.weights.is_empty() && norm.kept_axes(&self.info.input_shape)?.iter().any(|&axis| axis != rank) {
+            return Err(refused("Normalization over axes that are not the last"));
+        }
         let numbers = |setting: &Option<Numbers>, name: &str| match setting {
             Some(numbers) => numbers.values().to_vec(),
             None => {
@@ -71,5 +113,6 @@ impl Steps<'_> {
                 self.by_channel(scale, offset);
             }
         }
+        Ok(())
     }
 }

@@ -90,11 +90,10 @@ fn share(key: &str, value: f64) -> Result<()> {
     }
 }
 
-/// Checks that an `axis` setting names the last axis: what is normalised by channel has the channels there.
-fn last_axis_only(axis: &super::values::Axes, input: &[usize]) -> Result<()> {
-    let resolved = axis.resolve(input.len() + 1)?;
-    match resolved == [input.len()] {
-        true => Ok(()),
-        false => Err(Error::model("only the last axis, the channels, is supported").got(axis).at("axis")),
+/// The one axis that `axis` names, counted with the batch, which it is not.
+fn one_axis(axis: &super::values::Axes, input: &[usize]) -> Result<usize> {
+    match axis.resolve(input.len() + 1)?[..] {
+        [one] if one > 0 => Ok(one),
+        _ => Err(Error::model("the axis cannot be the batch or several").expected("one axis").got(axis).at("axis")),
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
 use super::super::values::{Absent, Axes, Constraint, Initializer, No, Regularizer};
-use super::{Placed, last, last_axis_only, ones, thousandth, unchanged, vector, yes, zeros};
+use super::{Placed, one_axis, ones, thousandth, unchanged, vector, yes, zeros};
 use crate::error::{Error, Result};
 
 const fn most() -> f64 {
@@ -14,11 +14,11 @@ const fn groups_of_32() -> i64 {
     32
 }
 
-/// Batch normalisation over the last axis (Ioffe and Szegedy 2015), with Keras's moving statistics: any shape, unchanged.
+/// Batch normalisation of each place along an axis (Ioffe and Szegedy 2015), with Keras's moving statistics: any shape, unchanged.
 /// <https://keras.io/api/layers/normalization_layers/batch_normalization/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BatchNormalization {
-    /// The channel axis: always the last.
+    /// The channel axis.
     #[serde(default)]
     pub axis: Axes,
     /// How much of the old moving statistics a step keeps.
@@ -72,10 +72,17 @@ pub struct BatchNormalization {
 }
 
 impl BatchNormalization {
+    /// The axis whose places each have a factor and an offset, of an input with the batch as axis 0.
+    ///
+    /// # Errors
+    /// A model error where there is no such axis, it is the batch, or there are several.
+    pub fn channel_axis(&self, input: &[usize]) -> Result<usize> {
+        one_axis(&self.axis, input)
+    }
+
     /// The weights gamma, beta, moving mean and moving variance, one value a channel.
     pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
-        last_axis_only(&self.axis, input)?;
-        let channels = last(input)?;
+        let channels = input[self.channel_axis(input)? - 1];
         let mut weights = Vec::new();
         weights.extend(self.scale.then(|| {
             let gamma = vector(["weight", "gamma"], channels, self.gamma_initializer);
@@ -167,7 +174,7 @@ pub struct GroupNormalization {
     /// How many groups of neighbouring channels; -1 is one for each channel.
     #[serde(default = "groups_of_32")]
     pub groups: i64,
-    /// The channel axis: always the last.
+    /// The channel axis.
     #[serde(default)]
     pub axis: Axes,
     /// Added to the variance.
@@ -200,10 +207,17 @@ pub struct GroupNormalization {
 }
 
 impl GroupNormalization {
+    /// The axis whose places each have a factor and an offset, of an input with the batch as axis 0.
+    ///
+    /// # Errors
+    /// A model error where there is no such axis, it is the batch, or there are several.
+    pub fn channel_axis(&self, input: &[usize]) -> Result<usize> {
+        one_axis(&self.axis, input)
+    }
+
     /// The weights gamma and beta, one value a channel.
     pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
-        last_axis_only(&self.axis, input)?;
-        let channels = last(input)?;
+        let channels = input[self.channel_axis(input)? - 1];
         self.num_groups(channels)?;
         let mut weights = Vec::new();
         weights.extend(self.scale.then(|| {

@@ -37,7 +37,7 @@ impl Rescaling {
 /// <https://keras.io/api/layers/preprocessing_layers/numerical/normalization/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Normalization {
-    /// The axis that has a mean and a variance for each place: the last, or none for all together.
+    /// The axes that have a mean and a variance for each place, by default the last; none for all together.
     #[serde(default = "Normalization::default_axis")]
     pub axis: Option<Axes>,
     /// Whether the other way round: `x · max(√variance, 1e-7) + mean`.
@@ -58,12 +58,15 @@ impl Normalization {
 
     /// The weights mean, variance and count, where the settings do not have them.
     pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
-        let axes = match &self.axis {
-            None => vec![],
-            Some(axis) => only_the_last(axis, input)?,
-        };
+        let axes = self.kept_axes(input)?;
         match (&self.mean, &self.variance) {
             (Some(mean), Some(variance)) => {
+                // a list lies along the last axis, in Keras, too
+                let rest = &axes[..axes.len() - usize::from(axes.last() == Some(&input.len()))];
+                if let (Some(_), true) = (rest.first(), mean.values().len() > 1 || variance.values().len() > 1) {
+                    let wrong = Error::model("numbers for each place are supported along the last axis only");
+                    return Err(wrong.got(format!("{axes:?}")).at("axis"));
+                }
                 fits(mean, input).map_err(|error| error.at("mean"))?;
                 fits(variance, input).map_err(|error| error.at("variance"))?;
                 unchanged(input)
@@ -75,14 +78,17 @@ impl Normalization {
             _ => Err(Error::model("mean and variance are either both there or both absent")),
         }
     }
-}
 
-/// The last axis or none.
-fn only_the_last(axis: &Axes, input: &[usize]) -> Result<Vec<usize>> {
-    let axes = axis.resolve(input.len() + 1)?;
-    match axes.is_empty() || axes == [input.len()] {
-        true => Ok(axes),
-        false => Err(Error::model("only the last axis, the channels, or none is supported").got(axis).at("axis")),
+    /// The axes that have statistics of their own for each place, ascending, the batch being axis 0.
+    ///
+    /// # Errors
+    /// A model error where one is not there or is the batch.
+    pub fn kept_axes(&self, input: &[usize]) -> Result<Vec<usize>> {
+        let axes = self.axis.as_ref().map_or(Ok(vec![]), |axis| axis.resolve(input.len() + 1))?;
+        match axes.first() {
+            Some(0) => Err(Error::model("the batch has no statistics of its own").at("axis")),
+            _ => Ok(axes),
+        }
     }
 }
 
