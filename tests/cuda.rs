@@ -215,7 +215,14 @@ fn failures_of_libtorch_are_sentences_and_leave_nothing_behind() {
         }
     }
     is_refused(
-        &stand_in.with("STAND_IN_FAIL", "oom 2 20").convnet(&["lr-find", "--data", "digits:150", "--device", "cuda"]),
+        &stand_in.with("STAND_IN_FAIL", "oom 2 20").convnet(&[
+            "lr-find",
+            "--data",
+            "digits:150",
+            "--device",
+            "cuda",
+            "-q",
+        ]),
         &memory,
     );
     assert_eq!(names_in(&folder.path().join("logs")), [""; 0]);

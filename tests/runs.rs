@@ -4,7 +4,7 @@ mod program;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use program::{SMALL, convnet, failed, json, succeeded, train};
@@ -13,14 +13,26 @@ use serde_json::Value;
 /// Starts a training that takes a while, waits for its first epoch, does `meanwhile` and waits for its end.
 fn interfered(folder: &Path, more: &[&str], meanwhile: impl FnOnce(u32)) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_convnet"));
-    command.arg("train").args(SMALL).args(["-b", "4", "--epochs", "8", "--run", "a", "--json"]).args(more);
-    let child = command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let epochs = if more.contains(&"--epochs") { &[][..] } else { &["--epochs", "8"] };
+    command.arg("train").args(SMALL).args(["-b", "4", "--run", "a", "--json"]).args(epochs).args(more);
+    let mut child = command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    match wait_for_first_epoch(&mut child, folder) {
+        true => meanwhile(child.id()),
+        false => eprintln!("the training ended before its first epoch"), // what follows says why
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// Waits until the run `a` in `folder`, which `child` trains, has a row in its history; false where `child` ended before.
+fn wait_for_first_epoch(child: &mut Child, folder: &Path) -> bool {
     let history = folder.join("logs/a/history.csv");
     while fs::read_to_string(&history).map_or(0, |text| text.lines().count()) < 2 {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
-    meanwhile(child.id());
-    child.wait_with_output().unwrap()
+    true
 }
 
 fn interrupt(process: u32) {
@@ -238,9 +250,7 @@ fn a_signal_that_nohup_ignores_stays_ignored() {
     );
     let mut command = Command::new("sh");
     let mut child = command.args(["-c", &line]).current_dir(at).stdout(Stdio::null()).spawn().unwrap();
-    while fs::read_to_string(at.join("logs/a/history.csv")).map_or(0, |text| text.lines().count()) < 2 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert!(wait_for_first_epoch(&mut child, at));
     for signal in ["-INT", "-HUP"] {
         Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     }
