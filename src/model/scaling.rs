@@ -233,7 +233,7 @@ mod tests {
             (layer("Normalization", json!({})), 1.0, Some("no statistics")),
             (layer("Dropout", json!({ "rate": 0.5 })), 0.5, None),
         ] {
-            let model = Model::new(spec(&[first.clone()]), scale, Device::Cpu, 0).unwrap();
+            let model = Model::new(spec(std::slice::from_ref(&first)), scale, Device::Cpu, 0).unwrap();
             let warnings = model.scaling_warnings();
             assert_eq!(warnings.len(), usize::from(says.is_some()), "{first} {warnings:?}");
             assert!(warnings.iter().all(|warning| warning.contains(says.unwrap())), "{warnings:?}");

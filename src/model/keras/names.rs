@@ -28,7 +28,7 @@ pub(super) fn usable(spec: &Spec, is_legacy: bool) -> Spec {
 }
 
 fn is_usable(name: &str, is_legacy: bool) -> bool {
-    !name.contains('/') && !(is_legacy && name.trim_matches('.').is_empty())
+    !(name.contains('/') || is_legacy && name.trim_matches('.').is_empty())
 }
 
 #[cfg(test)]
