@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// The longest JSON that is read, in bytes.
 pub(super) const MAX_JSON_BYTES: u64 = 64 << 20;
 
-/// Reads a JSON file of bounded size, in any form that [`parse_json`] knows.
+/// Reads a JSON file of bounded size, in any form that `parse_json` knows.
 ///
 /// # Errors
 /// A model error where it cannot be read or is not JSON: then it says what the file is, where that is known.
