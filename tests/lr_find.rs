@@ -26,5 +26,11 @@ fn a_rate_is_suggested_and_drawn() {
     failed(&convnet(at, &[&SMALL[..], &["--start-lr", "1", "--end-lr", "0.1"]].concat()), 2, "--start-lr");
     failed(&convnet(at, &[&SMALL[..], &["--start-lr", "1e9", "--end-lr", "1e12"]].concat()), 2, "lower --start-lr");
     let text = succeeded(&convnet(at, &[&SMALL[..], &["--steps", "40"]].concat()));
-    assert!(text.contains("lr_find.png"), "{text}");
+    assert!(text.contains("lr_find.png") && text.contains("half of the loss's fall"), "{text}");
+
+    let idle =
+        ["lr-find", "--data", "digits:600", "--steps", "20", "--epochs", "3", "--device=cpu", "--end-lr", "1e-4"];
+    let output = convnet(at, &[&idle[..], &["--start-lr", "1e-5"]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && stderr.contains("warning: --epochs has no effect on lr-find"), "{stderr}");
 }

@@ -358,3 +358,48 @@ fn what_may_be_wrong_with_a_data_set_is_said_once() {
     assert!(said("auto"));
     assert!(!said("auto"));
 }
+
+#[test]
+fn settings_that_do_nothing_are_named_and_a_run_s_description_is_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let flags =
+        ["train", "--data", "digits:600", "--epochs", "1", "--run", "a", "--device=cpu", "--nesterov", "--power=2"];
+    let output = convnet(at, &flags);
+    succeeded(&output);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("warning: --nesterov has no effect: it belongs to --optimizer sgd"), "{stderr}");
+    assert!(stderr.contains("warning: --power has no effect: it belongs to --schedule polynomial"), "{stderr}");
+    let printed = succeeded(&convnet(at, &["train", "--config", "logs/a/run.json", "--print-config"]));
+    let line = |start: &str| printed.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+    assert!(line("epochs = 1 ").ends_with("# file") && line("beta2 = 0.999 ").ends_with("# default"), "{printed}");
+    assert!(line("threads = ").ends_with("# default") && line("# run: the time").ends_with("# default"), "{printed}");
+    assert!(!printed.lines().any(|line| line.starts_with("# ") && !line.contains(": ")), "{printed}");
+    fs::write(at.join("c.toml"), "epochs = 1\n\nlr = -1\n").unwrap();
+    failed(&convnet(at, &["train", "--config", "c.toml"]), 2, "(c.toml, line 3)");
+    for name in ["-x", "..", "a\tb", &"x".repeat(250)] {
+        failed(&convnet(at, &["train", "--data", "digits:600", &format!("--name={name}")]), 2, "name cannot be used");
+    }
+}
+
+#[test]
+fn outputs_get_their_folders_and_what_they_replace_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--epochs", "1"]));
+    let export = |out: &str| convnet(at, &["export", "models/model", "--format", "keras", "--out", out]);
+    assert!(!succeeded(&export("new/folder/m.keras")).contains("replaced"));
+    assert!(succeeded(&export("new/folder/m")).contains("replaced  new/folder/m.keras"));
+    failed(&export("m.onnx"), 2, "ends in .keras");
+    let plot = |out: &str| convnet(at, &["summary", "models/model", "--plot", out]);
+    assert!(String::from_utf8_lossy(&plot("p/a.svg").stderr).contains("wrote p/a.svg"));
+    assert!(String::from_utf8_lossy(&plot("p/a.svg").stderr).contains("replaced p/a.svg"));
+    failed(&plot("a.png"), 2, "--plot draws SVG");
+    let predict = |out: &str| {
+        convnet(at, &["predict", "models/model", "--data", "digits:600", "--index", "1", "--out", out, "--device=cpu"])
+    };
+    assert!(String::from_utf8_lossy(&predict("q/a.csv").stderr).contains("wrote q/a.csv"));
+    assert!(String::from_utf8_lossy(&predict("q/a.csv").stderr).contains("replaced q/a.csv"));
+    failed(&predict("q/a.csv/b.csv"), 2, "q/a.csv/b.csv");
+    failed(&convnet(at, &["data", "show", "digits:100", "--out", "a.jpg"]), 2, "ends in .png");
+}

@@ -96,7 +96,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         inline::show(&chart)?;
     }
     let line = match suggestion {
-        Some(rate) => format!("suggested --lr {rate:.2e}: the middle of the long fall\n"),
+        Some(rate) => format!("suggested --lr {rate:.1e}: half of the loss's fall is done there\n"),
         None => "the loss falls nowhere: nothing to suggest\n".to_owned(),
     };
     output::result(&format!("{line}picture   {}\n", picture.display()))?;
@@ -178,7 +178,7 @@ fn new_folder(config: &RunConfig) -> Result<PathBuf> {
 fn draw(points: &[RangePoint], suggestion: Option<f64>) -> RgbImage {
     let points: Vec<(f64, f64)> = points.iter().map(|point| (point.learning_rate, point.loss)).collect();
     let title = match suggestion {
-        Some(rate) => format!("smoothed training loss; suggested: {rate:.2e}"),
+        Some(rate) => format!("smoothed training loss; suggested: {rate:.1e}"),
         None => "smoothed training loss".to_owned(),
     };
     Chart { title: &title, x_label: "learning rate", points: &points, mark: suggestion }.draw()

@@ -38,8 +38,9 @@ impl fmt::Display for Origin {
 }
 
 /// What settings without a value stand for, where the data or the clock decides.
-const ABSENT: [(&str, &str); 16] = [
+const ABSENT: [(&str, &str); 17] = [
     ("init_from", "none"),
+    ("input_scale", "1/255, or 1 where the network scales pixels itself"),
     ("image_size", "the images' own"),
     ("exclude", "none"),
     ("limit_train", "all"),

@@ -14,6 +14,8 @@ const SMOOTHING: f64 = 0.98;
 const EXPLODED: f64 = 2.0;
 /// Steps before the loss is smooth enough to end the test or to suggest a rate.
 const FIRST_STEPS: usize = 10;
+/// A smaller part of the loss is noise: where nothing is learned, batches of 128 make it wander by some 0.3 %.
+const LEAST_FALL: f64 = 0.01;
 
 /// Rates from `start` to `end`, each step's a constant factor above that of the one before.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,21 +142,19 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// The rate in the middle of the long fall: half way down the longest falling part of the smoothed losses
-/// (their longest decreasing subsequence), where fastai's `valley` puts it. None where the loss falls nowhere.
+/// The rate in the middle of the fall: the first at which the smoothed loss has done half of its fall from the highest loss
+/// before the lowest. None where it falls by less than [`LEAST_FALL`] of its height.
+///
+/// fastai's `valley`, half way in steps down the longest falling part, counts the flat beginning, where a smoothed loss falls
+/// a little too, and comes out at a third to a tenth of this; Lightning's steepest point depends on the noise of a few batches.
 pub fn suggest(points: &[RangePoint]) -> Option<f64> {
     let points = points.get(FIRST_STEPS..)?;
-    // how long the longest falling part is that ends at each point
-    let mut lengths: Vec<usize> = Vec::with_capacity(points.len());
-    for (index, point) in points.iter().enumerate() {
-        let above = points[..index].iter().zip(&lengths).filter(|(before, _)| before.loss > point.loss);
-        lengths.push(1 + above.map(|(_, &length)| length).max().unwrap_or(0));
-    }
-    let longest = *lengths.iter().max()?;
-    let end = lengths.iter().position(|&length| length == longest)?;
-    // the part's points need not be neighbours: as with fastai, it is taken to begin its length before its end
-    let middle = (end + longest / 3 + longest / 6).saturating_sub(longest);
-    (longest > points.len() / 10).then(|| points[middle].learning_rate)
+    let by_loss = |a: &(usize, &RangePoint), b: &(usize, &RangePoint)| a.1.loss.total_cmp(&b.1.loss);
+    let (end, lowest) = points.iter().enumerate().min_by(by_loss)?;
+    let (start, highest) = points[..=end].iter().enumerate().max_by(by_loss)?;
+    let fall = highest.loss - lowest.loss;
+    let middle = points[start..=end].iter().find(|point| point.loss <= highest.loss - fall / 2.0)?;
+    (fall > LEAST_FALL * highest.loss.abs()).then_some(middle.learning_rate)
 }
 
 #[cfg(test)]
@@ -172,21 +172,27 @@ mod tests {
         assert!((test().learning_rate(60) - 1.0).abs() < 1e-12);
     }
 
+    fn points(loss: impl Fn(f64) -> f64) -> Vec<RangePoint> {
+        let rates = (0..61).map(|step| test().learning_rate(step));
+        rates.map(|learning_rate| RangePoint { learning_rate, loss: loss(learning_rate) }).collect()
+    }
+
     #[test]
-    fn the_middle_of_the_long_fall_is_suggested() {
-        // a smooth step down around 1e-3, and up again near 1
-        let loss = |rate: f64| 2.0 - 1.0 / (1.0 + (-4.0 * (rate.log10() + 3.0)).exp()) + rate * rate;
-        let points: Vec<RangePoint> = (0..61)
-            .map(|step| test().learning_rate(step))
-            .map(|learning_rate| RangePoint { learning_rate, loss: loss(learning_rate) })
-            .collect();
-        // fastai's `valley`, run in Python on the points after the tenth, gives the 18th of them
-        let suggestion = suggest(&points).unwrap();
-        assert!((suggestion / test().learning_rate(27) - 1.0).abs() < 1e-9, "{suggestion}");
-        let rising: Vec<RangePoint> =
-            points.iter().map(|point| RangePoint { loss: point.learning_rate, ..*point }).collect();
-        assert_eq!(suggest(&rising), None);
-        assert_eq!(suggest(&points[..5]), None);
+    fn the_middle_of_the_fall_is_suggested_however_long_it_was_flat_before() {
+        // from 2 to 1 around 1e-2, and up again near 1; before that flat, or falling by a hair
+        let step = |rate: f64| 2.0 - 1.0 / (1.0 + (-8.0 * (rate.log10() + 2.0)).exp()) + rate * rate;
+        for slope in [0.0, 1e-3] {
+            let suggestion = suggest(&points(|rate| step(rate) - slope * (rate.log10() + 6.0))).unwrap();
+            assert!((suggestion / 1e-2).log10().abs() < 0.11, "{suggestion}"); // a step is a tenth of a power of ten
+        }
+    }
+
+    #[test]
+    fn where_nothing_falls_nothing_is_suggested() {
+        assert_eq!(suggest(&points(|rate| 1.0 + rate)), None);
+        assert_eq!(suggest(&points(|_| 2.3)), None);
+        assert_eq!(suggest(&points(|rate| 2.3 + 0.005 * (40.0 * rate.log10()).sin())), None, "noise");
+        assert_eq!(suggest(&points(|rate| 1.0 - rate)[..5]), None);
     }
 
     /// The last point's loss after a test with the config that `change` makes.
