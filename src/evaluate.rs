@@ -102,18 +102,31 @@ pub struct ClassScores {
 /// A model error where the network is not a classifier; a data error where an image's file cannot be read; a numeric one
 /// where the loss is not finite; a device error where libtorch fails.
 pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<Evaluation> {
-    evaluate_smoothed(model, samples, top_k, 0.0)
+    evaluate_smoothed(model, samples, top_k, 0.0, |_| {})
 }
 
-/// As [`evaluate`], the loss with labels smoothed as in training: what Keras's validation computes.
+/// As [`evaluate`], the loss with labels smoothed as in training: what Keras's validation computes. After each batch,
+/// `on_batch` gets the number of images that are done.
 ///
 /// # Errors
 /// As [`evaluate`].
-pub fn evaluate_smoothed(model: &Model, samples: &DeviceSamples, top_k: usize, smoothing: f64) -> Result<Evaluation> {
-    native::guarded(|| run_over(model, samples, top_k, smoothing))
+pub fn evaluate_smoothed(
+    model: &Model,
+    samples: &DeviceSamples,
+    top_k: usize,
+    smoothing: f64,
+    on_batch: impl FnMut(u64),
+) -> Result<Evaluation> {
+    native::guarded(|| run_over(model, samples, top_k, smoothing, on_batch))
 }
 
-fn run_over(model: &Model, samples: &DeviceSamples, top_k: usize, smoothing: f64) -> Result<Evaluation> {
+fn run_over(
+    model: &Model,
+    samples: &DeviceSamples,
+    top_k: usize,
+    smoothing: f64,
+    mut on_batch: impl FnMut(u64),
+) -> Result<Evaluation> {
     let num_classes = model.num_classes();
     let top_k = top_k.clamp(1, num_classes);
     let device = samples.device();
@@ -133,6 +146,7 @@ fn run_over(model: &Model, samples: &DeviceSamples, top_k: usize, smoothing: f64
             let of_label = ranking.gather(1, &labels.unsqueeze(1), false); // f32 [B, 1]
             let rank = ranking.gt_tensor(&of_label).sum_dim_intlist(1, false, Kind::Int64); // i64 [B], 0 is the largest
             top_k_hits += rank.lt(top_k as i64).sum(Kind::Int64);
+            on_batch(sums.count);
         }
         Ok(())
     })?;

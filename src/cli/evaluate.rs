@@ -10,7 +10,7 @@ use super::{Globals, at_least_one, output};
 use crate::data::Split;
 use crate::data::batches::DeviceSamples;
 use crate::device::{self, DeviceChoice};
-use crate::evaluate::{ClassScores, Evaluation, evaluate};
+use crate::evaluate::{ClassScores, Evaluation, evaluate_smoothed};
 use crate::model::saved;
 
 /// Above this many classes the confusion matrix is too wide to read, and its largest cells are listed.
@@ -59,7 +59,9 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let found = labelled::find(&args.model, &info, shape, wanted, globals)?;
     model.spec().check_fits(found.samples.shape(), found.classes.len())?;
     let samples = DeviceSamples::new(&found.samples, selected.device)?;
-    let evaluation = evaluate(&model, &samples, args.top_k.get())?;
+    let mut task = output::task(globals, "evaluating", "images", samples.num_images() as u64);
+    let evaluation = evaluate_smoothed(&model, &samples, args.top_k.get(), 0.0, |done| task.show(done, ""))?;
+    drop(task);
     let report = Report::new(evaluation, &found.classes);
     match args.json {
         true => {

@@ -1,8 +1,6 @@
 //! `convnet lr-find`: a learning rate range test, drawn.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use image::RgbImage;
@@ -75,9 +73,11 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let train = DeviceSamples::placed(parts.train, config.cache, selected.device)?;
     let folder = new_folder(&config)?;
     let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
-    let mut progress = Progress::new(args.steps, globals);
-    let points = test.run_with(&model, &mut optimizer, &train, |step, point| progress.show(step, point));
-    progress.end();
+    let mut task = output::task(globals, "lr-find", "steps", args.steps);
+    let points = test.run_with(&model, &mut optimizer, &train, |step, RangePoint { learning_rate, loss }| {
+        task.show(step, &format!("loss {loss:.4}  lr {learning_rate:.1e}"));
+    });
+    drop(task);
     let points = points.inspect_err(|_| {
         // only where nothing is in it: its name is free again
         let _ = fs::remove_dir(&folder);
@@ -101,42 +101,6 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     };
     output::result(&format!("{line}picture   {}\n", picture.display()))?;
     Ok(())
-}
-
-/// How often the progress is shown: where it is drawn again, and where it is a line.
-const INTERVALS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
-
-/// How far the test is, on stderr.
-struct Progress {
-    steps: u64,
-    is_quiet: bool,
-    can_redraw: bool,
-    last: Instant,
-}
-
-impl Progress {
-    fn new(steps: u64, globals: Globals) -> Self {
-        Progress { steps, is_quiet: globals.quiet, can_redraw: io::stderr().is_terminal(), last: Instant::now() }
-    }
-
-    fn show(&mut self, step: u64, point: RangePoint) {
-        let interval = INTERVALS[usize::from(!self.can_redraw)];
-        if self.is_quiet || self.last.elapsed() < interval {
-            return;
-        }
-        self.last = Instant::now();
-        let RangePoint { learning_rate, loss } = point;
-        let line = format!("batch {step}/{}  learning rate {learning_rate:.1e}  loss {loss:.4}", self.steps);
-        let text = if self.can_redraw { format!("\r\x1b[K{line}") } else { line + "\n" };
-        // nobody has to listen
-        let _ = io::stderr().write_all(text.as_bytes());
-    }
-
-    fn end(&self) {
-        if !self.is_quiet && self.can_redraw {
-            let _ = io::stderr().write_all(b"\r\x1b[K");
-        }
-    }
 }
 
 fn range_test(args: &Args, config: &RunConfig) -> Result<RangeTest> {

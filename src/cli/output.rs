@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Globals;
 use crate::error::{Error, Result};
+use crate::log::console::{Progress, Task};
 
 /// Prints a result on stdout. A reader that has gone away (`| head`) is no fault: the program ends quietly.
 ///
@@ -51,4 +52,9 @@ pub fn detail(globals: Globals, text: &str) {
     if globals.verbose {
         note(globals, text);
     }
+}
+
+/// How far some work is, on stderr, unless `--quiet`: see [`Task`].
+pub fn task(globals: Globals, title: &str, unit: &'static str, total: u64) -> Task {
+    Task::new(if globals.quiet { Progress::None } else { Progress::Auto }, title, unit, total)
 }

@@ -135,8 +135,11 @@ impl<'a> Session<'a> {
         let found = labelled::find(&args.model, self.predictor.info(), self.predictor.shape(), wanted, self.globals)?;
         let (samples, name) = (&found.samples, format!("{} {}", found.source, found.split));
         check_shape(self.predictor.shape(), samples.shape()).map_err(|error| error.at(&found.source))?;
-        let indices = args.index.as_ref().unwrap_or(&Indices::All);
-        for index in indices.of(samples.len()).map_err(|error| error.at(&name))? {
+        let indices =
+            args.index.as_ref().unwrap_or(&Indices::All).of(samples.len()).map_err(|error| error.at(&name))?;
+        let mut task = output::task(self.globals, "predicting", "images", indices.len() as u64);
+        for (done, index) in (0..).zip(indices) {
+            task.show(done, "");
             let pixels = samples.image(index)?;
             // a label is in 0..K by the samples' invariants
             let expected = samples.labels().get(index).and_then(|&label| usize::try_from(label).ok());
@@ -156,9 +159,18 @@ impl<'a> Session<'a> {
                 false => Ok(vec![input.clone()]),
             };
             match files {
-                Ok(files) => files.iter().try_for_each(|file| self.read_file(file))?,
+                Ok(files) => self.read_files(&files)?,
                 Err(error) => self.fail(error),
             }
+        }
+        Ok(())
+    }
+
+    fn read_files(&mut self, files: &[PathBuf]) -> Result<()> {
+        let mut task = output::task(self.globals, "predicting", "files", files.len() as u64);
+        for (done, file) in (0..).zip(files) {
+            task.show(done, "");
+            self.read_file(file)?;
         }
         Ok(())
     }

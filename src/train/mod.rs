@@ -366,7 +366,7 @@ impl Trainer<'_> {
         let Some(samples) = self.validation else { return Ok(None) };
         self.sinks.send(&Event::Validating);
         self.optimizer.swap_average();
-        let evaluation = evaluate_smoothed(self.model, samples, 1, self.config.label_smoothing);
+        let evaluation = evaluate_smoothed(self.model, samples, 1, self.config.label_smoothing, |_| {});
         self.optimizer.swap_average();
         let of_epoch = |error: Error| error.at("validation").at(format!("epoch {}", self.progress.epochs + 1));
         Ok(Some(evaluation.map_err(of_epoch)?.sums.scores()))

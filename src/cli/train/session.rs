@@ -21,9 +21,9 @@ use crate::data::split::{Parts, split};
 use crate::data::{Samples, moved, registry, statistics};
 use crate::device::{self, Selected};
 use crate::error::{Error, ErrorKind, Result};
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, evaluate_smoothed};
 use crate::libtorch;
-use crate::log::console::{ConsoleSink, Progress as ProgressMode};
+use crate::log::console::{ConsoleSink, Progress as ProgressMode, Task};
 use crate::log::history::{self, HistoryRow, HistorySink};
 use crate::log::tensorboard::{self, TensorBoardSink};
 use crate::log::{self, Event, Sink, Sinks};
@@ -174,7 +174,7 @@ impl Session {
         drop(trainer);
         rows.extend(epochs.iter().map(HistoryRow::from));
         let test = data.test.filter(|_| !matches!(ending, Ending::Signal(_)));
-        let tested = test.map(|test| evaluate(&model, &test, 1)).transpose()?;
+        let tested = test.map(|test| evaluate_test(&model, &test, self.progress)).transpose()?;
         let replaced = None;
         let mut finished = Finished {
             config,
@@ -277,6 +277,12 @@ impl Finished {
         }
         Ok(())
     }
+}
+
+/// What the model does on the test images; how far that is, is shown as `mode` says.
+fn evaluate_test(model: &Model, test: &DeviceSamples, mode: ProgressMode) -> Result<Evaluation> {
+    let mut task = Task::new(mode, "testing", "images", test.num_images() as u64);
+    evaluate_smoothed(model, test, 1, 0.0, |done| task.show(done, ""))
 }
 
 /// One line on stderr: what computes, and why not CUDA.
