@@ -42,7 +42,8 @@ impl Default for Network {
 }
 
 /// Fetches into `folder` those of the set's files that it does not hold, as published or unpacked, from the first of
-/// `mirrors` that delivers each. What came of a file before the connection broke is kept and continued. Reports on stderr. Whether all files were there.
+/// `mirrors` that delivers each. What came of a file before the connection broke is kept and continued. Reports on stderr.
+/// Whether all files were there.
 ///
 /// # Errors
 /// A data error where no mirror delivers a file: it tells why each did not, and what to do by hand. A configuration

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::presets::{PRESETS, preset};
+use crate::model::spec::Loss;
 
 const SHAPE: ImageShape = ImageShape { height: 28, width: 28, channels: 1 };
 
@@ -173,4 +174,23 @@ fn mistakes_are_named_with_their_line() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(message(&"[".repeat(100_000)).contains("line 1"));
     assert!(message(&format!("Dense 1 {}", "(".repeat(100_000))).contains("nested too deeply"));
+}
+
+#[test]
+fn a_loss_that_says_what_the_outputs_are_is_not_lost() {
+    let compiled = |layers: &str, name: &str, from_logits| {
+        let mut spec = read(layers).unwrap();
+        spec.set_loss(Some(Loss { name: name.to_owned(), from_logits }));
+        spec.to_short(false).map_err(|error| error.to_string())
+    };
+    // outputs that these losses mean otherwise than the layers alone do
+    for (layers, name, from_logits) in [
+        ("Flatten\nDense 10 sigmoid", "categorical_crossentropy", false),
+        ("Flatten\nDense 1", "BinaryCrossentropy", true),
+    ] {
+        let message = compiled(layers, name, from_logits).unwrap_err();
+        assert!(message.contains("cannot say the loss") && message.contains(name), "{message}");
+    }
+    assert!(compiled("Flatten\nDense 10 sigmoid", "binary_crossentropy", false).is_ok());
+    assert!(compiled("Flatten\nDense 10 softmax", "categorical_crossentropy", false).is_ok());
 }

@@ -33,9 +33,21 @@ impl Spec {
                 _ => std::iter::once(class_name.to_owned()).chain(words).collect::<Vec<_>>().join(" "),
             });
         }
+        self.check_outputs()?;
         let text = lines.join("\n") + "\n";
         self.check_same(&text)?;
         Ok(text)
+    }
+
+    /// Checks that the layers alone say what the outputs mean: a short form has no loss.
+    fn check_outputs(&self) -> Result<()> {
+        let layers_alone = Spec { loss: None, ..self.clone() };
+        match self.output_kind().ok() == layers_alone.output_kind().ok() {
+            true => Ok(()),
+            false => Err(Error::model("the short form cannot say the loss that the outputs were made for")
+                .got(self.loss.as_ref().map_or("", |loss| &loss.name))
+                .help("Keras's JSON can")),
+        }
     }
 
     /// Checks that `text` reads as this network.
