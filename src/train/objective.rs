@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use crate::data::names::composed;
 use crate::error::{Error, Result, nearest};
 use crate::model::Outputs;
 
@@ -60,7 +61,8 @@ fn weights_of_table(table: &BTreeMap<String, f64>, classes: &[String]) -> Result
     let mut weights = vec![1.0; classes.len()];
     for (name, &weight) in table {
         let by_number = || name.parse().ok().filter(|&class: &usize| class < classes.len());
-        let class = classes.iter().position(|class| class == name).or_else(by_number).ok_or_else(|| {
+        let by_name = || classes.iter().position(|class| composed(class) == composed(name));
+        let class = by_name().or_else(by_number).ok_or_else(|| {
             let known: Vec<&str> = classes.iter().map(String::as_str).collect();
             Error::config(format!("class-weights: there is no class '{name}'{}", nearest(name, &known)))
         })?;
@@ -158,6 +160,9 @@ mod tests {
         assert_eq!(resolve("\"balanced\"").unwrap(), [2.0, 1.0, 6.0 / 9.0]);
         assert_eq!(resolve("[1, 2.5, 0]").unwrap(), [1.0, 2.5, 0.0]);
         assert_eq!(resolve("{\"dog\": 3, \"0\": 4}").unwrap(), [1.0, 3.0, 4.0]);
+        // an accent of its own, as macOS writes it
+        let table = ClassWeights::Table([("cafe\u{301}".to_owned(), 3.0)].into());
+        assert_eq!(table.resolve(&["caf\u{e9}".to_owned(), "tea".to_owned()], &[1, 1]).unwrap(), [3.0, 1.0]);
         for (json, word) in
             [("[1]", "3 numbers"), ("[1, -2, 1]", "0 or more"), ("{\"dogs\": 1}", "did you mean 'dog'"), ("\"x\"", "")]
         {
