@@ -11,22 +11,9 @@ use std::process::{Command, Output};
 use program::{failed, json, succeeded};
 use stand_in::{Log, StandIn};
 
-/// Steps of 16 of 150 digits, and validation.
-const SMALL: [&str; 13] = [
-    "train",
-    "--data",
-    "digits:150",
-    "--validation",
-    "22",
-    "--device",
-    "cuda",
-    "--batch-size",
-    "16",
-    "--log-every",
-    "1000",
-    "-q",
-    "--json",
-];
+/// Steps of 16 of 150 images, and validation.
+const SMALL: [&str; 11] =
+    ["train", "--validation", "22", "--device", "cuda", "--batch-size", "16", "--log-every", "1000", "-q", "--json"];
 /// 128 training images.
 const STEPS: i64 = 8;
 
@@ -56,10 +43,10 @@ const LAYERS: &str = r#"{"class_name": "Sequential", "config": {"name": "many", 
     {"class_name": "AlphaDropout", "config": {"name": "r", "rate": 0.1}},
     {"class_name": "Dense", "config": {"name": "s", "units": 10, "activation": "softmax"}}]}}"#;
 
-/// `SMALL` with `more`, two epochs unless said otherwise.
+/// `SMALL` with `more`: digits, and two epochs unless said otherwise.
 fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let epochs: &[&str] = if more.contains(&"--epochs") { &[] } else { &["--epochs", "2"] };
-    [&SMALL[..], epochs, more].concat()
+    let unless_given = |option: [&'a str; 2]| if more.contains(&option[0]) { vec![] } else { option.to_vec() };
+    [&SMALL[..], &unless_given(["--data", "digits:150"]), &unless_given(["--epochs", "2"]), more].concat()
 }
 
 /// Trains, and fails unless no tensor was elsewhere and no step waited.
@@ -77,9 +64,33 @@ fn seconds(output: &Output) -> f64 {
     json(output)["total_seconds"].as_f64().expect("a number")
 }
 
-/// What one model is worth, on a device.
-fn evaluated(stand_in: &StandIn, device: &str) -> serde_json::Value {
-    json(&stand_in.convnet(&["evaluate", "models/plain", "--data", "digits:150", "--device", device, "--json"]))
+/// What the model `name` is worth on the data's test images, on a device.
+fn evaluated(stand_in: &StandIn, name: &str, device: &str) -> serde_json::Value {
+    json(&stand_in.convnet(&["evaluate", &format!("models/{name}"), "--device", device, "--json"]))
+}
+
+/// Fails unless the model `name` is worth the same on the device as on the CPU.
+fn same_on_the_cpu(stand_in: &StandIn, name: &str) {
+    let (cuda, cpu) = (evaluated(stand_in, name, "cuda"), evaluated(stand_in, name, "cpu"));
+    let difference = cuda["loss"].as_f64().unwrap() - cpu["loss"].as_f64().unwrap();
+    assert!(difference.abs() < 1e-5 && cuda["accuracy"] == cpu["accuracy"], "{name}: {cuda} {cpu}");
+}
+
+/// A folder `pictures` of two classes in `at`: stripes along and across, of many widths.
+fn two_classes(at: &Path) {
+    for (split, count) in [("train", 75), ("test", 10)] {
+        for class in ["along", "across"] {
+            let folder = at.join("pictures").join(split).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for number in 0..count {
+                let pixel = |x: u32, y: u32| {
+                    let along = if class == "along" { x } else { y };
+                    image::Luma([((along + number) % (2 + number % 7) * 40) as u8])
+                };
+                image::GrayImage::from_fn(28, 28, pixel).save(folder.join(format!("{number}.png"))).unwrap();
+            }
+        }
+    }
 }
 
 #[test]
@@ -115,12 +126,33 @@ fn no_step_waits_whatever_is_trained() {
     for (name, flags) in combinations {
         trains(&stand_in, name, &flags.split_whitespace().collect::<Vec<_>>());
     }
-    let (cuda, cpu) = (evaluated(&stand_in, "cuda"), evaluated(&stand_in, "cpu"));
-    let difference = cuda["loss"].as_f64().unwrap() - cpu["loss"].as_f64().unwrap();
-    assert!(difference.abs() < 1e-5 && cuda["accuracy"] == cpu["accuracy"], "{cuda} {cpu}");
+    same_on_the_cpu(&stand_in, "plain");
     let run: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(at.join("logs/wide/run.json")).unwrap()).unwrap();
     assert_eq!((&run["gpu"], &run["config"]["deterministic"]), (&"Stand-in 0".into(), &true.into()));
+}
+
+#[test]
+fn no_step_waits_whatever_the_outputs_mean() {
+    let Some(libraries) = stand_in::folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stand_in = StandIn::new(folder.path(), libraries);
+    two_classes(folder.path());
+    let ends: [(&str, &str, &str); 6] = [
+        ("logits", "Conv2D 4 3 2 relu\nFlatten\nDense 10", ""),
+        ("sigmoids", "Flatten\nDense 10 sigmoid", "--class-weights balanced --label-smoothing 0.1 --cache ram"),
+        ("probabilities", "Conv2D 10 3 4 softmax\nGlobalAveragePooling2D", "--augment mixup=0.5"),
+        ("dropped", "Flatten\nDense 10 softmax\nDropout 0.2", "--precision bf16"),
+        ("binary", "Conv2D 4 3 4 relu\nFlatten\nDense 1 sigmoid", "--data pictures --label-smoothing 0.1"),
+        ("streamed", "Flatten\nDense 1 sigmoid", "--data pictures --cache ram --augment light,mixup=1 --accumulate 2"),
+    ];
+    for (name, network, flags) in ends {
+        let file = format!("{name}.txt");
+        fs::write(folder.path().join(&file), network).unwrap();
+        let flags: Vec<_> = flags.split_whitespace().collect();
+        trains(&stand_in, name, &[&["--model", &file], &flags[..]].concat());
+        same_on_the_cpu(&stand_in, name);
+    }
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl<'a> Batches<'a> {
 }
 
 /// The rate in the middle of the fall: the first at which the smoothed loss has done half of its fall from the highest loss
-/// before the lowest. None where it falls by less than [`LEAST_FALL`] of its height.
+/// before the lowest. None where it falls by less than `LEAST_FALL` of its height.
 ///
 /// fastai's `valley`, half way in steps down the longest falling part, counts the flat beginning, where a smoothed loss falls
 /// a little too, and comes out at a third to a tenth of this; Lightning's steepest point depends on the noise of a few batches.
