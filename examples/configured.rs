@@ -2,11 +2,11 @@
 //! `cargo run --release --example configured`.
 
 use convnet::config::RunConfig;
-use convnet::data::batches::DeviceSamples;
+use convnet::data::batches::DataLoader;
 use convnet::data::registry;
 use convnet::data::split::split;
 use convnet::device;
-use convnet::log::console::{ConsoleSink, Progress as Show};
+use convnet::log::console::{ConsoleSink, ProgressMode};
 use convnet::model::{Model, presets};
 use convnet::train::{Optimizer, Trainer};
 
@@ -33,8 +33,8 @@ fn main() -> anyhow::Result<()> {
     let dataset = registry::load_with(&config.data, &config.load_options())?;
     let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
     let device = device::select(config.device)?.device;
-    let train = DeviceSamples::new(&parts.train, device)?;
-    let validation = parts.validation.map(|samples| DeviceSamples::new(&samples, device)).transpose()?;
+    let train = DataLoader::new(&parts.train, device)?;
+    let validation = parts.validation.map(|samples| DataLoader::new(&samples, device)).transpose()?;
 
     let mut spec = presets::preset(&config.model).expect("the default is a preset");
     spec.adapt(parts.train.shape(), parts.classes.len());
@@ -42,7 +42,7 @@ fn main() -> anyhow::Result<()> {
     let optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
     let told = config.train_config(train.num_images());
     let mut trainer = Trainer { validation: validation.as_ref(), ..Trainer::new(told, &model, optimizer, &train) };
-    trainer.sinks.add(ConsoleSink::new(Show::Auto));
+    trainer.sinks.add(ConsoleSink::new(ProgressMode::Auto));
     let outcome = trainer.fit()?;
     let best = outcome.epochs.iter().filter_map(|epoch| epoch.validation).map(|scores| scores.accuracy);
     println!("best validation accuracy {:.4}, ended: {:?}", best.fold(0.0, f64::max), outcome.ending);

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use convnet::data::batches::DeviceSamples;
+use convnet::data::batches::DataLoader;
 use convnet::data::options::{Cache, LoadOptions};
 use convnet::data::registry;
 use convnet::device::{self, DeviceChoice};
@@ -14,7 +14,7 @@ fn main() -> anyhow::Result<()> {
     let options = LoadOptions { image_size: Some(size.parse()?), cache: Cache::None, ..LoadOptions::default() };
     let num_threads = more.first().map_or(Ok(2), |threads| threads.parse())?;
     let device = device::select(DeviceChoice::Cpu)?.device;
-    let samples = DeviceSamples::streaming(registry::load_with(folder, &options)?.train, device, num_threads);
+    let samples = DataLoader::streaming(registry::load_with(folder, &options)?.train, device, num_threads);
     let order = samples.shuffled(0, 0);
     let started = Instant::now();
     for batch in 0..samples.num_batches(64) {

@@ -1,6 +1,6 @@
 //! The learning rate range test: `cargo run --release --example find_learning_rate`.
 
-use convnet::data::batches::DeviceSamples;
+use convnet::data::batches::DataLoader;
 use convnet::data::registry;
 use convnet::device::{self, DeviceChoice};
 use convnet::error::Result;
@@ -10,7 +10,7 @@ use convnet::train::{Optimizer, OptimizerConfig, TrainConfig};
 
 fn main() -> Result<()> {
     let device = device::select(DeviceChoice::Auto)?.device;
-    let train = DeviceSamples::new(&registry::load("digits:5000")?.train, device)?;
+    let train = DataLoader::new(&registry::load("digits:5000")?.train, device)?;
     let model = Model::new(presets::preset("keras-cnn").expect("it is built in"), 1.0 / 255.0, device, 0)?;
     let adam = OptimizerConfig::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
     let test = RangeTest { start: 1e-5, end: 1.0, steps: 100, config: TrainConfig::default() };

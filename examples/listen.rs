@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use convnet::data::batches::DeviceSamples;
+use convnet::data::batches::DataLoader;
 use convnet::data::registry;
 use convnet::device::{self, DeviceChoice};
 use convnet::error::Result;
@@ -36,7 +36,7 @@ impl Sink for StopAt {
 fn main() -> Result<()> {
     let dataset = registry::load("digits:2000")?;
     let device = device::select(DeviceChoice::Auto)?.device;
-    let train = DeviceSamples::new(&dataset.train, device)?;
+    let train = DataLoader::new(&dataset.train, device)?;
     let model = Model::new(presets::preset("mlp").expect("it is built in"), 1.0 / 255.0, device, 0)?;
     let optimizer = Optimizer::new(OptimizerConfig::Sgd { momentum: 0.9, nesterov: true }, model.weights());
     let stop = Arc::new(StopSignal::new(0));

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use convnet::data::batches::DeviceSamples;
+use convnet::data::batches::DataLoader;
 use convnet::data::registry;
 use convnet::data::split::{SplitMode, Validation, split};
 use convnet::device::{self, DeviceChoice};
 use convnet::error::Result;
 use convnet::evaluate::evaluate;
-use convnet::log::console::{ConsoleSink, Progress as Show};
+use convnet::log::console::{ConsoleSink, ProgressMode};
 use convnet::model::saved::{self, Destination};
 use convnet::model::{Model, ModelInfo, presets};
 use convnet::predict::Predictor;
@@ -27,8 +27,8 @@ fn main() -> Result<()> {
     spec.adapt(parts.train.shape(), parts.classes.len());
     let model = Model::new(spec, 1.0 / 255.0, device, SEED)?; // pixels 0 to 255 become 0 to 1
 
-    let train = DeviceSamples::new(&parts.train, device)?;
-    let validation = parts.validation.as_ref().map(|samples| DeviceSamples::new(samples, device)).transpose()?;
+    let train = DataLoader::new(&parts.train, device)?;
+    let validation = parts.validation.as_ref().map(|samples| DataLoader::new(samples, device)).transpose()?;
     let steps_per_epoch = train.num_batches(BATCH_SIZE);
     let schedule = Schedule {
         kind: ScheduleKind::Cosine,
@@ -48,12 +48,12 @@ fn main() -> Result<()> {
     };
     let adam = Optimizer::new(adam, model.weights());
     let mut trainer = Trainer { validation: validation.as_ref(), ..Trainer::new(config, &model, adam, &train) };
-    trainer.sinks.add(ConsoleSink::new(Show::Auto));
+    trainer.sinks.add(ConsoleSink::new(ProgressMode::Auto));
     let outcome = trainer.fit()?;
     println!("trained {} epochs", outcome.epochs.len());
 
     let test = parts.test.expect("digits come with test images");
-    let tested = evaluate(&model, &DeviceSamples::new(&test, device)?, 1)?;
+    let tested = evaluate(&model, &DataLoader::new(&test, device)?, 1)?;
     println!("test accuracy {:.4}", tested.sums.scores().accuracy);
 
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -1,7 +1,7 @@
 //! Starts from a trained network: its convolutions stay as they are, a new last layer learns other classes.
 //! `cargo run --release --example transfer`.
 
-use convnet::data::batches::DeviceSamples;
+use convnet::data::batches::DataLoader;
 use convnet::data::{ImageShape, registry};
 use convnet::device::{self, DeviceChoice};
 use convnet::error::Result;
@@ -15,14 +15,14 @@ const SHAPE: ImageShape = ImageShape { height: 28, width: 28, channels: 1 };
 fn main() -> Result<()> {
     let digits = registry::load("digits:2000")?;
     let device = device::select(DeviceChoice::Auto)?.device;
-    let train = DeviceSamples::new(&digits.train, device)?;
+    let train = DataLoader::new(&digits.train, device)?;
     let all_digits = Model::new(presets::preset("keras-cnn").expect("it is built in"), 1.0 / 255.0, device, 0)?;
     fit(&all_digits, &train, 5)?;
 
     // the first five digits alone
     let few = |label: &i64| *label < 5;
     let numbers: Vec<usize> = (0..digits.train.len()).filter(|&n| few(&digits.train.labels()[n])).collect();
-    let train = DeviceSamples::new(&digits.train.select(&numbers)?, device)?;
+    let train = DataLoader::new(&digits.train.select(&numbers)?, device)?;
 
     let mut spec = all_digits.spec().clone();
     spec.adapt(SHAPE, 5);
@@ -35,7 +35,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn fit(model: &Model, train: &DeviceSamples, epochs: u64) -> Result<()> {
+fn fit(model: &Model, train: &DataLoader, epochs: u64) -> Result<()> {
     let adam = OptimizerConfig::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
     let config = TrainConfig { epochs, ..TrainConfig::default() };
     Trainer::new(config, model, Optimizer::new(adam, model.weights()), train).fit()?;

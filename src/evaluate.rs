@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-use crate::data::batches::DeviceSamples;
+use crate::data::batches::DataLoader;
 use crate::error::{Error, Result};
 use crate::log::Scores;
 use crate::model::Model;
@@ -15,11 +15,11 @@ const BATCH_SIZE: usize = 250;
 /// The 97.5 % point of the standard normal distribution.
 const Z_95: f64 = 1.959_963_984_540_054;
 
-/// Loss and hits of the batches so far, kept on the device and read rarely.
+/// Loss and correct predictions of the batches so far, kept on the device and read rarely.
 #[derive(Debug)]
 pub struct RunningSums {
     loss: Tensor,
-    hits: Tensor,
+    correct: Tensor,
     count: u64,
 }
 
@@ -29,7 +29,8 @@ pub struct Sums {
     /// Sum of the images' losses.
     pub loss: f64,
     /// Images whose most probable class is the label.
-    pub hits: i64,
+    #[serde(rename = "hits")]
+    pub correct: i64,
     /// Images.
     pub count: u64,
 }
@@ -37,7 +38,7 @@ pub struct Sums {
 impl Sums {
     /// The means. NaN where there are no images.
     pub fn scores(self) -> Scores {
-        Scores { loss: self.loss / self.count as f64, accuracy: self.hits as f64 / self.count as f64 }
+        Scores { loss: self.loss / self.count as f64, accuracy: self.correct as f64 / self.count as f64 }
     }
 }
 
@@ -46,7 +47,7 @@ impl RunningSums {
     pub fn new(sums: Sums, device: Device) -> Self {
         RunningSums {
             loss: Tensor::from(sums.loss).to_device(device),
-            hits: Tensor::from(sums.hits).to_device(device),
+            correct: Tensor::from(sums.correct).to_device(device),
             count: sums.count,
         }
     }
@@ -56,21 +57,21 @@ impl RunningSums {
         let batch = labels.size()[0];
         tch::no_grad(|| {
             self.loss += loss.detach().to_kind(Kind::Double) * batch as f64;
-            self.hits += classes.eq_tensor(labels).sum(Kind::Int64);
+            self.correct += classes.eq_tensor(labels).sum(Kind::Int64);
         });
         self.count += batch as u64;
     }
 
     /// The sums so far. Waits for the device.
     pub fn read(&self) -> Sums {
-        Sums { loss: self.loss.double_value(&[]), hits: self.hits.int64_value(&[]), count: self.count }
+        Sums { loss: self.loss.double_value(&[]), correct: self.correct.int64_value(&[]), count: self.count }
     }
 }
 
 /// What a model does on a data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// Loss and hits.
+    /// Loss and correct predictions.
     pub sums: Sums,
     /// How many of the most probable classes count for [`Evaluation::top_k_accuracy`].
     pub top_k: usize,
@@ -101,7 +102,7 @@ pub struct ClassScores {
 /// # Errors
 /// A model error where the network is not a classifier; a data error where an image's file cannot be read; a numeric one
 /// where the loss is not finite; a device error where libtorch fails.
-pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<Evaluation> {
+pub fn evaluate(model: &Model, samples: &DataLoader, top_k: usize) -> Result<Evaluation> {
     evaluate_smoothed(model, samples, top_k, 0.0, |_| {})
 }
 
@@ -112,7 +113,7 @@ pub fn evaluate(model: &Model, samples: &DeviceSamples, top_k: usize) -> Result<
 /// As [`evaluate`].
 pub fn evaluate_smoothed(
     model: &Model,
-    samples: &DeviceSamples,
+    samples: &DataLoader,
     top_k: usize,
     smoothing: f64,
     on_batch: impl FnMut(u64),
@@ -122,7 +123,7 @@ pub fn evaluate_smoothed(
 
 fn run_over(
     model: &Model,
-    samples: &DeviceSamples,
+    samples: &DataLoader,
     top_k: usize,
     smoothing: f64,
     mut on_batch: impl FnMut(u64),
@@ -139,7 +140,7 @@ fn run_over(
             let outputs = model.forward(&images, false)?;
             let loss = outputs.loss(&labels, smoothing);
             let classes = outputs.classes(); // i64 [B]
-            sums.add(&model.regularized(loss), &classes, &labels);
+            sums.add(&model.with_penalties(loss), &classes, &labels);
             let cells = &labels * num_classes as i64 + classes; // i64 [B]
             let _ = confusion.index_add_(0, &cells, &cells.ones_like());
             let ranking = outputs.ranking(); // f32 [B, K]
@@ -172,21 +173,21 @@ impl Evaluation {
 
     /// Wilson's 95 % interval of the accuracy.
     pub fn accuracy_interval(&self) -> [f64; 2] {
-        wilson_interval(self.sums.hits as u64, self.sums.count)
+        wilson_interval(self.sums.correct as u64, self.sums.count)
     }
 
     /// One row a class. `labels` are the K classes' names.
     pub fn per_class(&self, labels: &[String]) -> Vec<ClassScores> {
         let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         let row_of = |(class, label): (usize, &String)| {
-            let hits = self.confusion[class][class];
+            let correct = self.confusion[class][class];
             let support: u64 = self.confusion[class].iter().sum();
             let predicted: u64 = self.confusion.iter().map(|row| row[class]).sum();
             ClassScores {
                 label: label.clone(),
-                precision: ratio(hits, predicted),
-                recall: ratio(hits, support),
-                f1: ratio(2 * hits, predicted + support),
+                precision: ratio(correct, predicted),
+                recall: ratio(correct, support),
+                f1: ratio(2 * correct, predicted + support),
                 support,
             }
         };
@@ -194,10 +195,10 @@ impl Evaluation {
     }
 }
 
-/// Wilson's 95 % score interval for `hits` of `count` (Wilson, JASA 1927).
-pub fn wilson_interval(hits: u64, count: u64) -> [f64; 2] {
+/// Wilson's 95 % score interval for `correct` of `count` (Wilson, JASA 1927).
+pub fn wilson_interval(correct: u64, count: u64) -> [f64; 2] {
     let n = count as f64;
-    let p = hits as f64 / n;
+    let p = correct as f64 / n;
     let z2 = Z_95 * Z_95;
     let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = Z_95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
@@ -211,21 +212,21 @@ mod tests {
     #[test]
     fn wilson_s_interval() {
         // statsmodels 0.15: proportion_confint(k, n, method="wilson")
-        for (hits, count, low, high) in [
+        for (correct, count, low, high) in [
             (9000, 10_000, 0.893_966, 0.905_727),
             (0, 10, 0.0, 0.277_533),
             (10, 10, 0.722_467, 1.0),
             (1, 2, 0.094_531, 0.905_469),
         ] {
-            let [l, h] = wilson_interval(hits, count);
-            assert!((l - low).abs() < 1e-6 && (h - high).abs() < 1e-6, "{hits}/{count}: {l} {h}");
+            let [l, h] = wilson_interval(correct, count);
+            assert!((l - low).abs() < 1e-6 && (h - high).abs() < 1e-6, "{correct}/{count}: {l} {h}");
         }
     }
 
     #[test]
     fn per_class_scores_from_the_confusion_matrix() {
         let evaluation = Evaluation {
-            sums: Sums { loss: 3.0, hits: 5, count: 8 },
+            sums: Sums { loss: 3.0, correct: 5, count: 8 },
             top_k: 2,
             top_k_hits: 6,
             confusion: vec![vec![3, 1, 0], vec![2, 2, 0], vec![0, 0, 0]],

@@ -6,7 +6,7 @@ use std::{fmt, io};
 use serde::Serialize;
 use tch::{Device, Tensor};
 
-use crate::data::image::Preparation;
+use crate::data::image::Preprocessing;
 use crate::data::{ImageShape, npy};
 use crate::error::{Error, Result};
 use crate::files::write_output;
@@ -18,7 +18,7 @@ use crate::native;
 pub struct Predictor {
     model: Model,
     info: ModelInfo,
-    preparation: Preparation,
+    preparation: Preprocessing,
 }
 
 /// What the model says about one image.
@@ -51,7 +51,7 @@ pub struct Candidate {
 
 /// Where an image comes from.
 #[derive(Debug, Clone, Serialize)]
-pub struct Origin {
+pub struct InputImage {
     /// The file, or the data set and its split.
     pub input: String,
     /// The row of an array, or the number in the split; `None` for an image file.
@@ -67,7 +67,7 @@ pub struct Origin {
 pub struct Record {
     /// Where the image comes from.
     #[serde(flatten)]
-    pub origin: Origin,
+    pub origin: InputImage,
     /// What the model says.
     #[serde(flatten)]
     pub prediction: Prediction,
@@ -80,7 +80,7 @@ pub struct Record {
 
 /// What a file of predictions holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum PredictionFormat {
     /// `.csv`: a line of names, then a line for each image.
     Csv,
     /// `.jsonl`: a JSON object on each line.
@@ -99,7 +99,7 @@ impl Predictor {
         let json_path = saved::locate(model)?;
         let (model, info) = saved::load(&json_path, device)?;
         let shape = model.image_shape().map_err(|error| error.at_path(&json_path))?;
-        let preparation = Preparation { shape, resize: info.resize };
+        let preparation = Preprocessing { shape, resize: info.resize };
         Ok(Predictor { model, info, preparation })
     }
 
@@ -109,7 +109,7 @@ impl Predictor {
     }
 
     /// How image files are prepared for the model.
-    pub fn preparation(&self) -> Preparation {
+    pub fn preparation(&self) -> Preprocessing {
         self.preparation
     }
 
@@ -207,7 +207,7 @@ fn top(probabilities: &[f32], labels: &[String], k: usize) -> Vec<Candidate> {
     first.map(|(class, (probability, label))| Candidate { class, label: label.clone(), probability }).collect()
 }
 
-impl Format {
+impl PredictionFormat {
     /// The format that `path`'s extension names.
     ///
     /// # Errors
@@ -215,9 +215,9 @@ impl Format {
     pub fn of(path: &Path) -> Result<Self> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         match extension.as_str() {
-            "csv" => Ok(Format::Csv),
-            "jsonl" => Ok(Format::JsonLines),
-            "npy" => Ok(Format::Npy),
+            "csv" => Ok(PredictionFormat::Csv),
+            "jsonl" => Ok(PredictionFormat::JsonLines),
+            "npy" => Ok(PredictionFormat::Npy),
             _ => {
                 Err(Error::config("--out has no known extension").expected(".csv, .jsonl or .npy").got(path.display()))
             }
@@ -230,14 +230,14 @@ impl Format {
     /// A configuration error where the file cannot be written.
     pub fn write(self, path: &Path, records: &[Record], labels: &[String]) -> Result<()> {
         let written = match self {
-            Format::Csv => write_output(path, |writer| write_csv(writer, records, labels)),
-            Format::JsonLines => write_output(path, |writer| {
+            PredictionFormat::Csv => write_output(path, |writer| write_csv(writer, records, labels)),
+            PredictionFormat::JsonLines => write_output(path, |writer| {
                 records.iter().try_for_each(|record| {
                     serde_json::to_writer(&mut *writer, record)?;
                     writer.write_all(b"\n")
                 })
             }),
-            Format::Npy => {
+            PredictionFormat::Npy => {
                 let values: Vec<f32> = records.iter().flat_map(|record| record.prediction.outputs.clone()).collect();
                 return npy::write_f32(path, &[records.len(), values.len() / records.len().max(1)], &values);
             }
@@ -262,7 +262,7 @@ fn write_csv(writer: &mut dyn io::Write, records: &[Record], labels: &[String]) 
     table.flush()
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for InputImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index {
             Some(index) => write!(f, "{} [{index}]", self.input),
@@ -307,7 +307,7 @@ mod tests {
         let prediction =
             Prediction { label, class: 1, probability: 0.75, outputs: probabilities.clone(), probabilities };
         let top = prediction.top(&names(), 1);
-        let origin = Origin { input: "a.png".into(), index: None, expected: Some(0) };
+        let origin = InputImage { input: "a.png".into(), index: None, expected: Some(0) };
         Record { expected: origin.expected, origin, prediction, top }
     }
 
@@ -317,8 +317,8 @@ mod tests {
 
     #[test]
     fn the_extension_decides_the_format() {
-        assert_eq!(Format::of(Path::new("a/b.JSONL")).unwrap(), Format::JsonLines);
-        assert_eq!(Format::of(Path::new("b.txt")).unwrap_err().exit_code(), 2);
+        assert_eq!(PredictionFormat::of(Path::new("a/b.JSONL")).unwrap(), PredictionFormat::JsonLines);
+        assert_eq!(PredictionFormat::of(Path::new("b.txt")).unwrap_err().exit_code(), 2);
     }
 
     #[test]
@@ -326,7 +326,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let written = |name: &str| {
             let path = folder.path().join(name);
-            Format::of(&path).unwrap().write(&path, &[record()], &names()).unwrap();
+            PredictionFormat::of(&path).unwrap().write(&path, &[record()], &names()).unwrap();
             std::fs::read(path).unwrap()
         };
         let csv = "input,index,label,class,probability,expected,predicted,true,p_0,p_1\n\

@@ -149,8 +149,8 @@ fn the_size_and_the_channels_can_be_chosen() {
     let image_size = Some(ImageSize { height: 5, width: 6 });
     for (channels, resize, shape) in [
         (Channels::Auto, Resize::Stretch, "6 wide × 5 high, 3 channels"),
-        (Channels::Grey, Resize::Fit, "6 wide × 5 high, 1 channel"),
-        (Channels::Colour, Resize::Crop, "6 wide × 5 high, 3 channels"),
+        (Channels::Grayscale, Resize::Fit, "6 wide × 5 high, 1 channel"),
+        (Channels::Rgb, Resize::Crop, "6 wide × 5 high, 3 channels"),
     ] {
         let options = LoadOptions { image_size, channels, resize, ..LoadOptions::default() };
         assert_eq!(load(folder.path(), &options).unwrap().train.shape().to_string(), shape);

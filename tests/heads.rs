@@ -72,7 +72,7 @@ fn relative(actual: f64, expected: f64) -> f64 {
 
 /// What of `case` is not Keras's.
 fn faults(case: &Case, arrays: &HashMap<String, Tensor>) -> Vec<(String, f64)> {
-    use convnet::train::Objective;
+    use convnet::train::Loss;
     use convnet::train::Targets;
     let (images, labels) = (arrays["input"].to_kind(Kind::Float), case.labels(arrays));
     let outputs = tch::no_grad(|| case.model.forward(&images, false)).unwrap();
@@ -84,7 +84,7 @@ fn faults(case: &Case, arrays: &HashMap<String, Tensor>) -> Vec<(String, f64)> {
     let hits = outputs.classes().eq_tensor(&labels).to_kind(Kind::Float).mean(None).double_value(&[]);
     found.push(("accuracy".into(), relative(hits, case.number("accuracy"))));
     let class_weights: Option<Vec<f64>> = serde_json::from_value(case.record["class_weights"].clone()).unwrap();
-    let objective = Objective::new(smoothing, class_weights.as_deref(), Device::Cpu);
+    let objective = Loss::new(smoothing, class_weights.as_deref(), Device::Cpu);
     let targets = Targets { labels, others: None };
     for (step, expected) in case.record["losses"].as_array().unwrap().iter().enumerate() {
         let loss = objective.loss(&case.model.forward(&images, true).unwrap(), &targets);
@@ -352,7 +352,7 @@ fn the_given_models_evaluate_and_predict_as_in_keras() {
 #[test]
 fn exported_scripts_give_keras_s_outputs_in_pytorch() {
     use convnet::model::ModelInfo;
-    use convnet::model::export::{Format, export};
+    use convnet::model::export::{ExportFormat, export};
     let Some(python) = std::env::var_os("CONVNET_TEST_PYTHON") else {
         eprintln!("skipped: CONVNET_TEST_PYTHON is not set");
         return;
@@ -366,7 +366,7 @@ fn exported_scripts_give_keras_s_outputs_in_pytorch() {
         arrays[&format!("{name}/output")].to_kind(Kind::Float).write_npy(path("output.npy")).unwrap();
         let labels = (0..case.model.num_classes()).map(|class| class.to_string()).collect();
         let info = ModelInfo { labels, ..ModelInfo::default() };
-        export(&case.model, &info, Format::Pytorch, &path("e.py")).unwrap();
+        export(&case.model, &info, ExportFormat::Pytorch, &path("e.py")).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/exchange.py");
         let mut command = std::process::Command::new(&python);
         command.arg(script).arg("torch").arg(path("e.py"));

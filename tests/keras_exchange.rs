@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use convnet::model::export::{Format, export};
+use convnet::model::export::{ExportFormat, export};
 use convnet::model::keras::KerasModel;
 use convnet::model::presets::preset;
 use convnet::model::{Model, ModelInfo, Spec};
@@ -56,10 +56,10 @@ fn keras_s_models_come_back_to_keras_bit_for_bit() {
         let scratch = tempfile::tempdir().unwrap();
         let mut files = vec![original];
         for (format, name) in [
-            (Format::Keras, "a.keras"),
-            (Format::KerasJson, "b.json"),
-            (Format::KerasLegacy, "c.h5"),
-            (Format::Portable, "d.json"),
+            (ExportFormat::Keras, "a.keras"),
+            (ExportFormat::KerasJson, "b.json"),
+            (ExportFormat::KerasLegacy, "c.h5"),
+            (ExportFormat::Portable, "d.json"),
         ] {
             let out = scratch.path().join(name);
             match export(&model, &info(&model), format, &out) {
@@ -83,10 +83,10 @@ fn our_models_come_back_from_keras_bit_for_bit() {
     let scratch = tempfile::tempdir().unwrap();
     let path = |name: &str| scratch.path().join(name);
     for (format, name) in [
-        (Format::Keras, "ours.keras"),
-        (Format::KerasJson, "ours.json"),
-        (Format::KerasLegacy, "ours.h5"),
-        (Format::Portable, "portable.json"),
+        (ExportFormat::Keras, "ours.keras"),
+        (ExportFormat::KerasJson, "ours.json"),
+        (ExportFormat::KerasLegacy, "ours.h5"),
+        (ExportFormat::Portable, "portable.json"),
     ] {
         export(&model, &info(&model), format, &path(name)).unwrap();
         let saved = ["again.keras", "again.h5", "again.json", "again.weights.h5"].map(path);
@@ -119,14 +119,14 @@ fn networks_in_networks_cross_both_ways() {
         let difference = (outputs - Tensor::read_npy(expected).unwrap()).abs().max().double_value(&[]);
         assert!(difference < 1e-6, "{}: {difference}", architecture.display());
         let outs = ["b.keras", "c.json", "d.h5", "e.json"].map(path);
-        let formats = [Format::Keras, Format::KerasJson, Format::KerasLegacy, Format::Portable];
+        let formats = [ExportFormat::Keras, ExportFormat::KerasJson, ExportFormat::KerasLegacy, ExportFormat::Portable];
         for (format, out) in formats.into_iter().zip(&outs) {
             export(&model, &info(&model), format, out).unwrap();
         }
         let all = [std::slice::from_ref(archive), &outs[..]].concat();
         exchange(&python, "same", &all, &["--input", input, "--tolerance", "1e-6"]);
         let script = path("f.py");
-        export(&model, &info(&model), Format::Pytorch, &script).unwrap();
+        export(&model, &info(&model), ExportFormat::Pytorch, &script).unwrap();
         exchange(&python, "torch", &[script], &["--input", input, "--expect", expected]);
     }
 }
@@ -152,7 +152,7 @@ fn layers_that_versions_of_keras_write_differently_cross_in_every_form() {
     let model = Model::new(Spec::from_json(&document).unwrap(), 1.0, Device::Cpu, 7).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let files = ["a.keras", "b.json", "c.h5", "d.json"].map(|name| scratch.path().join(name));
-    let formats = [Format::Keras, Format::KerasJson, Format::KerasLegacy, Format::Portable];
+    let formats = [ExportFormat::Keras, ExportFormat::KerasJson, ExportFormat::KerasLegacy, ExportFormat::Portable];
     for (format, out) in formats.into_iter().zip(&files) {
         export(&model, &info(&model), format, out).unwrap();
     }
@@ -170,7 +170,7 @@ fn exported_scripts_compute_the_same_under_pytorch() {
         let model = KerasModel::open(&folder.join("model.keras"), None).unwrap().build(1.0, Device::Cpu).unwrap();
         let scratch = tempfile::tempdir().unwrap();
         let out = scratch.path().join("model.py");
-        let exported = export(&model, &info(&model), Format::Pytorch, &out);
+        let exported = export(&model, &info(&model), ExportFormat::Pytorch, &out);
         let exported = exported.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         assert!(exported.max_difference <= 1e-5);
         let (input, expected) = (folder.join("input.npy"), folder.join("output.npy"));

@@ -6,7 +6,7 @@ mod on_device;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use convnet::model::spec::{WeightInfo, leaves};
+use convnet::model::spec::{WeightInfo, flat_layers};
 use convnet::model::{Model, Precision, Spec};
 use on_device::device;
 use serde_json::Value;
@@ -43,7 +43,8 @@ impl Case {
 
     /// Keras's arrays of all weights in this program's shapes.
     fn in_keras_order(&self, kind: &str, arrays: &HashMap<String, Tensor>) -> Vec<Tensor> {
-        let infos: Vec<&WeightInfo> = leaves(self.model.plan()).iter().flat_map(|(_, leaf)| &leaf.weights).collect();
+        let infos: Vec<&WeightInfo> =
+            flat_layers(self.model.plan()).iter().flat_map(|(_, leaf)| &leaf.weights).collect();
         let of = |(index, info): (usize, &&WeightInfo)| {
             let array = &arrays[&format!("{}/{kind}_{index}", self.name)];
             let shape: Vec<i64> = info.keras_shape.iter().map(|&size| size as i64).collect();
@@ -154,7 +155,7 @@ fn a_training_step_is_keras_s() {
 fn step(case: &Case, arrays: &HashMap<String, Tensor>) -> Vec<(String, f64)> {
     case.model.spec().check_trainable().unwrap();
     let (images, labels) = (case.array("input", arrays), case.array("labels", arrays).to_kind(Kind::Int64));
-    let loss = case.model.regularized(case.model.forward(&images, true).unwrap().loss(&labels, 0.0));
+    let loss = case.model.with_penalties(case.model.forward(&images, true).unwrap().loss(&labels, 0.0));
     let mut differences = vec![("loss".to_owned(), difference(&loss, &case.array("loss", arrays)))];
     loss.backward();
     tch::no_grad(|| {
@@ -166,7 +167,8 @@ fn step(case: &Case, arrays: &HashMap<String, Tensor>) -> Vec<(String, f64)> {
     for (weight, expected) in case.model.weights().iter().zip(case.in_keras_order("after", arrays)) {
         differences.push((weight.name.clone(), difference(&weight.tensor, &expected)));
     }
-    let loss = tch::no_grad(|| case.model.regularized(case.model.forward(&images, false).unwrap().loss(&labels, 0.0)));
+    let loss =
+        tch::no_grad(|| case.model.with_penalties(case.model.forward(&images, false).unwrap().loss(&labels, 0.0)));
     differences.push(("loss afterwards".into(), difference(&loss, &case.array("evaluated", arrays))));
     differences
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use convnet::model::presets::{PRESETS, preset};
-use convnet::model::spec::{WeightInfo, leaves};
+use convnet::model::spec::{WeightInfo, flat_layers};
 use convnet::model::{Spec, Summary};
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ fn check_plan(spec: &Spec, expected: &[Value], place: &str) {
         assert_eq!(layer.output_shape, sizes(&expected["output_shape"]), "{place}: {}", layer.name);
         assert_eq!(Some(layer.num_parameters() as u64), expected["params"].as_u64(), "{place}: {}", layer.name);
         let weights: Vec<&WeightInfo> =
-            leaves(std::slice::from_ref(layer)).iter().flat_map(|(_, leaf)| &leaf.weights).collect();
+            flat_layers(std::slice::from_ref(layer)).iter().flat_map(|(_, leaf)| &leaf.weights).collect();
         let expected = expected["weights"].as_array().unwrap();
         assert_eq!(weights.len(), expected.len(), "{place}: {}", layer.name);
         for (weight, expected) in weights.iter().zip(expected) {

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use convnet::data::batches::DeviceSamples;
+use convnet::data::batches::DataLoader;
 use convnet::data::{ImageShape, Samples};
 use convnet::log::{Epoch, Event, Sink};
 use convnet::model::keras::KerasModel;
 use convnet::model::{Model, Spec};
 use convnet::train::{
-    Clip, EarlyStopping, Ending, Monitor, Optimizer, OptimizerConfig, Outcome, ReduceOnPlateau, Schedule, StepOptions,
-    TrainConfig, Trainer,
+    Clip, EarlyStopping, Monitor, Optimizer, OptimizerConfig, Outcome, ReduceOnPlateau, Schedule, StepOptions,
+    StopReason, TrainConfig, Trainer,
 };
 use serde_json::Value;
 use tch::{Device, Tensor};
@@ -19,14 +19,14 @@ fn fixture() -> Value {
 }
 
 /// Images `[N, side, side, 1]` with labels below `num_classes`.
-fn samples(pixels: &[u8], labels: &[i64], side: usize, num_classes: usize) -> DeviceSamples {
+fn samples(pixels: &[u8], labels: &[i64], side: usize, num_classes: usize) -> DataLoader {
     let shape = ImageShape { height: side, width: side, channels: 1 };
     let samples = Samples::new(shape, pixels.to_vec(), labels.to_vec(), num_classes).unwrap();
-    DeviceSamples::new(&samples, Device::Cpu).unwrap()
+    DataLoader::new(&samples, Device::Cpu).unwrap()
 }
 
 /// The fixture's images: those to train on, and the last ones, which validate.
-fn data(fixture: &Value) -> (DeviceSamples, DeviceSamples) {
+fn data(fixture: &Value) -> (DataLoader, DataLoader) {
     let numbers =
         |key: &str| fixture[key].as_array().unwrap().iter().map(|n| n.as_i64().unwrap()).collect::<Vec<i64>>();
     let pixels: Vec<u8> = numbers("pixels").into_iter().map(|pixel| pixel as u8).collect();
@@ -59,8 +59,8 @@ fn fit(
     config: TrainConfig,
     model: &Model,
     optimizer: Optimizer,
-    train: &DeviceSamples,
-    validation: Option<&DeviceSamples>,
+    train: &DataLoader,
+    validation: Option<&DataLoader>,
 ) -> Outcome {
     Trainer { validation, ..Trainer::new(config, model, optimizer, train) }.fit().unwrap()
 }
@@ -140,7 +140,7 @@ fn histories_are_keras_s() {
     for name in fixture["cases"].as_object().unwrap().keys() {
         let outcome = follow(&fixture, name);
         let stops = name == "early_stopping" || name == "restore_best";
-        assert_eq!(outcome.ending, if stops { Ending::Patience } else { Ending::Epochs }, "{name}");
+        assert_eq!(outcome.ending, if stops { StopReason::Patience } else { StopReason::Epochs }, "{name}");
     }
 }
 
@@ -249,19 +249,19 @@ fn targets_times_and_recorded_points() {
     };
     let (outcome, steps) =
         run(TrainConfig { until: Some("accuracy=0.6".parse().unwrap()), log_every: Some(3), ..plain(0.01) });
-    assert_eq!(outcome.ending, Ending::Target);
+    assert_eq!(outcome.ending, StopReason::Target);
     let last = outcome.epochs.last().unwrap();
     assert!(last.train.accuracy >= 0.6 && outcome.epochs.len() < 10);
     // 5 batches an epoch: the third of each
     assert_eq!(steps, (0..outcome.epochs.len() as u64).map(|epoch| epoch * 5 + 3).collect::<Vec<_>>());
     let (outcome, _) = run(TrainConfig { epochs: 1_000_000, time: Some("0.2s".parse().unwrap()), ..plain(0.01) });
-    assert_eq!(outcome.ending, Ending::Time);
+    assert_eq!(outcome.ending, StopReason::Time);
 }
 
 /// Two steps of the loop from weights of which those named `huge` are 3e38, and what it says.
 fn said_of(huge: &str, class_weight: f64) -> String {
     let dataset = convnet::data::registry::load("digits:64").unwrap();
-    let train = DeviceSamples::new(&dataset.train, Device::Cpu).unwrap();
+    let train = DataLoader::new(&dataset.train, Device::Cpu).unwrap();
     let spec = convnet::model::presets::preset("keras-cnn").unwrap();
     let model = Model::new(spec, 1.0 / 255.0, Device::Cpu, 0).unwrap();
     for weight in model.weights().iter().filter(|weight| weight.name == huge) {

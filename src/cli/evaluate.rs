@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::labelled::{self, Found, Wanted};
 use super::{Globals, at_least_one, output};
 use crate::data::Split;
-use crate::data::batches::DeviceSamples;
+use crate::data::batches::DataLoader;
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::{ClassScores, Evaluation, evaluate_smoothed};
 use crate::model::saved;
@@ -58,11 +58,11 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let wanted = Wanted { source: args.data.as_deref(), split: args.split, by_number: args.match_by_number };
     let found = labelled::find(&args.model, &info, shape, wanted, globals)?;
     model.spec().check_fits(found.samples.shape(), found.classes.len())?;
-    let samples = DeviceSamples::new(&found.samples, selected.device)?;
+    let samples = DataLoader::new(&found.samples, selected.device)?;
     let mut task = output::task(globals, "evaluating", "images", samples.num_images() as u64);
     let evaluation = evaluate_smoothed(&model, &samples, args.top_k.get(), 0.0, |done| task.show(done, ""))?;
     drop(task);
-    let report = Report::new(evaluation, &found.classes);
+    let report = EvaluationReport::new(evaluation, &found.classes);
     match args.json {
         true => {
             output::note(globals, &data_line(&found));
@@ -80,7 +80,7 @@ fn data_line(found: &Found) -> String {
 
 /// What is printed.
 #[derive(Debug, Serialize)]
-struct Report {
+struct EvaluationReport {
     loss: f64,
     accuracy: f64,
     accuracy_interval: [f64; 2],
@@ -96,10 +96,10 @@ struct TopK {
     accuracy: f64,
 }
 
-impl Report {
+impl EvaluationReport {
     fn new(evaluation: Evaluation, classes: &[String]) -> Self {
         let scores = evaluation.sums.scores();
-        Report {
+        EvaluationReport {
             loss: scores.loss,
             accuracy: scores.accuracy,
             accuracy_interval: evaluation.accuracy_interval(),
@@ -175,10 +175,10 @@ mod tests {
     use super::*;
     use crate::evaluate::Sums;
 
-    fn report(confusion: Vec<Vec<u64>>) -> Report {
+    fn report(confusion: Vec<Vec<u64>>) -> EvaluationReport {
         let classes: Vec<String> = (0..confusion.len()).map(|class| format!("c{class}")).collect();
-        let sums = Sums { loss: 4.0, hits: 5, count: 8 };
-        Report::new(Evaluation { sums, top_k: 2, top_k_hits: 6, confusion }, &classes)
+        let sums = Sums { loss: 4.0, correct: 5, count: 8 };
+        EvaluationReport::new(Evaluation { sums, top_k: 2, top_k_hits: 6, confusion }, &classes)
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tch::Device;
 
 use super::output;
-use crate::model::export::{self, Format};
+use crate::model::export::{self, ExportFormat};
 use crate::model::saved;
 
 /// What `convnet export` is told.
@@ -17,7 +17,7 @@ pub struct Args {
     model: String,
     /// For whom
     #[arg(long, value_enum)]
-    format: Format,
+    format: ExportFormat,
     /// The main file; others get its name with another extension
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -28,18 +28,18 @@ pub struct Args {
 
 /// What `export --json` prints.
 #[derive(Serialize)]
-struct Report {
+struct ExportReport {
     files: Vec<String>,
     max_difference: f64,
 }
 
 /// What was done to compare the export with the model.
-fn checked(format: Format) -> &'static str {
+fn checked(format: ExportFormat) -> &'static str {
     match format {
-        Format::Keras | Format::KerasJson | Format::KerasLegacy | Format::Portable => {
+        ExportFormat::Keras | ExportFormat::KerasJson | ExportFormat::KerasLegacy | ExportFormat::Portable => {
             "read back by convnet: every weight the same"
         }
-        Format::Pytorch => {
+        ExportFormat::Pytorch => {
             "weights read back: every one the same; the script's modules computed by libtorch (no Python was run)"
         }
     }
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let files: Vec<String> = exported.files.iter().map(|path| path.display().to_string()).collect();
     let replaced: Vec<String> = exported.replaced.iter().map(|path| path.display().to_string()).collect();
     let replaced = if replaced.is_empty() { String::new() } else { format!("replaced  {}\n", replaced.join(", ")) };
-    let report = Report { files, max_difference: exported.max_difference };
+    let report = ExportReport { files, max_difference: exported.max_difference };
     match args.json {
         true => output::json(&report)?,
         false => output::result(&format!(

@@ -12,7 +12,7 @@ use crate::data::options::{Channels, ImageSize};
 use crate::error::{Error, Result};
 use crate::model::keras::{CompileInfo, KerasModel};
 use crate::model::saved::{self, Destination};
-use crate::model::spec::Loss;
+use crate::model::spec::CompiledLoss;
 use crate::model::{InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
 
 /// What `convnet import` is told.
@@ -50,7 +50,7 @@ pub struct Args {
 
 /// What `import --json` prints.
 #[derive(Serialize)]
-struct Report<'a> {
+struct ImportReport<'a> {
     model: String,
     parameters: usize,
     input_scale: f64,
@@ -108,7 +108,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         output::note(globals, &format!("warning: {warning}"));
     }
     notes.extend(warnings);
-    let report = Report {
+    let report = ImportReport {
         model: stem.display().to_string(),
         parameters: model.weights().iter().map(|weight| weight.tensor.numel()).sum(),
         input_scale: scale.factor(),
@@ -214,13 +214,13 @@ fn ask_input_scale(answers: &mut dyn BufRead) -> Result<InputScale> {
 
 /// What is taken for granted of outputs that were compiled with another loss than their own.
 fn note_on_outputs(output: OutputKind, compile: Option<&CompileInfo>) -> Option<String> {
-    let loss = Loss::from_json(&compile?.loss).filter(|loss| !output.is_trained_with(loss))?;
+    let loss = CompiledLoss::from_json(&compile?.loss).filter(|loss| !output.is_trained_with(loss))?;
     let from_logits = if loss.from_logits { " from logits" } else { "" };
     Some(format!("the outputs are taken as {output}; they were compiled with the loss {}{from_logits}", loss.name))
 }
 
-fn describe(model: &Model, report: &Report) -> String {
-    let Report { model: stem, parameters, .. } = report;
+fn describe(model: &Model, report: &ImportReport) -> String {
+    let ImportReport { model: stem, parameters, .. } = report;
     let scale = InputScale::new(report.input_scale).unwrap_or(InputScale::NONE);
     let spec = model.spec();
     let shape = model.image_shape().map(|shape| shape.to_string()).unwrap_or_default();

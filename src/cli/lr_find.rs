@@ -12,7 +12,7 @@ use super::{Globals, inline, output};
 use crate::config::effects::{NOT_IN_RANGE_TEST, without_effect_in_range_test};
 use crate::config::file::ConfigFile;
 use crate::config::{self, RunConfig};
-use crate::data::batches::DeviceSamples;
+use crate::data::batches::DataLoader;
 use crate::data::grid::write_png;
 use crate::data::registry;
 use crate::data::split::split;
@@ -70,7 +70,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
     let model = build_model(&config, &parts, None, selected.device, globals)?.with_precision(config.precision);
     test.config.class_weights = class_weights(&config, &parts)?;
-    let train = DeviceSamples::placed(parts.train, config.cache, selected.device)?;
+    let train = DataLoader::placed(parts.train, config.cache, selected.device)?;
     let folder = new_folder(&config)?;
     let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
     let mut task = output::task(globals, "lr-find", "steps", args.steps);

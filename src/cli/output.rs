@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Globals;
 use crate::error::{Error, Result};
-use crate::log::console::{Progress, Task};
+use crate::log::console::{ProgressMode, Task};
 
 /// Prints a result on stdout. A reader that has gone away (`| head`) is no fault: the program ends quietly.
 ///
@@ -56,5 +56,5 @@ pub fn detail(globals: Globals, text: &str) {
 
 /// How far some work is, on stderr, unless `--quiet`: see [`Task`].
 pub fn task(globals: Globals, title: &str, unit: &'static str, total: u64) -> Task {
-    Task::new(if globals.quiet { Progress::None } else { Progress::Auto }, title, unit, total)
+    Task::new(if globals.quiet { ProgressMode::None } else { ProgressMode::Auto }, title, unit, total)
 }

@@ -14,7 +14,7 @@ use crate::data::npy::{self, NpyImages};
 use crate::data::{ImageShape, Split};
 use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
-use crate::predict::{Format, Origin, Prediction, Predictor, Record};
+use crate::predict::{InputImage, Prediction, PredictionFormat, Predictor, Record};
 
 /// Images that go through the network at once.
 const BATCH_SIZE: usize = 64;
@@ -71,7 +71,7 @@ struct Document<'a> {
 }
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
-    let out = args.out.as_deref().map(|path| Ok::<_, Error>((path, Format::of(path)?))).transpose()?;
+    let out = args.out.as_deref().map(|path| Ok::<_, Error>((path, PredictionFormat::of(path)?))).transpose()?;
     device::configure(args.threads.map(NonZeroUsize::get))?;
     let selected = device::select(args.device)?;
     let predictor = Predictor::load(&args.model, selected.device)?;
@@ -116,7 +116,7 @@ struct Session<'a> {
     top_k: usize,
     globals: Globals,
     /// The origins of the images that wait for their batch to fill.
-    waiting: Vec<Origin>,
+    waiting: Vec<InputImage>,
     /// Theirs: `u8 [B, H, W, C]`.
     pixels: Vec<u8>,
     records: Vec<Record>,
@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
             let pixels = samples.image(index)?;
             // a label is in 0..K by the samples' invariants
             let expected = samples.labels().get(index).and_then(|&label| usize::try_from(label).ok());
-            self.push(Origin { input: name.clone(), index: Some(index), expected }, &pixels)?;
+            self.push(InputImage { input: name.clone(), index: Some(index), expected }, &pixels)?;
         }
         Ok(())
     }
@@ -189,7 +189,7 @@ impl<'a> Session<'a> {
             Err(error) => self.fail(error),
             Ok(pixels) => {
                 self.num_inputs += 1;
-                self.push(Origin { input, index: None, expected: None }, &pixels)?;
+                self.push(InputImage { input, index: None, expected: None }, &pixels)?;
             }
         }
         Ok(())
@@ -209,7 +209,7 @@ impl<'a> Session<'a> {
             }
         };
         self.num_inputs += 1;
-        let origin = |index| Origin { input: input.to_owned(), index: Some(index), expected: None };
+        let origin = |index| InputImage { input: input.to_owned(), index: Some(index), expected: None };
         match images {
             NpyImages::U8 { count, pixels, .. } => {
                 let mut rows = pixels.chunks(pixels.len() / count).enumerate();
@@ -232,7 +232,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn push(&mut self, origin: Origin, pixels: &[u8]) -> Result<()> {
+    fn push(&mut self, origin: InputImage, pixels: &[u8]) -> Result<()> {
         self.waiting.push(origin);
         self.pixels.extend_from_slice(pixels);
         if self.waiting.len() == BATCH_SIZE { self.flush() } else { Ok(()) }
@@ -247,7 +247,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn keep(&mut self, origins: impl Iterator<Item = Origin>, predictions: Vec<Prediction>) {
+    fn keep(&mut self, origins: impl Iterator<Item = InputImage>, predictions: Vec<Prediction>) {
         let (labels, top_k) = (self.predictor.labels(), self.top_k);
         self.records.extend(origins.zip(predictions).map(|(origin, prediction)| {
             let top = prediction.top(labels, top_k);
@@ -333,7 +333,7 @@ mod tests {
         let prediction =
             Prediction { label, class: 1, probability: 0.75, outputs: probabilities.clone(), probabilities };
         let top = prediction.top(&labels(), 1);
-        let origin = Origin { input: "a.png".into(), index: None, expected: Some(0) };
+        let origin = InputImage { input: "a.png".into(), index: None, expected: Some(0) };
         Record { expected: origin.expected, origin, prediction, top }
     }
 

@@ -11,10 +11,10 @@ use super::train::without_times;
 use super::{Globals, output};
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::console::Progress;
+use crate::log::console::ProgressMode;
 use crate::log::history::{self, HistoryRow};
 use crate::model::{InputScale, saved};
-use crate::train::{Checkpoints, Ending, Which};
+use crate::train::{CheckpointKind, Checkpoints, StopReason};
 
 /// Train a run again and compare.
 #[derive(Debug, clap::Args)]
@@ -32,8 +32,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// How to show progress
-    #[arg(long, value_enum, default_value_t = Progress::Auto)]
-    progress: Progress,
+    #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
+    progress: ProgressMode,
 }
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
@@ -47,7 +47,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut config = again(&original, folder.path())?;
     config.data = args.data.unwrap_or(config.data);
-    let mode = if globals.quiet { Progress::None } else { args.progress };
+    let mode = if globals.quiet { ProgressMode::None } else { args.progress };
     let session = Session {
         // an unfinished run, or one that ended by the clock, is compared as far as it went
         stop_after: Some(StopAfter::Epochs(rows.len() as u64)).filter(|_| !ended_by_itself(&original)),
@@ -56,13 +56,13 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         progress: mode,
         globals,
         stop: stop_on_signals()?,
-        looks_for_faults: false,
+        checks_data: false,
         origins: None,
     };
     let finished = session.run()?;
     original.check_data(&finished.folder.description()["data"])?;
     let again = without_times(history::read(&finished.folder.history())?);
-    if let Ending::Signal(signal) = finished.ending
+    if let StopReason::Signal(signal) = finished.ending
         && again.len() < rows.len()
     {
         return Err(Error::new(ErrorKind::Stopped { signal }, "stopped by a signal before the comparison").into());
@@ -101,7 +101,7 @@ fn again(original: &RunFolder, folder: &std::path::Path) -> Result<RunConfig> {
 
 /// What the run multiplied pixels by: versions before the setting did so for every network.
 fn scale_of(original: &RunFolder) -> Option<InputScale> {
-    let last = Checkpoints::new(&original.checkpoints(), &[]).json_path(Which::Last);
+    let last = Checkpoints::new(&original.checkpoints(), &[]).json_path(CheckpointKind::Last);
     InputScale::new(saved::read_json(&last).ok()?.pointer("/convnet/input/scale")?.as_f64()?)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::spec::Loss;
+use crate::model::spec::CompiledLoss;
 use crate::model::{CompileInfo, OutputKind};
 
 /// Keras's setting, and this program's key for it.
@@ -54,7 +54,7 @@ pub fn keys(compile: &CompileInfo, output: OutputKind) -> (Map<String, Value>, V
     keys.extend(accumulate.map(|batches| ("accumulate".to_owned(), json!(batches))));
     let is_on = |key: &str| compile.optimizer_config.get(key) == Some(&Value::Bool(true));
     left.extend(["amsgrad", "use_ema"].into_iter().filter(|key| is_on(key)).map(str::to_owned));
-    let is_trained = Loss::from_json(&compile.loss).is_some_and(|loss| output.is_trained_with(&loss));
+    let is_trained = CompiledLoss::from_json(&compile.loss).is_some_and(|loss| output.is_trained_with(&loss));
     match loss(&compile.loss) {
         Some((name, _)) if !is_trained => left.push(format!("the loss {name}")),
         Some((_, Some(smoothing))) => {

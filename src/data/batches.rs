@@ -17,7 +17,7 @@ use crate::rng::{self, Stream};
 use streaming::Streaming;
 
 /// Labelled images that are given out in batches on a device: the same ones, whichever way they are fed.
-pub struct DeviceSamples {
+pub struct DataLoader {
     feed: ImageFeed,
     /// `i64 [N]`, on the device.
     labels: Tensor,
@@ -51,7 +51,7 @@ impl Order {
     }
 }
 
-impl DeviceSamples {
+impl DataLoader {
     /// Copies `samples` to `device` where they are in memory. Else they are decoded anew for each batch.
     ///
     /// # Errors
@@ -66,14 +66,14 @@ impl DeviceSamples {
         native::guarded(|| {
             let images = Tensor::from_slice(pixels).view(sizes).to_device(device);
             let labels = Tensor::from_slice(samples.labels()).to_device(device);
-            Ok(DeviceSamples { feed: ImageFeed::Resident(images), labels, device })
+            Ok(DataLoader { feed: ImageFeed::Resident(images), labels, device })
         })
     }
 
     /// `samples` where `cache` keeps them: on `device`, or brought there batch after batch.
     ///
     /// # Errors
-    /// As [`DeviceSamples::new`].
+    /// As [`DataLoader::new`].
     pub fn placed(samples: Samples, cache: Cache, device: Device) -> Result<Self> {
         match cache {
             Cache::Auto | Cache::Device => Self::new(&samples, device),
@@ -89,7 +89,7 @@ impl DeviceSamples {
     pub fn streaming(samples: Samples, device: Device, num_threads: usize) -> Self {
         let labels = Tensor::from_slice(samples.labels()).to_device(device);
         let streaming = Streaming::new(samples, device, num_threads.max(1));
-        DeviceSamples { feed: ImageFeed::Streaming(Box::new(streaming)), labels, device }
+        DataLoader { feed: ImageFeed::Streaming(Box::new(streaming)), labels, device }
     }
 
     /// N.
@@ -138,7 +138,7 @@ impl DeviceSamples {
     /// lie there, nothing is copied.
     ///
     /// # Errors
-    /// As [`DeviceSamples::batch_of`].
+    /// As [`DataLoader::batch_of`].
     pub fn batch(&self, index: u64, batch_size: usize) -> Result<(Tensor, Tensor)> {
         let (start, count) = self.range(index, batch_size);
         let labels = self.labels.narrow(0, start, count);
@@ -161,13 +161,13 @@ impl DeviceSamples {
     }
 }
 
-impl std::fmt::Debug for DeviceSamples {
+impl std::fmt::Debug for DataLoader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let feed = match self.feed {
             ImageFeed::Resident(_) => "resident",
             ImageFeed::Streaming(_) => "streaming",
         };
-        write!(f, "DeviceSamples({} images, {feed}, {:?})", self.num_images(), self.device)
+        write!(f, "DataLoader({} images, {feed}, {:?})", self.num_images(), self.device)
     }
 }
 
@@ -178,11 +178,11 @@ mod tests {
     use super::*;
     use crate::data::ImageShape;
 
-    fn samples(count: usize) -> DeviceSamples {
+    fn samples(count: usize) -> DataLoader {
         let shape = ImageShape { height: 1, width: 2, channels: 1 };
         let pixels = (0..count).flat_map(|index| [index as u8, 0]).collect();
         let labels = (0..count).map(|index| (index % 3) as i64).collect();
-        DeviceSamples::new(&Samples::new(shape, pixels, labels, 3).unwrap(), Device::Cpu).unwrap()
+        DataLoader::new(&Samples::new(shape, pixels, labels, 3).unwrap(), Device::Cpu).unwrap()
     }
 
     #[test]
@@ -216,10 +216,10 @@ mod tests {
 
     #[test]
     fn an_image_that_cannot_be_read_says_what_to_do() {
-        let files = vec![crate::data::stored::StoredImage::File("none.png".into())];
+        let files = vec![crate::data::stored::ImageSource::File("none.png".into())];
         let shape = ImageShape { height: 1, width: 2, channels: 1 };
         let samples = Samples::stored(files, shape.into(), vec![0], 1).unwrap();
-        let error = DeviceSamples::new(&samples, Device::Cpu).unwrap().batch(0, 1).unwrap_err().to_string();
+        let error = DataLoader::new(&samples, Device::Cpu).unwrap().batch(0, 1).unwrap_err().to_string();
         assert!(error.contains("none.png") && error.contains("--exclude"), "{error}");
     }
 
@@ -228,9 +228,9 @@ mod tests {
         let shape = ImageShape { height: 1, width: 2, channels: 1 };
         let pixels = (0..100).map(|value| value as u8).collect();
         let host = Samples::new(shape, pixels, (0..50).map(|index| index % 3).collect(), 3).unwrap();
-        let resident = DeviceSamples::new(&host, Device::Cpu).unwrap();
+        let resident = DataLoader::new(&host, Device::Cpu).unwrap();
         for num_threads in [1, 2, 8] {
-            let streaming = DeviceSamples::streaming(host.clone(), Device::Cpu, num_threads);
+            let streaming = DataLoader::streaming(host.clone(), Device::Cpu, num_threads);
             for epoch in 0..2 {
                 let (order, same) = (streaming.shuffled(1, epoch), resident.shuffled(1, epoch));
                 // a run that is resumed begins in the middle

@@ -2,8 +2,8 @@
 
 pub mod augment;
 pub mod batches;
+mod bounded_reader;
 pub mod check;
-mod decoded;
 pub mod digits;
 pub mod export;
 pub(crate) mod font;
@@ -14,6 +14,7 @@ pub mod moved;
 pub(crate) mod names;
 pub mod npy;
 pub mod options;
+mod pixel_cache;
 pub mod prefetch;
 pub mod registry;
 mod samples;
@@ -21,7 +22,6 @@ pub mod sources;
 pub mod split;
 pub mod statistics;
 pub mod stored;
-mod unpacked;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::stored::StoredImage;
+use super::stored::ImageSource;
 use super::{ImageShape, Samples};
 use crate::data::statistics::hex;
 
@@ -23,7 +23,7 @@ const MAX_READ_BYTES: u64 = 512 << 20;
 /// the images are in memory ([`super::statistics::fingerprint`] does not depend on a place then) or a file cannot be read.
 pub fn relative_fingerprint(samples: &Samples) -> Option<String> {
     let preparation = samples.preparation()?;
-    let images: Vec<&StoredImage> = (0..samples.len()).filter_map(|index| samples.file(index)).collect();
+    let images: Vec<&ImageSource> = (0..samples.len()).filter_map(|index| samples.file(index)).collect();
     let files = files_of(&images)?;
     let root = common_folder(files.keys())?;
     let mut sha256 = Sha256::new();
@@ -42,12 +42,12 @@ pub fn relative_fingerprint(samples: &Samples) -> Option<String> {
     for image in images {
         update_text(&mut sha256, absolute(image.container())?.strip_prefix(&root).ok()?);
         match image {
-            StoredImage::File(_) => {}
-            StoredImage::Part { name, start, length, .. } => {
+            ImageSource::File(_) => {}
+            ImageSource::Part { name, start, length, .. } => {
                 update_text(&mut sha256, Path::new(name));
                 [start, length].iter().for_each(|number| sha256.update(number.to_le_bytes()));
             }
-            StoredImage::Memory { name, .. } => update_text(&mut sha256, Path::new(name)),
+            ImageSource::Memory { name, .. } => update_text(&mut sha256, Path::new(name)),
         }
     }
     Some(hex(&sha256.finalize()))
@@ -61,7 +61,7 @@ struct Entry {
 }
 
 /// Every file that holds one of `images`, by its absolute path.
-fn files_of(images: &[&StoredImage]) -> Option<BTreeMap<PathBuf, Entry>> {
+fn files_of(images: &[&ImageSource]) -> Option<BTreeMap<PathBuf, Entry>> {
     let mut files = BTreeMap::new();
     for image in images {
         let path = absolute(image.container())?;
@@ -111,13 +111,13 @@ fn update_content(sha256: &mut Sha256, path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::image::{Preparation, Resize};
+    use crate::data::image::{Preprocessing, Resize};
 
     fn samples(folder: &Path, names: &[&str]) -> Samples {
         let shape = ImageShape { height: 1, width: 1, channels: 1 };
-        let files = names.iter().map(|name| StoredImage::File(folder.join(name))).collect();
+        let files = names.iter().map(|name| ImageSource::File(folder.join(name))).collect();
         let labels = (0..names.len() as i64).collect();
-        Samples::stored(files, Preparation { shape, resize: Resize::Stretch }, labels, names.len()).unwrap()
+        Samples::stored(files, Preprocessing { shape, resize: Resize::Stretch }, labels, names.len()).unwrap()
     }
 
     #[test]

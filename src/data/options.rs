@@ -28,7 +28,7 @@ pub struct LoadOptions {
 impl LoadOptions {
     /// As a model needs its images.
     pub fn of_model(shape: ImageShape, resize: Resize) -> Self {
-        let channels = if shape.channels == 1 { Channels::Grey } else { Channels::Colour };
+        let channels = if shape.channels == 1 { Channels::Grayscale } else { Channels::Rgb };
         let image_size = Some(ImageSize { height: shape.height, width: shape.width });
         LoadOptions { image_size, channels, resize, ..LoadOptions::default() }
     }
@@ -73,9 +73,9 @@ pub enum Channels {
     #[default]
     Auto,
     /// 1.
-    Grey,
+    Grayscale,
     /// 3: red, green and blue.
-    Colour,
+    Rgb,
 }
 
 impl Channels {
@@ -83,8 +83,8 @@ impl Channels {
     pub fn count(self) -> Option<usize> {
         match self {
             Channels::Auto => None,
-            Channels::Grey => Some(1),
-            Channels::Colour => Some(3),
+            Channels::Grayscale => Some(1),
+            Channels::Rgb => Some(3),
         }
     }
 }
@@ -95,8 +95,8 @@ impl FromStr for Channels {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "auto" => Ok(Channels::Auto),
-            "1" => Ok(Channels::Grey),
-            "3" => Ok(Channels::Colour),
+            "1" => Ok(Channels::Grayscale),
+            "3" => Ok(Channels::Rgb),
             _ => {
                 let got = format!("\"{text}\"");
                 Err(Error::config("images cannot get so many channels").expected("1, 3 or auto").got(got))
@@ -109,8 +109,8 @@ impl fmt::Display for Channels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Channels::Auto => "auto",
-            Channels::Grey => "1",
-            Channels::Colour => "3",
+            Channels::Grayscale => "1",
+            Channels::Rgb => "3",
         })
     }
 }
@@ -209,7 +209,7 @@ mod tests {
             assert_eq!(text.parse::<Channels>().unwrap().to_string(), text);
         }
         assert!("2".parse::<Channels>().is_err() && "rgb".parse::<Channels>().is_err());
-        assert_eq!(serde_json::from_str::<Channels>("3").unwrap(), Channels::Colour);
+        assert_eq!(serde_json::from_str::<Channels>("3").unwrap(), Channels::Rgb);
         assert_eq!(serde_json::from_str::<ImageSize>("\"8x9\"").unwrap(), ImageSize { height: 8, width: 9 });
         assert!(serde_json::from_str::<ImageSize>("1.5").is_err());
     }

@@ -158,8 +158,8 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::data::ImageShape;
-    use crate::data::image::Preparation;
-    use crate::data::stored::StoredImage;
+    use crate::data::image::Preprocessing;
+    use crate::data::stored::ImageSource;
 
     const SHAPE: ImageShape = ImageShape { height: 1, width: 1, channels: 1 };
 
@@ -196,8 +196,8 @@ mod tests {
 
     #[test]
     fn an_image_that_cannot_be_read_is_an_error_in_its_place() {
-        let files = ["none.png", "neither.png"].map(|name| StoredImage::File(name.into())).to_vec();
-        let preparation = Preparation::from(SHAPE);
+        let files = ["none.png", "neither.png"].map(|name| ImageSource::File(name.into())).to_vec();
+        let preparation = Preprocessing::from(SHAPE);
         let samples = Samples::stored(files, preparation, vec![0; 2], 1).unwrap();
         let prefetch = Prefetch::new(samples, vec![1, 0], 1, 0, 2).unwrap();
         for name in ["neither.png", "none.png"] {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::thread;
 
 use super::ImageShape;
-use super::decoded::Decoded;
-use super::image::Preparation;
-use super::stored::{Identifier, StoredImage};
+use super::image::Preprocessing;
+use super::pixel_cache::PixelCache;
+use super::stored::{Identifier, ImageSource};
 use crate::error::{Error, Result};
 
 /// How many images are decoded at once where all are looked at once.
@@ -35,7 +35,7 @@ enum Images {
     /// `u8 [N, H, W, C]`, row-major.
     Memory(Arc<Vec<u8>>),
     /// Row i is file `rows[i]`, prepared; where it is decoded already, image `rows[i]` of that file.
-    Stored { files: Arc<[StoredImage]>, rows: Vec<u32>, preparation: Preparation, decoded: Option<Arc<Decoded>> },
+    Stored { files: Arc<[ImageSource]>, rows: Vec<u32>, preparation: Preprocessing, decoded: Option<Arc<PixelCache>> },
 }
 
 impl Samples {
@@ -60,8 +60,8 @@ impl Samples {
     /// # Errors
     /// As [`Samples::new`]. Whether the files can be read turns out when they are.
     pub fn stored(
-        files: Vec<StoredImage>,
-        preparation: Preparation,
+        files: Vec<ImageSource>,
+        preparation: Preprocessing,
         labels: Vec<i64>,
         num_classes: usize,
     ) -> Result<Self> {
@@ -100,7 +100,7 @@ impl Samples {
     }
 
     /// Where image `index` is read from; `None` past the end, and where the images are in memory.
-    pub fn file(&self, index: usize) -> Option<&StoredImage> {
+    pub fn file(&self, index: usize) -> Option<&ImageSource> {
         match &self.images {
             Images::Memory(_) => None,
             Images::Stored { files, rows, .. } => files.get(*rows.get(index)? as usize),
@@ -108,7 +108,7 @@ impl Samples {
     }
 
     /// How images are prepared that are read as they are needed; `None` where they are in memory.
-    pub fn preparation(&self) -> Option<Preparation> {
+    pub fn preparation(&self) -> Option<Preprocessing> {
         match &self.images {
             Images::Memory(_) => None,
             Images::Stored { preparation, .. } => Some(*preparation),
@@ -202,7 +202,7 @@ impl Samples {
     /// # Errors
     /// A data error where an image cannot be read, a configuration error where the disk does not take the file.
     pub fn onto_disk(mut self, folder: &Path) -> Result<Self> {
-        let is_whole = |rows: &[u32], files: &[StoredImage]| rows.iter().copied().eq(0..files.len() as u32);
+        let is_whole = |rows: &[u32], files: &[ImageSource]| rows.iter().copied().eq(0..files.len() as u32);
         if !matches!(&self.images, Images::Stored { rows, files, .. } if is_whole(rows, files)) {
             // the file's images are those of all rows, in order
             let Images::Stored { files, rows, preparation, .. } = &self.images else { return Ok(self) };
@@ -210,7 +210,7 @@ impl Samples {
             let rows = (0..rows.len() as u32).collect();
             self.images = Images::Stored { files, rows, preparation: *preparation, decoded: None };
         }
-        let file = Decoded::open(&self, folder)?;
+        let file = PixelCache::open(&self, folder)?;
         if let Images::Stored { decoded, .. } = &mut self.images {
             *decoded = Some(Arc::new(file));
         }
@@ -264,7 +264,7 @@ impl Samples {
     ///
     /// # Errors
     /// A data error where no image can have that shape.
-    pub fn prepared(self, preparation: Preparation) -> Result<Self> {
+    pub fn prepared(self, preparation: Preprocessing) -> Result<Self> {
         let Images::Memory(pixels) = &self.images else { return Ok(self) };
         if self.shape == preparation.shape {
             return Ok(self);

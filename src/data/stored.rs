@@ -12,7 +12,7 @@ use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use sha2::{Digest, Sha256};
 
-use super::image::{self, Header, MAX_FILE_BYTES, Preparation};
+use super::image::{self, Header, MAX_FILE_BYTES, Preprocessing};
 use crate::error::{Error, Result};
 
 /// How much of a file is read to find its size and colours; more, where that is not enough.
@@ -20,7 +20,7 @@ const HEADER_BYTES: u64 = 16 << 10;
 
 /// An image that is read and decoded when it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoredImage {
+pub enum ImageSource {
     /// A file of its own.
     File(PathBuf),
     /// A part of an archive that can be read without the rest.
@@ -49,12 +49,12 @@ pub enum StoredImage {
     },
 }
 
-impl StoredImage {
+impl ImageSource {
     /// The prepared pixels, `u8 [H, W, C]`.
     ///
     /// # Errors
     /// A data error that names the image, as [`image::decode`].
-    pub fn decode(&self, preparation: Preparation) -> Result<Vec<u8>> {
+    pub fn decode(&self, preparation: Preprocessing) -> Result<Vec<u8>> {
         let decoded = self.bytes().and_then(|bytes| image::decode_bytes(&bytes, preparation));
         decoded.map_err(|error| error.at(self))
     }
@@ -64,7 +64,7 @@ impl StoredImage {
     /// # Errors
     /// A data error where they cannot be read or are more than an image file may have.
     pub fn bytes(&self) -> Result<Vec<u8>> {
-        if let StoredImage::File(path) = self {
+        if let ImageSource::File(path) = self {
             return image::read(path);
         }
         let mut bytes = Vec::new();
@@ -78,7 +78,7 @@ impl StoredImage {
 
     /// Compares with the archive's checksum, where it has one.
     fn check_sum(&self, bytes: &[u8]) -> Result<()> {
-        let StoredImage::Part { checksum: Some(expected), .. } = self else { return Ok(()) };
+        let ImageSource::Part { checksum: Some(expected), .. } = self else { return Ok(()) };
         let mut sum = Crc::new();
         sum.update(bytes);
         match sum.sum() == *expected {
@@ -94,8 +94,8 @@ impl StoredImage {
     pub(super) fn renamed(&self, new: &str) -> Self {
         let mut image = self.clone();
         match &mut image {
-            StoredImage::File(_) => {}
-            StoredImage::Part { name, .. } | StoredImage::Memory { name, .. } => new.clone_into(name),
+            ImageSource::File(_) => {}
+            ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } => new.clone_into(name),
         }
         image
     }
@@ -115,45 +115,45 @@ impl StoredImage {
 
     fn reader(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match self {
-            StoredImage::File(path) => {
+            ImageSource::File(path) => {
                 // a pipe would wait for ever
                 if !path.metadata()?.is_file() {
                     return Err(io::Error::other("not a file"));
                 }
                 Box::new(File::open(path)?)
             }
-            StoredImage::Part { archive, start, length, is_deflated, .. } => {
+            ImageSource::Part { archive, start, length, is_deflated, .. } => {
                 let mut file = File::open(archive)?;
                 file.seek(SeekFrom::Start(*start))?;
                 let part = file.take(*length);
                 if *is_deflated { Box::new(DeflateDecoder::new(part)) } else { Box::new(part) }
             }
-            StoredImage::Memory { bytes, .. } => Box::new(&bytes[..]),
+            ImageSource::Memory { bytes, .. } => Box::new(&bytes[..]),
         })
     }
 
     /// The file that holds it: its own, or the archive.
     pub(super) fn container(&self) -> &Path {
         match self {
-            StoredImage::File(path) => path,
-            StoredImage::Part { archive, .. } | StoredImage::Memory { archive, .. } => archive,
+            ImageSource::File(path) => path,
+            ImageSource::Part { archive, .. } | ImageSource::Memory { archive, .. } => archive,
         }
     }
 
     /// The file's name, without its folder.
     pub fn file_name(&self) -> &Path {
         match self {
-            StoredImage::File(path) => path,
-            StoredImage::Part { name, .. } | StoredImage::Memory { name, .. } => Path::new(name),
+            ImageSource::File(path) => path,
+            ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } => Path::new(name),
         }
     }
 }
 
-impl fmt::Display for StoredImage {
+impl fmt::Display for ImageSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoredImage::File(path) => write!(f, "{}", path.display()),
-            StoredImage::Part { archive, name, .. } | StoredImage::Memory { archive, name, .. } => {
+            ImageSource::File(path) => write!(f, "{}", path.display()),
+            ImageSource::Part { archive, name, .. } | ImageSource::Memory { archive, name, .. } => {
                 write!(f, "{}/{name}", archive.display())
             }
         }
@@ -189,9 +189,9 @@ impl Identifier {
     }
 
     /// Adds `image`.
-    pub(super) fn add(&mut self, image: &StoredImage) {
+    pub(super) fn add(&mut self, image: &ImageSource) {
         let written = match image {
-            StoredImage::File(path) => {
+            ImageSource::File(path) => {
                 let folder = path.parent().unwrap_or(Path::new(""));
                 let folder = match self.folders.get(folder) {
                     Some(folder) => folder.clone(),
@@ -199,7 +199,7 @@ impl Identifier {
                 };
                 Written { path: folder.join(path.file_name().unwrap_or_default()), numbers: length_and_time(path) }
             }
-            StoredImage::Part { archive, .. } | StoredImage::Memory { archive, .. } => {
+            ImageSource::Part { archive, .. } | ImageSource::Memory { archive, .. } => {
                 let look = || Written { path: canonical(archive), numbers: length_and_time(archive) };
                 self.archives.entry(archive.clone()).or_insert_with(look).clone()
             }
@@ -207,12 +207,12 @@ impl Identifier {
         self.sha256.update(written.path.as_os_str().as_encoded_bytes());
         written.numbers.iter().for_each(|number| self.sha256.update(number.to_le_bytes()));
         match image {
-            StoredImage::File(_) => {}
-            StoredImage::Part { name, start, length, .. } => {
+            ImageSource::File(_) => {}
+            ImageSource::Part { name, start, length, .. } => {
                 self.sha256.update(name);
                 [start, length].iter().for_each(|number| self.sha256.update(number.to_le_bytes()));
             }
-            StoredImage::Memory { name, bytes, .. } => {
+            ImageSource::Memory { name, bytes, .. } => {
                 self.sha256.update(name);
                 self.sha256.update(bytes);
             }
@@ -240,7 +240,7 @@ mod tests {
 
     use super::*;
 
-    fn identity(image: &StoredImage) -> [u8; 32] {
+    fn identity(image: &ImageSource) -> [u8; 32] {
         let mut identifier = Identifier::default();
         identifier.add(image);
         identifier.finish()
@@ -255,7 +255,7 @@ mod tests {
             let file = File::options().write(true).open(folder.path().join(name).join("1.png")).unwrap();
             file.set_modified(UNIX_EPOCH + Duration::from_secs(9)).unwrap();
         }
-        let at = |path: &str| identity(&StoredImage::File(folder.path().join(path)));
+        let at = |path: &str| identity(&ImageSource::File(folder.path().join(path)));
         assert_eq!(at("v1/1.png"), at("v2/../v1/1.png"));
         assert_ne!(at("v1/1.png"), at("v2/1.png"));
         #[cfg(unix)]
@@ -273,7 +273,7 @@ mod tests {
     fn a_part_of_an_archive_is_another_when_the_archive_is_written_anew() {
         let folder = tempfile::tempdir().unwrap();
         let archive: Arc<Path> = folder.path().join("a.tar").into();
-        let part = StoredImage::Part {
+        let part = ImageSource::Part {
             archive: archive.clone(),
             name: "cat/1.png".into(),
             start: 512,

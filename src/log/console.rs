@@ -24,7 +24,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(30);
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Progress {
+pub enum ProgressMode {
     /// A bar on a terminal, lines elsewhere.
     #[default]
     Auto,
@@ -36,13 +36,13 @@ pub enum Progress {
     None,
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for ProgressMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Progress::Auto => "auto",
-            Progress::Bar => "bar",
-            Progress::Lines => "lines",
-            Progress::None => "none",
+            ProgressMode::Auto => "auto",
+            ProgressMode::Bar => "bar",
+            ProgressMode::Lines => "lines",
+            ProgressMode::None => "none",
         })
     }
 }
@@ -61,11 +61,11 @@ enum Screen {
 
 impl ConsoleSink {
     /// Shows progress as `mode` says. Without a terminal, and on a dumb one (`TERM`), a bar becomes lines.
-    pub fn new(mode: Progress) -> Self {
+    pub fn new(mode: ProgressMode) -> Self {
         let screen = match mode {
-            Progress::None => Screen::None,
-            Progress::Auto | Progress::Bar if terminal::can_redraw() => Screen::Bar(Bar::new()),
-            Progress::Auto | Progress::Bar | Progress::Lines => Screen::Lines { last: Instant::now() },
+            ProgressMode::None => Screen::None,
+            ProgressMode::Auto | ProgressMode::Bar if terminal::can_redraw() => Screen::Bar(Bar::new()),
+            ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Lines => Screen::Lines { last: Instant::now() },
         };
         ConsoleSink { screen, run: RunProgress::default() }
     }
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn modes_have_their_flags_names() {
-        for mode in <Progress as clap::ValueEnum>::value_variants() {
+        for mode in <ProgressMode as clap::ValueEnum>::value_variants() {
             let name = clap::ValueEnum::to_possible_value(mode).unwrap();
             assert_eq!(mode.to_string(), name.get_name());
             assert_eq!(serde_json::to_string(mode).unwrap(), format!("{:?}", name.get_name()));

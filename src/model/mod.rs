@@ -31,7 +31,7 @@ pub use summary::{Summary, SummaryLayer};
 
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
-use spec::{LayerInfo, Output};
+use spec::{LayerPlan, Output};
 
 /// In what kind of number the network computes. Weights, loss and optimizer are f32 always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
@@ -56,7 +56,7 @@ impl std::fmt::Display for Precision {
 /// A network with weights, on a device.
 pub struct Model {
     spec: Spec,
-    plan: Vec<LayerInfo>,
+    plan: Vec<LayerPlan>,
     /// What its outputs mean; none where it is not a classifier.
     output: Option<Output>,
     store: nn::VarStore,
@@ -114,7 +114,7 @@ impl Model {
     }
 
     /// Shapes and weights of every layer.
-    pub fn plan(&self) -> &[LayerInfo] {
+    pub fn plan(&self) -> &[LayerPlan] {
         &self.plan
     }
 
@@ -220,7 +220,7 @@ impl Model {
     }
 
     /// `loss` plus what the weights' regularisers add to it. Keras counts them in training and in evaluation.
-    pub fn regularized(&self, loss: Tensor) -> Tensor {
+    pub fn with_penalties(&self, loss: Tensor) -> Tensor {
         match self.regularization_loss() {
             Some(penalty) => loss + penalty,
             None => loss,

@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 use super::document::read_bounded;
 pub use super::document::read_json;
 use super::keras::CompileInfo;
-use super::spec::Loss;
+use super::spec::CompiledLoss;
 use super::trained_on::TrainedOn;
 use super::{Model, OutputKind, Spec};
 use crate::data::ImageShape;
@@ -75,7 +75,7 @@ struct ConvnetKey {
     data: Option<TrainedOn>,
     /// The loss that says what the outputs are, where the layers do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    loss: Option<Loss>,
+    loss: Option<CompiledLoss>,
     /// The run that trained it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<String>,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::spec::{Spec, leaves};
+use super::spec::{Spec, flat_layers};
 use crate::error::Result;
 
 /// Keras's inner column widths at its default line length of 80.
@@ -57,7 +57,7 @@ impl Summary {
             parameters: layer.num_parameters(),
         });
         let layers = layers.collect();
-        let weights = leaves(&plan).into_iter().flat_map(|(_, leaf)| &leaf.weights);
+        let weights = flat_layers(&plan).into_iter().flat_map(|(_, leaf)| &leaf.weights);
         let integers = weights.filter(|weight| weight.is_integer_in_keras()).map(|weight| weight.num_elements()).sum();
         let non_trainable = total - trainable;
         Ok(Summary { name: spec.name.clone(), layers, total, trainable, non_trainable, integers })

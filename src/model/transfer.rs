@@ -4,7 +4,7 @@ use glob::Pattern;
 
 use tch::Tensor;
 
-use super::spec::{Layer, LayerInfo, LayerSpec, in_path, leaves};
+use super::spec::{Layer, LayerPlan, LayerSpec, flat_layers, in_path};
 use super::summary::thousands;
 use super::{Model, ModelInfo, Spec};
 use crate::data::names::{are_numbers, composed};
@@ -126,14 +126,18 @@ fn freeze_named(spec: &mut Spec, patterns: &[String]) -> Result<()> {
 
 /// How many of the parameters are trained, and why not all, in a line; `None` where no layer is kept as it is.
 pub fn describe_frozen(model: &Model) -> Option<String> {
-    let layers: Vec<(&Layer, &LayerInfo)> =
-        model.spec().leaves().into_iter().zip(leaves(model.plan()).into_iter().map(|(_, info)| info)).collect();
+    let layers: Vec<(&Layer, &LayerPlan)> = model
+        .spec()
+        .flat_layers()
+        .into_iter()
+        .zip(flat_layers(model.plan()).into_iter().map(|(_, info)| info))
+        .collect();
     let kept = layers.iter().filter(|(layer, info)| !layer.is_trained() && info.num_parameters() > 0);
     let kept: Vec<&Layer> = kept.map(|(layer, _)| *layer).collect();
     if kept.is_empty() {
         return None;
     }
-    let [trainable, total] = [LayerInfo::num_trainable, LayerInfo::num_parameters]
+    let [trainable, total] = [LayerPlan::num_trainable, LayerPlan::num_parameters]
         .map(|count| thousands(layers.iter().map(|(_, info)| count(info)).sum::<usize>()));
     let by_file: Vec<&str> = kept.iter().filter(|layer| !layer.trainable).map(|layer| &*layer.name).collect();
     let why = match &by_file[..] {

@@ -3,14 +3,14 @@
 use tch::Tensor;
 
 use super::TrainConfig;
-use super::objective::Targets;
+use super::loss::Targets;
 use crate::data::augment::{Mixer, augment};
-use crate::data::batches::{DeviceSamples, Order};
+use crate::data::batches::{DataLoader, Order};
 use crate::error::Result;
 
 /// Where a batch stands in a run; all of it from 0.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct BatchIndex {
     pub epoch: u64,
     /// In the epoch.
     pub batch: u64,
@@ -25,9 +25,9 @@ pub(super) struct Place {
 /// A data error where an image's file cannot be read, a device error where it cannot be copied.
 pub(super) fn prepare(
     config: &TrainConfig,
-    samples: &DeviceSamples,
+    samples: &DataLoader,
     order: &Order,
-    place: Place,
+    place: BatchIndex,
 ) -> Result<(Tensor, Targets)> {
     let TrainConfig { batch_size, seed, augment: changes, .. } = config;
     let (images, labels) = samples.batch_of(order, place.batch, *batch_size)?;

@@ -12,7 +12,7 @@ use tch::Tensor;
 
 use super::monitor::Monitor;
 use super::optimizer::Optimizer;
-use super::progress::Progress;
+use super::train_state::TrainState;
 use crate::data::image::Resize;
 use crate::error::{Error, Result};
 use crate::files;
@@ -22,18 +22,18 @@ use crate::model::{Model, ModelInfo};
 
 /// Which checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum CheckpointKind {
     /// The latest, with all that is needed to go on.
     Last,
     /// The best epoch's, as a model to use.
     Best,
 }
 
-impl Which {
+impl CheckpointKind {
     fn name(self) -> &'static str {
         match self {
-            Which::Last => "last",
-            Which::Best => "best",
+            CheckpointKind::Last => "last",
+            CheckpointKind::Best => "best",
         }
     }
 }
@@ -66,7 +66,7 @@ impl Checkpoints {
     }
 
     /// The JSON of a checkpoint.
-    pub fn json_path(&self, which: Which) -> PathBuf {
+    pub fn json_path(&self, which: CheckpointKind) -> PathBuf {
         self.folder.join(format!("{}.json", which.name()))
     }
 
@@ -77,17 +77,17 @@ impl Checkpoints {
     /// An internal error where the disk does not take it; the checkpoint before is whole then.
     pub fn save(
         &self,
-        which: Which,
+        which: CheckpointKind,
         model: &Model,
         optimizer: &Optimizer,
-        progress: &Progress,
+        progress: &TrainState,
         monitor: Monitor,
     ) -> Result<()> {
-        let stem = self.free_stem(which, progress.steps);
+        let stem = self.free_stem(which, progress.batches_seen);
         let data = |suffix: &str| self.folder.join(format!("{stem}{suffix}"));
         let state = match which {
-            Which::Last => Some((data(".state.safetensors"), state_to_bytes(optimizer, progress)?)),
-            Which::Best => None,
+            CheckpointKind::Last => Some((data(".state.safetensors"), state_to_bytes(optimizer, progress)?)),
+            CheckpointKind::Best => None,
         };
         let best = progress.watch.best.map(|best| (format!("best_{monitor}"), best));
         let metrics = best.into_iter().collect();
@@ -100,7 +100,7 @@ impl Checkpoints {
     }
 
     /// `last.500`, or `last.500-2` where such a file is there.
-    fn free_stem(&self, which: Which, step: u64) -> String {
+    fn free_stem(&self, which: CheckpointKind, step: u64) -> String {
         let stem = format!("{}.{step}", which.name());
         let is_free = |stem: &String| !self.folder.join(format!("{stem}.safetensors")).exists();
         let numbered = (2..).map(|number| format!("{stem}-{number}"));
@@ -112,13 +112,13 @@ impl Checkpoints {
     /// # Errors
     /// A model error where it cannot be loaded.
     pub fn best_weights(&self, model: &Model, monitor: Monitor) -> Result<(Vec<Tensor>, Option<f64>)> {
-        let (best, info) = saved::load(&self.json_path(Which::Best), model.device())?;
+        let (best, info) = saved::load(&self.json_path(CheckpointKind::Best), model.device())?;
         let weights = best.weights().iter().map(|weight| weight.tensor.detach().copy()).collect();
         Ok((weights, info.metrics.get(&format!("best_{monitor}")).copied()))
     }
 
     /// Removes the files of earlier saves of `which`. One that cannot be removed is only clutter.
-    fn remove_older(&self, which: Which, kept: &Destination) {
+    fn remove_older(&self, which: CheckpointKind, kept: &Destination) {
         let Ok(entries) = fs::read_dir(&self.folder) else { return };
         let prefix = format!("{}.", which.name());
         for path in entries.flatten().map(|entry| entry.path()) {
@@ -135,8 +135,8 @@ impl Checkpoints {
     ///
     /// # Errors
     /// A model error where the state is missing, damaged or of another optimizer.
-    pub fn restore(&self, optimizer: &mut Optimizer) -> Result<Progress> {
-        let json_path = self.json_path(Which::Last);
+    pub fn restore(&self, optimizer: &mut Optimizer) -> Result<TrainState> {
+        let json_path = self.json_path(CheckpointKind::Last);
         let bytes = saved::load_state(&json_path, u64::MAX >> 1)?;
         let bytes = bytes.ok_or_else(|| {
             Error::model("the checkpoint has no optimizer state")
@@ -147,7 +147,7 @@ impl Checkpoints {
     }
 }
 
-fn state_to_bytes(optimizer: &Optimizer, progress: &Progress) -> Result<Vec<u8>> {
+fn state_to_bytes(optimizer: &Optimizer, progress: &TrainState) -> Result<Vec<u8>> {
     let progress = serde_json::to_string(progress).expect("plain numbers");
     let metadata = [("progress".to_owned(), progress), ("steps".to_owned(), optimizer.steps().to_string())];
     saved::to_safetensors(optimizer.state().into_iter(), metadata.into())
@@ -176,7 +176,7 @@ fn take_over(bytes: &[u8], optimizer: &mut Optimizer) -> Result<()> {
     }
 }
 
-fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<Progress> {
+fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<TrainState> {
     let saved = SavedState::read(bytes)?;
     optimizer.restore(saved.steps, |name| saved.find(name))?;
     let progress = saved.metadata.get("progress").ok_or_else(damaged)?;

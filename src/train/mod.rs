@@ -5,23 +5,23 @@
 //! of Keras's `fit` and its callbacks.
 
 mod batch;
+mod best_weights;
 pub mod checkpoint;
-mod finite;
-mod keep;
 mod limits;
+mod loss;
 mod monitor;
-mod objective;
+mod nan_check;
 pub mod optimizer;
-mod progress;
 pub mod range_test;
 pub mod schedule;
+mod train_state;
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use tch::Tensor;
 
 use crate::data::augment::AugmentConfig;
-use crate::data::batches::{DeviceSamples, Order};
+use crate::data::batches::{DataLoader, Order};
 use crate::error::{Error, Result};
 use crate::evaluate::{RunningSums, Sums, evaluate_smoothed};
 use crate::log::{self, Event, Scores, Sinks};
@@ -29,17 +29,17 @@ use crate::model::Model;
 use crate::native;
 use crate::rng::{Stream, derive};
 
-pub use checkpoint::{Checkpoints, Which, take_over_state};
+pub use checkpoint::{CheckpointKind, Checkpoints, take_over_state};
 pub use limits::{SaveEvery, Span};
-pub use monitor::{EarlyStopping, Monitor, Plateau, ReduceOnPlateau, Target, Watch};
-pub use objective::{ClassWeightRule, ClassWeights, Objective, Targets};
+pub use loss::{ClassWeightRule, ClassWeights, Loss, Targets};
+pub use monitor::{EarlyStopping, EarlyStoppingState, Monitor, Plateau, ReduceOnPlateau, Target};
 pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, StepOptions};
-pub use progress::{Ending, Progress};
 pub use schedule::{Schedule, ScheduleKind};
+pub use train_state::{StopReason, TrainState};
 
-use batch::Place;
-use finite::Unseen;
-use progress::Clock;
+use batch::BatchIndex;
+use nan_check::PendingLoss;
+use train_state::Stopwatch;
 
 /// What the loop needs to know. The default: 10 epochs of batches of 128 at a constant rate, every epoch shuffled.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,9 +114,9 @@ pub struct Trainer<'a> {
     /// Makes the steps.
     pub optimizer: Optimizer,
     /// The images to learn.
-    pub train: &'a DeviceSamples,
+    pub train: &'a DataLoader,
     /// The images to look at after each epoch.
-    pub validation: Option<&'a DeviceSamples>,
+    pub validation: Option<&'a DataLoader>,
     /// Where checkpoints go, if anywhere.
     pub checkpoints: Option<Checkpoints>,
     /// Who listens.
@@ -124,7 +124,7 @@ pub struct Trainer<'a> {
     /// Asks the loop to stop.
     pub stop: &'a StopSignal,
     /// Where the run stands; the default is its beginning.
-    pub progress: Progress,
+    pub state: TrainState,
 }
 
 /// What came of a training.
@@ -133,7 +133,7 @@ pub struct Outcome {
     /// The epochs that were done, those before a resume not counted.
     pub epochs: Vec<log::Epoch>,
     /// Why it ended.
-    pub ending: Ending,
+    pub ending: StopReason,
     /// What became of the last checkpoint.
     pub last_checkpoint: LastCheckpoint,
 }
@@ -151,11 +151,11 @@ pub enum LastCheckpoint {
 }
 
 /// What the loop has beside its parts, while it runs.
-struct Session {
-    objective: Objective,
+struct LoopState {
+    objective: Loss,
     sums: RunningSums,
-    clock: Clock,
-    unseen: Vec<Unseen>,
+    clock: Stopwatch,
+    pending: Vec<PendingLoss>,
     /// The best epoch's weights, where training is to end with them.
     best: Option<Vec<Tensor>>,
     /// What became of the last save of the last checkpoint.
@@ -168,7 +168,7 @@ static NEVER: StopSignal = StopSignal::new(0);
 impl<'a> Trainer<'a> {
     /// Trains `model` on `train` from the beginning, without validation, checkpoints or listeners. Those are fields:
     /// `Trainer { validation: Some(&images), ..Trainer::new(config, &model, optimizer, &train) }`.
-    pub fn new(config: TrainConfig, model: &'a Model, optimizer: Optimizer, train: &'a DeviceSamples) -> Self {
+    pub fn new(config: TrainConfig, model: &'a Model, optimizer: Optimizer, train: &'a DataLoader) -> Self {
         Trainer {
             config,
             model,
@@ -178,7 +178,7 @@ impl<'a> Trainer<'a> {
             checkpoints: None,
             sinks: Sinks::default(),
             stop: &NEVER,
-            progress: Progress::default(),
+            state: TrainState::default(),
         }
     }
 }
@@ -203,24 +203,24 @@ impl Trainer<'_> {
         let mut session = self.begin();
         let mut epochs = Vec::new();
         let ending = 'training: loop {
-            if let Some(ending) = self.progress.ending(&self.config) {
+            if let Some(ending) = self.state.ending(&self.config) {
                 break ending;
             }
-            session.sums = RunningSums::new(self.progress.sums, self.model.device());
-            session.clock = Clock::start(&self.progress);
+            session.sums = RunningSums::new(self.state.sums, self.model.device());
+            session.clock = Stopwatch::start(&self.state);
             let order = match self.config.shuffle {
-                true => self.train.shuffled(self.config.seed, self.progress.epochs),
+                true => self.train.shuffled(self.config.seed, self.state.epochs),
                 false => self.train.in_order(),
             };
-            while self.progress.batches < self.steps_per_epoch() {
+            while self.state.batches < self.steps_per_epoch() {
                 self.step(&order, &mut session)?;
-                self.look(&mut session)?;
-                session.clock.note(&mut self.progress);
+                self.log_progress(&mut session)?;
+                session.clock.note(&mut self.state);
                 if let Some(ending) = self.interruption() {
                     self.save_within_epoch(&mut session)?;
                     break 'training ending;
                 }
-                if session.clock.save_is_due(self.config.save_every, &self.progress) {
+                if session.clock.save_is_due(self.config.save_every, &self.state) {
                     self.save_within_epoch(&mut session)?;
                 }
             }
@@ -231,50 +231,50 @@ impl Trainer<'_> {
             if epoch.is_best {
                 self.keep_best(&mut session.best);
             }
-            session.last_checkpoint = self.save(Which::Last);
+            session.last_checkpoint = self.save(CheckpointKind::Last);
         };
         self.choose_weights(ending, session.best);
         Ok(Outcome { epochs, ending, last_checkpoint: session.last_checkpoint })
     }
 
     /// One optimizer step: forward and backward for each of its batches, then the update. Nothing here waits for a GPU.
-    fn step(&mut self, order: &Order, session: &mut Session) -> Result<()> {
-        let (batch_size, first) = (self.config.batch_size, self.progress.batches);
+    fn step(&mut self, order: &Order, session: &mut LoopState) -> Result<()> {
+        let (batch_size, first) = (self.config.batch_size, self.state.batches);
         let end = (first + self.config.accumulate.max(1) as u64).min(self.steps_per_epoch());
         let num_images = self.train.num_images().min(end as usize * batch_size) - first as usize * batch_size;
         let learning_rate = self.learning_rate();
         for batch in first..end {
-            let step = self.progress.steps;
+            let step = self.state.batches_seen;
             native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
-            let place = Place { epoch: self.progress.epochs, batch, step };
+            let place = BatchIndex { epoch: self.state.epochs, batch, step };
             let (images, targets) = batch::prepare(&self.config, self.train, order, place)?;
             let outputs = self.model.forward(&images, true)?;
-            let loss = self.model.regularized(session.objective.loss(&outputs, &targets));
-            session.sums.add(&loss, &outputs.classes(), targets.of_most());
+            let loss = self.model.with_penalties(session.objective.loss(&outputs, &targets));
+            session.sums.add(&loss, &outputs.classes(), targets.dominant());
             self.optimizer.add_gradient(&loss, images.size()[0] as f64 / num_images as f64);
-            self.progress.steps += 1;
-            self.note_loss(
+            self.state.batches_seen += 1;
+            self.record_loss(
                 session,
-                Unseen { batch: batch + 1, step: step + 1, learning_rate, loss, images: Some(images) },
+                PendingLoss { batch: batch + 1, step: step + 1, learning_rate, loss, images: Some(images) },
             )?;
         }
         self.optimizer.apply(learning_rate);
         self.model.apply_constraints();
-        self.progress.batches = end;
-        self.progress.updates += 1;
+        self.state.batches = end;
+        self.state.optimizer_steps += 1;
         Ok(())
     }
 
     /// Remembers a batch's loss, to be checked when the device is waited for. On the CPU, where nothing waits, it is checked
     /// at once, before its gradient spoils the weights.
-    fn note_loss(&mut self, session: &mut Session, batch: Unseen) -> Result<()> {
+    fn record_loss(&mut self, session: &mut LoopState, batch: PendingLoss) -> Result<()> {
         match self.model.device() {
             tch::Device::Cpu => {
-                session.unseen.push(batch);
+                session.pending.push(batch);
                 self.finite_sums(session).map(drop)
             }
             _ => {
-                session.unseen.push(batch.without_images());
+                session.pending.push(batch.without_images());
                 Ok(())
             }
         }
@@ -282,16 +282,16 @@ impl Trainer<'_> {
 
     /// Tells how far the epoch is, a few times a second and at every point that the logs keep, and checks the loss: then
     /// it waits for the device.
-    fn look(&mut self, session: &mut Session) -> Result<()> {
+    fn log_progress(&mut self, session: &mut LoopState) -> Result<()> {
         let is_recorded = self.is_recorded();
         if !session.clock.report_is_due() && !is_recorded {
             return Ok(());
         }
         let sums = self.finite_sums(session)?;
         self.sinks.send(&Event::Batch(log::Batch {
-            epoch: self.progress.epochs + 1,
-            batch: self.progress.batches,
-            step: self.progress.steps,
+            epoch: self.state.epochs + 1,
+            batch: self.state.batches,
+            step: self.state.batches_seen,
             scores: sums.scores(),
             images_per_second: session.clock.images_per_second(sums.count),
             learning_rate: self.learning_rate(),
@@ -304,50 +304,50 @@ impl Trainer<'_> {
     fn is_recorded(&self) -> bool {
         let interval = self.config.log_every.unwrap_or_else(|| self.steps_per_epoch().div_ceil(20)).max(1);
         let accumulate = self.config.accumulate.max(1) as u64;
-        let before = (self.progress.batches - 1) / accumulate * accumulate;
-        self.progress.batches / interval > before / interval
+        let before = (self.state.batches - 1) / accumulate * accumulate;
+        self.state.batches / interval > before / interval
     }
 
     /// The epoch's sums so far. Waits for the device.
-    fn finite_sums(&self, session: &mut Session) -> Result<Sums> {
+    fn finite_sums(&self, session: &mut LoopState) -> Result<Sums> {
         let sums = session.sums.read();
         if !sums.loss.is_finite() {
-            return Err(finite::loss_error(self.model, &session.unseen, self.progress.epochs + 1, sums));
+            return Err(nan_check::loss_error(self.model, &session.pending, self.state.epochs + 1, sums));
         }
-        session.unseen.clear();
+        session.pending.clear();
         Ok(sums)
     }
 
     /// Takes the sums into the progress; they and the weights are finite then. Waits for the device.
-    fn check_numbers(&mut self, session: &mut Session) -> Result<()> {
-        self.progress.sums = self.finite_sums(session)?;
-        let (epoch, step) = (self.progress.epochs + 1, self.progress.steps);
-        finite::weight_error(self.model, epoch, step, self.learning_rate()).map_or(Ok(()), Err)
+    fn check_numbers(&mut self, session: &mut LoopState) -> Result<()> {
+        self.state.sums = self.finite_sums(session)?;
+        let (epoch, step) = (self.state.epochs + 1, self.state.batches_seen);
+        nan_check::weight_error(self.model, epoch, step, self.learning_rate()).map_or(Ok(()), Err)
     }
 
-    fn interruption(&self) -> Option<Ending> {
-        let is_over = self.config.time.is_some_and(|limit| self.progress.seconds >= limit.seconds);
+    fn interruption(&self) -> Option<StopReason> {
+        let is_over = self.config.time.is_some_and(|limit| self.state.seconds >= limit.seconds);
         match self.stop.load(Ordering::Relaxed) {
-            0 => is_over.then_some(Ending::Time),
-            signal => Some(Ending::Signal(signal)),
+            0 => is_over.then_some(StopReason::Time),
+            signal => Some(StopReason::Signal(signal)),
         }
     }
 
     /// Closes the epoch in `progress`, validates and describes it.
-    fn finish_epoch(&mut self, clock: &Clock) -> Result<log::Epoch> {
-        let train = self.progress.sums.scores();
-        let images_per_second = clock.images_per_second(self.progress.sums.count);
-        self.progress.updates -= 1; // the rate of the epoch's last step
+    fn finish_epoch(&mut self, clock: &Stopwatch) -> Result<log::Epoch> {
+        let train = self.state.sums.scores();
+        let images_per_second = clock.images_per_second(self.state.sums.count);
+        self.state.optimizer_steps -= 1; // the rate of the epoch's last step
         let learning_rate = self.learning_rate();
-        self.progress.updates += 1;
+        self.state.optimizer_steps += 1;
         let validation = self.validate()?;
-        clock.note(&mut self.progress);
-        let (epochs, seconds) = (self.progress.epochs + 1, self.progress.epoch_seconds);
+        clock.note(&mut self.state);
+        let (epochs, seconds) = (self.state.epochs + 1, self.state.epoch_seconds);
         let numbers = [Monitor::Loss, Monitor::Accuracy, Monitor::ValLoss, Monitor::ValAccuracy];
         let latest = numbers.map(|number| number.value(train, validation).filter(|value| value.is_finite()));
         let sums = Sums::default();
-        self.progress = Progress { epochs, batches: 0, sums, latest, epoch_seconds: 0.0, ..self.progress };
-        let step = self.progress.steps;
+        self.state = TrainState { epochs, batches: 0, sums, latest, epoch_seconds: 0.0, ..self.state };
+        let step = self.state.batches_seen;
         let mut epoch = log::Epoch {
             epoch: epochs,
             step,
@@ -358,7 +358,7 @@ impl Trainer<'_> {
             images_per_second,
             is_best: false,
         };
-        self.watch(&mut epoch);
+        self.update_best(&mut epoch);
         Ok(epoch)
     }
 
@@ -368,42 +368,42 @@ impl Trainer<'_> {
         self.optimizer.swap_average();
         let evaluation = evaluate_smoothed(self.model, samples, 1, self.config.label_smoothing, |_| {});
         self.optimizer.swap_average();
-        let of_epoch = |error: Error| error.at("validation").at(format!("epoch {}", self.progress.epochs + 1));
+        let of_epoch = |error: Error| error.at("validation").at(format!("epoch {}", self.state.epochs + 1));
         Ok(Some(evaluation.map_err(of_epoch)?.sums.scores()))
     }
 
     /// What follows from a finished epoch: whether it is the best, patience runs out, the rate falls.
-    fn watch(&mut self, epoch: &mut log::Epoch) {
+    fn update_best(&mut self, epoch: &mut log::Epoch) {
         if let Some(plateau) = self.config.reduce_on_plateau {
-            plateau.watch(&mut self.progress.plateau, epoch);
+            plateau.watch(&mut self.state.plateau, epoch);
         }
-        epoch.is_best = self.config.early_stopping.watch(&mut self.progress.watch, epoch);
+        epoch.is_best = self.config.early_stopping.watch(&mut self.state.watch, epoch);
     }
 
     /// Keeps the epoch that is the best so far.
     fn keep_best(&mut self, best: &mut Option<Vec<Tensor>>) {
         self.optimizer.swap_average();
-        self.save(Which::Best);
+        self.save(CheckpointKind::Best);
         if self.config.early_stopping.restore_best {
             *best = Some(self.model.weights().iter().map(|weight| weight.tensor.detach().copy()).collect());
         }
         self.optimizer.swap_average();
     }
 
-    fn begin(&mut self) -> Session {
+    fn begin(&mut self) -> LoopState {
         let classes = self.config.class_weights.as_deref();
-        Session {
-            objective: Objective::new(self.config.label_smoothing, classes, self.model.device()),
-            sums: RunningSums::new(self.progress.sums, self.model.device()),
-            clock: Clock::start(&self.progress),
-            unseen: Vec::new(),
+        LoopState {
+            objective: Loss::new(self.config.label_smoothing, classes, self.model.device()),
+            sums: RunningSums::new(self.state.sums, self.model.device()),
+            clock: Stopwatch::start(&self.state),
+            pending: Vec::new(),
             best: self.recall_best(),
             last_checkpoint: LastCheckpoint::None,
         }
     }
 
     fn learning_rate(&self) -> f64 {
-        self.config.schedule.learning_rate(self.progress.updates) * self.progress.plateau.scale
+        self.config.schedule.learning_rate(self.state.optimizer_steps) * self.state.plateau.scale
     }
 
     fn steps_per_epoch(&self) -> u64 {
@@ -415,10 +415,10 @@ impl Trainer<'_> {
             run: self.config.run.clone(),
             model_json: self.model.spec().to_json().to_string(),
             epochs: self.config.epochs,
-            first_epoch: self.progress.epochs + 1,
+            first_epoch: self.state.epochs + 1,
             steps_per_epoch: self.steps_per_epoch(),
             num_images: self.train.num_images() as u64,
-            first_step: self.progress.steps,
+            first_step: self.state.batches_seen,
         }
     }
 }

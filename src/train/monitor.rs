@@ -146,7 +146,7 @@ pub struct EarlyStopping {
 /// Where [`EarlyStopping`] stands.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Watch {
+pub struct EarlyStoppingState {
     /// The best value so far.
     pub best: Option<f64>,
     /// Its epoch, from 1.
@@ -159,7 +159,7 @@ pub struct Watch {
 
 impl EarlyStopping {
     /// Takes note of `epoch`; true where it is the best so far.
-    pub fn watch(&self, state: &mut Watch, epoch: &Epoch) -> bool {
+    pub fn watch(&self, state: &mut EarlyStoppingState, epoch: &Epoch) -> bool {
         state.exhausted = false;
         let Some(value) = self.monitor.of(epoch).filter(|_| epoch.epoch > self.start_from_epoch) else { return false };
         state.wait += 1;
@@ -175,7 +175,7 @@ impl EarlyStopping {
     }
 
     /// Whether it has waited long enough.
-    pub fn is_out_of_patience(&self, state: &Watch) -> bool {
+    pub fn is_out_of_patience(&self, state: &EarlyStoppingState) -> bool {
         self.patience.is_some_and(|patience| state.wait >= patience)
     }
 }
@@ -273,7 +273,7 @@ mod tests {
 
     /// The epoch after which training ends, and the best one.
     fn ends(stopping: EarlyStopping, losses: &[f64]) -> (Option<u64>, u64) {
-        let mut watch = Watch::default();
+        let mut watch = EarlyStoppingState::default();
         let stopped = (1..).zip(losses).find(|&(number, &loss)| {
             stopping.watch(&mut watch, &epoch(number, loss, 0.1));
             watch.exhausted

@@ -1,8 +1,8 @@
 //! The learning rate range test (Smith 2015, arXiv:1506.01186): the rate rises from step to step until the loss explodes.
 
-use super::batch::{self, Place};
-use super::{Objective, Optimizer, TrainConfig};
-use crate::data::batches::{DeviceSamples, Order};
+use super::batch::{self, BatchIndex};
+use super::{Loss, Optimizer, TrainConfig};
+use crate::data::batches::{DataLoader, Order};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::native;
@@ -52,7 +52,7 @@ impl RangeTest {
     /// # Errors
     /// A data error where an image's file cannot be read; a configuration error where even the first rates make the loss
     /// explode.
-    pub fn run(&self, model: &Model, optimizer: &mut Optimizer, train: &DeviceSamples) -> Result<Vec<RangePoint>> {
+    pub fn run(&self, model: &Model, optimizer: &mut Optimizer, train: &DataLoader) -> Result<Vec<RangePoint>> {
         self.run_with(model, optimizer, train, |_, _| {})
     }
 
@@ -64,7 +64,7 @@ impl RangeTest {
         &self,
         model: &Model,
         optimizer: &mut Optimizer,
-        train: &DeviceSamples,
+        train: &DataLoader,
         listen: impl FnMut(u64, RangePoint),
     ) -> Result<Vec<RangePoint>> {
         native::guarded(|| self.steps(model, optimizer, train, listen))
@@ -74,7 +74,7 @@ impl RangeTest {
         &self,
         model: &Model,
         optimizer: &mut Optimizer,
-        train: &DeviceSamples,
+        train: &DataLoader,
         mut listen: impl FnMut(u64, RangePoint),
     ) -> Result<Vec<RangePoint>> {
         let mut batches = Batches::new(&self.config, model, train);
@@ -106,8 +106,8 @@ impl RangeTest {
 struct Batches<'a> {
     config: &'a TrainConfig,
     model: &'a Model,
-    train: &'a DeviceSamples,
-    objective: Objective,
+    train: &'a DataLoader,
+    objective: Loss,
     /// The epoch's.
     order: Order,
     /// Batches done.
@@ -115,8 +115,8 @@ struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    fn new(config: &'a TrainConfig, model: &'a Model, train: &'a DeviceSamples) -> Self {
-        let objective = Objective::new(config.label_smoothing, config.class_weights.as_deref(), model.device());
+    fn new(config: &'a TrainConfig, model: &'a Model, train: &'a DataLoader) -> Self {
+        let objective = Loss::new(config.label_smoothing, config.class_weights.as_deref(), model.device());
         Batches { config, model, train, objective, order: train.shuffled(config.seed, 0), done: 0 }
     }
 
@@ -126,14 +126,14 @@ impl<'a> Batches<'a> {
         let share = 1.0 / self.config.accumulate as f64;
         let mut mean = 0.0;
         for step in self.done..self.done + self.config.accumulate as u64 {
-            let place = Place { epoch: step / per_epoch, batch: step % per_epoch, step };
+            let place = BatchIndex { epoch: step / per_epoch, batch: step % per_epoch, step };
             if place.batch == 0 {
                 self.order = self.train.shuffled(self.config.seed, place.epoch);
             }
             native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
             let (images, targets) = batch::prepare(self.config, self.train, &self.order, place)?;
             let outputs = self.model.forward(&images, true)?;
-            let loss = self.model.regularized(self.objective.loss(&outputs, &targets));
+            let loss = self.model.with_penalties(self.objective.loss(&outputs, &targets));
             optimizer.add_gradient(&loss, share);
             mean += share * loss.double_value(&[]);
         }
@@ -200,7 +200,7 @@ mod tests {
         let mut config = TrainConfig { batch_size: 16, ..TrainConfig::default() };
         change(&mut config);
         let dataset = crate::data::registry::load("digits:64").unwrap();
-        let train = DeviceSamples::new(&dataset.train, tch::Device::Cpu).unwrap();
+        let train = DataLoader::new(&dataset.train, tch::Device::Cpu).unwrap();
         let spec = crate::model::presets::preset("keras-cnn").unwrap();
         let model = Model::new(spec, 1.0 / 255.0, tch::Device::Cpu, 0).unwrap();
         let mut optimizer = Optimizer::new(crate::train::OptimizerConfig::default(), model.weights());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Globals, Source, output};
-use crate::data::check::{CheckConfig, Counts, Report, check_with, write_csv};
+use crate::data::check::{CheckConfig, CheckReport, Counts, check_with, write_csv};
 use crate::data::registry;
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct Check {
 struct Document<'a> {
     counts: Counts,
     #[serde(flatten)]
-    report: &'a Report,
+    report: &'a CheckReport,
 }
 
 /// Prints what was found. Findings are no failure.

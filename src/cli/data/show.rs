@@ -10,7 +10,7 @@ use crate::data::ImageShape;
 use crate::data::augment::{AugmentConfig, augment};
 use crate::data::grid::{GridConfig, changed_grid, mean_grid, write_png};
 use crate::data::registry;
-use crate::data::split::{Parts, SplitMode, Validation, split};
+use crate::data::split::{SplitMode, Splits, Validation, split};
 use crate::data::statistics::DatasetSummary;
 use crate::error::Result;
 
@@ -46,7 +46,7 @@ pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
     let dataset = registry::load_with(&args.source.data, &args.source.options())?;
     output::notes(globals, &dataset.notes);
     let parts = match &args.validation {
-        None => Parts::from(dataset),
+        None => Splits::from(dataset),
         Some(validation) => split(dataset, validation, args.split_mode, None, args.seed)?,
     };
     let picture = GridConfig { title: parts.name.clone(), seed: args.seed, ..GridConfig::default() };

@@ -19,7 +19,7 @@ const SCORES: [(&str, &str); 3] =
     [("val_loss", "validation loss"), ("val_accuracy", "validation accuracy"), ("test_accuracy", "test accuracy")];
 
 /// What came of one run, for `--json`, and its scores in the order of [`SCORES`].
-type Report = (Value, [Option<f64>; 3]);
+type FoldResult = (Value, [Option<f64>; 3]);
 
 /// Trains them one after the other, as `<run>-fold1`, `<run>-fold2` …, and reports mean and standard deviation. Where `--run`
 /// names runs that are there with the same settings, finished ones count and an unfinished one goes on.
@@ -78,7 +78,7 @@ fn is_finished(folder: &RunFolder) -> bool {
     folder.description().get("result").is_some()
 }
 
-fn train(session: &Session, config: RunConfig, is_first: bool, way_on: impl Fn() -> String) -> Result<Report> {
+fn train(session: &Session, config: RunConfig, is_first: bool, way_on: impl Fn() -> String) -> Result<FoldResult> {
     let started = std::time::Instant::now();
     let name = config.run.clone().unwrap_or_default();
     let resumed = match existing(&config)? {
@@ -92,7 +92,7 @@ fn train(session: &Session, config: RunConfig, is_first: bool, way_on: impl Fn()
         globals: session.globals,
         stop: Arc::clone(&session.stop),
         stop_after: None,
-        looks_for_faults: session.looks_for_faults && is_first,
+        checks_data: session.checks_data && is_first,
         origins: session.origins.clone().filter(|_| is_first),
     };
     let finished = fold.run()?;
@@ -103,7 +103,7 @@ fn train(session: &Session, config: RunConfig, is_first: bool, way_on: impl Fn()
 }
 
 /// What came of a run that was finished before.
-fn report_of(folder: &RunFolder) -> Result<Report> {
+fn report_of(folder: &RunFolder) -> Result<FoldResult> {
     let rows = history::read(&folder.history())?;
     let run = folder.description();
     let result = &run["result"];

@@ -10,9 +10,9 @@ use crate::cli::Globals;
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Scores;
-use crate::log::console::Progress;
+use crate::log::console::ProgressMode;
 use crate::log::history::HistoryRow;
-use crate::train::{Ending, StopSignal};
+use crate::train::{StopReason, StopSignal};
 
 /// What came of a training from a configuration.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub struct Trained {
     /// Loss and accuracy on the test images, where there are any.
     pub test: Option<Scores>,
     /// Why training ended.
-    pub ending: Ending,
+    pub ending: StopReason,
 }
 
 /// Trains as `convnet train` does, without a word: loads the data, builds the network, trains, tests, and saves the model and
@@ -52,15 +52,15 @@ pub fn train_from(config: &RunConfig) -> Result<Trained> {
     let session = Session {
         config: RunConfig::resolve(settings, Map::new())?, // checked as the command line's is
         resumed: None,
-        progress: Progress::None,
+        progress: ProgressMode::None,
         globals: Globals { quiet: true, verbose: false },
         stop: Arc::new(StopSignal::new(0)),
         stop_after: None,
-        looks_for_faults: false,
+        checks_data: false,
         origins: None,
     };
     let finished = session.run()?;
-    if let Ending::Signal(signal) = finished.ending {
+    if let StopReason::Signal(signal) = finished.ending {
         return Err(Error::new(ErrorKind::Stopped { signal }, "stopped by a signal"));
     }
     Ok(Trained {

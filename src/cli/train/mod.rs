@@ -1,7 +1,7 @@
 //! `convnet train`: what was asked for, the training, what came of it.
 
 mod args;
-mod faults;
+mod data_check;
 mod folds;
 mod library;
 mod network;
@@ -53,7 +53,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         globals,
         stop: stop_on_signals()?,
         stop_after: None,
-        looks_for_faults: !args.no_check,
+        checks_data: !args.no_check,
         origins: Some(resolved.origins),
     };
     if let Some(num_folds) = args.folds {

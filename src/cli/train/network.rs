@@ -7,7 +7,7 @@ use tch::Device;
 
 use crate::cli::{Globals, output};
 use crate::config::{RunConfig, compiled};
-use crate::data::split::Parts;
+use crate::data::split::Splits;
 use crate::error::Result;
 use crate::model::spec::mixed_policy;
 use crate::model::transfer::Head;
@@ -18,7 +18,7 @@ use crate::train::{self, Optimizer};
 /// before they enter it, and what of it is not trained.
 pub fn build_model(
     config: &RunConfig,
-    parts: &Parts,
+    parts: &Splits,
     checkpoint: Option<&Path>,
     device: Device,
     globals: Globals,
@@ -57,7 +57,7 @@ fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBu
 }
 
 /// A network with first weights, or with those of the model to start from.
-fn new_model(config: &RunConfig, parts: &Parts, device: Device, globals: Globals) -> Result<(Model, ScaleOrigin)> {
+fn new_model(config: &RunConfig, parts: &Splits, device: Device, globals: Globals) -> Result<(Model, ScaleOrigin)> {
     let Some(source) = &config.init_from else {
         let network = Network::find(&config.model)?;
         note_policy(config, &network, globals);
@@ -107,7 +107,7 @@ fn note_policy(config: &RunConfig, network: &Network, globals: Globals) {
 }
 
 /// How much each class counts in the training loss, where the run says it.
-pub fn class_weights(config: &RunConfig, parts: &Parts) -> Result<Option<Vec<f64>>> {
+pub fn class_weights(config: &RunConfig, parts: &Splits) -> Result<Option<Vec<f64>>> {
     let counts = parts.train.class_counts(parts.classes.len());
     config.class_weights.as_ref().map(|weights| weights.resolve(&parts.classes, &counts)).transpose()
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::session::Finished;
 use crate::log::history::HistoryRow;
-use crate::train::{Checkpoints, EarlyStopping, Ending, Which};
+use crate::train::{CheckpointKind, Checkpoints, EarlyStopping, StopReason};
 
 impl Finished {
     fn stem(&self) -> String {
@@ -17,15 +17,17 @@ impl Finished {
         let watch = self.progress.watch;
         let best = watch.best.unwrap_or(f64::NAN);
         match self.ending {
-            Ending::Patience => Some(format!(
+            StopReason::Patience => Some(format!(
                 "{monitor} was not better for {} epochs; the best is {best:.4}, epoch {}",
                 watch.wait, watch.best_epoch
             )),
-            Ending::Target => {
+            StopReason::Target => {
                 self.config.until.map(|target| format!("{target} is reached, epoch {}", self.progress.epochs))
             }
-            Ending::Time => self.config.time.map(|limit| format!("{limit} are over, step {}", self.progress.steps)),
-            Ending::Epochs | Ending::Signal(_) => None,
+            StopReason::Time => {
+                self.config.time.map(|limit| format!("{limit} are over, step {}", self.progress.batches_seen))
+            }
+            StopReason::Epochs | StopReason::Signal(_) => None,
         }
     }
 
@@ -58,7 +60,7 @@ impl Finished {
         let watch = self.progress.watch;
         let Some(best) = watch.best else { return String::new() };
         let EarlyStopping { monitor, restore_best, .. } = self.config.early_stopping();
-        let file = Checkpoints::new(&self.folder.checkpoints(), &[]).json_path(Which::Best);
+        let file = Checkpoints::new(&self.folder.checkpoints(), &[]).json_path(CheckpointKind::Best);
         let place = match restore_best && !self.is_interrupted() {
             true => "the model has its weights".to_owned(),
             false if file.is_file() => file.display().to_string(),
@@ -91,11 +93,11 @@ impl Finished {
     pub fn result(&self, weights_sha256: &Value) -> Value {
         let progress = &self.progress;
         let ending = match self.ending {
-            Ending::Epochs => "epochs",
-            Ending::Patience => "patience",
-            Ending::Target => "target",
-            Ending::Time => "time",
-            Ending::Signal(_) => "signal",
+            StopReason::Epochs => "epochs",
+            StopReason::Patience => "patience",
+            StopReason::Target => "target",
+            StopReason::Time => "time",
+            StopReason::Signal(_) => "signal",
         };
         let monitor = self.config.early_stopping().monitor;
         let best = progress
@@ -106,7 +108,7 @@ impl Finished {
         json!({
             "ending": ending,
             "epochs": progress.epochs,
-            "steps": progress.steps,
+            "steps": progress.batches_seen,
             "seconds": progress.seconds,
             "best": best,
             "test": test.map(|scores| json!({ "loss": scores.loss, "accuracy": scores.accuracy })),

@@ -8,22 +8,22 @@ use serde_json::{Map, Value, json};
 use signal_hook::consts::SIGINT;
 use tch::Device;
 
-use super::faults;
+use super::data_check;
 use super::network::{self, build_model, class_weights};
 use super::run_folder::{self, RunFolder, Unbegun};
 use crate::cli::{Globals, output};
 use crate::config::effects::without_effect;
 use crate::config::origin::Origins;
 use crate::config::{RunConfig, paths};
-use crate::data::batches::DeviceSamples;
+use crate::data::batches::DataLoader;
 use crate::data::options::Cache;
-use crate::data::split::{Parts, split};
+use crate::data::split::{Splits, split};
 use crate::data::{Samples, moved, registry, statistics};
 use crate::device::{self, Selected};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Evaluation, evaluate_smoothed};
 use crate::libtorch;
-use crate::log::console::{ConsoleSink, Progress as ProgressMode, Task};
+use crate::log::console::{ConsoleSink, ProgressMode, Task};
 use crate::log::history::{self, HistoryRow, HistorySink};
 use crate::log::tensorboard::{self, TensorBoardSink};
 use crate::log::{self, Event, Sink, Sinks};
@@ -32,7 +32,8 @@ use crate::model::trained_on::TrainedOn;
 use crate::model::{Model, ModelInfo};
 use crate::native;
 use crate::train::{
-    Checkpoints, Ending, LastCheckpoint, Optimizer, Outcome, Progress, StopSignal, TrainConfig, Trainer, Which,
+    CheckpointKind, Checkpoints, LastCheckpoint, Optimizer, Outcome, StopReason, StopSignal, TrainConfig, TrainState,
+    Trainer,
 };
 
 /// A training that was asked for.
@@ -50,7 +51,7 @@ pub struct Session {
     /// Where it is to stop as if by a signal.
     pub stop_after: Option<StopAfter>,
     /// Whether it says what may be wrong with the data of a new run.
-    pub looks_for_faults: bool,
+    pub checks_data: bool,
     /// Where its settings come from, to say which of those that were given do nothing.
     pub origins: Option<Origins>,
 }
@@ -79,11 +80,11 @@ pub struct Finished {
     /// What came of the test images.
     pub tested: Option<Evaluation>,
     /// Where it stands.
-    pub progress: Progress,
+    pub progress: TrainState,
     /// Its epochs, those before a resume too.
     pub rows: Vec<HistoryRow>,
     /// Why it ended.
-    pub ending: Ending,
+    pub ending: StopReason,
     /// Whether its last checkpoint is saved.
     pub is_saved: bool,
     /// The model of another run that its model took the place of.
@@ -92,9 +93,9 @@ pub struct Finished {
 
 /// Images where they are to be kept: see [`Cache`].
 struct Placed {
-    train: DeviceSamples,
-    validation: Option<DeviceSamples>,
-    test: Option<DeviceSamples>,
+    train: DataLoader,
+    validation: Option<DataLoader>,
+    test: Option<DataLoader>,
 }
 
 impl Session {
@@ -135,7 +136,7 @@ impl Session {
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(config.resize);
         let checkpoints = checkpoints.with_data(trained_on.clone());
         let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
-        let progress = if last.is_some() { checkpoints.restore(&mut optimizer)? } else { Progress::default() };
+        let progress = if last.is_some() { checkpoints.restore(&mut optimizer)? } else { TrainState::default() };
         if last.is_none() {
             network::take_over_state(&config, &labels, &mut optimizer, globals)?;
         }
@@ -151,16 +152,16 @@ impl Session {
         }
         let mut rows = rows_before(&folder, &progress, globals);
         let mut sinks = sinks(&folder, &progress, is_new, !changed.is_empty(), self.progress)?;
-        folder.note_resume(&config, progress.steps, changed)?;
+        folder.note_resume(&config, progress.batches_seen, changed)?;
         if let Some(after) = self.stop_after {
-            sinks.add(Stopper { after, stop: Arc::clone(&self.stop) });
+            sinks.add(StopCallback { after, stop: Arc::clone(&self.stop) });
         }
         let mut trainer = Trainer {
             validation: data.validation.as_ref(),
             checkpoints: Some(checkpoints),
             sinks,
             stop: &self.stop,
-            progress,
+            state: progress,
             ..Trainer::new(train_config, &model, optimizer, &data.train)
         };
         let fitted = trainer.fit();
@@ -170,10 +171,10 @@ impl Session {
         }
         let Outcome { epochs, ending, last_checkpoint } = fitted?;
         let is_saved = last_checkpoint != LastCheckpoint::Failed;
-        let progress = trainer.progress;
+        let progress = trainer.state;
         drop(trainer);
         rows.extend(epochs.iter().map(HistoryRow::from));
-        let test = data.test.filter(|_| !matches!(ending, Ending::Signal(_)));
+        let test = data.test.filter(|_| !matches!(ending, StopReason::Signal(_)));
         let tested = test.map(|test| evaluate_test(&model, &test, self.progress)).transpose()?;
         let replaced = None;
         let mut finished = Finished {
@@ -195,12 +196,12 @@ impl Session {
 }
 
 impl Session {
-    fn load(&self) -> Result<Parts> {
+    fn load(&self) -> Result<Splits> {
         let Session { config, globals, .. } = self;
         let dataset = registry::load_with(&config.data, &config.load_options())?;
         output::notes(*globals, &dataset.notes);
-        if self.resumed.is_none() && self.looks_for_faults {
-            faults::warn(&dataset, &config.data, *globals);
+        if self.resumed.is_none() && self.checks_data {
+            data_check::warn(&dataset, &config.data, *globals);
         }
         let parts = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
         note_mirrors(config, &parts, *globals);
@@ -212,7 +213,7 @@ impl Session {
     fn last_checkpoint(&self, data: &Value) -> Result<Option<PathBuf>> {
         let Some((folder, _)) = &self.resumed else { return Ok(None) };
         folder.check_data(data)?;
-        let last = Checkpoints::new(&folder.checkpoints(), &[]).json_path(Which::Last);
+        let last = Checkpoints::new(&folder.checkpoints(), &[]).json_path(CheckpointKind::Last);
         if last.is_file() {
             return Ok(Some(last));
         }
@@ -230,8 +231,8 @@ impl Session {
 }
 
 impl Placed {
-    fn new(parts: Parts, cache: Cache, device: Device) -> Result<Self> {
-        let place = |samples: Samples| DeviceSamples::placed(samples, cache, device);
+    fn new(parts: Splits, cache: Cache, device: Device) -> Result<Self> {
+        let place = |samples: Samples| DataLoader::placed(samples, cache, device);
         Ok(Placed {
             train: place(parts.train)?,
             validation: parts.validation.map(place).transpose()?,
@@ -254,7 +255,7 @@ impl Finished {
 
     /// Whether a signal ended it: then there are checkpoints, but no model, and one that was there before stays.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self.ending, Ending::Signal(_))
+        matches!(self.ending, StopReason::Signal(_))
     }
 
     /// Saves the model, then notes in `run.json` that nothing is left to do.
@@ -280,7 +281,7 @@ impl Finished {
 }
 
 /// What the model does on the test images; how far that is, is shown as `mode` says.
-fn evaluate_test(model: &Model, test: &DeviceSamples, mode: ProgressMode) -> Result<Evaluation> {
+fn evaluate_test(model: &Model, test: &DataLoader, mode: ProgressMode) -> Result<Evaluation> {
     let mut task = Task::new(mode, "testing", "images", test.num_images() as u64);
     evaluate_smoothed(model, test, 1, 0.0, |done| task.show(done, ""))
 }
@@ -297,22 +298,22 @@ fn device_line(selected: &Selected) -> String {
 }
 
 /// How many images there are to train on, to validate with and to test on.
-fn images_line(parts: &Parts) -> String {
+fn images_line(parts: &Splits) -> String {
     let count = |samples: &Option<Samples>| samples.as_ref().map_or("no".to_owned(), |images| images.len().to_string());
     let (validation, test) = (count(&parts.validation), count(&parts.test));
     format!("data: {}, {} training, {validation} validation and {test} test images", parts.name, parts.train.len())
 }
 
 /// Where a resumed run goes on.
-fn resume_line(folder: &RunFolder, progress: &Progress, config: &TrainConfig) -> String {
+fn resume_line(folder: &RunFolder, progress: &TrainState, config: &TrainConfig) -> String {
     let place = match progress.batches {
         0 => format!("after epoch {} of {}", progress.epochs, config.epochs),
         batches => format!("in epoch {} of {}, after batch {batches}", progress.epochs + 1, config.epochs),
     };
-    format!("resume: run {} goes on {place} (step {})", folder.name, progress.steps)
+    format!("resume: run {} goes on {place} (step {})", folder.name, progress.batches_seen)
 }
 
-fn note_mirrors(config: &RunConfig, parts: &Parts, globals: Globals) {
+fn note_mirrors(config: &RunConfig, parts: &Splits, globals: Globals) {
     if config.augment.flip > 0.0 && parts.classes.iter().all(|class| class.chars().count() == 1) {
         output::note(
             globals,
@@ -343,7 +344,7 @@ fn describe_run(config: &RunConfig, data: Value, model: &Model, selected: &Selec
 }
 
 /// What `run.json` says of the data.
-fn describe_data(parts: &Parts) -> Value {
+fn describe_data(parts: &Splits) -> Value {
     let count = |samples: &Option<Samples>| samples.as_ref().map(Samples::len);
     let fingerprint = |samples: &Option<Samples>| samples.as_ref().map(statistics::fingerprint);
     let mut description = json!({
@@ -366,7 +367,7 @@ fn describe_data(parts: &Parts) -> Value {
 }
 
 /// The epochs before a resume.
-fn rows_before(folder: &RunFolder, progress: &Progress, globals: Globals) -> Vec<HistoryRow> {
+fn rows_before(folder: &RunFolder, progress: &TrainState, globals: Globals) -> Vec<HistoryRow> {
     let mut rows = history::read(&folder.history()).unwrap_or_default();
     rows.retain(|row| row.epoch <= progress.epochs);
     if (rows.len() as u64) < progress.epochs {
@@ -380,7 +381,7 @@ fn rows_before(folder: &RunFolder, progress: &Progress, globals: Globals) -> Vec
 /// A run that ended is finished once its model is saved, too: else that is what is left to do, and saving it otherwise.
 fn check_something_is_left(
     config: &TrainConfig,
-    progress: &Progress,
+    progress: &TrainState,
     folder: &RunFolder,
     changed: &Map<String, Value>,
 ) -> Result<()> {
@@ -391,16 +392,16 @@ fn check_something_is_left(
             .got(config.epochs));
     }
     let Some(ending) = progress.ending(config) else { return Ok(()) };
-    let is_done = folder.description().pointer("/result/steps").and_then(Value::as_u64) == Some(progress.steps);
+    let is_done = folder.description().pointer("/result/steps").and_then(Value::as_u64) == Some(progress.batches_seen);
     if !is_done || ["models", "name", "restore_best"].iter().any(|key| changed.contains_key(*key)) {
         return Ok(());
     }
     let finished = Error::config("the run is finished");
     Err(match ending {
-        Ending::Patience => finished.help("to train on: a larger --patience"),
-        Ending::Target => finished.help("to train on: another --until"),
-        Ending::Time => finished.help("to train on: more --time, counted from the run's start"),
-        Ending::Epochs | Ending::Signal(_) => finished
+        StopReason::Patience => finished.help("to train on: a larger --patience"),
+        StopReason::Target => finished.help("to train on: another --until"),
+        StopReason::Time => finished.help("to train on: more --time, counted from the run's start"),
+        StopReason::Epochs | StopReason::Signal(_) => finished
             .expected(format!("more than {} epochs", progress.epochs))
             .got(config.epochs)
             .help(format!("to train on: --epochs {}", progress.epochs + 10)),
@@ -408,25 +409,31 @@ fn check_something_is_left(
 }
 
 /// `is_changed`: whether a resumed run goes on with other settings than before.
-fn sinks(folder: &RunFolder, progress: &Progress, is_new: bool, is_changed: bool, mode: ProgressMode) -> Result<Sinks> {
+fn sinks(
+    folder: &RunFolder,
+    progress: &TrainState,
+    is_new: bool,
+    is_changed: bool,
+    mode: ProgressMode,
+) -> Result<Sinks> {
     let csv = folder.history();
     let mut sinks = Sinks::default();
     sinks.add(ConsoleSink::new(mode));
     sinks.add(if is_new { HistorySink::create(&csv)? } else { HistorySink::append(&csv, progress.epochs + 1)? });
     if is_changed {
-        tensorboard::rewind(&folder.path, progress.epochs, progress.steps)?;
+        tensorboard::rewind(&folder.path, progress.epochs, progress.batches_seen)?;
     }
     sinks.add(TensorBoardSink::create(&folder.path)?);
     Ok(sinks)
 }
 
 /// Asks the training to stop at a certain place.
-struct Stopper {
+struct StopCallback {
     after: StopAfter,
     stop: Arc<StopSignal>,
 }
 
-impl Sink for Stopper {
+impl Sink for StopCallback {
     fn on(&mut self, event: &Event) -> Result<()> {
         let is_there = match (self.after, event) {
             (StopAfter::Batches(batches), Event::Batch(batch)) => batch.step >= batches,

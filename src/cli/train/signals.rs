@@ -12,7 +12,7 @@ use super::session::Finished;
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::console;
-use crate::train::{Ending, StopSignal};
+use crate::train::{StopReason, StopSignal};
 
 /// The signals that end a training after a checkpoint, and their names.
 const SIGNALS: [(i32, &str); 3] = [(SIGHUP, "SIGHUP"), (SIGINT, "SIGINT (Ctrl-C)"), (SIGTERM, "SIGTERM")];
@@ -53,7 +53,7 @@ fn is_ignored(signal: i32) -> bool {
 
 /// An error where a signal ended the training: `way_on` is the command that goes on with it.
 pub fn check_ending(finished: &Finished, way_on: impl FnOnce() -> String) -> Result<()> {
-    let Ending::Signal(signal) = finished.ending else { return Ok(()) };
+    let StopReason::Signal(signal) = finished.ending else { return Ok(()) };
     if !finished.is_saved {
         return Err(Error::internal("stopped by a signal, and the checkpoint could not be saved: see the warnings"));
     }

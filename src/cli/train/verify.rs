@@ -13,10 +13,10 @@ use crate::config::RunConfig;
 use crate::data::registry;
 use crate::data::split::split;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::console::Progress as ProgressMode;
+use crate::log::console::ProgressMode;
 use crate::log::history::{self, HistoryRow};
 use crate::model::saved;
-use crate::train::{Checkpoints, StopSignal, Which};
+use crate::train::{CheckpointKind, Checkpoints, StopSignal};
 
 /// Epochs of the short run, and the optimizer steps of each, where there are images enough.
 const EPOCHS: u64 = 2;
@@ -47,7 +47,7 @@ pub fn run(config: &RunConfig, as_json: bool, globals: Globals) -> Result<()> {
         ..config.clone()
     };
     let whole = train(&named(&config, "whole"), None, None, globals)?;
-    let batches = whole.progress.steps;
+    let batches = whole.progress.batches_seen;
     let stops = stops(epochs, batches / epochs, config.accumulate as u64);
     train(&named(&config, "stopped"), None, Some(StopAfter::Batches(stops[0])), globals)?;
     train(&named(&config, "stopped"), Some("stopped"), Some(StopAfter::Batches(stops[1])), globals)?;
@@ -95,7 +95,7 @@ fn train(
         globals: Globals { quiet: true, ..globals },
         stop: Arc::new(StopSignal::new(0)),
         stop_after,
-        looks_for_faults: false,
+        checks_data: false,
         origins: None,
     };
     session.run()
@@ -131,7 +131,7 @@ pub fn without_times(rows: Vec<HistoryRow>) -> Vec<HistoryRow> {
 
 /// The optimizer's tensors in the last checkpoint; its metadata has times in it.
 fn tensors_of_state(finished: &Finished) -> Result<Vec<u8>> {
-    let last = Checkpoints::new(&finished.folder.checkpoints(), &[]).json_path(Which::Last);
+    let last = Checkpoints::new(&finished.folder.checkpoints(), &[]).json_path(CheckpointKind::Last);
     let bytes = saved::load_state(&last, u64::MAX >> 1)?.unwrap_or_default();
     let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length) as usize).saturating_add(8);
     Ok(bytes.get(header..).unwrap_or_default().to_vec())

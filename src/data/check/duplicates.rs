@@ -20,13 +20,13 @@ const MAX_COMPARISONS: u64 = 100_000_000_000;
 const TRAIN: usize = 0;
 
 /// Which split (its place in the list), and which image of it.
-pub(super) type Place = (usize, usize);
+pub(super) type ImageIndex = (usize, usize);
 
 /// Two images that are near; the first one comes before the second.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pair {
-    pub first: Place,
-    pub second: Place,
+pub(super) struct DuplicatePair {
+    pub first: ImageIndex,
+    pub second: ImageIndex,
     /// The mean difference of their values, 0 to 255.
     pub difference: f64,
 }
@@ -34,7 +34,7 @@ pub(super) struct Pair {
 /// What came of the search.
 pub(super) struct Search {
     /// In the order of the images.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<DuplicatePair>,
     /// How many pairs there are.
     pub num_pairs: u64,
     /// Whether all were decided.
@@ -52,8 +52,8 @@ pub(super) struct Search {
 /// # Errors
 /// A data error where an image cannot be read any more.
 pub(super) fn find(splits: &[(Split, &Samples)], inspections: &[Vec<Inspection>], max_near: usize) -> Result<Search> {
-    let mut firsts: HashMap<[u8; 16], Place> = HashMap::new();
-    let mut distinct: Vec<(&Signature, Place)> = Vec::new();
+    let mut firsts: HashMap<[u8; 16], ImageIndex> = HashMap::new();
+    let mut distinct: Vec<(&Signature, ImageIndex)> = Vec::new();
     let mut pairs = Vec::new();
     let mut count = 0;
     for (part, inspections) in inspections.iter().enumerate() {
@@ -64,7 +64,7 @@ pub(super) fn find(splits: &[(Split, &Samples)], inspections: &[Vec<Inspection>]
             let first = *firsts.entry(signature.digest).or_insert(place);
             match first == place {
                 true => distinct.push((signature, place)),
-                false => pairs.push(Pair { first, second: place, difference: 0.0 }),
+                false => pairs.push(DuplicatePair { first, second: place, difference: 0.0 }),
             }
         }
     }
@@ -85,22 +85,24 @@ pub(super) fn find(splits: &[(Split, &Samples)], inspections: &[Vec<Inspection>]
 }
 
 /// Where an image that is near a training image is the first of several that are the same: a pair for each of the others.
-fn leaks_of_copies(same: &[Pair], near: &Near) -> Vec<Pair> {
+fn leaks_of_copies(same: &[DuplicatePair], near: &Near) -> Vec<DuplicatePair> {
     let copies = same.iter().filter(|copy| copy.first.0 != TRAIN);
-    copies.filter_map(|copy| Some(Pair { second: copy.second, ..near.nearest.get(&copy.first)?.clone() })).collect()
+    copies
+        .filter_map(|copy| Some(DuplicatePair { second: copy.second, ..near.nearest.get(&copy.first)?.clone() }))
+        .collect()
 }
 
 /// Near pairs that are not the same.
 #[derive(Default)]
 struct Near {
-    pairs: Vec<Pair>,
+    pairs: Vec<DuplicatePair>,
     /// For each image of a leak, the nearest such pair.
-    nearest: HashMap<Place, Pair>,
+    nearest: HashMap<ImageIndex, DuplicatePair>,
     is_cut: bool,
 }
 
 impl Near {
-    fn add(&mut self, pair: Pair, max_near: usize) {
+    fn add(&mut self, pair: DuplicatePair, max_near: usize) {
         self.remember(&pair);
         match self.pairs.len() < max_near {
             true => self.pairs.push(pair),
@@ -109,7 +111,7 @@ impl Near {
     }
 
     /// Keeps `pair` where it is a leak and the nearest of one of its images.
-    fn remember(&mut self, pair: &Pair) {
+    fn remember(&mut self, pair: &DuplicatePair) {
         if !is_leak(pair.first, pair.second) {
             return;
         }
@@ -129,21 +131,21 @@ impl Near {
     }
 }
 
-impl Pair {
+impl DuplicatePair {
     /// Of two that are as near, the one whose images come first.
-    fn is_nearer_than(&self, other: &Pair) -> bool {
-        let key = |pair: &Pair| (pair.difference, pair.first, pair.second);
+    fn is_nearer_than(&self, other: &DuplicatePair) -> bool {
+        let key = |pair: &DuplicatePair| (pair.difference, pair.first, pair.second);
         key(self) < key(other)
     }
 }
 
 /// Whether one of the two is a training image, and the other is not.
-fn is_leak(a: Place, b: Place) -> bool {
+fn is_leak(a: ImageIndex, b: ImageIndex) -> bool {
     (a.0 == TRAIN) != (b.0 == TRAIN)
 }
 
 /// For each image, where those begin whose sums are too large for it.
-fn windows(images: &[(&Signature, Place)], num_values: u64) -> Vec<usize> {
+fn windows(images: &[(&Signature, ImageIndex)], num_values: u64) -> Vec<usize> {
     let mut end = 0;
     let end_of = |start: usize| {
         end = end.max(start + 1);
@@ -158,7 +160,7 @@ fn windows(images: &[(&Signature, Place)], num_values: u64) -> Vec<usize> {
 /// Images by their sums.
 struct Sorted<'a> {
     splits: &'a [(Split, &'a Samples)],
-    images: &'a [(&'a Signature, Place)],
+    images: &'a [(&'a Signature, ImageIndex)],
     ends: &'a [usize],
     longest: usize,
     num_values: u64,
@@ -197,15 +199,18 @@ impl Sorted<'_> {
             }
             if let Some(difference) = self.difference(place, *other_place)? {
                 let (first, second) = (place.min(*other_place), place.max(*other_place));
-                near.add(Pair { first, second, difference: difference as f64 / self.num_values as f64 }, self.max_near);
+                near.add(
+                    DuplicatePair { first, second, difference: difference as f64 / self.num_values as f64 },
+                    self.max_near,
+                );
             }
         }
         Ok(())
     }
 
     /// The sum of the two images' values' differences, where it is small.
-    fn difference(&self, a: Place, b: Place) -> Result<Option<u64>> {
-        let image = |(part, index): Place| self.splits[part].1.image(index);
+    fn difference(&self, a: ImageIndex, b: ImageIndex) -> Result<Option<u64>> {
+        let image = |(part, index): ImageIndex| self.splits[part].1.image(index);
         let (a, b) = (image(a)?, image(b)?);
         let mut sum = 0;
         for (a, b) in a.chunks(256).zip(b.chunks(256)) {

@@ -7,7 +7,7 @@ use image::ImageFormat;
 use sha2::{Digest, Sha256};
 
 use super::Problem;
-use crate::data::stored::StoredImage;
+use crate::data::stored::ImageSource;
 use crate::data::{ImageShape, Samples, image as files, size_text};
 use crate::error::{Result, describe};
 
@@ -74,7 +74,7 @@ fn inspect_one(samples: &Samples, index: usize, finds_other_sizes: bool) -> Insp
 }
 
 /// The prepared pixels; what the file itself tells goes to `inspection`.
-fn look_at_file(samples: &Samples, file: &StoredImage, inspection: &mut Inspection) -> Result<Vec<u8>> {
+fn look_at_file(samples: &Samples, file: &ImageSource, inspection: &mut Inspection) -> Result<Vec<u8>> {
     let bytes = file.bytes()?;
     if let Ok(header) = files::header(&bytes) {
         inspection.size = Some([header.shape.height, header.shape.width]);
@@ -89,7 +89,7 @@ fn look_at_file(samples: &Samples, file: &StoredImage, inspection: &mut Inspecti
 }
 
 /// A name for JPEG that the decoder's list lacks.
-fn is_jfif(file: &StoredImage) -> bool {
+fn is_jfif(file: &ImageSource) -> bool {
     file.file_name().extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jfif"))
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Samples, Split};
 use crate::error::Result;
-use duplicates::Pair;
+use duplicates::DuplicatePair;
 use inspect::Inspection;
 
 pub use cached::{FirstLook, cached_counts};
@@ -86,7 +86,7 @@ impl Finding {
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct CheckReport {
     /// The data set's name.
     pub name: String,
     /// Images in each split.
@@ -134,7 +134,7 @@ impl Default for CheckConfig {
 ///
 /// # Errors
 /// A data error where an image that could be read a moment ago cannot be any more.
-pub fn check(dataset: &Dataset) -> Result<Report> {
+pub fn check(dataset: &Dataset) -> Result<CheckReport> {
     check_with(dataset, &CheckConfig::default())
 }
 
@@ -142,7 +142,7 @@ pub fn check(dataset: &Dataset) -> Result<Report> {
 ///
 /// # Errors
 /// As [`check`].
-pub fn check_with(dataset: &Dataset, config: &CheckConfig) -> Result<Report> {
+pub fn check_with(dataset: &Dataset, config: &CheckConfig) -> Result<CheckReport> {
     let splits: Vec<(Split, &Samples)> = dataset.splits().collect();
     let inspect = |samples| inspect::inspect(samples, config.finds_other_sizes);
     let inspections: Vec<Vec<Inspection>> = splits.iter().map(|(_, samples)| inspect(samples)).collect();
@@ -157,7 +157,7 @@ pub fn check_with(dataset: &Dataset, config: &CheckConfig) -> Result<Report> {
     findings.extend(search.pairs.iter().map(|pair| finding_of(pair, &name)));
     findings.sort_by_key(|finding| (finding.image.split, finding.image.index, finding.problem));
     let (empty_classes, rare_classes, largest_class) = class_problems(dataset);
-    Ok(Report {
+    Ok(CheckReport {
         name: dataset.name.clone(),
         images: splits.iter().map(|(split, samples)| (*split, samples.len())).collect(),
         leaks: nearest_leaks(&findings),
@@ -197,7 +197,7 @@ pub fn class_counts(dataset: &Dataset) -> Counts {
 }
 
 /// `pair.first` comes before `pair.second`; splits are in the order train, validation, test.
-fn finding_of(pair: &Pair, name: &impl Fn((usize, usize)) -> ImageName) -> Finding {
+fn finding_of(pair: &DuplicatePair, name: &impl Fn((usize, usize)) -> ImageName) -> Finding {
     let is_across = pair.first.0 != pair.second.0;
     let (image, other) = if is_across { (pair.first, pair.second) } else { (pair.second, pair.first) };
     let problem = if pair.difference == 0.0 { Problem::Duplicate } else { Problem::NearDuplicate };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, ImageName, Problem, Report};
+use super::{CheckReport, Finding, ImageName, Problem};
 use crate::data::size_text;
 use crate::error::{Error, Result};
 use crate::files::write_output;
@@ -60,7 +60,7 @@ impl Counts {
     }
 }
 
-impl Report {
+impl CheckReport {
     /// How many of each kind were found.
     pub fn counts(&self) -> Counts {
         let of = |problem: Problem| self.findings.iter().filter(|finding| finding.problem == problem).count();
@@ -109,7 +109,7 @@ impl fmt::Display for Finding {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let images: Vec<String> = self.images.iter().map(|(split, count)| format!("{count} {split}")).collect();
         let how = match (self.is_exhaustive, self.is_cut) {
@@ -186,7 +186,7 @@ const HEADINGS: [(Problem, &str, &str); 6] = [
 ///
 /// # Errors
 /// A configuration error where the file cannot be written.
-pub fn write_csv(path: &Path, report: &Report) -> Result<()> {
+pub fn write_csv(path: &Path, report: &CheckReport) -> Result<()> {
     let num_images: usize = report.images.values().sum();
     let sizes_are_mixed = 2 * report.counts().other_size >= num_images;
     let is_listed = |finding: &&Finding| match finding.problem {

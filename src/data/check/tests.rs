@@ -34,7 +34,7 @@ fn changed(image: &[u8], count: usize, change: u8) -> Vec<u8> {
     image
 }
 
-fn lines(report: &Report) -> Vec<String> {
+fn lines(report: &CheckReport) -> Vec<String> {
     report.findings.iter().map(ToString::to_string).collect()
 }
 
@@ -218,7 +218,7 @@ fn write_images(folder: &Path, images: &[(&str, u32, u32)]) {
     }
 }
 
-fn check_folder(folder: &Path, options: &LoadOptions) -> Report {
+fn check_folder(folder: &Path, options: &LoadOptions) -> CheckReport {
     let config = CheckConfig { finds_other_sizes: options.image_size.is_none(), ..CheckConfig::default() };
     check_with(&registry::open(folder.to_str().unwrap(), options).unwrap(), &config).unwrap()
 }

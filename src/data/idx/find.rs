@@ -11,7 +11,7 @@ const MAX_LISTED: usize = 8;
 
 /// The files of one split.
 #[derive(Debug, PartialEq)]
-pub(super) struct Pair {
+pub(super) struct FilePair {
     pub images: PathBuf,
     pub labels: PathBuf,
 }
@@ -19,8 +19,8 @@ pub(super) struct Pair {
 /// The files of a data set: of training, of testing or of both.
 #[derive(Debug, PartialEq)]
 pub(super) struct Files {
-    pub train: Option<Pair>,
-    pub test: Option<Pair>,
+    pub train: Option<FilePair>,
+    pub test: Option<FilePair>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,11 +104,11 @@ fn parse_name(name: &str) -> Option<(Split, Content, String)> {
     (is_idx && !endings.is_empty()).then_some((split, content, stem))
 }
 
-fn find_pair(candidates: &[Candidate], split: Split) -> Result<Option<Pair>> {
+fn find_pair(candidates: &[Candidate], split: Split) -> Result<Option<FilePair>> {
     let images = find_one(candidates, split, Content::Images)?;
     let labels = find_one(candidates, split, Content::Labels)?;
     match (images, labels) {
-        (Some(images), Some(labels)) => Ok(Some(Pair { images: images.path.clone(), labels: labels.path.clone() })),
+        (Some(images), Some(labels)) => Ok(Some(FilePair { images: images.path.clone(), labels: labels.path.clone() })),
         (Some(images), None) => Err(partner_missing(images)),
         (None, Some(labels)) => Err(partner_missing(labels)),
         (None, None) => Ok(None),

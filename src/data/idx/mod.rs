@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::data::{Dataset, Samples, Split, Splits};
 use crate::error::{Error, Result};
 
-use find::Pair;
+use find::FilePair;
 use read::Images;
 
 /// Reads a folder of IDX files: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, where there are any, test files
@@ -57,7 +57,7 @@ pub fn has_files(folder: &Path) -> Result<bool> {
     find::has_files(folder)
 }
 
-fn read_split(files: &Pair) -> Result<(Images, Vec<u8>)> {
+fn read_split(files: &FilePair) -> Result<(Images, Vec<u8>)> {
     let labels = read::read_labels(&files.labels)?;
     let images = read::read_images(&files.images)?;
     if images.count != labels.len() {
@@ -68,7 +68,7 @@ fn read_split(files: &Pair) -> Result<(Images, Vec<u8>)> {
     Ok((images, labels))
 }
 
-fn check_same_shape(train: &Images, train_files: &Pair, test: &Images, test_files: &Pair) -> Result<()> {
+fn check_same_shape(train: &Images, train_files: &FilePair, test: &Images, test_files: &FilePair) -> Result<()> {
     if train.shape == test.shape {
         return Ok(());
     }

@@ -23,7 +23,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat};
 
 pub(super) use list::EXTENSIONS;
 pub use list::{Listing, is_image_name, list_folder, list_images};
-pub use resize::{Preparation, Resize};
+pub use resize::{Preprocessing, Resize};
 
 use super::ImageShape;
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ const MAX_DECODED_BYTES: u64 = 512 << 20;
 /// # Errors
 /// A data error where the file cannot be read, is no such image, is damaged, cut short or too large, where its decoder
 /// panics, and where the wanted shape has neither 1 nor 3 channels.
-pub fn decode(path: &Path, preparation: impl Into<Preparation>) -> Result<Vec<u8>> {
+pub fn decode(path: &Path, preparation: impl Into<Preprocessing>) -> Result<Vec<u8>> {
     let decoded = read(path).and_then(|bytes| decode_bytes(&bytes, preparation));
     decoded.map_err(|error| error.at_path(path))
 }
@@ -52,7 +52,7 @@ pub fn decode(path: &Path, preparation: impl Into<Preparation>) -> Result<Vec<u8
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_bytes(bytes: &[u8], preparation: impl Into<Preparation>) -> Result<Vec<u8>> {
+pub fn decode_bytes(bytes: &[u8], preparation: impl Into<Preprocessing>) -> Result<Vec<u8>> {
     let preparation = preparation.into();
     preparation.check()?;
     guard::caught(|| {

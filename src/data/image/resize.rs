@@ -34,20 +34,20 @@ impl fmt::Display for Resize {
 
 /// How images are prepared for a model: the same in training and in prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Preparation {
+pub struct Preprocessing {
     /// The wanted shape. C is 1 (grey) or 3 (red, green and blue).
     pub shape: ImageShape,
     /// How an image of another size comes to it.
     pub resize: Resize,
 }
 
-impl From<ImageShape> for Preparation {
+impl From<ImageShape> for Preprocessing {
     fn from(shape: ImageShape) -> Self {
-        Preparation { shape, resize: Resize::default() }
+        Preprocessing { shape, resize: Resize::default() }
     }
 }
 
-impl Preparation {
+impl Preprocessing {
     /// # Errors
     /// A data error where no image can have the wanted shape, so that no model can ask for one that fills the memory.
     pub fn check(&self) -> Result<()> {
@@ -67,7 +67,7 @@ impl Preparation {
     /// Prepares an image of shape `from`, `u8 [H, W, C]` with C 1 or 3.
     ///
     /// # Errors
-    /// As [`Preparation::check`], and where `from` has another number of channels.
+    /// As [`Preprocessing::check`], and where `from` has another number of channels.
     pub fn apply(&self, pixels: Vec<u8>, from: ImageShape) -> Result<Vec<u8>> {
         self.check()?;
         if ![1, 3].contains(&from.channels) {
@@ -197,7 +197,7 @@ mod tests {
             let [name, resize, width, height, channels, hex] = *line.split(' ').collect::<Vec<_>>() else { panic!() };
             let [width, height, channels] = [width, height, channels].map(|number| number.parse().unwrap());
             let resize = clap::ValueEnum::from_str(resize, false).unwrap();
-            let preparation = Preparation { shape: ImageShape { height, width, channels }, resize };
+            let preparation = Preprocessing { shape: ImageShape { height, width, channels }, resize };
             let pixels = super::super::decode(&folder.join(name), preparation).unwrap();
             let expected = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
             assert_eq!(pixels.len(), hex.len() / 2, "{line}");
@@ -212,7 +212,7 @@ mod tests {
         let grey: Vec<u8> = (0..77 * 50).map(|at: u32| (at * 7919 % 251) as u8).collect();
         let from = ImageShape { height: 50, width: 77, channels: 1 };
         for resize in [Resize::Stretch, Resize::Fit, Resize::Crop] {
-            let to = |channels| Preparation { shape: ImageShape { height: 13, width: 12, channels }, resize };
+            let to = |channels| Preprocessing { shape: ImageShape { height: 13, width: 12, channels }, resize };
             let before = to(3).apply(to_colour(&grey), ImageShape { channels: 3, ..from }).unwrap();
             assert_eq!(to(3).apply(grey.clone(), from).unwrap(), before, "{resize}");
         }
@@ -222,7 +222,7 @@ mod tests {
     fn other_numbers_of_channels_are_refused() {
         for channels in [0, 2, 4] {
             for wanted in [1, 3] {
-                let to = Preparation::from(ImageShape { height: 2, width: 2, channels: wanted });
+                let to = Preprocessing::from(ImageShape { height: 2, width: 2, channels: wanted });
                 let from = ImageShape { height: 2, width: 3, channels };
                 let error = to.apply(vec![0; 6 * channels], from).unwrap_err().to_string();
                 assert!(error.contains("only images of 1 or 3 channels"), "{error}");
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_very_long_image_keeps_a_pixel_when_it_is_fitted() {
         let from = ImageShape { height: 1, width: 1000, channels: 1 };
-        let to = Preparation { shape: ImageShape { height: 3, width: 3, channels: 1 }, resize: Resize::Fit };
+        let to = Preprocessing { shape: ImageShape { height: 3, width: 3, channels: 1 }, resize: Resize::Fit };
         assert_eq!(to.apply(vec![9; 1000], from).unwrap(), [0, 0, 0, 9, 9, 9, 0, 0, 0]);
     }
 }

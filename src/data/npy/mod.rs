@@ -87,7 +87,7 @@ fn read_file(path: &Path) -> Result<NpyImages> {
 pub fn read_images_from(reader: &mut dyn Read, length: u64) -> Result<NpyImages> {
     let (text, header_bytes) = read_header_text(reader)?;
     let header = Header::parse(&text)?;
-    let (kind, dimensions) = (Kind::from_descr(header.descr)?, image_dimensions(&header.shape)?);
+    let (kind, dimensions) = (ElementKind::from_descr(header.descr)?, image_dimensions(&header.shape)?);
     let data = read_data(reader, kind.data_bytes(dimensions)?, length.saturating_sub(header_bytes))?;
     Ok(kind.images(data, dimensions, header.fortran_order))
 }
@@ -182,29 +182,29 @@ fn too_large(data_bytes: impl ToString) -> Error {
 
 /// The kinds of number that are read.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum ElementKind {
     U8,
     F32 { big_endian: bool },
     F64 { big_endian: bool },
 }
 
-impl Kind {
+impl ElementKind {
     /// `descr`: NumPy's array-protocol type string: byte order, letter, bytes of one number.
     fn from_descr(descr: &str) -> Result<Self> {
         let big_endian = descr.starts_with('>');
         match descr.trim_start_matches(['<', '>', '|', '=']) {
-            "u1" => Ok(Kind::U8),
-            "f4" => Ok(Kind::F32 { big_endian }),
-            "f8" => Ok(Kind::F64 { big_endian }),
+            "u1" => Ok(ElementKind::U8),
+            "f4" => Ok(ElementKind::F32 { big_endian }),
+            "f8" => Ok(ElementKind::F64 { big_endian }),
             other => Err(refuse(descr, other)),
         }
     }
 
     fn data_bytes(self, dimensions: [usize; 4]) -> Result<u64> {
         let item_bytes = match self {
-            Kind::U8 => 1_u64,
-            Kind::F32 { .. } => 4,
-            Kind::F64 { .. } => 8,
+            ElementKind::U8 => 1_u64,
+            ElementKind::F32 { .. } => 4,
+            ElementKind::F64 { .. } => 8,
         };
         let product = dimensions.iter().try_fold(item_bytes, |product, &size| product.checked_mul(size as u64));
         product.filter(|&bytes| bytes <= MAX_DATA_BYTES).ok_or_else(|| too_large(format!("shape {dimensions:?}")))
@@ -214,12 +214,14 @@ impl Kind {
         let [count, height, width, channels] = dimensions;
         let shape = ImageShape { height, width, channels };
         let values = match self {
-            Kind::U8 if fortran_order => return NpyImages::U8 { shape, count, pixels: row_major(&data, dimensions) },
-            Kind::U8 => return NpyImages::U8 { shape, count, pixels: data },
-            Kind::F32 { big_endian: false } => numbers(&data, f32::from_le_bytes),
-            Kind::F32 { big_endian: true } => numbers(&data, f32::from_be_bytes),
-            Kind::F64 { big_endian: false } => numbers(&data, |bytes| f64::from_le_bytes(bytes) as f32),
-            Kind::F64 { big_endian: true } => numbers(&data, |bytes| f64::from_be_bytes(bytes) as f32),
+            ElementKind::U8 if fortran_order => {
+                return NpyImages::U8 { shape, count, pixels: row_major(&data, dimensions) };
+            }
+            ElementKind::U8 => return NpyImages::U8 { shape, count, pixels: data },
+            ElementKind::F32 { big_endian: false } => numbers(&data, f32::from_le_bytes),
+            ElementKind::F32 { big_endian: true } => numbers(&data, f32::from_be_bytes),
+            ElementKind::F64 { big_endian: false } => numbers(&data, |bytes| f64::from_le_bytes(bytes) as f32),
+            ElementKind::F64 { big_endian: true } => numbers(&data, |bytes| f64::from_be_bytes(bytes) as f32),
         };
         let values = if fortran_order { row_major(&values, dimensions) } else { values };
         NpyImages::F32 { shape, count, values }

@@ -43,7 +43,7 @@ pub fn load(source: &str) -> Result<Dataset> {
 /// # Errors
 /// As [`load`], and where an image cannot be read or prepared.
 pub fn load_with(source: &str, options: &LoadOptions) -> Result<Dataset> {
-    let splits = load_from(source, options, Purpose::Train, &Surroundings::from_environment())?;
+    let splits = load_from(source, options, Purpose::Train, &DataDirs::from_environment())?;
     // before hours of decoding
     splits.require_train()?;
     sources::finish(splits, options)?.into_dataset()
@@ -55,7 +55,7 @@ pub fn load_with(source: &str, options: &LoadOptions) -> Result<Dataset> {
 /// # Errors
 /// As [`load_with`].
 pub fn find(source: &str, options: &LoadOptions) -> Result<Splits> {
-    load_from(source, options, Purpose::Measure, &Surroundings::from_environment())
+    load_from(source, options, Purpose::Measure, &DataDirs::from_environment())
 }
 
 /// As [`load_with`], but images of files are not decoded yet, and those of another size than most are no error.
@@ -63,7 +63,7 @@ pub fn find(source: &str, options: &LoadOptions) -> Result<Splits> {
 /// # Errors
 /// As [`load`].
 pub fn open(source: &str, options: &LoadOptions) -> Result<Dataset> {
-    load_from(source, options, Purpose::Inspect, &Surroundings::from_environment())?.into_dataset()
+    load_from(source, options, Purpose::Inspect, &DataDirs::from_environment())?.into_dataset()
 }
 
 /// Where the files of a known set lie, and whether they were there: in the user's own folders, as [`load`] looks for them,
@@ -72,10 +72,10 @@ pub fn open(source: &str, options: &LoadOptions) -> Result<Dataset> {
 /// # Errors
 /// As [`load`].
 pub fn download(name: &str) -> Result<(PathBuf, bool)> {
-    download_to(name, &Surroundings::from_environment())
+    download_to(name, &DataDirs::from_environment())
 }
 
-fn download_to(name: &str, surroundings: &Surroundings) -> Result<(PathBuf, bool)> {
+fn download_to(name: &str, surroundings: &DataDirs) -> Result<(PathBuf, bool)> {
     let set = KnownSet::find(name).ok_or_else(|| {
         let what = if is_built_in(name) { "digits are drawn, not downloaded" } else { "no data set to download" };
         let known: Vec<&str> = KNOWN_SETS.iter().map(|set| set.name).collect();
@@ -134,7 +134,7 @@ pub fn location(source: &str) -> Option<PathBuf> {
         return Some(path.to_owned()).filter(|_| !is_built_in(source));
     }
     let set = KnownSet::find(source)?;
-    own_folder(set, &Surroundings::from_environment()).ok().flatten()
+    own_folder(set, &DataDirs::from_environment()).ok().flatten()
 }
 
 /// The user's folder for what can be fetched or computed again: `$XDG_CACHE_HOME` or `~/.cache`, then `convnet`.
@@ -151,7 +151,7 @@ fn variable(name: &str) -> Option<OsString> {
 }
 
 /// What the environment says about where data sets are and come from.
-struct Surroundings {
+struct DataDirs {
     /// The user's own folders of data sets, first choice first.
     folders: Vec<PathBuf>,
     /// The folder of downloaded data sets.
@@ -161,9 +161,9 @@ struct Surroundings {
     network: Network,
 }
 
-impl Surroundings {
+impl DataDirs {
     fn from_environment() -> Self {
-        Surroundings {
+        DataDirs {
             folders: variable("CONVNET_DATA").map(PathBuf::from).into_iter().chain([PathBuf::from("data")]).collect(),
             cache: cache_folder().map(|cache| cache.join("data")),
             mirror: variable("CONVNET_MIRROR").map(|url| url.to_string_lossy().into_owned()),
@@ -172,7 +172,7 @@ impl Surroundings {
     }
 }
 
-fn load_from(source: &str, options: &LoadOptions, purpose: Purpose, surroundings: &Surroundings) -> Result<Splits> {
+fn load_from(source: &str, options: &LoadOptions, purpose: Purpose, surroundings: &DataDirs) -> Result<Splits> {
     if is_built_in(source) {
         return sources::prepare(digits::generate(&digits::parse(source)?)?.into(), options);
     }
@@ -230,7 +230,7 @@ fn read_arrays(folder: &Path) -> Result<Splits> {
     if idx::has_files(folder)? { idx::read_splits(folder) } else { sources::read_cifar(folder) }
 }
 
-fn load_known(set: &KnownSet, surroundings: &Surroundings) -> Result<Splits> {
+fn load_known(set: &KnownSet, surroundings: &DataDirs) -> Result<Splits> {
     let folder = match own_folder(set, surroundings)? {
         Some(folder) => folder,
         None => fetch(set, surroundings)?.0,
@@ -239,7 +239,7 @@ fn load_known(set: &KnownSet, surroundings: &Surroundings) -> Result<Splits> {
 }
 
 /// The first of the user's own folders that holds files of `set`.
-fn own_folder(set: &KnownSet, surroundings: &Surroundings) -> Result<Option<PathBuf>> {
+fn own_folder(set: &KnownSet, surroundings: &DataDirs) -> Result<Option<PathBuf>> {
     for root in &surroundings.folders {
         for name in [Some(set.name), set.torchvision].into_iter().flatten() {
             let folder = root.join(name);
@@ -252,7 +252,7 @@ fn own_folder(set: &KnownSet, surroundings: &Surroundings) -> Result<Option<Path
 }
 
 /// The cache folder's copy of `set`, downloaded as far as it is not there; and whether all of it was.
-fn fetch(set: &KnownSet, surroundings: &Surroundings) -> Result<(PathBuf, bool)> {
+fn fetch(set: &KnownSet, surroundings: &DataDirs) -> Result<(PathBuf, bool)> {
     let cache = surroundings.cache.as_ref().ok_or_else(|| {
         Error::config("no folder to download data to")
             .expected("the environment variable HOME or XDG_CACHE_HOME")

@@ -35,9 +35,9 @@ fn write_tiny(folder: &Path) {
 }
 
 /// A home with an own folder, `own`, and a cache, `cache`.
-fn home(mirror: Option<&str>) -> (TempDir, Surroundings) {
+fn home(mirror: Option<&str>) -> (TempDir, DataDirs) {
     let home = tempfile::tempdir().unwrap();
-    let surroundings = Surroundings {
+    let surroundings = DataDirs {
         folders: vec![home.path().join("missing"), home.path().join("own")],
         cache: Some(home.path().join("cache")),
         mirror: mirror.map(String::from),
@@ -46,7 +46,7 @@ fn home(mirror: Option<&str>) -> (TempDir, Surroundings) {
     (home, surroundings)
 }
 
-fn load_here(source: &str, options: &LoadOptions, purpose: Purpose, surroundings: &Surroundings) -> Result<Dataset> {
+fn load_here(source: &str, options: &LoadOptions, purpose: Purpose, surroundings: &DataDirs) -> Result<Dataset> {
     load_from(source, options, purpose, surroundings)?.into_dataset()
 }
 

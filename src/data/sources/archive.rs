@@ -11,14 +11,14 @@ use tar::{Archive, EntryType};
 use zip::read::ZipFile;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::Labelled;
+use super::ImageList;
 use super::class_names::{self, ClassNames};
 use super::left_out::LeftOut;
 use super::tree::Tree;
+use crate::data::bounded_reader::BoundedReader;
 use crate::data::image::{MAX_FILE_BYTES, is_image_name};
 use crate::data::names::is_hidden;
-use crate::data::stored::StoredImage;
-use crate::data::unpacked::Unpacked;
+use crate::data::stored::ImageSource;
 use crate::error::{Error, Result};
 
 /// The most entries that are believed.
@@ -31,7 +31,7 @@ const MAX_TAR_GZ_BYTES: u64 = 8 << 30;
 ///
 /// # Errors
 /// A data error where it is damaged, encrypted or packed in a way that is not read, and as [`Tree::into_labelled`].
-pub(super) fn read_zip(path: &Path) -> Result<Labelled> {
+pub(super) fn read_zip(path: &Path) -> Result<ImageList> {
     zip_tree(path).and_then(|tree| tree.into_labelled(stem(path))).map_err(|error| error.at_path(path))
 }
 
@@ -39,7 +39,7 @@ pub(super) fn read_zip(path: &Path) -> Result<Labelled> {
 ///
 /// # Errors
 /// A data error where it is damaged or cut short, and as [`Tree::into_labelled`].
-pub(super) fn read_tar(path: &Path) -> Result<Labelled> {
+pub(super) fn read_tar(path: &Path) -> Result<ImageList> {
     let tree = File::open(path).map_err(damaged).and_then(|mut file| {
         let length = file.metadata().map_err(damaged)?.len();
         check_end(&mut file, length)?;
@@ -48,7 +48,7 @@ pub(super) fn read_tar(path: &Path) -> Result<Labelled> {
             if start.checked_add(size).is_none_or(|end| end > length) {
                 return Err(Error::data("the archive is cut short").at(name));
             }
-            Ok(StoredImage::Part {
+            Ok(ImageSource::Part {
                 archive: path.into(),
                 name: name.to_owned(),
                 start,
@@ -78,12 +78,12 @@ fn check_end(file: &mut File, length: u64) -> Result<()> {
 ///
 /// # Errors
 /// As [`read_tar`], and where the images are more than fit.
-pub(super) fn read_tar_gz(path: &Path) -> Result<Labelled> {
+pub(super) fn read_tar_gz(path: &Path) -> Result<ImageList> {
     let archive: Arc<Path> = path.into();
     let mut num_bytes = 0;
     let tree = File::open(path).map_err(damaged).and_then(|file| {
         let packed = file.metadata().map_err(damaged)?.len();
-        tar_tree(Unpacked::new(MultiGzDecoder::new(BufReader::new(file)), packed), |name, entry| {
+        tar_tree(BoundedReader::new(MultiGzDecoder::new(BufReader::new(file)), packed), |name, entry| {
             num_bytes += entry.size().min(MAX_FILE_BYTES);
             if entry.size() > MAX_FILE_BYTES || num_bytes > MAX_TAR_GZ_BYTES {
                 let most = format!("images of up to {MAX_FILE_BYTES} and together {MAX_TAR_GZ_BYTES} bytes");
@@ -94,7 +94,7 @@ pub(super) fn read_tar_gz(path: &Path) -> Result<Labelled> {
             entry.read_to_end(&mut bytes).map_err(damaged)?;
             match bytes.len() as u64 == entry.size() {
                 true => {
-                    Ok(StoredImage::Memory { archive: archive.clone(), name: name.to_owned(), bytes: bytes.into() })
+                    Ok(ImageSource::Memory { archive: archive.clone(), name: name.to_owned(), bytes: bytes.into() })
                 }
                 false => Err(Error::data("the archive is cut short").at(name)),
             }
@@ -106,7 +106,7 @@ pub(super) fn read_tar_gz(path: &Path) -> Result<Labelled> {
 /// The images and folders of an archive, as they come. Of images with one name the last one counts, as when it is unpacked.
 #[derive(Default)]
 struct Contents {
-    images: BTreeMap<Vec<String>, StoredImage>,
+    images: BTreeMap<Vec<String>, ImageSource>,
     folders: Vec<Vec<String>>,
     left_out: LeftOut,
     class_names: BTreeMap<Vec<String>, ClassNames>,
@@ -121,7 +121,7 @@ impl Contents {
     }
 
     /// The image that a hard link called `name` leads to: a tar has it before the link.
-    fn linked(&self, name: &str, target: Option<&str>) -> Result<StoredImage> {
+    fn linked(&self, name: &str, target: Option<&str>) -> Result<ImageSource> {
         let found = target.and_then(parts).and_then(|target| self.images.get(&target));
         found.map(|image| image.renamed(name)).ok_or_else(|| {
             Error::data("a hard link in the archive leads to no image before it")
@@ -155,7 +155,7 @@ impl Contents {
 /// Every image and folder of a tar; `store` says where an image lies.
 fn tar_tree<R: Read>(
     reader: R,
-    mut store: impl FnMut(&str, &mut tar::Entry<'_, R>) -> Result<StoredImage>,
+    mut store: impl FnMut(&str, &mut tar::Entry<'_, R>) -> Result<ImageSource>,
 ) -> Result<Tree> {
     let mut contents = Contents::default();
     let mut archive = Archive::new(reader);
@@ -239,7 +239,7 @@ fn zip_tree(path: &Path) -> Result<Tree> {
 }
 
 /// Where a zip's entry lies.
-fn zip_image<R: Read>(archive: &Arc<Path>, entry: &ZipFile<'_, R>) -> Result<StoredImage> {
+fn zip_image<R: Read>(archive: &Arc<Path>, entry: &ZipFile<'_, R>) -> Result<ImageSource> {
     let name = entry.name().to_owned();
     if entry.is_symlink() {
         return Err(symbolic_link(&name).help("pack it anew with zip without -y"));
@@ -257,7 +257,7 @@ fn zip_image<R: Read>(archive: &Arc<Path>, entry: &ZipFile<'_, R>) -> Result<Sto
     }
     let start = entry.data_start().ok_or_else(|| Error::data("the archive is damaged").at(&name))?;
     let (length, checksum) = (entry.compressed_size(), Some(entry.crc32()));
-    Ok(StoredImage::Part { archive: archive.clone(), name, start, length, is_deflated, checksum })
+    Ok(ImageSource::Part { archive: archive.clone(), name, start, length, is_deflated, checksum })
 }
 
 /// A name's parts; `None` where it is hidden or names nothing. `..` and a leading `/` are dropped: nothing is ever written

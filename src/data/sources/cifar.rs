@@ -16,18 +16,18 @@ const MAX_FILE_BYTES: u64 = 2 << 30;
 
 /// Which of the two it is.
 #[derive(Debug, Clone, Copy)]
-struct Kind {
+struct CifarKind {
     /// Label bytes before an image's pixels. The last one is the class (CIFAR-100 has a coarser one before it).
     label_bytes: usize,
     num_classes: usize,
     names: &'static str,
 }
 
-const CIFAR_10: Kind = Kind { label_bytes: 1, num_classes: 10, names: "batches.meta.txt" };
-const CIFAR_100: Kind = Kind { label_bytes: 2, num_classes: 100, names: "fine_label_names.txt" };
+const CIFAR_10: CifarKind = CifarKind { label_bytes: 1, num_classes: 10, names: "batches.meta.txt" };
+const CIFAR_100: CifarKind = CifarKind { label_bytes: 2, num_classes: 100, names: "fine_label_names.txt" };
 
 struct Files {
-    kind: Kind,
+    kind: CifarKind,
     train: Vec<PathBuf>,
     test: Vec<PathBuf>,
 }
@@ -47,7 +47,7 @@ pub fn has_files(folder: &Path) -> Result<bool> {
 /// A data error that names the file that cannot be used.
 pub fn read_folder(folder: &Path) -> Result<Splits> {
     let files = find(folder)?.ok_or_else(|| Error::data("there are no CIFAR files").at_path(folder))?;
-    let Kind { num_classes, names, .. } = files.kind;
+    let CifarKind { num_classes, names, .. } = files.kind;
     let mut samples = BTreeMap::new();
     for (split, paths) in [(Split::Train, &files.train), (Split::Test, &files.test)] {
         if !paths.is_empty() {
@@ -77,7 +77,7 @@ fn find(folder: &Path) -> Result<Option<Files>> {
     Ok(files.into_iter().find(|files| !files.train.is_empty() || !files.test.is_empty()))
 }
 
-fn read_files(kind: Kind, paths: &[PathBuf]) -> Result<Samples> {
+fn read_files(kind: CifarKind, paths: &[PathBuf]) -> Result<Samples> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for path in paths {
         read_file(kind, path, &mut pixels, &mut labels).map_err(|error| error.at_path(path))?;
@@ -85,7 +85,7 @@ fn read_files(kind: Kind, paths: &[PathBuf]) -> Result<Samples> {
     Samples::new(SHAPE, pixels, labels, kind.num_classes)
 }
 
-fn read_file(kind: Kind, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<i64>) -> Result<()> {
+fn read_file(kind: CifarKind, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<i64>) -> Result<()> {
     let unreadable = |error| Error::data("cannot read the file").because(error);
     let length = path.metadata().map_err(unreadable)?.len();
     let record_bytes = kind.label_bytes + 3 * PLANE;

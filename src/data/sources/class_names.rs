@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::table::Table;
-use super::{Labelled, LabelledImage};
+use super::{ImageList, LabelledImage};
 use crate::data::Split;
 use crate::data::names::{composed, quoted};
 use crate::error::{Error, Result};
@@ -89,7 +89,7 @@ impl ClassNames {
     ///
     /// # Errors
     /// A data error where a folder is not named.
-    pub(super) fn apply(self, labelled: Labelled) -> Result<Labelled> {
+    pub(super) fn apply(self, labelled: ImageList) -> Result<ImageList> {
         let order = self.classes();
         let known: BTreeMap<String, String> = self.0.into_iter().map(|[folder, class]| (folder, class)).collect();
         let name = |folder: String| {
@@ -108,6 +108,6 @@ impl ClassNames {
         let folders = labelled.class_folders.into_iter();
         let folders =
             folders.map(|(split, class)| Ok((split, name(class)?))).collect::<Result<Vec<(Split, String)>>>()?;
-        Ok(Labelled { images, class_folders: folders, order: Some(order), ..labelled })
+        Ok(ImageList { images, class_folders: folders, order: Some(order), ..labelled })
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::Labelled;
+use super::ImageList;
 use super::table::Table;
-use crate::data::stored::StoredImage;
+use crate::data::stored::ImageSource;
 use crate::data::{Split, Splits};
 use crate::error::{Error, Result};
 
@@ -40,7 +40,7 @@ pub(super) fn from_splits(splits: Splits, list: &Path) -> Result<Splits> {
 ///
 /// # Errors
 /// As [`from_splits`]; and where an image has another path than the list says, relative to the data set.
-pub(super) fn from_labelled(mut labelled: Labelled, list: &Path) -> Result<Labelled> {
+pub(super) fn from_labelled(mut labelled: ImageList, list: &Path) -> Result<ImageList> {
     let (mut classes, mut places) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
     for (place, image) in labelled.images.iter().enumerate() {
         classes.entry(image.split).or_default().push(image.class.as_str());
@@ -62,10 +62,10 @@ pub(super) fn from_labelled(mut labelled: Labelled, list: &Path) -> Result<Label
 }
 
 /// An image's path without that of its data set's folder, manifest or archive.
-fn relative(image: &StoredImage, root: &Path) -> PathBuf {
+fn relative(image: &ImageSource, root: &Path) -> PathBuf {
     match image {
-        StoredImage::File(path) => path.strip_prefix(root).unwrap_or(path).to_owned(),
-        StoredImage::Part { name, .. } | StoredImage::Memory { name, .. } => {
+        ImageSource::File(path) => path.strip_prefix(root).unwrap_or(path).to_owned(),
+        ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } => {
             PathBuf::from(name.trim_start_matches(['.', '/']))
         }
     }

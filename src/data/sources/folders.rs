@@ -5,13 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Labelled;
+use super::ImageList;
 use super::class_names;
 use super::tree::Tree;
 use crate::data::idx;
 use crate::data::image::is_image_name;
 use crate::data::names::is_hidden;
-use crate::data::stored::StoredImage;
+use crate::data::stored::ImageSource;
 use crate::error::{Error, Result};
 
 /// The deepest folder below the data set's.
@@ -22,11 +22,11 @@ const MAX_DEPTH: usize = 32;
 ///
 /// # Errors
 /// A data error where a folder cannot be listed, a name is no UTF-8, or nothing is there that looks like class folders.
-pub(super) fn read_folder(folder: &Path) -> Result<Labelled> {
+pub(super) fn read_folder(folder: &Path) -> Result<ImageList> {
     let mut tree = Tree::default();
     list(folder, &mut Vec::new(), &mut HashSet::new(), &mut tree)?;
     let labelled = tree.into_labelled(idx::folder_name(folder)).map_err(|error| error.at_path(folder))?;
-    Ok(Labelled { root: folder.to_owned(), ..labelled })
+    Ok(ImageList { root: folder.to_owned(), ..labelled })
 }
 
 fn list(folder: &Path, above: &mut Vec<String>, seen: &mut HashSet<PathBuf>, tree: &mut Tree) -> Result<()> {
@@ -63,7 +63,7 @@ fn list(folder: &Path, above: &mut Vec<String>, seen: &mut HashSet<PathBuf>, tre
             let class_names = if name == class_names::FILE { class_names::read(&path)? } else { None };
             match class_names {
                 Some(names) => drop(tree.class_names.insert(parts, names)),
-                None if is_image_name(&path) => tree.images.push((parts, StoredImage::File(path))),
+                None if is_image_name(&path) => tree.images.push((parts, ImageSource::File(path))),
                 None => tree.left_out.add(&path),
             }
         }

@@ -7,11 +7,11 @@ use std::thread;
 
 use super::exclude::{self, Kept};
 use super::{Purpose, common_shape};
-use crate::data::image::{Header, Preparation};
+use crate::data::image::{Header, Preprocessing};
 use crate::data::names::quoted;
 use crate::data::registry;
 use crate::data::statistics::hex;
-use crate::data::stored::{Identifier, StoredImage};
+use crate::data::stored::{Identifier, ImageSource};
 use crate::data::{LoadOptions, Samples, Split, Splits};
 use crate::error::{Error, Result};
 
@@ -23,12 +23,12 @@ pub struct LabelledImage {
     /// Its class's name.
     pub class: String,
     /// Where it lies.
-    pub image: StoredImage,
+    pub image: ImageSource,
 }
 
 /// The images of a data set, not read yet.
 #[derive(Debug, Default)]
-pub struct Labelled {
+pub struct ImageList {
     /// The data set's name.
     pub name: String,
     /// The folder that files' paths are relative to.
@@ -45,7 +45,7 @@ pub struct Labelled {
     pub(super) kept: Kept,
 }
 
-impl Labelled {
+impl ImageList {
     /// Leaves out what `options` exclude, matches the classes by name between the splits, finds the images' common shape, and
     /// makes samples that read the images as they are needed.
     ///
@@ -64,9 +64,9 @@ impl Labelled {
     fn into_samples(mut self, options: &LoadOptions, purpose: Purpose) -> Result<Splits> {
         let classes = self.classes(purpose)?;
         let shape = common_shape(&self, options, purpose)?;
-        let preparation = Preparation { shape, resize: options.resize };
+        let preparation = Preprocessing { shape, resize: options.resize };
         let labels: HashMap<&str, i64> = classes.iter().map(String::as_str).zip(0..).collect();
-        let mut found: BTreeMap<Split, (Vec<StoredImage>, Vec<i64>)> = BTreeMap::new();
+        let mut found: BTreeMap<Split, (Vec<ImageSource>, Vec<i64>)> = BTreeMap::new();
         for LabelledImage { split, class, image } in std::mem::take(&mut self.images) {
             let (images, of_images) = found.entry(split).or_default();
             images.push(image);
@@ -177,13 +177,13 @@ fn compare(a: &str, b: &str) -> std::cmp::Ordering {
 mod tests {
     use super::*;
 
-    fn labelled(images: &[(Split, &str)]) -> Labelled {
+    fn labelled(images: &[(Split, &str)]) -> ImageList {
         let image = |&(split, class): &(Split, &str)| LabelledImage {
             split,
             class: class.to_owned(),
-            image: StoredImage::File("none.png".into()),
+            image: ImageSource::File("none.png".into()),
         };
-        Labelled { name: "set".into(), images: images.iter().map(image).collect(), ..Labelled::default() }
+        ImageList { name: "set".into(), images: images.iter().map(image).collect(), ..ImageList::default() }
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_file_s_order_wins() {
         let order = ["b", "c", "a"].map(String::from).to_vec();
-        let mut labelled = Labelled { order: Some(order.clone()), ..labelled(&[(Split::Train, "a")]) };
+        let mut labelled = ImageList { order: Some(order.clone()), ..labelled(&[(Split::Train, "a")]) };
         assert_eq!(labelled.classes(Purpose::Train).unwrap(), order);
     }
 

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::table::{MAX_LINE_BYTES, Table};
-use super::{Labelled, LabelledImage};
+use super::{ImageList, LabelledImage};
 use crate::data::Split;
 use crate::data::names::composed;
-use crate::data::stored::StoredImage;
+use crate::data::stored::ImageSource;
 use crate::error::{Error, Result};
 
 /// The most lines that are read.
@@ -40,7 +40,7 @@ struct JsonRow {
 ///
 /// # Errors
 /// A data error that names the line, where it cannot be used.
-pub(super) fn read_csv(path: &Path) -> Result<Labelled> {
+pub(super) fn read_csv(path: &Path) -> Result<ImageList> {
     let mut table = Table::open(path, "the manifest", &["path", "label"]).map_err(|error| error.at_path(path))?;
     let columns = ["path", "label", "split"].map(|name| table.column(name));
     let mut builder = Builder::new(path);
@@ -62,7 +62,7 @@ pub(super) fn read_csv(path: &Path) -> Result<Labelled> {
 ///
 /// # Errors
 /// As [`read_csv`].
-pub(super) fn read_json_lines(path: &Path) -> Result<Labelled> {
+pub(super) fn read_json_lines(path: &Path) -> Result<ImageList> {
     let mut reader = BufReader::new(File::open(path).map_err(|error| unreadable(error).at_path(path))?);
     let mut builder = Builder::new(path);
     for number in 1.. {
@@ -141,17 +141,17 @@ impl<'a> Builder<'a> {
             return Err(Error::data("the image is in the manifest twice").got(format!("{path}, as in line {before}")));
         }
         let folder = self.manifest.parent().unwrap_or(Path::new(""));
-        self.images.push(LabelledImage { split, class, image: StoredImage::File(locate(folder, path)) });
+        self.images.push(LabelledImage { split, class, image: ImageSource::File(locate(folder, path)) });
         Ok(())
     }
 
-    fn finish(self) -> Result<Labelled> {
+    fn finish(self) -> Result<ImageList> {
         let name = self.manifest.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if self.images.is_empty() {
             return Err(Error::data("the manifest names no image").at_path(self.manifest));
         }
         let root = self.manifest.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Labelled { name, root, images: self.images, ..Labelled::default() })
+        Ok(ImageList { name, root, images: self.images, ..ImageList::default() })
     }
 }
 

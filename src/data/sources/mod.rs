@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::image::Preparation;
+use super::image::Preprocessing;
 use super::options::Cache;
 use super::registry;
 use super::samples::UNREADABLE_HELP;
@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_atomically;
 
 pub(super) use cifar::{has_files as is_cifar, read_folder as read_cifar};
-pub use labelled::{Labelled, LabelledImage};
+pub use labelled::{ImageList, LabelledImage};
 pub(super) use left_out::LeftOut;
 
 /// What images are read for.
@@ -98,7 +98,7 @@ pub(super) fn prepare(splits: Splits, options: &LoadOptions) -> Result<Splits> {
     let Some(own) = splits.samples.values().next().map(Samples::shape) else { return Ok(splits) };
     let (height, width) = options.image_size.map_or((own.height, own.width), |size| (size.height, size.width));
     let shape = ImageShape { height, width, channels: options.channels.count().unwrap_or(own.channels) };
-    let preparation = Preparation { shape, resize: options.resize };
+    let preparation = Preprocessing { shape, resize: options.resize };
     preparation.check()?;
     splits.map(|_, samples| samples.prepared(preparation))
 }
@@ -138,7 +138,7 @@ fn no_cache_folder() -> Error {
 
 /// The shape of `images`' pixels: as `options` say, and where they do not, as all images have it. Images that cannot be read
 /// are passed over: whoever decodes them says so.
-fn common_shape(images: &Labelled, options: &LoadOptions, purpose: Purpose) -> Result<ImageShape> {
+fn common_shape(images: &ImageList, options: &LoadOptions, purpose: Purpose) -> Result<ImageShape> {
     if let (Some(size), Some(channels)) = (options.image_size, options.channels.count()) {
         return Ok(ImageShape { height: size.height, width: size.width, channels });
     }
@@ -164,7 +164,7 @@ fn read_index(path: &Path) -> Option<ImageShape> {
 }
 
 /// As [`common_shape`], from every image's header.
-fn find_shape(images: &Labelled, options: &LoadOptions, purpose: Purpose) -> Result<ImageShape> {
+fn find_shape(images: &ImageList, options: &LoadOptions, purpose: Purpose) -> Result<ImageShape> {
     let headers = images.headers();
     let shapes: Vec<(usize, ImageShape)> =
         headers.iter().enumerate().filter_map(|(at, header)| Some((at, header.as_ref().ok()?.shape))).collect();
@@ -205,7 +205,7 @@ fn commonest_size(shapes: &[(usize, ImageShape)]) -> Option<(usize, ImageShape)>
     Some(shapes[place])
 }
 
-fn sizes_differ(images: &Labelled, own: (usize, ImageShape), other: (usize, ImageShape)) -> Error {
+fn sizes_differ(images: &ImageList, own: (usize, ImageShape), other: (usize, ImageShape)) -> Error {
     let tell = |(at, shape): (usize, ImageShape)| {
         format!("{} in {}", size_text(shape.width, shape.height), images.images[at].image)
     };

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::class_names::ClassNames;
 use super::left_out::LeftOut;
-use super::{Labelled, LabelledImage};
+use super::{ImageList, LabelledImage};
 use crate::data::Split;
 use crate::data::image;
 use crate::data::names::{composed, quoted};
-use crate::data::stored::StoredImage;
+use crate::data::stored::ImageSource;
 use crate::error::{Error, Result};
 
 /// What lies below a data set's folder or in an archive: paths relative to it, in their parts.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     /// Files that are images by their names.
-    pub images: Vec<(Vec<String>, StoredImage)>,
+    pub images: Vec<(Vec<String>, ImageSource)>,
     /// Folders.
     pub folders: Vec<Vec<String>>,
     /// Files that are none.
@@ -39,7 +39,7 @@ impl Tree {
     ///
     /// # Errors
     /// A data error where nothing looks like class folders, and where an image's class cannot be told.
-    pub fn into_labelled(mut self, name: String) -> Result<Labelled> {
+    pub fn into_labelled(mut self, name: String) -> Result<ImageList> {
         if self.images.is_empty() {
             let got = if self.left_out.is_empty() { "no such file".to_owned() } else { self.left_out.to_string() };
             let error = Error::data("there are no images in class folders")
@@ -71,7 +71,7 @@ impl Tree {
         };
         let class_folders =
             self.folders.iter().filter(is_class).filter_map(|parts| place(parts, layout).ok()).collect();
-        let labelled = Labelled { name, images, class_folders, notes, ..Labelled::default() };
+        let labelled = ImageList { name, images, class_folders, notes, ..ImageList::default() };
         match self.class_names.into_iter().find(|(parts, _)| parts.len() == 1) {
             Some((_, names)) => names.apply(labelled),
             None => Ok(labelled),
@@ -197,10 +197,10 @@ fn place(folders: &[String], layout: Layout) -> Result<(Split, String)> {
 mod tests {
     use super::*;
 
-    fn tree(paths: &[&str]) -> Result<Labelled> {
+    fn tree(paths: &[&str]) -> Result<ImageList> {
         let parts = |path: &str| path.split('/').map(String::from).collect::<Vec<_>>();
         let images = paths.iter().filter(|path| path.ends_with("png"));
-        let images = images.map(|path| (parts(path), StoredImage::File(path.into()))).collect();
+        let images = images.map(|path| (parts(path), ImageSource::File(path.into()))).collect();
         let folders = paths.iter().filter(|path| !path.ends_with("png")).map(|path| parts(path)).collect();
         Tree { images, folders, ..Tree::default() }.into_labelled("set".into())
     }

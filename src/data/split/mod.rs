@@ -17,7 +17,7 @@ const AUTO_FRACTION: f64 = 0.1;
 
 /// A data set ready for training.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parts {
+pub struct Splits {
     /// The data set's name.
     pub name: String,
     /// The K classes' names, in label order.
@@ -30,11 +30,11 @@ pub struct Parts {
     pub test: Option<Samples>,
 }
 
-impl From<Dataset> for Parts {
+impl From<Dataset> for Splits {
     /// The data set as it is.
     fn from(dataset: Dataset) -> Self {
         let Dataset { name, classes, train, validation, test, notes: _ } = dataset;
-        Parts { name, classes, train, validation, test }
+        Splits { name, classes, train, validation, test }
     }
 }
 
@@ -52,7 +52,7 @@ pub fn split(
     mode: SplitMode,
     limit: Option<usize>,
     seed: u64,
-) -> Result<Parts> {
+) -> Result<Splits> {
     let Dataset { name, classes, train, validation: own, test, notes: _ } = dataset;
     let take = |train: Samples, count| take_validation(&train, &classes, count, mode, seed);
     let (train, validation) = match *validation {
@@ -77,7 +77,7 @@ pub fn split(
         Some(limit) => train.select(&limit_train(train.labels(), classes.len(), limit, seed)?)?,
         None => train,
     };
-    Ok(Parts { name, classes, train, validation, test })
+    Ok(Splits { name, classes, train, validation, test })
 }
 
 /// How many validation images are taken where nobody says how many: of each class one, where the mode looks at them.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::bar::Bar;
 use super::fields::{Fields, Wording, clock, count, duration, percent, rate};
-use super::{LINE_INTERVAL, Progress, print, terminal};
+use super::{LINE_INTERVAL, ProgressMode, print, terminal};
 
 /// Work that is over sooner shows nothing.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -15,8 +15,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// when it is dropped.
 ///
 /// ```
-/// use convnet::log::console::{Progress, Task};
-/// let mut task = Task::new(Progress::Auto, "evaluating", "images", 1000);
+/// use convnet::log::console::{ProgressMode, Task};
+/// let mut task = Task::new(ProgressMode::Auto, "evaluating", "images", 1000);
 /// for done in (0..=1000).step_by(250) {
 ///     task.show(done, "");
 /// }
@@ -38,11 +38,11 @@ enum Screen {
 
 impl Task {
     /// `total` of `unit` ("images") are to be done by what is called `title`.
-    pub fn new(mode: Progress, title: &str, unit: &'static str, total: u64) -> Self {
+    pub fn new(mode: ProgressMode, title: &str, unit: &'static str, total: u64) -> Self {
         let (screen, wait) = match mode {
-            Progress::None => (Screen::None, PATIENCE),
-            Progress::Auto | Progress::Bar if terminal::can_redraw() => (Screen::Bar(Bar::new()), PATIENCE),
-            Progress::Auto | Progress::Bar | Progress::Lines => (Screen::Lines, LINE_INTERVAL),
+            ProgressMode::None => (Screen::None, PATIENCE),
+            ProgressMode::Auto | ProgressMode::Bar if terminal::can_redraw() => (Screen::Bar(Bar::new()), PATIENCE),
+            ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Lines => (Screen::Lines, LINE_INTERVAL),
         };
         let started = Instant::now();
         Task { screen, title: title.to_owned(), unit, total, started, next: started + wait }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_task_s_line_fits_its_terminal() {
-        let task = Task::new(Progress::None, "evaluating", "images", 10_000);
+        let task = Task::new(ProgressMode::None, "evaluating", "images", 10_000);
         let line = |columns| {
             let line = task.fields(2_500, "", 1.25, columns, true).fit(false);
             (line.has_bar, format!("{}|{}", line.before, line.after))

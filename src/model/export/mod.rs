@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::keras::{self, Form, KerasModel};
+use super::keras::{self, KerasFormat, KerasModel};
 use super::{Model, ModelInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
@@ -44,7 +44,7 @@ const OTHER_EXTENSIONS: [&str; 21] = [
 
 /// What an export is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum ExportFormat {
     /// FILE.keras: architecture and weights for Keras 3
     Keras,
     /// FILE.json and FILE.weights.h5 for Keras 3
@@ -68,15 +68,15 @@ pub struct Exported {
     pub max_difference: f64,
 }
 
-impl Format {
+impl ExportFormat {
     /// The extensions of its files, the main one first.
     fn extensions(self) -> &'static [&'static str] {
         match self {
-            Format::Keras => &[".keras"],
-            Format::KerasJson => &[".json", ".weights.h5"],
-            Format::KerasLegacy => &[".h5"],
-            Format::Portable => &[".json", ".h5"],
-            Format::Pytorch => &[".py", ".safetensors"],
+            ExportFormat::Keras => &[".keras"],
+            ExportFormat::KerasJson => &[".json", ".weights.h5"],
+            ExportFormat::KerasLegacy => &[".h5"],
+            ExportFormat::Portable => &[".json", ".h5"],
+            ExportFormat::Pytorch => &[".py", ".safetensors"],
         }
     }
 
@@ -100,7 +100,7 @@ impl Format {
 /// # Errors
 /// A model error where the network cannot be said in that format, a configuration error where `out` cannot be written, a
 /// check error where what was written is not the model.
-pub fn export(model: &Model, info: &ModelInfo, format: Format, out: &Path) -> Result<Exported> {
+pub fn export(model: &Model, info: &ModelInfo, format: ExportFormat, out: &Path) -> Result<Exported> {
     let paths = format.paths(out)?;
     let export = Content::new(model, info, format, &paths)?;
     let failed = |path: &Path, error| Error::config("cannot write the export").at_path(path).because(error);
@@ -126,13 +126,13 @@ struct Content {
 }
 
 impl Content {
-    fn new(model: &Model, info: &ModelInfo, format: Format, paths: &[PathBuf]) -> Result<Self> {
+    fn new(model: &Model, info: &ModelInfo, format: ExportFormat, paths: &[PathBuf]) -> Result<Self> {
         let form = match format {
-            Format::Keras => Form::Archive,
-            Format::KerasJson => Form::Json,
-            Format::KerasLegacy => Form::LegacyModel,
-            Format::Portable => Form::Portable,
-            Format::Pytorch => {
+            ExportFormat::Keras => KerasFormat::Archive,
+            ExportFormat::KerasJson => KerasFormat::Json,
+            ExportFormat::KerasLegacy => KerasFormat::LegacyModel,
+            ExportFormat::Portable => KerasFormat::Portable,
+            ExportFormat::Pytorch => {
                 let network = pytorch::Network::new(model)?;
                 let weights = paths.last().and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy();
                 let script = network.script(model, &info.labels, &weights);
@@ -212,16 +212,16 @@ mod tests {
 
     #[test]
     fn files_are_named_after_the_main_one() {
-        let paths = |format: Format, out: &str| {
+        let paths = |format: ExportFormat, out: &str| {
             let paths = format.paths(Path::new(out))?;
             Ok::<_, Error>(paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
         };
-        assert_eq!(paths(Format::Keras, "a/b.keras").unwrap(), ["a/b.keras"]);
-        assert_eq!(paths(Format::Keras, "a/b.v2").unwrap(), ["a/b.v2.keras"]);
-        assert_eq!(paths(Format::KerasJson, "b").unwrap(), ["b.json", "b.weights.h5"]);
-        assert_eq!(paths(Format::Portable, "b.json").unwrap(), ["b.json", "b.h5"]);
+        assert_eq!(paths(ExportFormat::Keras, "a/b.keras").unwrap(), ["a/b.keras"]);
+        assert_eq!(paths(ExportFormat::Keras, "a/b.v2").unwrap(), ["a/b.v2.keras"]);
+        assert_eq!(paths(ExportFormat::KerasJson, "b").unwrap(), ["b.json", "b.weights.h5"]);
+        assert_eq!(paths(ExportFormat::Portable, "b.json").unwrap(), ["b.json", "b.h5"]);
         for out in ["b.h5", ".keras", "", "b.json.keras", "m.onnx", "m.PT", "m.zip"] {
-            assert_eq!(paths(Format::Keras, out).unwrap_err().exit_code(), 2, "{out}");
+            assert_eq!(paths(ExportFormat::Keras, out).unwrap_err().exit_code(), 2, "{out}");
         }
     }
 }

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::hdf5::{Array, Node};
-use super::matching::{self, FoundLayer};
+use super::weight_mapping::{self, FoundLayer};
 use crate::error::{Error, Result};
-use crate::model::spec::{LayerInfo, snake_case};
+use crate::model::spec::{LayerPlan, snake_case};
 
 /// Where the layers lie: Keras 3 and 2.14 on; Keras 2.12 and 2.13.
 const CONTAINERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
@@ -26,14 +26,14 @@ pub(super) fn container(node: &Node) -> Result<Option<Node>> {
 /// # Errors
 /// A model error that names the layer whose weights are missing, too many or of another shape, or the group that no layer
 /// of the network goes with.
-pub(super) fn find(container: &Node, plan: &[LayerInfo]) -> Result<Vec<FoundLayer>> {
+pub(super) fn find(container: &Node, plan: &[LayerPlan]) -> Result<Vec<FoundLayer>> {
     let mut groups = container.children()?;
     let mut counters = Counters::default();
     let mut found = Vec::new();
     for layer in plan {
         let group_name = counters.next(layer.class_name);
         let group = groups.remove(&group_name);
-        let place = || matching::layer_place(layer);
+        let place = || weight_mapping::layer_place(layer);
         match (&group, layer.inner.is_empty()) {
             (Some(group), false) => {
                 let inner = self::container(group)?.ok_or_else(|| missing(&group.path, "layers").at(place()))?;
@@ -43,7 +43,7 @@ pub(super) fn find(container: &Node, plan: &[LayerInfo]) -> Result<Vec<FoundLaye
             (_, true) => {
                 let arrays = own_arrays(group.as_ref())?;
                 found.push(
-                    matching::check(layer, arrays)
+                    weight_mapping::check(layer, arrays)
                         .map_err(|error| error.at(format!("group {}/{group_name}", container.path)).at(place()))?,
                 );
             }

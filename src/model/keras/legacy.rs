@@ -5,9 +5,9 @@
 //! whose arrays are those that gradients change, then the others.
 
 use super::hdf5::{Array, Node};
-use super::matching::{self, FoundLayer};
+use super::weight_mapping::{self, FoundLayer};
 use crate::error::{Error, Result};
-use crate::model::spec::{LayerInfo, WeightInfo, leaves};
+use crate::model::spec::{LayerPlan, WeightInfo, flat_layers};
 
 /// The group of the layers' groups: the root of a weights file, `model_weights` of a whole model.
 pub(super) fn container(root: &Node) -> Result<Option<Node>> {
@@ -21,7 +21,7 @@ pub(super) fn container(root: &Node) -> Result<Option<Node>> {
 ///
 /// # Errors
 /// A model error that names the layer whose weights are missing, too many or of another shape.
-pub(super) fn find(container: &Node, plan: &[LayerInfo]) -> Result<Vec<FoundLayer>> {
+pub(super) fn find(container: &Node, plan: &[LayerPlan]) -> Result<Vec<FoundLayer>> {
     let mut groups = layers_with_weights(container)?;
     let num_groups = groups.len();
     let bearing = plan.iter().filter(|layer| layer.num_parameters() > 0).count();
@@ -35,13 +35,13 @@ pub(super) fn find(container: &Node, plan: &[LayerInfo]) -> Result<Vec<FoundLaye
     let mut found = Vec::new();
     for layer in plan {
         if layer.num_parameters() == 0 {
-            found.extend(leaves(std::slice::from_ref(layer)).iter().map(|_| FoundLayer::new()));
+            found.extend(flat_layers(std::slice::from_ref(layer)).iter().map(|_| FoundLayer::new()));
             continue;
         }
         let (name, arrays) = groups.pop().expect("as many as layers with weights");
         found.extend(
             distribute(layer, arrays)
-                .map_err(|error| error.at(format!("group {name}")).at(matching::layer_place(layer)))?,
+                .map_err(|error| error.at(format!("group {name}")).at(weight_mapping::layer_place(layer)))?,
         );
     }
     Ok(found)
@@ -76,11 +76,11 @@ fn layers_with_weights(container: &Node) -> Result<Vec<(String, Vec<Array>)>> {
 }
 
 /// Gives a layer's arrays to its leaves: first those that gradients change, leaf by leaf, then the others.
-fn distribute(layer: &LayerInfo, arrays: Vec<Array>) -> Result<Vec<FoundLayer>> {
-    let leaves = leaves(std::slice::from_ref(layer));
+fn distribute(layer: &LayerPlan, arrays: Vec<Array>) -> Result<Vec<FoundLayer>> {
+    let leaves = flat_layers(std::slice::from_ref(layer));
     let order = legacy_order(layer);
     let weights: Vec<&WeightInfo> = order.iter().map(|&(leaf, weight)| &leaves[leaf].1.weights[weight]).collect();
-    matching::check_shapes(&weights, &arrays)?;
+    weight_mapping::check_shapes(&weights, &arrays)?;
     for ((leaf, _), (weight, array)) in order.iter().zip(weights.iter().zip(&arrays)) {
         check_name(leaves[*leaf].1, weight, array)?;
     }
@@ -93,8 +93,8 @@ fn distribute(layer: &LayerInfo, arrays: Vec<Array>) -> Result<Vec<FoundLayer>> 
 }
 
 /// The weights of a top-level layer in the order of these files, as (leaf, weight) numbers.
-pub(super) fn legacy_order(layer: &LayerInfo) -> Vec<(usize, usize)> {
-    let leaves = leaves(std::slice::from_ref(layer));
+pub(super) fn legacy_order(layer: &LayerPlan) -> Vec<(usize, usize)> {
+    let leaves = flat_layers(std::slice::from_ref(layer));
     let of = |trainable: bool| {
         let leaves = leaves.iter().enumerate();
         leaves.flat_map(move |(leaf, (_, info))| {
@@ -107,7 +107,7 @@ pub(super) fn legacy_order(layer: &LayerInfo) -> Vec<(usize, usize)> {
 
 /// Weights of one shape could be swapped without anyone noticing: where the file calls an array by the name of another of
 /// the layer's weights, it is not this one.
-fn check_name(leaf: &LayerInfo, weight: &WeightInfo, array: &Array) -> Result<()> {
+fn check_name(leaf: &LayerPlan, weight: &WeightInfo, array: &Array) -> Result<()> {
     let name = array.path.rsplit('/').next().unwrap_or_default();
     let name = name.split(':').next().unwrap_or_default();
     match !weight.is_called_in_keras(name) && leaf.weights.iter().any(|other| other.keras_name == name) {

@@ -8,10 +8,10 @@ mod compile;
 mod hdf5;
 mod keras3;
 mod legacy;
-mod matching;
 mod names;
 mod optimizer;
 mod portable;
+mod weight_mapping;
 mod write;
 
 use std::collections::HashMap;
@@ -26,17 +26,17 @@ pub use compile::CompileInfo;
 
 use super::document::parse_json;
 use super::foreign;
-use super::spec::{LayerInfo, Loss, Spec, WeightInfo, leaves, mixed_policy};
+use super::spec::{CompiledLoss, LayerPlan, Spec, WeightInfo, flat_layers, mixed_policy};
 use super::{InputScale, Model, saved};
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
 use hdf5::{Array, Hdf5, Node};
-use matching::FoundLayer;
+use weight_mapping::FoundLayer;
 
 /// A network that Keras saved, found complete: its architecture, and an array of the right shape for every weight.
 pub struct KerasModel {
     spec: Spec,
-    plan: Vec<LayerInfo>,
+    plan: Vec<LayerPlan>,
     layers: Vec<FoundLayer>,
     file: Hdf5,
     compile: Option<CompileInfo>,
@@ -89,7 +89,7 @@ impl KerasModel {
         let training = training.and_then(|text| serde_json::from_str::<Value>(&text).ok());
         let compile = document.get("compile_config").or(training.as_ref()).and_then(CompileInfo::from_json);
         if spec.loss.is_none() {
-            spec.set_loss(compile.as_ref().and_then(|compile| Loss::from_json(&compile.loss)));
+            spec.set_loss(compile.as_ref().and_then(|compile| CompiledLoss::from_json(&compile.loss)));
         }
         let remembered = Remembered::from_json(&document);
         let mixed_policy = mixed_policy(&document).map(str::to_owned);
@@ -152,7 +152,7 @@ impl KerasModel {
 
 /// Which of Keras's forms a model takes on the way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum KerasFormat {
     /// One `.keras` archive.
     Archive,
     /// Keras 3's JSON and `.weights.h5`.
@@ -167,12 +167,12 @@ pub(super) enum Form {
 ///
 /// # Errors
 /// A model error where the network cannot be said in that form.
-pub(super) fn to_files(model: &Model, labels: &[String], form: Form) -> Result<Vec<Vec<u8>>> {
-    let spec = names::usable(model.spec(), matches!(form, Form::LegacyModel | Form::Portable));
+pub(super) fn to_files(model: &Model, labels: &[String], form: KerasFormat) -> Result<Vec<Vec<u8>>> {
+    let spec = names::usable(model.spec(), matches!(form, KerasFormat::LegacyModel | KerasFormat::Portable));
     let plan = spec.plan()?;
     let mut document = match form {
-        Form::Archive | Form::Json => spec.to_json(),
-        Form::LegacyModel | Form::Portable => portable::portable(&spec)?,
+        KerasFormat::Archive | KerasFormat::Json => spec.to_json(),
+        KerasFormat::LegacyModel | KerasFormat::Portable => portable::portable(&spec)?,
     };
     let shape = model.image_shape()?;
     document["convnet"] = json!({ "labels": labels, "input": {
@@ -183,10 +183,12 @@ pub(super) fn to_files(model: &Model, labels: &[String], form: Form) -> Result<V
     }
     let text = |document: &Value| serde_json::to_string_pretty(document).expect("a JSON value is printable") + "\n";
     Ok(match form {
-        Form::Archive => vec![archive::to_bytes(&document, &write::keras3_bytes(model, &plan)?, write::KERAS_VERSION)?],
-        Form::Json => vec![text(&document).into_bytes(), write::keras3_bytes(model, &plan)?],
-        Form::LegacyModel => vec![write::legacy_bytes(model, &plan, Some(&document))?],
-        Form::Portable => vec![text(&document).into_bytes(), write::legacy_bytes(model, &plan, None)?],
+        KerasFormat::Archive => {
+            vec![archive::to_bytes(&document, &write::keras3_bytes(model, &plan)?, write::KERAS_VERSION)?]
+        }
+        KerasFormat::Json => vec![text(&document).into_bytes(), write::keras3_bytes(model, &plan)?],
+        KerasFormat::LegacyModel => vec![write::legacy_bytes(model, &plan, Some(&document))?],
+        KerasFormat::Portable => vec![text(&document).into_bytes(), write::legacy_bytes(model, &plan, None)?],
     })
 }
 
@@ -258,7 +260,7 @@ fn model_config(root: &Node) -> Result<Value> {
 }
 
 /// An array for every weight of `plan`, by whichever layout the file has.
-fn find_weights(file: &Hdf5, plan: &[LayerInfo]) -> Result<Vec<FoundLayer>> {
+fn find_weights(file: &Hdf5, plan: &[LayerPlan]) -> Result<Vec<FoundLayer>> {
     let root = file.root();
     let found = match (legacy::container(&root)?, keras3::container(&root)?) {
         (Some(container), _) => legacy::find(&container, plan)?,
@@ -268,13 +270,13 @@ fn find_weights(file: &Hdf5, plan: &[LayerInfo]) -> Result<Vec<FoundLayer>> {
                 .expected("the group layers, the group model_weights or the attribute layer_names"));
         }
     };
-    matching::check_total(file, &found)?;
+    weight_mapping::check_total(file, &found)?;
     Ok(found)
 }
 
 /// Every weight with its name in files, in the order of [`Model::weights`].
-fn weights_of(plan: &[LayerInfo]) -> Vec<(String, &WeightInfo)> {
-    let leaves = leaves(plan).into_iter();
+fn weights_of(plan: &[LayerPlan]) -> Vec<(String, &WeightInfo)> {
+    let leaves = flat_layers(plan).into_iter();
     leaves
         .flat_map(|(path, leaf)| leaf.weights.iter().map(move |weight| (format!("{path}.{}", weight.name), weight)))
         .collect()

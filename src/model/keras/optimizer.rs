@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::CompileInfo;
 use super::hdf5::{Array, Node};
 use super::keras3;
-use super::matching;
+use super::weight_mapping;
 use crate::error::{Error, Result};
 use crate::model::spec::WeightInfo;
 
@@ -39,7 +39,7 @@ pub(super) fn find(root: &Node, compile: &CompileInfo, weights: &[&WeightInfo]) 
     };
     let slots = gather(&kept.names, labels, arrays);
     for (_, arrays) in &slots {
-        matching::check_shapes(weights, arrays)?;
+        weight_mapping::check_shapes(weights, arrays)?;
     }
     // Keras counts batches, also where several make a step
     let steps = batches / kept.batches_per_step;

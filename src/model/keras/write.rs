@@ -13,7 +13,7 @@ use super::keras3::Counters;
 use super::legacy::legacy_order;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::model::spec::{LayerInfo, WeightInfo, leaves};
+use crate::model::spec::{LayerPlan, WeightInfo, flat_layers};
 
 /// The version whose files these are, byte layout and names: the one they were tried with.
 pub(super) const KERAS_VERSION: &str = "3.15.1";
@@ -43,7 +43,7 @@ impl Values<'_> {
 ///
 /// # Errors
 /// An internal error where the file cannot be made.
-pub(super) fn keras3_bytes(model: &Model, plan: &[LayerInfo]) -> Result<Vec<u8>> {
+pub(super) fn keras3_bytes(model: &Model, plan: &[LayerPlan]) -> Result<Vec<u8>> {
     let mut file = new_file();
     let mut layers = group("layers");
     let mut values = values_of(model).into_iter();
@@ -52,7 +52,7 @@ pub(super) fn keras3_bytes(model: &Model, plan: &[LayerInfo]) -> Result<Vec<u8>>
     file.finish().map_err(failed)
 }
 
-fn add_layers<'a>(container: &mut GroupBuilder, plan: &[LayerInfo], values: &mut impl Iterator<Item = Values<'a>>) {
+fn add_layers<'a>(container: &mut GroupBuilder, plan: &[LayerPlan], values: &mut impl Iterator<Item = Values<'a>>) {
     let mut counters = Counters::default();
     for layer in plan {
         let mut group = group(&counters.next(layer.class_name));
@@ -77,8 +77,8 @@ fn add_layers<'a>(container: &mut GroupBuilder, plan: &[LayerInfo], values: &mut
 ///
 /// # Errors
 /// A model error where a layer's name is not ASCII; an internal error where the file cannot be made.
-pub(super) fn legacy_bytes(model: &Model, plan: &[LayerInfo], config: Option<&Value>) -> Result<Vec<u8>> {
-    if let Some((path, _)) = leaves(plan).into_iter().find(|(path, _)| !path.is_ascii()) {
+pub(super) fn legacy_bytes(model: &Model, plan: &[LayerPlan], config: Option<&Value>) -> Result<Vec<u8>> {
+    if let Some((path, _)) = flat_layers(plan).into_iter().find(|(path, _)| !path.is_ascii()) {
         return Err(Error::model("a layer's name cannot be written to a legacy file").expected("ASCII").got(path));
     }
     let mut values = values_of(model).into_iter();
@@ -108,8 +108,8 @@ pub(super) fn legacy_bytes(model: &Model, plan: &[LayerInfo], config: Option<&Va
 }
 
 /// A top-level layer's group: a group `<layer>` in it for every leaf, its arrays called `<weight>:0`.
-fn legacy_layer<'a>(layer: &LayerInfo, values: &mut impl Iterator<Item = Values<'a>>) -> FinishedGroup {
-    let leaves = leaves(std::slice::from_ref(layer));
+fn legacy_layer<'a>(layer: &LayerPlan, values: &mut impl Iterator<Item = Values<'a>>) -> FinishedGroup {
+    let leaves = flat_layers(std::slice::from_ref(layer));
     let mut taken = HashSet::new();
     let mut below = |path: &str| {
         // a '.' in a name, which a path has as "/-", would be one between names
@@ -170,7 +170,7 @@ fn ascii(document: &Value) -> String {
 
 /// Every weight's values in Keras's order, in the order of the network.
 fn values_of(model: &Model) -> Vec<Values<'_>> {
-    let infos = leaves(model.plan()).into_iter().flat_map(|(_, leaf)| &leaf.weights);
+    let infos = flat_layers(model.plan()).into_iter().flat_map(|(_, leaf)| &leaf.weights);
     let values = |tensor: &Tensor| {
         let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
         Vec::<f32>::try_from(&flat).expect("a flat f32 tensor on the CPU")

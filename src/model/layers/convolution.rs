@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::super::spec::layers::{Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, SeparableConv2D};
-use super::super::spec::{LayerInfo, transposed_crop};
+use super::super::spec::{LayerPlan, transposed_crop};
 use super::order::{from_keras_order, to_keras_order};
 use super::pooling::{Pad, sizes};
 
@@ -87,7 +87,7 @@ fn channels(input: &[usize]) -> i64 {
 /// `x [B, C, H, W] → [B, filters, H', W']`: the full output, extended by zeros or cut to Keras's size.
 pub fn transposed(
     spec: &Conv2DTranspose,
-    info: &LayerInfo,
+    info: &LayerPlan,
     mut own: Vec<Tensor>,
 ) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let kernel = own.remove(0);

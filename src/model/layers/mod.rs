@@ -17,7 +17,7 @@ use tch::nn::{self, SequentialT};
 use tch::{Device, Kind, Tensor};
 
 use super::initialize::initial_values;
-use super::spec::{Activation, Form, Layer, LayerInfo, LayerSpec, Output, Spec, WeightInfo, leaves};
+use super::spec::{Activation, Form, Layer, LayerPlan, LayerSpec, Output, Spec, WeightInfo, flat_layers};
 use crate::rng::{Stream, generator};
 pub(super) use activation::activate;
 pub use order::channels_last;
@@ -51,9 +51,9 @@ pub struct Weight {
 ///
 /// Two changes of order leave every value as it is: max-pooling goes before ReLU (a quarter of the elements to clip), and
 /// softmax or sigmoid of logits that the loss takes are left to [`super::Outputs`].
-pub fn build(spec: &Spec, plan: &[LayerInfo], output: Option<Output>, path: &nn::Path, seed: u64) -> Network {
-    let infos = leaves(plan);
-    let specs: Vec<&Layer> = spec.leaves();
+pub fn build(spec: &Spec, plan: &[LayerPlan], output: Option<Output>, path: &nn::Path, seed: u64) -> Network {
+    let infos = flat_layers(plan);
+    let specs: Vec<&Layer> = spec.flat_layers();
     let weights = create_weights(&infos, path, seed);
     let own = |index: usize| {
         let own = weights.iter().filter(|(owner, _)| *owner == index);
@@ -90,7 +90,7 @@ pub fn build(spec: &Spec, plan: &[LayerInfo], output: Option<Output>, path: &nn:
 }
 
 /// The activation of the first of `specs`, and the others, of which none has a weight or another activation.
-fn training_end_of(specs: &[&Layer], infos: &[(String, &LayerInfo)], device: Device) -> SequentialT {
+fn training_end_of(specs: &[&Layer], infos: &[(String, &LayerPlan)], device: Device) -> SequentialT {
     let activation = specs[0].spec.activation();
     let first = nn::seq_t().add_fn(move |x| activate(x, &activation));
     let behind = specs.iter().zip(infos).skip(1);
@@ -98,7 +98,7 @@ fn training_end_of(specs: &[&Layer], infos: &[(String, &LayerInfo)], device: Dev
 }
 
 /// Every weight with the index of its layer.
-fn create_weights(layers: &[(String, &LayerInfo)], path: &nn::Path, seed: u64) -> Vec<(usize, Weight)> {
+fn create_weights(layers: &[(String, &LayerPlan)], path: &nn::Path, seed: u64) -> Vec<(usize, Weight)> {
     let mut generator = generator(seed, Stream::Init);
     let mut weights = Vec::new();
     for (index, (layer, info)) in layers.iter().enumerate() {
@@ -116,7 +116,7 @@ fn create_weights(layers: &[(String, &LayerInfo)], path: &nn::Path, seed: u64) -
 }
 
 /// What a layer does before its activation.
-fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerInfo, own: Vec<Tensor>, device: Device) -> SequentialT {
+fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerPlan, own: Vec<Tensor>, device: Device) -> SequentialT {
     let input = &info.input_shape[..];
     match &layer.spec {
         LayerSpec::Conv2D(spec) => layers.add_fn(convolution::conv2d(spec, input, own)),

@@ -136,7 +136,7 @@ impl WeightInfo {
 
 /// A layer in its place: what goes in, what comes out, what it holds. Shapes are Keras's, without the batch axis.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LayerInfo {
+pub struct LayerPlan {
     /// The layer's name.
     pub name: String,
     /// Keras's class name.
@@ -148,10 +148,10 @@ pub struct LayerInfo {
     /// Its own weights in Keras's order; none for a nested network.
     pub weights: Vec<WeightInfo>,
     /// The layers of a nested Sequential network; empty for every other layer.
-    pub inner: Vec<LayerInfo>,
+    pub inner: Vec<LayerPlan>,
 }
 
-impl LayerInfo {
+impl LayerPlan {
     /// How many numbers its weights have together, a nested network's layers included.
     pub fn num_parameters(&self) -> usize {
         self.count(|_| true)
@@ -175,14 +175,14 @@ pub fn in_path(name: &str) -> String {
 
 /// Every layer that is not a nested network, in order, with its path `<outer>.<inner>`: its weights are called
 /// `<path>.<weight>` in files, and [`crate::model::Model::weights`] has them in this order.
-pub fn leaves(plan: &[LayerInfo]) -> Vec<(String, &LayerInfo)> {
+pub fn flat_layers(plan: &[LayerPlan]) -> Vec<(String, &LayerPlan)> {
     let mut found = Vec::new();
     for layer in plan {
         match layer.inner.is_empty() {
             true => found.push((in_path(&layer.name), layer)),
             false => {
                 let name = in_path(&layer.name);
-                let below = leaves(&layer.inner).into_iter();
+                let below = flat_layers(&layer.inner).into_iter();
                 found.extend(below.map(|(path, leaf)| (format!("{name}.{path}"), leaf)));
             }
         }
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn leaves_are_named_by_their_path() {
-        let layer = |name: &str, class_name, inner: Vec<LayerInfo>| LayerInfo {
+        let layer = |name: &str, class_name, inner: Vec<LayerPlan>| LayerPlan {
             name: name.into(),
             class_name,
             input_shape: vec![2],
@@ -248,11 +248,11 @@ mod tests {
         let block = layer("block", "Sequential", vec![layer("a", "Dense", vec![]), layer("b", "Dense", vec![])]);
         assert_eq!(block.num_parameters(), 8);
         let plan = [layer("first", "Dense", vec![]), block];
-        let paths: Vec<String> = leaves(&plan).into_iter().map(|(path, _)| path).collect();
+        let paths: Vec<String> = flat_layers(&plan).into_iter().map(|(path, _)| path).collect();
         assert_eq!(paths, ["first", "block.a", "block.b"]);
         let odd = layer("a/b", "Sequential", vec![layer("c.d", "Dense", vec![]), layer("", "Dense", vec![])]);
         let plan = [layer("a.b", "Dense", vec![]), odd];
-        let paths: Vec<String> = leaves(&plan).into_iter().map(|(path, _)| path).collect();
+        let paths: Vec<String> = flat_layers(&plan).into_iter().map(|(path, _)| path).collect();
         assert_eq!(paths, ["a/-b", "a//b.c/-d", "a//b."]);
     }
 

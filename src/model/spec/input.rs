@@ -99,7 +99,7 @@ impl Spec {
         if self.input_dtype.contains("int") {
             return Some(format!("the network's input is {}", self.input_dtype));
         }
-        let leaves = self.leaves();
+        let leaves = self.flat_layers();
         let first = leaves.into_iter().find(|layer| !keeps_range(&layer.spec))?;
         let scales = matches!(first.spec, LayerSpec::Rescaling(_) | LayerSpec::Normalization(_));
         scales.then(|| format!("layer {} ({}) scales them", first.name, first.spec.class_name()))

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::checks::{BOOKKEEPING, check_dtype, check_keys, check_numbers, missing, object, string, typed};
-use super::dialect::{self, Version, check_origin};
-use super::{Head, Layer, LayerSpec, Loss, Spec, input};
+use super::compat::{self, Version, check_origin};
+use super::{CompiledLoss, Head, Layer, LayerSpec, Spec, input};
 use crate::error::{Error, Result};
 
 /// The most layers a document may have.
@@ -113,7 +113,7 @@ impl Spec {
     }
 
     /// Takes the loss that the network was compiled with, unless softmax says what the outputs are.
-    pub(in crate::model) fn set_loss(&mut self, loss: Option<Loss>) {
+    pub(in crate::model) fn set_loss(&mut self, loss: Option<CompiledLoss>) {
         self.loss = loss;
         if self.output_kind().is_ok_and(|kind| kind.head == Head::Softmax) {
             self.loss = None;
@@ -121,16 +121,16 @@ impl Spec {
     }
 
     /// The loss to note beside the network: where it, not softmax, says what the outputs are.
-    pub(in crate::model) fn noted_loss(&self) -> Option<&Loss> {
+    pub(in crate::model) fn noted_loss(&self) -> Option<&CompiledLoss> {
         self.loss.as_ref().filter(|_| self.output_kind().is_ok_and(|kind| kind.head != Head::Softmax))
     }
 }
 
 /// What the document says of the loss: convnet's own note, else what Keras compiled the network with.
-fn loss_of(document: &Map<String, Value>) -> Result<Option<Loss>> {
+fn loss_of(document: &Map<String, Value>) -> Result<Option<CompiledLoss>> {
     match document.get("convnet").and_then(|key| key.get("loss")) {
         Some(noted) => typed(noted.clone()).map(Some).map_err(|error| error.at("loss").at("convnet")),
-        None => Ok(document.get("compile_config").and_then(|compiled| Loss::from_json(compiled.get("loss")?))),
+        None => Ok(document.get("compile_config").and_then(|compiled| CompiledLoss::from_json(compiled.get("loss")?))),
     }
 }
 
@@ -233,7 +233,7 @@ impl Reader {
             return Ok(());
         }
         let config = object(config).map_err(|error| error.at("config"))?;
-        let modern = dialect::modernize(class_name, config, self.version).map_err(|error| error.at("config"))?;
+        let modern = compat::modernize(class_name, config, self.version).map_err(|error| error.at("config"))?;
         if class_name == "InputLayer" {
             if index != 0 {
                 return Err(Error::model("an InputLayer can only come first"));
@@ -260,7 +260,7 @@ impl Reader {
 
     fn layer(&mut self, class_name: &str, config: &Map<String, Value>) -> Result<Layer> {
         if !LayerSpec::CLASS_NAMES.contains(&class_name) {
-            return Err(dialect::unknown_layer(class_name));
+            return Err(compat::unknown_layer(class_name));
         }
         let at_config = |error: Error| error.at("config");
         check_dtype(config.get("dtype")).map_err(at_config)?;

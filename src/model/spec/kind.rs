@@ -11,7 +11,7 @@ use super::layers::{
     RandomTranslation, RandomZoom, ReLU, Rescaling, Reshape, Resizing, SeparableConv2D, Softmax, SpatialDropout2D,
     UnitNormalization, UpSampling2D, ZeroPadding2D,
 };
-use super::values::{Activation, FunctionLayer, Regularizer};
+use super::options::{Activation, FunctionLayer, Regularizer};
 
 /// What a layer computes, with its settings. In JSON: its class name and Keras's `config`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// A loss by its name, as a class or a function of Keras's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Loss {
+pub struct CompiledLoss {
     /// `binary_crossentropy`, `BinaryCrossentropy` …
     pub name: String,
     /// Whether it takes outputs without an activation for logits.
@@ -59,12 +59,12 @@ const OTHER: [&str; 25] = [
     "categoricalgeneralizedcrossentropy",
 ];
 
-impl Loss {
+impl CompiledLoss {
     /// From the `loss` of Keras's compile settings: a name, an object, or one of them in a list or under an output's name.
     /// `None` where there is none, or several.
     pub fn from_json(loss: &Value) -> Option<Self> {
         match loss {
-            Value::String(name) => Some(Loss { name: name.clone(), from_logits: false }),
+            Value::String(name) => Some(CompiledLoss { name: name.clone(), from_logits: false }),
             Value::Array(losses) => match &losses[..] {
                 [loss] => Self::from_json(loss),
                 _ => None,
@@ -74,7 +74,7 @@ impl Loss {
                 (Some(class_name), config) => {
                     let from_logits = config.and_then(|config| config.get("from_logits")?.as_bool()).unwrap_or(false);
                     let name = class_name.rsplit('>').next().unwrap_or(class_name).to_owned();
-                    Some(Loss { name, from_logits })
+                    Some(CompiledLoss { name, from_logits })
                 }
                 (None, _) if object.len() == 1 => object.values().next().and_then(Self::from_json),
                 (None, _) => None,

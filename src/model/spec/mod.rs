@@ -1,35 +1,35 @@
 //! A network's architecture as types: Keras's Sequential, layer by layer. Pure: nothing here touches libtorch.
 //!
 //! A layer is one variant of [`LayerSpec`] (`kind.rs`), its settings and its rule (output shape and weights) in `layers/`,
-//! one arm in `plan.rs` and one in `model/layers/` (what libtorch computes). `dialect.rs` brings what older Keras wrote
+//! one arm in `plan.rs` and one in `model/layers/` (what libtorch computes). `compat/` brings what older Keras wrote
 //! into Keras 3's form, which `json.rs` reads and writes.
 
 mod checks;
-mod dialect;
+mod compat;
 mod info;
 mod input;
 mod json;
 mod kind;
 pub mod layers;
 mod loss;
+mod options;
 mod output;
 mod plan;
 mod short;
-mod values;
 mod window;
 
 pub use checks::mixed_policy;
-pub use info::{LayerInfo, WeightInfo, WeightOrder, in_path, leaves};
+pub use info::{LayerPlan, WeightInfo, WeightOrder, flat_layers, in_path};
 pub(in crate::model) use json::snake_case;
 pub use kind::LayerSpec;
-pub use loss::Loss;
-pub(in crate::model) use output::Output;
-pub use output::{Crossentropy, Form, Head, OutputKind};
-pub use short::ShortForm;
-pub use values::{
+pub use loss::CompiledLoss;
+pub use options::{
     Activation, Axes, Bounds, Constraint, Distribution, Fan, FunctionLayer, Initializer, Numbers, OrthogonalMode,
     Padding, Pair, Regularizer, Sides,
 };
+pub(in crate::model) use output::Output;
+pub use output::{Crossentropy, Form, Head, OutputKind};
+pub use short::ShortForm;
 pub use window::{same_padding, transposed_crop};
 
 use crate::data::ImageShape;
@@ -84,7 +84,7 @@ pub struct Spec {
     pub layers: Vec<Layer>,
     /// What it was compiled with in Keras, where its file says it and softmax does not say what the outputs are. See
     /// [`Spec::output_kind`].
-    pub loss: Option<Loss>,
+    pub loss: Option<CompiledLoss>,
 }
 
 impl Spec {
@@ -98,7 +98,7 @@ impl Spec {
     /// # Errors
     /// A model error that names the layer, where its input does not fit it or a size is out of bounds, or where the
     /// input shape is not known.
-    pub fn plan(&self) -> Result<Vec<LayerInfo>> {
+    pub fn plan(&self) -> Result<Vec<LayerPlan>> {
         plan::plan(self)
     }
 
@@ -115,11 +115,11 @@ impl Spec {
     }
 
     /// Every layer that is not a nested network, in order: as [`leaves`] of the plan.
-    pub fn leaves(&self) -> Vec<&Layer> {
+    pub fn flat_layers(&self) -> Vec<&Layer> {
         let mut found = Vec::new();
         for layer in &self.layers {
             match &layer.spec {
-                LayerSpec::Sequential(inner) => found.extend(inner.leaves()),
+                LayerSpec::Sequential(inner) => found.extend(inner.flat_layers()),
                 _ => found.push(layer),
             }
         }
@@ -166,7 +166,7 @@ impl Spec {
     /// A model error that names the first layer that cannot.
     pub fn check_trainable(&self) -> Result<()> {
         let plan = self.plan()?;
-        for (layer, (path, info)) in self.leaves().into_iter().zip(leaves(&plan)) {
+        for (layer, (path, info)) in self.flat_layers().into_iter().zip(flat_layers(&plan)) {
             if let Some(reason) = why_not_trainable(layer, info) {
                 return Err(Error::model(format!("the network can predict but not be trained: {reason}"))
                     .at(format!("layer {path} ({})", info.class_name)));
@@ -185,7 +185,7 @@ fn last_dense(layers: &mut [Layer]) -> Option<&mut layers::Dense> {
     })
 }
 
-fn why_not_trainable(layer: &Layer, info: &LayerInfo) -> Option<&'static str> {
+fn why_not_trainable(layer: &Layer, info: &LayerPlan) -> Option<&'static str> {
     use layers::FillMode::Wrap;
     let is_orthogonal = |weight: &WeightInfo| matches!(weight.regularizer, Some(Regularizer::Orthogonal { .. }));
     let fill_mode = match &layer.spec {

@@ -9,8 +9,8 @@
 use std::fmt;
 
 use super::layers::Permute;
-use super::loss::{Family, Loss};
-use super::{Activation, FunctionLayer, LayerInfo, LayerSpec, Spec, leaves};
+use super::loss::{CompiledLoss, Family};
+use super::{Activation, FunctionLayer, LayerPlan, LayerSpec, Spec, flat_layers};
 use crate::error::{Error, Result};
 
 /// What a classifier's outputs `f32 [B, outputs]` are.
@@ -74,7 +74,7 @@ impl OutputKind {
     }
 
     /// Whether training computes what `loss` does in Keras, of these outputs.
-    pub fn is_trained_with(self, loss: &Loss) -> bool {
+    pub fn is_trained_with(self, loss: &CompiledLoss) -> bool {
         let is_own = match self.head {
             Head::Softmax | Head::Sigmoids(Crossentropy::Categorical) => loss.is_categorical_crossentropy(),
             Head::Binary | Head::Sigmoids(Crossentropy::Binary) => loss.is_binary_crossentropy(),
@@ -175,7 +175,7 @@ impl Values {
     }
 
     /// What `layer`, the leaf number `leaf`, hands on where these go in, its activation left out.
-    fn after_layer(self, layer: &LayerSpec, info: &LayerInfo, leaf: usize) -> Self {
+    fn after_layer(self, layer: &LayerSpec, info: &LayerPlan, leaf: usize) -> Self {
         let noise = |rate: f64| if rate == 0.0 { self } else { self.with_noise() };
         let same_last = info.input_shape.last() == info.output_shape.last();
         match layer {
@@ -280,8 +280,8 @@ impl Spec {
     }
 
     /// As [`Spec::output_kind`], of the network with its `plan`.
-    pub(in crate::model) fn output(&self, plan: &[LayerInfo]) -> Result<Output> {
-        let (specs, infos) = (self.leaves(), leaves(plan));
+    pub(in crate::model) fn output(&self, plan: &[LayerPlan]) -> Result<Output> {
+        let (specs, infos) = (self.flat_layers(), flat_layers(plan));
         let (mut values, mut activated_by) = (Values::Numbers, None);
         for (leaf, (layer, (_, info))) in specs.iter().zip(&infos).enumerate() {
             let activation = layer.spec.activation();
@@ -325,8 +325,8 @@ impl Spec {
     /// What outputs without an activation are by the loss that they were made for; else what was found, and what to do.
     fn head_of_logits(&self, num_outputs: usize) -> Result<Head, (String, &'static str)> {
         let found = |what: &str| match &self.loss {
-            Some(Loss { name, from_logits: true }) => format!("{what}, compiled with {name} from logits"),
-            Some(Loss { name, from_logits: false }) => format!("{what}, compiled with {name}"),
+            Some(CompiledLoss { name, from_logits: true }) => format!("{what}, compiled with {name} from logits"),
+            Some(CompiledLoss { name, from_logits: false }) => format!("{what}, compiled with {name}"),
             None => what.to_owned(),
         };
         match (self.loss.as_ref().map(|loss| (loss.family(), loss.from_logits)), num_outputs) {
@@ -341,7 +341,7 @@ impl Spec {
 }
 
 /// The error for `got`, found in the leaf `path`.
-fn refused(got: String, (path, info): &(String, &LayerInfo)) -> Error {
+fn refused(got: String, (path, info): &(String, &LayerPlan)) -> Error {
     Error::model("the network is not a classifier")
         .expected("softmax or sigmoid at its end, or logits")
         .got(got)

@@ -1,15 +1,15 @@
 //! What comes out of each layer and which weights it has, by Keras's formulas.
 
-use super::layers::{Placed, augmentation, dropout, pooling, unchanged};
+use super::layers::{Inferred, augmentation, dropout, pooling, unchanged};
 use super::window::MAX_SIZE;
-use super::{Initializer, Layer, LayerInfo, LayerSpec, Spec, WeightInfo};
+use super::{Initializer, Layer, LayerPlan, LayerSpec, Spec, WeightInfo};
 use crate::error::{Error, Result};
 
 /// More weights than this in one network is taken for a mistake: 4·10⁹ f32 values are 16 GB.
 const MAX_PARAMETERS: usize = 4_000_000_000;
 
 /// Shapes and weights of every layer of `spec` in order.
-pub(super) fn plan(spec: &Spec) -> Result<Vec<LayerInfo>> {
+pub(super) fn plan(spec: &Spec) -> Result<Vec<LayerPlan>> {
     let unknown = || Error::model("the network's input shape is not known").help("add an InputLayer to its JSON");
     let shape = spec.input_shape.clone().ok_or_else(unknown)?;
     check_sizes(&shape).map_err(|error| error.at("the input"))?;
@@ -17,7 +17,7 @@ pub(super) fn plan(spec: &Spec) -> Result<Vec<LayerInfo>> {
 }
 
 /// As [`plan`], from an input of `shape`; `total` counts the weights so far.
-fn plan_from(spec: &Spec, mut shape: Vec<usize>, total: &mut usize) -> Result<Vec<LayerInfo>> {
+fn plan_from(spec: &Spec, mut shape: Vec<usize>, total: &mut usize) -> Result<Vec<LayerPlan>> {
     let mut plan = Vec::with_capacity(spec.layers.len());
     for layer in &spec.layers {
         let at_layer = |error: Error| error.at(format!("layer {} ({})", layer.name, layer.spec.class_name()));
@@ -33,7 +33,7 @@ fn plan_from(spec: &Spec, mut shape: Vec<usize>, total: &mut usize) -> Result<Ve
     Ok(plan)
 }
 
-fn place_nested(layer: &Layer, inner: &Spec, input: &[usize], total: &mut usize) -> Result<LayerInfo> {
+fn place_nested(layer: &Layer, inner: &Spec, input: &[usize], total: &mut usize) -> Result<LayerPlan> {
     if let Some(expected) = inner.input_shape.as_deref().filter(|expected| *expected != input) {
         return Err(Error::model("the nested network has another input")
             .expected(format!("{expected:?}"))
@@ -41,10 +41,10 @@ fn place_nested(layer: &Layer, inner: &Spec, input: &[usize], total: &mut usize)
     }
     let plan = plan_from(inner, input.to_vec(), total)?;
     let output_shape = plan.last().map_or_else(|| input.to_vec(), |last| last.output_shape.clone());
-    Ok(LayerInfo { inner: plan, ..info(layer, input, output_shape) })
+    Ok(LayerPlan { inner: plan, ..info(layer, input, output_shape) })
 }
 
-fn place_leaf(layer: &Layer, input: &[usize], total: &mut usize) -> Result<LayerInfo> {
+fn place_leaf(layer: &Layer, input: &[usize], total: &mut usize) -> Result<LayerPlan> {
     let (output_shape, mut weights) = place(&layer.spec, input)?;
     for weight in &mut weights {
         weight.trainable &= layer.is_trained();
@@ -58,7 +58,7 @@ fn place_leaf(layer: &Layer, input: &[usize], total: &mut usize) -> Result<Layer
             axis.resolve(weight.keras_shape.len()).map_err(|error| error.at(weight.keras_name))?;
         }
     }
-    Ok(LayerInfo { weights, ..info(layer, input, output_shape) })
+    Ok(LayerPlan { weights, ..info(layer, input, output_shape) })
 }
 
 fn check_initializer(weight: &WeightInfo) -> Result<()> {
@@ -74,8 +74,8 @@ fn check_initializer(weight: &WeightInfo) -> Result<()> {
         .at(weight.keras_name))
 }
 
-fn info(layer: &Layer, input: &[usize], output_shape: Vec<usize>) -> LayerInfo {
-    LayerInfo {
+fn info(layer: &Layer, input: &[usize], output_shape: Vec<usize>) -> LayerPlan {
+    LayerPlan {
         name: layer.name.clone(),
         class_name: layer.spec.class_name(),
         input_shape: input.to_vec(),
@@ -98,45 +98,45 @@ fn check_sizes(shape: &[usize]) -> Result<()> {
 }
 
 /// The rule of each layer.
-fn place(spec: &LayerSpec, input: &[usize]) -> Placed {
+fn place(spec: &LayerSpec, input: &[usize]) -> Inferred {
     match spec {
-        LayerSpec::Conv2D(layer) => layer.place(input),
-        LayerSpec::DepthwiseConv2D(layer) => layer.place(input),
-        LayerSpec::SeparableConv2D(layer) => layer.place(input),
-        LayerSpec::Conv2DTranspose(layer) => layer.place(input),
-        LayerSpec::MaxPooling2D(layer) => layer.place(input),
-        LayerSpec::AveragePooling2D(layer) => layer.place(input),
-        LayerSpec::GlobalAveragePooling2D(layer) => pooling::place_global(input, layer.keepdims),
-        LayerSpec::GlobalMaxPooling2D(layer) => pooling::place_global(input, layer.keepdims),
-        LayerSpec::BatchNormalization(layer) => layer.place(input),
-        LayerSpec::LayerNormalization(layer) => layer.place(input),
-        LayerSpec::GroupNormalization(layer) => layer.place(input),
-        LayerSpec::UnitNormalization(layer) => layer.place(input),
+        LayerSpec::Conv2D(layer) => layer.infer(input),
+        LayerSpec::DepthwiseConv2D(layer) => layer.infer(input),
+        LayerSpec::SeparableConv2D(layer) => layer.infer(input),
+        LayerSpec::Conv2DTranspose(layer) => layer.infer(input),
+        LayerSpec::MaxPooling2D(layer) => layer.infer(input),
+        LayerSpec::AveragePooling2D(layer) => layer.infer(input),
+        LayerSpec::GlobalAveragePooling2D(layer) => pooling::infer_global(input, layer.keepdims),
+        LayerSpec::GlobalMaxPooling2D(layer) => pooling::infer_global(input, layer.keepdims),
+        LayerSpec::BatchNormalization(layer) => layer.infer(input),
+        LayerSpec::LayerNormalization(layer) => layer.infer(input),
+        LayerSpec::GroupNormalization(layer) => layer.infer(input),
+        LayerSpec::UnitNormalization(layer) => layer.infer(input),
         LayerSpec::Dropout(layer) => dropout::place_rate(input, layer.rate),
-        LayerSpec::SpatialDropout2D(layer) => layer.place(input),
+        LayerSpec::SpatialDropout2D(layer) => layer.infer(input),
         LayerSpec::AlphaDropout(layer) => dropout::place_rate(input, layer.rate),
         LayerSpec::GaussianDropout(layer) => dropout::place_rate(input, layer.rate),
-        LayerSpec::GaussianNoise(layer) => layer.place(input),
+        LayerSpec::GaussianNoise(layer) => layer.infer(input),
         LayerSpec::Flatten(_) => Ok((vec![input.iter().product()], vec![])),
-        LayerSpec::Reshape(layer) => layer.place(input),
-        LayerSpec::Permute(layer) => layer.place(input),
-        LayerSpec::Dense(layer) => layer.place(input),
-        LayerSpec::PReLU(layer) => layer.place(input),
+        LayerSpec::Reshape(layer) => layer.infer(input),
+        LayerSpec::Permute(layer) => layer.infer(input),
+        LayerSpec::Dense(layer) => layer.infer(input),
+        LayerSpec::PReLU(layer) => layer.infer(input),
         LayerSpec::Softmax(layer) => layer.axis.resolve(input.len() + 1).and_then(|_| unchanged(input)),
-        LayerSpec::ZeroPadding2D(layer) => layer.place(input),
-        LayerSpec::Cropping2D(layer) => layer.place(input),
-        LayerSpec::UpSampling2D(layer) => layer.place(input),
-        LayerSpec::Rescaling(layer) => layer.place(input),
-        LayerSpec::Normalization(layer) => layer.place(input),
-        LayerSpec::CenterCrop(layer) => layer.place(input),
-        LayerSpec::Resizing(layer) => layer.place(input),
-        LayerSpec::RandomRotation(layer) => augmentation::place(input, &[layer.factor]),
+        LayerSpec::ZeroPadding2D(layer) => layer.infer(input),
+        LayerSpec::Cropping2D(layer) => layer.infer(input),
+        LayerSpec::UpSampling2D(layer) => layer.infer(input),
+        LayerSpec::Rescaling(layer) => layer.infer(input),
+        LayerSpec::Normalization(layer) => layer.infer(input),
+        LayerSpec::CenterCrop(layer) => layer.infer(input),
+        LayerSpec::Resizing(layer) => layer.infer(input),
+        LayerSpec::RandomRotation(layer) => augmentation::infer(input, &[layer.factor]),
         LayerSpec::RandomZoom(layer) => {
-            augmentation::place(input, &[layer.height_factor, layer.width_factor.unwrap_or(layer.height_factor)])
+            augmentation::infer(input, &[layer.height_factor, layer.width_factor.unwrap_or(layer.height_factor)])
         }
-        LayerSpec::RandomTranslation(layer) => augmentation::place(input, &[layer.height_factor, layer.width_factor]),
-        LayerSpec::RandomBrightness(layer) => augmentation::place(input, &[layer.factor]),
-        LayerSpec::RandomFlip(_) | LayerSpec::RandomContrast(_) => augmentation::place(input, &[]),
+        LayerSpec::RandomTranslation(layer) => augmentation::infer(input, &[layer.height_factor, layer.width_factor]),
+        LayerSpec::RandomBrightness(layer) => augmentation::infer(input, &[layer.factor]),
+        LayerSpec::RandomFlip(_) | LayerSpec::RandomContrast(_) => augmentation::infer(input, &[]),
         LayerSpec::ActivityRegularization(_)
         | LayerSpec::Identity(_)
         | LayerSpec::Activation(_)

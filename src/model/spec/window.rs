@@ -1,6 +1,6 @@
 //! Keras's sizes of sliding windows.
 
-use super::values::{Padding, Pair};
+use super::options::{Padding, Pair};
 use crate::error::{Error, Result};
 
 /// No side of an output may be longer.

@@ -12,13 +12,13 @@ use crate::config::file::ConfigFile;
 use crate::config::origin::{Origin, Origins};
 use crate::config::{self, RunConfig, compiled};
 use crate::error::{Error, Result};
-use crate::log::console::Progress;
+use crate::log::console::ProgressMode;
 use crate::model::saved;
 
 pub use flags::Flags;
 
 /// What may change when a run is resumed, and what that does; everything else is as it was.
-pub const FREE_ON_RESUME: [(&str, &str); 13] = [
+pub const MUTABLE_ON_RESUME: [(&str, &str); 13] = [
     ("epochs", "trains longer; schedules that depend on the run's length follow the new one"),
     ("patience", "waits longer or shorter for a better epoch"),
     ("until", "ends at another number"),
@@ -62,13 +62,14 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
     /// How to show progress
-    #[arg(long, value_enum, default_value_t = Progress::Auto)]
-    progress: Progress,
+    #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
+    progress: ProgressMode,
 }
 
 fn resume_help() -> String {
-    let width = FREE_ON_RESUME.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
-    let rows = FREE_ON_RESUME.iter().map(|(key, effect)| format!("  --{:<width$}  {effect}\n", key.replace('_', "-")));
+    let width = MUTABLE_ON_RESUME.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+    let rows =
+        MUTABLE_ON_RESUME.iter().map(|(key, effect)| format!("  --{:<width$}  {effect}\n", key.replace('_', "-")));
     let rows: String = rows.collect();
     format!("Continue a run: its name in --logs, or its folder. May change then, everything else may not:\n{rows}")
 }
@@ -107,8 +108,8 @@ impl Args {
         let [old, new] = [&before, &after].map(object);
         let changed: Map<String, Value> =
             new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(own).collect();
-        if let Some(key) = changed.keys().find(|key| FREE_ON_RESUME.iter().all(|(free, _)| free != key)) {
-            let free: Vec<String> = FREE_ON_RESUME.iter().map(|(free, _)| free.replace('_', "-")).collect();
+        if let Some(key) = changed.keys().find(|key| MUTABLE_ON_RESUME.iter().all(|(free, _)| free != key)) {
+            let free: Vec<String> = MUTABLE_ON_RESUME.iter().map(|(free, _)| free.replace('_', "-")).collect();
             return Err(Error::config(format!("{} cannot change when a run is resumed", key.replace('_', "-")))
                 .expected(&old[key])
                 .got(&new[key])
@@ -125,8 +126,8 @@ impl Args {
     }
 
     /// How progress is shown.
-    pub fn progress_mode(&self, globals: Globals) -> Progress {
-        if globals.quiet { Progress::None } else { self.progress }
+    pub fn progress_mode(&self, globals: Globals) -> ProgressMode {
+        if globals.quiet { ProgressMode::None } else { self.progress }
     }
 }
 

@@ -120,7 +120,7 @@ impl Part {
     }
 
     fn append(&mut self, body: &mut dyn Read, total: Option<u64>) -> Result<(), Failure> {
-        let mut progress = Progress::new(&self.name, self.length, total);
+        let mut progress = DownloadProgress::new(&self.name, self.length, total);
         let mut buffer = vec![0; 1 << 16];
         self.file.seek(SeekFrom::Start(self.length)).map_err(|error| disk_failed(&self.path, error))?;
         loop {
@@ -208,7 +208,7 @@ fn content_start(response: &Response<Body>) -> Option<u64> {
 }
 
 /// A line that is written over, where a person looks.
-struct Progress<'a> {
+struct DownloadProgress<'a> {
     name: &'a str,
     start: u64,
     total: Option<u64>,
@@ -217,9 +217,16 @@ struct Progress<'a> {
     is_terminal: bool,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> DownloadProgress<'a> {
     fn new(name: &'a str, start: u64, total: Option<u64>) -> Self {
-        Progress { name, start, total, began: Instant::now(), shown: None, is_terminal: io::stderr().is_terminal() }
+        DownloadProgress {
+            name,
+            start,
+            total,
+            began: Instant::now(),
+            shown: None,
+            is_terminal: io::stderr().is_terminal(),
+        }
     }
 
     fn show(&mut self, length: u64) {
@@ -232,7 +239,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-impl Drop for Progress<'_> {
+impl Drop for DownloadProgress<'_> {
     fn drop(&mut self) {
         if self.shown.is_some() {
             eprint!("\r\x1b[K");

@@ -6,7 +6,7 @@ use super::module::Module;
 use crate::error::{Error, Result};
 use crate::model::spec::layers::{Conv2DTranspose, Interpolation, SeparableConv2D, Softmax};
 use crate::model::spec::{
-    Activation, FunctionLayer, Layer, LayerInfo, LayerSpec, Padding, Pair, same_padding, transposed_crop,
+    Activation, FunctionLayer, Layer, LayerPlan, LayerSpec, Padding, Pair, same_padding, transposed_crop,
 };
 
 /// A module with its weights by the names that PyTorch gives them. The first with an empty suffix has the layer's own name.
@@ -19,7 +19,7 @@ pub(super) struct Step {
 
 /// Puts a layer's steps together.
 pub(super) struct Steps<'a> {
-    pub(super) info: &'a LayerInfo,
+    pub(super) info: &'a LayerPlan,
     own: Vec<Tensor>,
     steps: Vec<Step>,
 }
@@ -31,7 +31,7 @@ const FROM_KERAS: [i64; 4] = [0, 3, 1, 2];
 ///
 /// # Errors
 /// A model error where PyTorch has no module for it.
-pub(super) fn steps(layer: &Layer, info: &LayerInfo, own: Vec<Tensor>) -> Result<Vec<Step>> {
+pub(super) fn steps(layer: &Layer, info: &LayerPlan, own: Vec<Tensor>) -> Result<Vec<Step>> {
     let mut steps = Steps { info, own, steps: Vec::new() };
     steps.add_layer(&layer.spec)?;
     steps.add_activation(&layer.spec.activation())?;

@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use self::module::Module;
 use crate::error::{Error, Result};
-use crate::model::spec::{Layer, LayerInfo, LayerSpec};
+use crate::model::spec::{Layer, LayerPlan, LayerSpec};
 use crate::model::{Model, saved};
 
 /// Names that `nn.Sequential` has uses of its own for, beside those that begin with `_` or like a method.
@@ -77,7 +77,7 @@ impl Network {
     fn add(
         &mut self,
         layers: &[Layer],
-        plan: &[LayerInfo],
+        plan: &[LayerPlan],
         before: &str,
         weights: &mut dyn Iterator<Item = Tensor>,
         names: &mut HashSet<String>,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
-use super::super::values::{Axes, Constraint, Initializer, Regularizer};
-use super::{Placed, zeros};
+use super::super::options::{Axes, Constraint, Initializer, Regularizer};
+use super::{Inferred, zeros};
 use crate::error::{Error, Result};
 
 const fn three_tenths() -> f64 {
@@ -83,7 +83,7 @@ pub struct PReLU {
 
 impl PReLU {
     /// The weight alpha, of the input's shape with 1 for each shared axis.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let mut shape = input.to_vec();
         for axis in self.shared(input.len() + 1)? {
             shape[axis - 1] = 1;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::values::{Bounds, DataFormat};
-use super::{Placed, image, unchanged};
+use super::super::options::{Bounds, DataFormat};
+use super::{Inferred, image, unchanged};
 use crate::error::Error;
 
 const fn colours() -> [f64; 2] {
@@ -188,7 +188,7 @@ pub struct RandomBrightness {
 }
 
 /// A layer of this file: it needs images and bounds in order.
-pub(in super::super) fn place(input: &[usize], bounds: &[Bounds]) -> Placed {
+pub(in super::super) fn infer(input: &[usize], bounds: &[Bounds]) -> Inferred {
     image(input)?;
     for [low, high] in bounds.iter().map(|bounds| bounds.ends()) {
         if !(low <= high && (high - low).is_finite()) {

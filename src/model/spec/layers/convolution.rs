@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
-use super::super::values::{Activation, Constraint, DataFormat, Initializer, Padding, Pair, Regularizer};
+use super::super::options::{Activation, Constraint, DataFormat, Initializer, Padding, Pair, Regularizer};
 use super::super::window;
-use super::{Placed, glorot_uniform, image, one, positive, single, vector, yes, zeros};
+use super::{Inferred, glorot_uniform, image, one, positive, single, vector, yes, zeros};
 use crate::error::{Error, Result};
 
 /// 2-D convolution.
@@ -64,7 +64,7 @@ pub struct Conv2D {
 
 impl Conv2D {
     /// The shape `[H', W', filters]` and the weights kernel `(kh, kw, C/groups, filters)` and bias `(filters)`.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         positive("filters", self.filters)?;
         positive("groups", self.groups)?;
@@ -152,7 +152,7 @@ pub struct Conv2DTranspose {
 
 impl Conv2DTranspose {
     /// The shape `[H', W', filters]` and the weights kernel `(kh, kw, filters, C)` and bias `(filters)`.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         positive("filters", self.filters)?;
         if self.dilation_rate != Pair::square(1) {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
-use super::super::values::{Absent, Activation, Constraint, Initializer, Regularizer};
-use super::{Placed, glorot_uniform, last, positive, vector, yes, zeros};
+use super::super::options::{Absent, Activation, Constraint, Initializer, Regularizer};
+use super::{Inferred, glorot_uniform, last, positive, vector, yes, zeros};
 
 /// A fully connected layer on the last axis: `[…, C] → […, units]`.
 /// <https://keras.io/api/layers/core_layers/dense/>
@@ -46,7 +46,7 @@ pub struct Dense {
 
 impl Dense {
     /// The shape `[…, units]` and the weights kernel `(C, units)` and bias `(units)`.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let inputs = last(input)?;
         positive("units", self.units)?;
         let kernel = vec![inputs, self.units];

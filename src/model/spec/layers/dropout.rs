@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::values::{Absent, DataFormat};
-use super::{Placed, share, unchanged};
+use super::super::options::{Absent, DataFormat};
+use super::{Inferred, share, unchanged};
 use crate::error::Error;
 
 /// Sets a share of the values to 0 and scales the others up.
@@ -71,20 +71,20 @@ pub struct GaussianNoise {
 }
 
 /// A layer that only needs a `rate` in `[0, 1)`.
-pub(in super::super) fn place_rate(input: &[usize], rate: f64) -> Placed {
+pub(in super::super) fn place_rate(input: &[usize], rate: f64) -> Inferred {
     share("dropout rate", rate)?;
     unchanged(input)
 }
 
 impl SpatialDropout2D {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         super::image(input)?;
         place_rate(input, self.rate)
     }
 }
 
 impl GaussianNoise {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         match self.stddev >= 0.0 && self.stddev.is_finite() {
             true => unchanged(input),
             false => Err(Error::model("stddev is out of range").expected("0 or more").got(self.stddev)),

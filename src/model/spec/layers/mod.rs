@@ -27,11 +27,11 @@ pub use reshaping::{Cropping2D, Flatten, Permute, Reshape, UpSampling2D, ZeroPad
 pub use separable::{DepthwiseConv2D, SeparableConv2D};
 
 use super::info::{WeightInfo, WeightOrder};
-use super::values::{Initializer, Pair};
+use super::options::{Initializer, Pair};
 use crate::error::{Error, Result};
 
 /// A layer's rule: its output's shape and its weights, or why the input does not fit.
-pub(super) type Placed = Result<(Vec<usize>, Vec<WeightInfo>)>;
+pub(super) type Inferred = Result<(Vec<usize>, Vec<WeightInfo>)>;
 
 const fn glorot_uniform() -> Initializer {
     Initializer::GlorotUniform
@@ -59,7 +59,7 @@ const fn thousandth() -> f64 {
 }
 
 /// A layer without weights that leaves the shape as it is.
-pub(super) fn unchanged(input: &[usize]) -> Placed {
+pub(super) fn unchanged(input: &[usize]) -> Inferred {
     Ok((input.to_vec(), vec![]))
 }
 
@@ -91,7 +91,7 @@ fn share(key: &str, value: f64) -> Result<()> {
 }
 
 /// The one axis that `axis` names, counted with the batch, which it is not.
-fn one_axis(axis: &super::values::Axes, input: &[usize]) -> Result<usize> {
+fn one_axis(axis: &super::options::Axes, input: &[usize]) -> Result<usize> {
     match axis.resolve(input.len() + 1)?[..] {
         [one] if one > 0 => Ok(one),
         _ => Err(Error::model("the axis cannot be the batch or several").expected("one axis").got(axis).at("axis")),

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
-use super::super::values::{Absent, Axes, Constraint, Initializer, No, Regularizer};
-use super::{Placed, one_axis, ones, thousandth, unchanged, vector, yes, zeros};
+use super::super::options::{Absent, Axes, Constraint, Initializer, No, Regularizer};
+use super::{Inferred, one_axis, ones, thousandth, unchanged, vector, yes, zeros};
 use crate::error::{Error, Result};
 
 const fn most() -> f64 {
@@ -81,7 +81,7 @@ impl BatchNormalization {
     }
 
     /// The weights gamma, beta, moving mean and moving variance, one value a channel.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let channels = input[self.channel_axis(input)? - 1];
         let mut weights = Vec::new();
         weights.extend(self.scale.then(|| {
@@ -143,7 +143,7 @@ pub struct LayerNormalization {
 
 impl LayerNormalization {
     /// The weights gamma and beta, of the sizes of the axes in ascending order.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let sizes: Vec<usize> = self.axes(input.len() + 1)?.into_iter().map(|axis| input[axis - 1]).collect();
         let affine = |names, initializer| WeightInfo::new(names, sizes.clone(), WeightOrder::Same, initializer);
         let mut weights = Vec::new();
@@ -216,7 +216,7 @@ impl GroupNormalization {
     }
 
     /// The weights gamma and beta, one value a channel.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let channels = input[self.channel_axis(input)? - 1];
         self.num_groups(channels)?;
         let mut weights = Vec::new();
@@ -256,7 +256,7 @@ pub struct UnitNormalization {
 }
 
 impl UnitNormalization {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         self.axes(input.len() + 1)?;
         unchanged(input)
     }

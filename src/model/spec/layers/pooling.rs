@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::values::{DataFormat, Padding, Pair};
+use super::super::options::{DataFormat, Padding, Pair};
 use super::super::window;
-use super::{Placed, double, image};
+use super::{Inferred, double, image};
 
 /// The largest value of each window.
 ///
@@ -27,8 +27,8 @@ pub struct MaxPooling2D {
 }
 
 impl MaxPooling2D {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
-        place(input, self.pool_size, self.strides, self.padding)
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+        infer(input, self.pool_size, self.strides, self.padding)
     }
 }
 
@@ -53,12 +53,12 @@ pub struct AveragePooling2D {
 }
 
 impl AveragePooling2D {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
-        place(input, self.pool_size, self.strides, self.padding)
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+        infer(input, self.pool_size, self.strides, self.padding)
     }
 }
 
-fn place(input: &[usize], pool_size: Pair, strides: Option<Pair>, padding: Padding) -> Placed {
+fn infer(input: &[usize], pool_size: Pair, strides: Option<Pair>, padding: Padding) -> Inferred {
     let [height, width, channels] = image(input)?;
     let strides = strides.unwrap_or(pool_size);
     let out = window::output((height, width), pool_size, strides, Pair::square(1), padding)?;
@@ -90,7 +90,7 @@ pub struct GlobalMaxPooling2D {
 }
 
 /// What either global pooling leaves of an image.
-pub(in super::super) fn place_global(input: &[usize], keepdims: bool) -> Placed {
+pub(in super::super) fn infer_global(input: &[usize], keepdims: bool) -> Inferred {
     let [_, _, channels] = image(input)?;
     Ok((if keepdims { vec![1, 1, channels] } else { vec![channels] }, vec![]))
 }

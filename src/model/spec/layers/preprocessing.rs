@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
-use super::super::values::{Axes, DataFormat, Initializer, No, Numbers};
+use super::super::options::{Axes, DataFormat, Initializer, No, Numbers};
 use super::augmentation::{FillMode, Interpolation};
-use super::{Placed, image, last, positive, unchanged};
+use super::{Inferred, image, last, positive, unchanged};
 use crate::error::{Error, Result};
 
 /// `x · scale + offset`: any shape, unchanged.
@@ -24,7 +24,7 @@ impl Rescaling {
         Numbers::One(0.0)
     }
 
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         for (key, numbers) in [("scale", &self.scale), ("offset", &self.offset)] {
             fits(numbers, input).map_err(|error| error.at(key))?;
         }
@@ -57,7 +57,7 @@ impl Normalization {
     }
 
     /// The weights mean, variance and count, where the settings do not have them.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let axes = self.kept_axes(input)?;
         match (&self.mean, &self.variance) {
             (Some(mean), Some(variance)) => {
@@ -130,7 +130,7 @@ pub struct CenterCrop {
 }
 
 impl CenterCrop {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         positive("height", self.height)?;
         positive("width", self.width)?;
@@ -175,7 +175,7 @@ pub struct Resizing {
 }
 
 impl Resizing {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let [_, _, channels] = image(input)?;
         positive("height", self.height)?;
         positive("width", self.width)?;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::values::{DataFormat, Pair, Sides};
+use super::super::options::{DataFormat, Pair, Sides};
 use super::super::window::MAX_SIZE;
 use super::augmentation::Interpolation;
-use super::{Placed, double, image};
+use super::{Inferred, double, image};
 use crate::error::{Error, Result};
 
 const fn frame() -> Sides {
@@ -30,7 +30,7 @@ pub struct Reshape {
 }
 
 impl Reshape {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let wrong = || {
             Error::model("the values do not fill the target shape")
                 .expected(format!("a shape of {} values, at most one size -1", input.iter().product::<usize>()))
@@ -60,7 +60,7 @@ pub struct Permute {
 }
 
 impl Permute {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let mut sorted = self.dims.clone();
         sorted.sort_unstable();
         match sorted.iter().copied().eq(1..=input.len()) {
@@ -85,7 +85,7 @@ pub struct ZeroPadding2D {
 }
 
 impl ZeroPadding2D {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         let Sides { top, bottom, left, right } = self.padding;
         let height = sum(height, top, bottom)?;
@@ -113,7 +113,7 @@ pub struct Cropping2D {
 }
 
 impl Cropping2D {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         let Sides { top, bottom, left, right } = self.cropping;
         let rest = |size: usize, before: usize, after: usize| {
@@ -142,7 +142,7 @@ pub struct UpSampling2D {
 }
 
 impl UpSampling2D {
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         let product = |size: usize, factor: usize| {
             let product = size.checked_mul(factor).filter(|product| (1..=MAX_SIZE).contains(product));

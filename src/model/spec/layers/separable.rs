@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
-use super::super::values::{Activation, Constraint, DataFormat, Initializer, Padding, Pair, Regularizer};
+use super::super::options::{Activation, Constraint, DataFormat, Initializer, Padding, Pair, Regularizer};
 use super::super::window;
-use super::{Placed, glorot_uniform, image, one, positive, single, vector, yes, zeros};
+use super::{Inferred, glorot_uniform, image, one, positive, single, vector, yes, zeros};
 use crate::error::{Error, Result};
 
 /// 2-D convolution of each channel by itself, `depth_multiplier` times.
@@ -63,7 +63,7 @@ pub struct DepthwiseConv2D {
 
 impl DepthwiseConv2D {
     /// The shape `[H', W', C·M]` and the weights depthwise kernel `(kh, kw, C, M)` and bias `(C·M)`.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         let outputs = multiplied(channels, self.depth_multiplier)?;
         let out = window::output((height, width), self.kernel_size, self.strides, self.dilation_rate, self.padding)?;
@@ -146,7 +146,7 @@ pub struct SeparableConv2D {
 impl SeparableConv2D {
     /// The shape `[H', W', filters]` and the weights depthwise kernel `(kh, kw, C, M)`, pointwise kernel
     /// `(1, 1, C·M, filters)` and bias `(filters)`.
-    pub(in super::super) fn place(&self, input: &[usize]) -> Placed {
+    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         positive("filters", self.filters)?;
         let between = multiplied(channels, self.depth_multiplier)?;

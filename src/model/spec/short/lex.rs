@@ -11,14 +11,14 @@ pub(super) struct Token<'a> {
     /// From 1.
     pub line: usize,
     /// What it is.
-    pub kind: Kind<'a>,
+    pub kind: TokenKind<'a>,
     /// Whether a blank stands before it.
     pub is_spaced: bool,
 }
 
 /// What a word is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Kind<'a> {
+pub(super) enum TokenKind<'a> {
     /// A name, with dots where Python has them.
     Word(&'a str),
     /// A whole number.
@@ -33,16 +33,16 @@ pub(super) enum Kind<'a> {
     LineEnd,
 }
 
-impl Kind<'_> {
+impl TokenKind<'_> {
     /// How a message names it.
     pub fn shown(&self) -> String {
         match self {
-            Kind::Word(word) => format!("'{word}'"),
-            Kind::Whole(number) => format!("'{number}'"),
-            Kind::Real(number) => format!("'{number}'"),
-            Kind::Text(text) => format!("\"{text}\""),
-            Kind::Mark(mark) => format!("'{mark}'"),
-            Kind::LineEnd => "the end of the line".to_owned(),
+            TokenKind::Word(word) => format!("'{word}'"),
+            TokenKind::Whole(number) => format!("'{number}'"),
+            TokenKind::Real(number) => format!("'{number}'"),
+            TokenKind::Text(text) => format!("\"{text}\""),
+            TokenKind::Mark(mark) => format!("'{mark}'"),
+            TokenKind::LineEnd => "the end of the line".to_owned(),
         }
     }
 }
@@ -53,7 +53,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>> {
     for (index, line) in text.lines().enumerate() {
         let at_line = |error: Error| error.at(format!("line {}", index + 1));
         words_of(line, index + 1, &mut found).map_err(at_line)?;
-        found.push(Token { line: index + 1, kind: Kind::LineEnd, is_spaced: false });
+        found.push(Token { line: index + 1, kind: TokenKind::LineEnd, is_spaced: false });
     }
     Ok(found)
 }
@@ -73,7 +73,7 @@ fn words_of<'a>(line: &'a str, number: usize, found: &mut Vec<Token<'a>>) -> Res
         let kind = match character {
             '(' | ')' | '[' | ']' | '=' | ',' | '/' => {
                 characters.next();
-                Kind::Mark(character)
+                TokenKind::Mark(character)
             }
             '"' | '\'' => quoted(line, start, character, &mut characters)?,
             _ => number_or_name(take(line, start, &mut characters))?,
@@ -96,22 +96,22 @@ fn quoted<'a>(
     start: usize,
     quote: char,
     characters: &mut Peekable<CharIndices<'a>>,
-) -> Result<Kind<'a>> {
+) -> Result<TokenKind<'a>> {
     characters.next();
     match characters.by_ref().find(|(_, character)| *character == quote) {
-        Some((end, _)) => Ok(Kind::Text(&line[start + 1..end])),
+        Some((end, _)) => Ok(TokenKind::Text(&line[start + 1..end])),
         None => Err(Error::model("a text has no end").expected(format!("a second {quote}")).got(&line[start..])),
     }
 }
 
-fn number_or_name(word: &str) -> Result<Kind<'_>> {
+fn number_or_name(word: &str) -> Result<TokenKind<'_>> {
     let is_name = |first: char| first.is_alphabetic() || first == '_';
     if word.starts_with(is_name) && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.') {
-        return Ok(Kind::Word(word));
+        return Ok(TokenKind::Word(word));
     }
     let digits = word.replace('_', "");
     let looks_like_one = digits.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
-    let number = digits.parse().map(Kind::Whole).or_else(|_| digits.parse().map(Kind::Real));
+    let number = digits.parse().map(TokenKind::Whole).or_else(|_| digits.parse().map(TokenKind::Real));
     match number {
         Ok(number) if looks_like_one => Ok(number),
         _ => Err(Error::model(format!("'{word}' is no name and no number"))

@@ -11,7 +11,7 @@ mod write;
 
 use serde_json::{Map, Value, json};
 
-use super::dialect::unknown_layer;
+use super::compat::unknown_layer;
 use super::json::{MAX_LAYERS, Reader};
 use super::{Activation, Spec};
 use crate::data::ImageShape;

@@ -1,6 +1,6 @@
 //! The lines of a short form: each a layer with what it is given, in Python's or in the short spelling.
 
-use super::lex::{Kind, Token, tokens};
+use super::lex::{Token, TokenKind, tokens};
 use crate::error::{Error, Result};
 
 /// How deeply brackets may be nested in one another.
@@ -38,7 +38,7 @@ pub(super) fn layers(text: &str) -> Result<Vec<Call>> {
     let mut parser = Parser { tokens: &tokens, next: 0, depth: 0 };
     let mut layers = Vec::new();
     while let Some(token) = parser.peek() {
-        if token.kind == Kind::LineEnd {
+        if token.kind == TokenKind::LineEnd {
             parser.next += 1;
             continue;
         }
@@ -61,20 +61,20 @@ impl<'a> Parser<'a> {
 
     /// What comes next, within brackets: lines do not end there.
     fn peek_inside(&mut self) -> Option<&'a Token<'a>> {
-        while self.peek().is_some_and(|token| token.kind == Kind::LineEnd) {
+        while self.peek().is_some_and(|token| token.kind == TokenKind::LineEnd) {
             self.next += 1;
         }
         self.peek()
     }
 
     fn takes(&mut self, mark: char) -> bool {
-        let found = self.peek().is_some_and(|token| token.kind == Kind::Mark(mark));
+        let found = self.peek().is_some_and(|token| token.kind == TokenKind::Mark(mark));
         self.next += usize::from(found);
         found
     }
 
     fn is_at_line_end(&self) -> bool {
-        self.peek().is_none_or(|token| token.kind == Kind::LineEnd)
+        self.peek().is_none_or(|token| token.kind == TokenKind::LineEnd)
     }
 
     /// A line: `Conv2D 32 3 relu`, `layers.Conv2D(32, 3, activation="relu"),` or `model = Sequential([...])`.
@@ -87,7 +87,7 @@ impl<'a> Parser<'a> {
         if self.takes('=') {
             return self.assigned();
         }
-        let opens = self.peek().filter(|token| token.kind == Kind::Mark('('));
+        let opens = self.peek().filter(|token| token.kind == TokenKind::Mark('('));
         let arguments = match opens {
             Some(token) if !token.is_spaced => self.bracketed_arguments()?,
             Some(_) => {
@@ -114,7 +114,7 @@ impl<'a> Parser<'a> {
 
     fn name(&mut self) -> Result<(usize, &'a str)> {
         match self.peek() {
-            Some(Token { kind: Kind::Word(word), line, .. }) => {
+            Some(Token { kind: TokenKind::Word(word), line, .. }) => {
                 self.next += 1;
                 Ok((*line, word))
             }
@@ -140,7 +140,7 @@ impl<'a> Parser<'a> {
     fn argument(&mut self) -> Result<(Option<String>, Written)> {
         let is_named = matches!(
             self.tokens.get(self.next..self.next + 2),
-            Some([Token { kind: Kind::Word(_), .. }, Token { kind: Kind::Mark('='), .. }])
+            Some([Token { kind: TokenKind::Word(_), .. }, Token { kind: TokenKind::Mark('='), .. }])
         );
         if !is_named {
             return Ok((None, self.value()?));
@@ -165,8 +165,8 @@ impl<'a> Parser<'a> {
             }
             found.push(read(self)?);
             match self.peek_inside() {
-                Some(Token { kind: Kind::Mark(','), .. }) => self.next += 1,
-                Some(Token { kind: Kind::Mark(mark), .. }) if *mark == close => {}
+                Some(Token { kind: TokenKind::Mark(','), .. }) => self.next += 1,
+                Some(Token { kind: TokenKind::Mark(mark), .. }) if *mark == close => {}
                 other => return Err(unexpected(other).expected(format!("',' or '{close}'"))),
             }
         }
@@ -177,23 +177,23 @@ impl<'a> Parser<'a> {
     fn value(&mut self) -> Result<Written> {
         let Some(token) = self.peek() else { return Err(unexpected(None).expected("a value")) };
         match token.kind {
-            Kind::Mark('[') => Ok(Written::List(self.inside('[', ']', Self::value)?)),
-            Kind::Mark('(') => Ok(Written::List(self.inside('(', ')', Self::value)?)),
-            Kind::Whole(_) | Kind::Real(_) => self.number(),
-            Kind::Text(text) => {
+            TokenKind::Mark('[') => Ok(Written::List(self.inside('[', ']', Self::value)?)),
+            TokenKind::Mark('(') => Ok(Written::List(self.inside('(', ')', Self::value)?)),
+            TokenKind::Whole(_) | TokenKind::Real(_) => self.number(),
+            TokenKind::Text(text) => {
                 self.next += 1;
                 Ok(Written::Text(text.to_owned()))
             }
-            Kind::Word(word) => {
+            TokenKind::Word(word) => {
                 self.next += 1;
-                let opens = self.peek().is_some_and(|next| next.kind == Kind::Mark('(') && !next.is_spaced);
+                let opens = self.peek().is_some_and(|next| next.kind == TokenKind::Mark('(') && !next.is_spaced);
                 if opens {
                     let arguments = self.bracketed_arguments()?;
                     return Ok(Written::Call(Call { line: token.line, name: without_module(word), arguments }));
                 }
                 Ok(plain(word).unwrap_or_else(|| Written::Word(without_module(word))))
             }
-            Kind::Mark(_) | Kind::LineEnd => Err(unexpected(Some(token)).expected("a value")),
+            TokenKind::Mark(_) | TokenKind::LineEnd => Err(unexpected(Some(token)).expected("a value")),
         }
     }
 
@@ -213,8 +213,8 @@ impl<'a> Parser<'a> {
         let token = self.peek();
         self.next += 1;
         let number = match token.map(|token| token.kind) {
-            Some(Kind::Whole(number)) => Some(number.into()),
-            Some(Kind::Real(number)) => serde_json::Number::from_f64(number),
+            Some(TokenKind::Whole(number)) => Some(number.into()),
+            Some(TokenKind::Real(number)) => serde_json::Number::from_f64(number),
             _ => None,
         };
         number.map(Into::into).ok_or_else(|| unexpected(token).expected("a finite number"))

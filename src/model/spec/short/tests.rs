@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::presets::{PRESETS, preset};
-use crate::model::spec::Loss;
+use crate::model::spec::CompiledLoss;
 
 const SHAPE: ImageShape = ImageShape { height: 28, width: 28, channels: 1 };
 
@@ -180,7 +180,7 @@ fn mistakes_are_named_with_their_line() {
 fn a_loss_that_says_what_the_outputs_are_is_not_lost() {
     let compiled = |layers: &str, name: &str, from_logits| {
         let mut spec = read(layers).unwrap();
-        spec.set_loss(Some(Loss { name: name.to_owned(), from_logits }));
+        spec.set_loss(Some(CompiledLoss { name: name.to_owned(), from_logits }));
         spec.to_short(false).map_err(|error| error.to_string())
     };
     // outputs that these losses mean otherwise than the layers alone do

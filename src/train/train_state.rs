@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
 use super::limits::SaveEvery;
-use super::monitor::{Plateau, Watch};
+use super::monitor::{EarlyStoppingState, Plateau};
 use crate::evaluate::Sums;
 
 /// How often the loop reports, in between the points that the logs keep.
@@ -15,21 +15,23 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 /// Where a run stands. Everything else follows from the configuration, the seed and the tensors beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Progress {
+pub struct TrainState {
     /// Whole epochs done.
     pub epochs: u64,
     /// Batches done in the epoch after those.
     pub batches: u64,
     /// Batches done in the whole run.
-    pub steps: u64,
+    #[serde(rename = "steps")]
+    pub batches_seen: u64,
     /// Optimizer steps made in the whole run: as many as batches where gradients are not accumulated.
-    pub updates: u64,
-    /// Loss and hits of the unfinished epoch.
+    #[serde(rename = "updates")]
+    pub optimizer_steps: u64,
+    /// Loss and correct predictions of the unfinished epoch.
     pub sums: Sums,
     /// The last epoch's finite numbers, in the order of [`super::Monitor`].
     pub latest: [Option<f64>; 4],
     /// The best epoch, and the patience for a better one.
-    pub watch: Watch,
+    pub watch: EarlyStoppingState,
     /// The reductions of the learning rate.
     pub plateau: Plateau,
     /// Wall time of the whole run in seconds, without the time it was not running.
@@ -40,7 +42,7 @@ pub struct Progress {
 
 /// Why training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum StopReason {
     /// The last epoch is done.
     Epochs,
     /// Too many epochs went by without a better one.
@@ -53,11 +55,11 @@ pub enum Ending {
     Signal(i32),
 }
 
-impl Progress {
+impl TrainState {
     /// Why a run of `config` that stands here ends here; none where it goes on.
-    pub fn ending(&self, config: &TrainConfig) -> Option<Ending> {
+    pub fn ending(&self, config: &TrainConfig) -> Option<StopReason> {
         if config.time.is_some_and(|limit| self.seconds >= limit.seconds) {
-            return Some(Ending::Time);
+            return Some(StopReason::Time);
         }
         if self.batches > 0 {
             return None;
@@ -65,17 +67,17 @@ impl Progress {
         let latest = |target: &super::Target| self.latest[target.monitor as usize];
         let is_reached = |target: super::Target| latest(&target).is_some_and(|value| target.is_reached_by(value));
         if config.until.is_some_and(is_reached) {
-            Some(Ending::Target)
+            Some(StopReason::Target)
         } else if self.watch.exhausted && config.early_stopping.is_out_of_patience(&self.watch) {
-            Some(Ending::Patience)
+            Some(StopReason::Patience)
         } else {
-            (self.epochs >= config.epochs).then_some(Ending::Epochs)
+            (self.epochs >= config.epochs).then_some(StopReason::Epochs)
         }
     }
 }
 
 /// Time since the epoch began (or was resumed), when the user last heard of it, and when it was last saved.
-pub(super) struct Clock {
+pub(super) struct Stopwatch {
     started: Instant,
     reported: Instant,
     saved: Instant,
@@ -85,14 +87,14 @@ pub(super) struct Clock {
     epoch_seconds_before: f64,
 }
 
-impl Clock {
-    pub(super) fn start(progress: &Progress) -> Self {
+impl Stopwatch {
+    pub(super) fn start(progress: &TrainState) -> Self {
         let now = Instant::now();
-        Clock {
+        Stopwatch {
             started: now,
             reported: now,
             saved: now,
-            saved_batches: progress.steps,
+            saved_batches: progress.batches_seen,
             images_before: progress.sums.count,
             seconds_before: progress.seconds,
             epoch_seconds_before: progress.epoch_seconds,
@@ -100,7 +102,7 @@ impl Clock {
     }
 
     /// Writes the time that went by into `progress`.
-    pub(super) fn note(&self, progress: &mut Progress) {
+    pub(super) fn note(&self, progress: &mut TrainState) {
         let elapsed = self.started.elapsed().as_secs_f64();
         progress.seconds = self.seconds_before + elapsed;
         progress.epoch_seconds = self.epoch_seconds_before + elapsed;
@@ -114,14 +116,16 @@ impl Clock {
         due
     }
 
-    pub(super) fn save_is_due(&mut self, every: Option<SaveEvery>, progress: &Progress) -> bool {
+    pub(super) fn save_is_due(&mut self, every: Option<SaveEvery>, progress: &TrainState) -> bool {
         let due = match every {
             None => false,
-            Some(SaveEvery::Batches(batches)) => progress.steps / batches.max(1) > self.saved_batches / batches.max(1),
+            Some(SaveEvery::Batches(batches)) => {
+                progress.batches_seen / batches.max(1) > self.saved_batches / batches.max(1)
+            }
             Some(SaveEvery::Time(span)) => self.saved.elapsed().as_secs_f64() >= span.seconds,
         };
         if due {
-            (self.saved, self.saved_batches) = (Instant::now(), progress.steps);
+            (self.saved, self.saved_batches) = (Instant::now(), progress.batches_seen);
         }
         due
     }

@@ -7,7 +7,7 @@ use crate::evaluate::Sums;
 use crate::model::Model;
 
 /// A batch whose loss was not looked at yet: looking waits for the device.
-pub(super) struct Unseen {
+pub(super) struct PendingLoss {
     /// Its number in the epoch, from 1.
     pub batch: u64,
     /// Its number in the run, from 1, as the logs count.
@@ -19,16 +19,16 @@ pub(super) struct Unseen {
     pub images: Option<Tensor>,
 }
 
-impl Unseen {
+impl PendingLoss {
     /// For later, when the weights have changed: without the images and what the gradient needs.
     pub fn without_images(self) -> Self {
-        Unseen { images: None, loss: self.loss.detach(), ..self }
+        PendingLoss { images: None, loss: self.loss.detach(), ..self }
     }
 }
 
-/// The error for `sums` that are not finite: `unseen` are the batches since they were.
-pub(super) fn loss_error(model: &Model, unseen: &[Unseen], epoch: u64, sums: Sums) -> Error {
-    let first = unseen.iter().find(|batch| !batch.loss.double_value(&[]).is_finite()).or(unseen.last());
+/// The error for `sums` that are not finite: `pending` are the batches since they were.
+pub(super) fn loss_error(model: &Model, pending: &[PendingLoss], epoch: u64, sums: Sums) -> Error {
+    let first = pending.iter().find(|batch| !batch.loss.double_value(&[]).is_finite()).or(pending.last());
     let error = Error::numeric("the loss is not finite").expected("a number").got(sums.scores().loss);
     let images = first.and_then(|batch| batch.images.as_ref());
     let bad_output = || model.first_non_finite_layer(images?).map(|layer| format!("first in layer {layer}, output"));
@@ -37,7 +37,7 @@ pub(super) fn loss_error(model: &Model, unseen: &[Unseen], epoch: u64, sums: Sum
         None => bad_output().unwrap_or_else(|| "all layers are finite, the loss is not".to_owned()),
     });
     let error = match first {
-        Some(Unseen { batch, step, learning_rate, .. }) => {
+        Some(PendingLoss { batch, step, learning_rate, .. }) => {
             error.at(format!("learning rate {learning_rate:e}")).at(format!("step {step}")).at(format!("batch {batch}"))
         }
         None => error,

@@ -73,17 +73,17 @@ fn weights_of_table(table: &BTreeMap<String, f64>, classes: &[String]) -> Result
 
 /// The training loss of a batch.
 #[derive(Debug)]
-pub struct Objective {
+pub struct Loss {
     label_smoothing: f64,
     /// `f32 [K]`.
     class_weights: Option<Tensor>,
 }
 
-impl Objective {
+impl Loss {
     /// Labels are smoothed by ε, see [`Outputs::losses`]. An image's loss is multiplied by its class's weight.
     pub fn new(label_smoothing: f64, class_weights: Option<&[f64]>, device: Device) -> Self {
         let to_device = |weights: &[f64]| Tensor::from_slice(weights).to_kind(Kind::Float).to_device(device);
-        Objective { label_smoothing, class_weights: class_weights.map(to_device) }
+        Loss { label_smoothing, class_weights: class_weights.map(to_device) }
     }
 
     /// The mean over the batch's images (not over their weights), as Keras has it; mixed images have both labels in their
@@ -116,7 +116,7 @@ pub struct Targets {
 
 impl Targets {
     /// The labels with the larger share, which accuracy counts.
-    pub fn of_most(&self) -> &Tensor {
+    pub fn dominant(&self) -> &Tensor {
         match &self.others {
             Some((others, share)) if *share > 0.5 => others,
             _ => &self.labels,
@@ -144,7 +144,7 @@ mod tests {
             (0.0, Some(&weights[..]), 1.321_207_523),
             (0.1, Some(&weights), 1.352_318_645),
         ] {
-            let loss = Objective::new(smoothing, class_weights, Device::Cpu).loss(&outputs, &targets);
+            let loss = Loss::new(smoothing, class_weights, Device::Cpu).loss(&outputs, &targets);
             assert!((loss.double_value(&[]) - expected).abs() < 2e-6, "{smoothing} {class_weights:?}: {loss:?}");
         }
     }

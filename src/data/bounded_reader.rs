@@ -13,19 +13,19 @@ pub(super) fn most(packed: u64) -> u64 {
 }
 
 /// Reads what is unpacked, up to a bound.
-pub(super) struct Unpacked<R> {
+pub(super) struct BoundedReader<R> {
     reader: R,
     left: u64,
 }
 
-impl<R: Read> Unpacked<R> {
+impl<R: Read> BoundedReader<R> {
     /// `reader` unpacks `packed` bytes.
     pub fn new(reader: R, packed: u64) -> Self {
-        Unpacked { reader, left: most(packed) }
+        BoundedReader { reader, left: most(packed) }
     }
 }
 
-impl<R: Read> Read for Unpacked<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.reader.read(buffer)?;
         self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
@@ -47,7 +47,9 @@ mod tests {
         assert_eq!((most(0), most(2 << 20)), (256 << 20, 400 << 20));
         let read = |count: u64, bound: u64| {
             let mut bytes = Vec::new();
-            Unpacked { reader: io::repeat(0).take(count), left: bound }.read_to_end(&mut bytes).map(|_| bytes.len())
+            BoundedReader { reader: io::repeat(0).take(count), left: bound }
+                .read_to_end(&mut bytes)
+                .map(|_| bytes.len())
         };
         assert_eq!(read(100_000, 100_000).unwrap(), 100_000);
         let error = read(100_001, 100_000).unwrap_err().to_string();

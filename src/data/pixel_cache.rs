@@ -14,13 +14,13 @@ const VERSION: u32 = 3;
 
 /// An open file of N decoded images, `u8 [N, H, W, C]`.
 #[derive(Debug)]
-pub struct Decoded {
+pub struct PixelCache {
     file: File,
     path: PathBuf,
     image_bytes: usize,
 }
 
-impl Decoded {
+impl PixelCache {
     /// The file of `samples` in `folder`, made where it is not there: its name changes when an image's file or its
     /// preparation does.
     ///
@@ -39,7 +39,7 @@ impl Decoded {
             ))
         };
         if path.metadata().is_ok_and(|metadata| metadata.len() == num_bytes as u64) {
-            return Ok(Decoded {
+            return Ok(PixelCache {
                 file: File::open(&path).map_err(unusable)?,
                 image_bytes: num_bytes / samples.len(),
                 path,
@@ -61,7 +61,7 @@ impl Decoded {
             return Err(error);
         }
         written.map_err(unusable)?;
-        Ok(Decoded { file: File::open(&path).map_err(unusable)?, image_bytes: num_bytes / samples.len(), path })
+        Ok(PixelCache { file: File::open(&path).map_err(unusable)?, image_bytes: num_bytes / samples.len(), path })
     }
 
     /// Image `index`, `u8 [H, W, C]`.
@@ -77,11 +77,11 @@ impl Decoded {
     }
 }
 
-impl PartialEq for Decoded {
+impl PartialEq for PixelCache {
     /// A path stands for one content.
     fn eq(&self, other: &Self) -> bool {
         self.path == other.path
     }
 }
 
-impl Eq for Decoded {}
+impl Eq for PixelCache {}

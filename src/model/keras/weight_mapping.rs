@@ -2,13 +2,13 @@
 
 use super::hdf5::{Array, Hdf5};
 use crate::error::{Error, Result};
-use crate::model::spec::{LayerInfo, WeightInfo};
+use crate::model::spec::{LayerPlan, WeightInfo};
 
 /// The arrays of one layer in the order of its weights, of the same number and shapes.
 pub(super) type FoundLayer = Vec<Array>;
 
 /// How a layer is named in errors.
-pub(super) fn layer_place(layer: &LayerInfo) -> String {
+pub(super) fn layer_place(layer: &LayerPlan) -> String {
     format!("layer {} ({})", layer.name, layer.class_name)
 }
 
@@ -16,7 +16,7 @@ pub(super) fn layer_place(layer: &LayerInfo) -> String {
 ///
 /// # Errors
 /// A model error that says what is missing or too much.
-pub(super) fn check(layer: &LayerInfo, arrays: Vec<Array>) -> Result<FoundLayer> {
+pub(super) fn check(layer: &LayerPlan, arrays: Vec<Array>) -> Result<FoundLayer> {
     let weights: Vec<&WeightInfo> = layer.weights.iter().collect();
     check_shapes(&weights, &arrays)?;
     Ok(arrays)

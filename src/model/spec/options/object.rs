@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::dialect::check_origin;
+use super::super::compat::check_origin;
 use crate::error::nearest;
 
 /// Settings that Keras writes beside an object's own and that change nothing here.

@@ -8,7 +8,7 @@ mod unsupported;
 
 use serde_json::{Map, Value, json};
 
-use super::values::keras2_hard_sigmoid;
+use super::options::keras2_hard_sigmoid;
 use crate::error::{Error, Result};
 
 pub(super) use unsupported::{check_origin, unknown_layer};
