@@ -7,6 +7,7 @@ use convnet::data::{ImageShape, Samples};
 use convnet::log::{Epoch, Event, Sink};
 use convnet::model::keras::KerasModel;
 use convnet::model::{Model, Spec};
+use convnet::train::range_test::RangeTest;
 use convnet::train::{
     Clip, EarlyStopping, Monitor, Optimizer, OptimizerConfig, Outcome, ReduceOnPlateau, Schedule, StepOptions,
     StopReason, TrainConfig, Trainer,
@@ -164,18 +165,30 @@ fn the_tail_validates_as_in_keras() {
     compare("history_val_split", &outcome.epochs, &record["history"], 2e-4);
 }
 
-/// A trained network without batch normalisation, weights one after the other.
-fn weights_after(config: TrainConfig, options: StepOptions) -> Tensor {
+/// An untrained network without dropout.
+fn small_network() -> Model {
     let mut spec = convnet::model::presets::preset("mlp").unwrap();
     spec.layers.retain(|layer| !layer.name.contains("dropout"));
-    let fixture = fixture();
-    let (train, _) = data(&fixture);
     spec.adapt(ImageShape { height: 6, width: 6, channels: 1 }, 3);
-    let model = Model::new(spec, 1.0 / 255.0, Device::Cpu, 3).unwrap();
-    let sgd = OptimizerConfig::Sgd { momentum: 0.9, nesterov: false };
-    fit(config, &model, Optimizer::with_options(sgd, options, model.weights()), &train, None);
+    Model::new(spec, 1.0 / 255.0, Device::Cpu, 3).unwrap()
+}
+
+fn sgd(model: &Model, options: StepOptions) -> Optimizer {
+    Optimizer::with_options(OptimizerConfig::Sgd { momentum: 0.9, nesterov: false }, options, model.weights())
+}
+
+/// A network's weights, one after the other.
+fn flat_weights(model: &Model) -> Tensor {
     let flat: Vec<Tensor> = model.weights().iter().map(|weight| weight.tensor.detach().reshape([-1])).collect();
     Tensor::cat(&flat, 0)
+}
+
+/// The weights of a small network that was trained as `config` says.
+fn weights_after(config: TrainConfig, options: StepOptions) -> Tensor {
+    let (train, _) = data(&fixture());
+    let model = small_network();
+    fit(config, &model, sgd(&model, options), &train, None);
+    flat_weights(&model)
 }
 
 fn difference(a: &Tensor, b: &Tensor) -> f64 {
@@ -206,6 +219,21 @@ fn one_seed_one_result() {
     let none = StepOptions::default();
     assert_eq!(weights_after(seeded(1), none), weights_after(seeded(1), none));
     assert!(difference(&weights_after(seeded(1), none), &weights_after(seeded(2), none)) > 0.0);
+}
+
+#[test]
+fn the_range_test_takes_the_steps_of_a_training() {
+    let (train, _) = data(&fixture());
+    let options = StepOptions { ema: None, weight_decay: 0.01, clip: None };
+    for shuffle in [true, false] {
+        // 7 batches an epoch, the last of 4 images: steps of 3, 3 and 1
+        let config = TrainConfig { accumulate: 3, batch_size: 11, epochs: 4, shuffle, ..plain(0.05) };
+        let tested = small_network();
+        let test = RangeTest { start: 0.05, end: 0.05, steps: 12, config: config.clone() };
+        let points = test.run(&tested, &mut sgd(&tested, options), &train).unwrap();
+        assert_eq!(points.len(), 12);
+        assert_eq!(flat_weights(&tested), weights_after(config, options), "shuffle {shuffle}");
+    }
 }
 
 #[test]

@@ -63,10 +63,9 @@ fn decays(run: &RunConfig) -> bool {
 }
 
 /// The settings that a range test of learning rates takes, because a training does, and that do nothing in it.
-pub const NOT_IN_RANGE_TEST: [&str; 24] = [
+pub const NOT_IN_RANGE_TEST: [&str; 23] = [
     "epochs",
     "lr",
-    "shuffle",
     "ema",
     "schedule",
     "warmup_epochs",

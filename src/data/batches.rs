@@ -109,6 +109,11 @@ impl DataLoader {
         Order::new(numbers, self.device)
     }
 
+    /// The order of training epoch `epoch` (from 0): that of the files, unless they are `shuffle`d.
+    pub fn order(&self, shuffle: bool, seed: u64, epoch: u64) -> Order {
+        if shuffle { self.shuffled(seed, epoch) } else { self.in_order() }
+    }
+
     /// The order of the files.
     pub fn in_order(&self) -> Order {
         Order::new((0..self.labels.size()[0]).collect(), self.device)

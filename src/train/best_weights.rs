@@ -2,29 +2,39 @@
 
 use tch::Tensor;
 
-use super::{CheckpointKind, EarlyStopping, EarlyStoppingState, LastCheckpoint, LoopState, StopReason, Trainer};
+use super::{
+    CheckpointKind, Checkpoints, EarlyStopping, EarlyStoppingState, LastCheckpoint, LoopState, StopReason, Trainer,
+};
 use crate::error::Result;
-use crate::log::{self, Event};
+use crate::log::{self, Event, Sinks};
 
 impl Trainer<'_> {
-    pub(super) fn save_within_epoch(&mut self, session: &mut LoopState) -> Result<()> {
-        self.check_numbers(session)?;
-        session.last_checkpoint = self.save(CheckpointKind::Last);
+    pub(super) fn save_within_epoch(&mut self, loop_state: &mut LoopState) -> Result<()> {
+        self.check_numbers(loop_state)?;
+        loop_state.last_checkpoint = self.save_last();
         Ok(())
     }
 
-    /// Saves a checkpoint, after all that was told is on the disk; what became of it. A disk that does not take it is
-    /// worth a warning, not the training.
-    pub(super) fn save(&mut self, which: CheckpointKind) -> LastCheckpoint {
-        let Some(checkpoints) = &self.checkpoints else { return LastCheckpoint::None };
-        self.sinks.send(&Event::Saving);
-        let monitor = self.config.early_stopping.monitor;
-        let saved = checkpoints.save(which, self.model, &self.optimizer, &self.state, monitor);
-        if let Err(error) = &saved {
-            let kept = if checkpoints.json_path(which).exists() { ", the checkpoint before is kept" } else { "" };
-            self.sinks.send(&Event::Warning(format!("{}; training goes on{kept}", log::describe(error))));
+    /// Saves the last checkpoint.
+    pub(super) fn save_last(&mut self) -> LastCheckpoint {
+        let Trainer { checkpoints, sinks, model, optimizer, state, config, .. } = self;
+        let monitor = config.early_stopping.monitor;
+        save(checkpoints.as_ref(), sinks, CheckpointKind::Last, |to| {
+            to.save(CheckpointKind::Last, model, optimizer, state, monitor)
+        })
+    }
+
+    /// Keeps the epoch that is the best so far, on the disk and, where training is to end with them, in `best`.
+    pub(super) fn keep_best(&mut self, best: &mut Option<Vec<Tensor>>) {
+        let Trainer { checkpoints, sinks, model, optimizer, state, config, .. } = self;
+        let EarlyStopping { monitor, restore_best, .. } = config.early_stopping;
+        let averaged = optimizer.averaged();
+        save(checkpoints.as_ref(), sinks, CheckpointKind::Best, |to| {
+            to.save(CheckpointKind::Best, model, &averaged, state, monitor)
+        });
+        if restore_best {
+            *best = Some(model.weights().iter().map(|weight| weight.tensor.detach().copy()).collect());
         }
-        if saved.is_ok() { LastCheckpoint::Saved } else { LastCheckpoint::Failed }
     }
 
     /// The best epoch's weights of a run that is resumed. Where the best checkpoint is newer than the last one (the run was
@@ -48,9 +58,27 @@ impl Trainer<'_> {
     /// Gives the model the weights that it is to be used with.
     pub(super) fn choose_weights(&mut self, ending: StopReason, best: Option<Vec<Tensor>>) {
         let best = best.filter(|_| !matches!(ending, StopReason::Signal(_)));
-        let Some(best) = best else { return self.optimizer.swap_average() };
+        let Some(best) = best else { return self.optimizer.use_average() };
         for (weight, best) in self.model.weights().iter().zip(best) {
             tch::no_grad(|| weight.tensor.shallow_clone().copy_(&best));
         }
     }
+}
+
+/// Saves a checkpoint, after all that was told is on the disk; what became of it. A disk that does not take it is worth a
+/// warning, not the training.
+fn save(
+    checkpoints: Option<&Checkpoints>,
+    sinks: &mut Sinks,
+    which: CheckpointKind,
+    save_to: impl FnOnce(&Checkpoints) -> Result<()>,
+) -> LastCheckpoint {
+    let Some(checkpoints) = checkpoints else { return LastCheckpoint::None };
+    sinks.send(&Event::Saving);
+    let saved = save_to(checkpoints);
+    if let Err(error) = &saved {
+        let kept = if checkpoints.json_path(which).exists() { ", the checkpoint before is kept" } else { "" };
+        sinks.send(&Event::Warning(format!("{}; training goes on{kept}", log::describe(error))));
+    }
+    if saved.is_ok() { LastCheckpoint::Saved } else { LastCheckpoint::Failed }
 }

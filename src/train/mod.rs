@@ -4,9 +4,9 @@
 //! tells are [`crate::log::Event`]s. Order, semantics and defaults of early stopping, the plateau and the recipes are those
 //! of Keras's `fit` and its callbacks.
 
-mod batch;
 mod best_weights;
 pub mod checkpoint;
+mod epoch_meter;
 mod limits;
 mod loss;
 mod monitor;
@@ -14,6 +14,7 @@ mod nan_check;
 pub mod optimizer;
 pub mod range_test;
 pub mod schedule;
+mod step;
 mod train_state;
 
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -23,11 +24,10 @@ use tch::Tensor;
 use crate::data::augment::AugmentConfig;
 use crate::data::batches::{DataLoader, Order};
 use crate::error::{Error, Result};
-use crate::evaluate::{RunningSums, Sums, evaluate_smoothed};
+use crate::evaluate::{Sums, evaluate_smoothed};
 use crate::log::{self, Event, Scores, Sinks};
 use crate::model::Model;
 use crate::native;
-use crate::rng::{Stream, derive};
 
 pub use checkpoint::{CheckpointKind, Checkpoints, take_over_state};
 pub use limits::{SaveEvery, Span};
@@ -37,8 +37,8 @@ pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, StepOptions
 pub use schedule::{Schedule, ScheduleKind};
 pub use train_state::{StopReason, TrainState};
 
-use batch::BatchIndex;
-use nan_check::PendingLoss;
+use epoch_meter::EpochMeter;
+use step::{Step, StepStart};
 use train_state::Stopwatch;
 
 /// What the loop needs to know. The default: 10 epochs of batches of 128 at a constant rate, every epoch shuffled.
@@ -56,7 +56,7 @@ pub struct TrainConfig {
     pub shuffle: bool,
     /// The learning rate, optimizer step by optimizer step.
     pub schedule: Schedule,
-    /// Where every random number comes from.
+    /// The random seed.
     pub seed: u64,
     /// How training images are changed.
     pub augment: AugmentConfig,
@@ -119,7 +119,7 @@ pub struct Trainer<'a> {
     pub validation: Option<&'a DataLoader>,
     /// Where checkpoints go, if anywhere.
     pub checkpoints: Option<Checkpoints>,
-    /// Who listens.
+    /// The listeners that the events go to: console, history, TensorBoard.
     pub sinks: Sinks,
     /// Asks the loop to stop.
     pub stop: &'a StopSignal,
@@ -127,7 +127,7 @@ pub struct Trainer<'a> {
     pub state: TrainState,
 }
 
-/// What came of a training.
+/// The result of a training.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The epochs that were done, those before a resume not counted.
@@ -152,10 +152,9 @@ pub enum LastCheckpoint {
 
 /// What the loop has beside its parts, while it runs.
 struct LoopState {
-    objective: Loss,
-    sums: RunningSums,
+    loss: Loss,
+    meter: EpochMeter,
     clock: Stopwatch,
-    pending: Vec<PendingLoss>,
     /// The best epoch's weights, where training is to end with them.
     best: Option<Vec<Tensor>>,
     /// What became of the last save of the last checkpoint.
@@ -198,102 +197,71 @@ impl Trainer<'_> {
         outcome
     }
 
-    /// The loop.
+    /// Trains epoch by epoch: steps, progress, checkpoints, then validation, until something ends the run.
     fn run(&mut self) -> Result<Outcome> {
-        let mut session = self.begin();
+        let mut loop_state = self.begin();
         let mut epochs = Vec::new();
         let ending = 'training: loop {
             if let Some(ending) = self.state.ending(&self.config) {
                 break ending;
             }
-            session.sums = RunningSums::new(self.state.sums, self.model.device());
-            session.clock = Stopwatch::start(&self.state);
-            let order = match self.config.shuffle {
-                true => self.train.shuffled(self.config.seed, self.state.epochs),
-                false => self.train.in_order(),
-            };
+            loop_state.meter = EpochMeter::new(self.state.sums, self.model.device());
+            loop_state.clock = Stopwatch::start(&self.state);
+            let order = self.train.order(self.config.shuffle, self.config.seed, self.state.epochs);
             while self.state.batches < self.steps_per_epoch() {
-                self.step(&order, &mut session)?;
-                self.log_progress(&mut session)?;
-                session.clock.note(&mut self.state);
+                self.step(&order, &mut loop_state)?;
+                self.log_progress(&mut loop_state)?;
+                loop_state.clock.note(&mut self.state);
                 if let Some(ending) = self.interruption() {
-                    self.save_within_epoch(&mut session)?;
+                    self.save_within_epoch(&mut loop_state)?;
                     break 'training ending;
                 }
-                if session.clock.save_is_due(self.config.save_every, &self.state) {
-                    self.save_within_epoch(&mut session)?;
+                if loop_state.clock.save_is_due(self.config.save_every, &self.state) {
+                    self.save_within_epoch(&mut loop_state)?;
                 }
             }
-            self.check_numbers(&mut session)?;
-            let epoch = self.finish_epoch(&session.clock)?;
+            self.check_numbers(&mut loop_state)?;
+            let epoch = self.finish_epoch(&loop_state.clock)?;
             self.sinks.send(&Event::Epoch(epoch));
             epochs.push(epoch);
             if epoch.is_best {
-                self.keep_best(&mut session.best);
+                self.keep_best(&mut loop_state.best);
             }
-            session.last_checkpoint = self.save(CheckpointKind::Last);
+            loop_state.last_checkpoint = self.save_last();
         };
-        self.choose_weights(ending, session.best);
-        Ok(Outcome { epochs, ending, last_checkpoint: session.last_checkpoint })
+        self.choose_weights(ending, loop_state.best);
+        Ok(Outcome { epochs, ending, last_checkpoint: loop_state.last_checkpoint })
     }
 
-    /// One optimizer step: forward and backward for each of its batches, then the update. Nothing here waits for a GPU.
-    fn step(&mut self, order: &Order, session: &mut LoopState) -> Result<()> {
-        let (batch_size, first) = (self.config.batch_size, self.state.batches);
-        let end = (first + self.config.accumulate.max(1) as u64).min(self.steps_per_epoch());
-        let num_images = self.train.num_images().min(end as usize * batch_size) - first as usize * batch_size;
+    /// One optimizer step, whose batches are counted. Nothing here waits for a GPU.
+    fn step(&mut self, order: &Order, loop_state: &mut LoopState) -> Result<()> {
         let learning_rate = self.learning_rate();
-        for batch in first..end {
-            let step = self.state.batches_seen;
-            native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
-            let place = BatchIndex { epoch: self.state.epochs, batch, step };
-            let (images, targets) = batch::prepare(&self.config, self.train, order, place)?;
-            let outputs = self.model.forward(&images, true)?;
-            let loss = self.model.with_penalties(session.objective.loss(&outputs, &targets));
-            session.sums.add(&loss, &outputs.classes(), targets.dominant());
-            self.optimizer.add_gradient(&loss, images.size()[0] as f64 / num_images as f64);
-            self.state.batches_seen += 1;
-            self.record_loss(
-                session,
-                PendingLoss { batch: batch + 1, step: step + 1, learning_rate, loss, images: Some(images) },
-            )?;
-        }
-        self.optimizer.apply(learning_rate);
-        self.model.apply_constraints();
-        self.state.batches = end;
-        self.state.optimizer_steps += 1;
+        let Trainer { model, state, .. } = self;
+        let step = Step { config: &self.config, model, train: self.train, loss: &loop_state.loss };
+        let start = StepStart { epoch: state.epochs, batch: state.batches, batches_seen: state.batches_seen };
+        step.run(&mut self.optimizer, order, start, learning_rate, |batch| {
+            state.batches_seen += 1;
+            loop_state.meter.add(model, start.epoch + 1, batch, learning_rate)
+        })?;
+        state.batches = step.batches(start.batch).end;
+        state.optimizer_steps += 1;
         Ok(())
-    }
-
-    /// Remembers a batch's loss, to be checked when the device is waited for. On the CPU, where nothing waits, it is checked
-    /// at once, before its gradient spoils the weights.
-    fn record_loss(&mut self, session: &mut LoopState, batch: PendingLoss) -> Result<()> {
-        match self.model.device() {
-            tch::Device::Cpu => {
-                session.pending.push(batch);
-                self.finite_sums(session).map(drop)
-            }
-            _ => {
-                session.pending.push(batch.without_images());
-                Ok(())
-            }
-        }
     }
 
     /// Tells how far the epoch is, a few times a second and at every point that the logs keep, and checks the loss: then
     /// it waits for the device.
-    fn log_progress(&mut self, session: &mut LoopState) -> Result<()> {
+    fn log_progress(&mut self, loop_state: &mut LoopState) -> Result<()> {
         let is_recorded = self.is_recorded();
-        if !session.clock.report_is_due() && !is_recorded {
+        if !loop_state.clock.report_is_due() && !is_recorded {
             return Ok(());
         }
-        let sums = self.finite_sums(session)?;
+        let sums = loop_state.meter.read(self.model, self.state.epochs + 1)?;
         self.sinks.send(&Event::Batch(log::Batch {
             epoch: self.state.epochs + 1,
             batch: self.state.batches,
             step: self.state.batches_seen,
             scores: sums.scores(),
-            images_per_second: session.clock.images_per_second(sums.count),
+            images_per_second: loop_state.clock.images_per_second(sums.count),
             learning_rate: self.learning_rate(),
             is_recorded,
         }));
@@ -308,19 +276,9 @@ impl Trainer<'_> {
         self.state.batches / interval > before / interval
     }
 
-    /// The epoch's sums so far. Waits for the device.
-    fn finite_sums(&self, session: &mut LoopState) -> Result<Sums> {
-        let sums = session.sums.read();
-        if !sums.loss.is_finite() {
-            return Err(nan_check::loss_error(self.model, &session.pending, self.state.epochs + 1, sums));
-        }
-        session.pending.clear();
-        Ok(sums)
-    }
-
     /// Takes the sums into the progress; they and the weights are finite then. Waits for the device.
-    fn check_numbers(&mut self, session: &mut LoopState) -> Result<()> {
-        self.state.sums = self.finite_sums(session)?;
+    fn check_numbers(&mut self, loop_state: &mut LoopState) -> Result<()> {
+        self.state.sums = loop_state.meter.read(self.model, self.state.epochs + 1)?;
         let (epoch, step) = (self.state.epochs + 1, self.state.batches_seen);
         nan_check::weight_error(self.model, epoch, step, self.learning_rate()).map_or(Ok(()), Err)
     }
@@ -337,9 +295,7 @@ impl Trainer<'_> {
     fn finish_epoch(&mut self, clock: &Stopwatch) -> Result<log::Epoch> {
         let train = self.state.sums.scores();
         let images_per_second = clock.images_per_second(self.state.sums.count);
-        self.state.optimizer_steps -= 1; // the rate of the epoch's last step
-        let learning_rate = self.learning_rate();
-        self.state.optimizer_steps += 1;
+        let learning_rate = self.learning_rate_of(self.state.optimizer_steps.saturating_sub(1)); // the epoch's last step
         let validation = self.validate()?;
         clock.note(&mut self.state);
         let (epochs, seconds) = (self.state.epochs + 1, self.state.epoch_seconds);
@@ -365,9 +321,9 @@ impl Trainer<'_> {
     fn validate(&mut self) -> Result<Option<Scores>> {
         let Some(samples) = self.validation else { return Ok(None) };
         self.sinks.send(&Event::Validating);
-        self.optimizer.swap_average();
+        let averaged = self.optimizer.averaged();
         let evaluation = evaluate_smoothed(self.model, samples, 1, self.config.label_smoothing, |_| {});
-        self.optimizer.swap_average();
+        drop(averaged);
         let of_epoch = |error: Error| error.at("validation").at(format!("epoch {}", self.state.epochs + 1));
         Ok(Some(evaluation.map_err(of_epoch)?.sums.scores()))
     }
@@ -380,30 +336,25 @@ impl Trainer<'_> {
         epoch.is_best = self.config.early_stopping.watch(&mut self.state.watch, epoch);
     }
 
-    /// Keeps the epoch that is the best so far.
-    fn keep_best(&mut self, best: &mut Option<Vec<Tensor>>) {
-        self.optimizer.swap_average();
-        self.save(CheckpointKind::Best);
-        if self.config.early_stopping.restore_best {
-            *best = Some(self.model.weights().iter().map(|weight| weight.tensor.detach().copy()).collect());
-        }
-        self.optimizer.swap_average();
-    }
-
     fn begin(&mut self) -> LoopState {
         let classes = self.config.class_weights.as_deref();
         LoopState {
-            objective: Loss::new(self.config.label_smoothing, classes, self.model.device()),
-            sums: RunningSums::new(self.state.sums, self.model.device()),
+            loss: Loss::new(self.config.label_smoothing, classes, self.model.device()),
+            meter: EpochMeter::new(self.state.sums, self.model.device()),
             clock: Stopwatch::start(&self.state),
-            pending: Vec::new(),
             best: self.recall_best(),
             last_checkpoint: LastCheckpoint::None,
         }
     }
 
+    /// Of the next optimizer step.
     fn learning_rate(&self) -> f64 {
-        self.config.schedule.learning_rate(self.state.optimizer_steps) * self.state.plateau.scale
+        self.learning_rate_of(self.state.optimizer_steps)
+    }
+
+    /// Of optimizer step `step`, from 0.
+    fn learning_rate_of(&self, step: u64) -> f64 {
+        self.config.schedule.learning_rate(step) * self.state.plateau.scale
     }
 
     fn steps_per_epoch(&self) -> u64 {

@@ -15,15 +15,8 @@ pub(super) struct PendingLoss {
     pub learning_rate: f64,
     /// A scalar.
     pub loss: Tensor,
-    /// What the network saw, `u8 [B, H, W, C]`, where the weights are still those that it saw them with.
+    /// What the network saw, `u8 [B, H, W, C]`; none where the weights may have changed since.
     pub images: Option<Tensor>,
-}
-
-impl PendingLoss {
-    /// For later, when the weights have changed: without the images and what the gradient needs.
-    pub fn without_images(self) -> Self {
-        PendingLoss { images: None, loss: self.loss.detach(), ..self }
-    }
 }
 
 /// The error for `sums` that are not finite: `pending` are the batches since they were.

@@ -1,12 +1,11 @@
 //! The learning rate range test (Smith 2015, arXiv:1506.01186): the rate rises from step to step until the loss explodes.
 
-use super::batch::{self, BatchIndex};
+use super::step::{Step, StepStart};
 use super::{Loss, Optimizer, TrainConfig};
 use crate::data::batches::{DataLoader, Order};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::native;
-use crate::rng::{Stream, derive};
 
 /// How much of the smoothed loss a step keeps: fastai's number.
 const SMOOTHING: f64 = 0.98;
@@ -26,8 +25,8 @@ pub struct RangeTest {
     pub end: f64,
     /// How many steps there are, at least two.
     pub steps: u64,
-    /// How batches are made and what their loss is, as in a training: batch size, accumulation, augmentation, smoothing,
-    /// class weights and seed. The rest has no say here.
+    /// How steps are taken, as in a training: batch size, accumulation, shuffling, augmentation, smoothing, class weights and
+    /// seed. The rest has no say here.
     pub config: TrainConfig,
 }
 
@@ -77,13 +76,11 @@ impl RangeTest {
         train: &DataLoader,
         mut listen: impl FnMut(u64, RangePoint),
     ) -> Result<Vec<RangePoint>> {
-        let mut batches = Batches::new(&self.config, model, train);
+        let mut steps = Steps::new(&self.config, model, train);
         let (mut points, mut average, mut lowest) = (Vec::new(), 0.0, f64::INFINITY);
         for step in 0..self.steps {
             let learning_rate = self.learning_rate(step);
-            let loss = batches.add_gradients(optimizer)?; // waits for the device
-            optimizer.apply(learning_rate);
-            model.apply_constraints();
+            let loss = steps.step(optimizer, learning_rate)?;
             average = SMOOTHING * average + (1.0 - SMOOTHING) * loss;
             let loss = average / (1.0 - SMOOTHING.powf(step as f64 + 1.0));
             if !loss.is_finite() || (points.len() >= FIRST_STEPS && loss > EXPLODED * lowest) {
@@ -102,42 +99,40 @@ impl RangeTest {
     }
 }
 
-/// The batches of a training, one after the other.
-struct Batches<'a> {
+/// The optimizer steps of a training, one after the other, at rates of their own.
+struct Steps<'a> {
     config: &'a TrainConfig,
     model: &'a Model,
     train: &'a DataLoader,
-    objective: Loss,
+    loss: Loss,
     /// The epoch's.
     order: Order,
-    /// Batches done.
-    done: u64,
+    next: StepStart,
 }
 
-impl<'a> Batches<'a> {
+impl<'a> Steps<'a> {
     fn new(config: &'a TrainConfig, model: &'a Model, train: &'a DataLoader) -> Self {
-        let objective = Loss::new(config.label_smoothing, config.class_weights.as_deref(), model.device());
-        Batches { config, model, train, objective, order: train.shuffled(config.seed, 0), done: 0 }
+        let loss = Loss::new(config.label_smoothing, config.class_weights.as_deref(), model.device());
+        let next = StepStart { epoch: 0, batch: 0, batches_seen: 0 };
+        Steps { config, model, train, loss, order: train.order(config.shuffle, config.seed, 0), next }
     }
 
-    /// Adds the gradients of one optimizer step's batches; their mean loss.
-    fn add_gradients(&mut self, optimizer: &mut Optimizer) -> Result<f64> {
-        let per_epoch = self.train.num_batches(self.config.batch_size);
-        let share = 1.0 / self.config.accumulate as f64;
+    /// Takes one step; the mean loss of its images before the update. Waits for the device.
+    fn step(&mut self, optimizer: &mut Optimizer, learning_rate: f64) -> Result<f64> {
+        let Steps { config, model, train, loss, order, next } = self;
+        let step = Step { config, model, train, loss };
         let mut mean = 0.0;
-        for step in self.done..self.done + self.config.accumulate as u64 {
-            let place = BatchIndex { epoch: step / per_epoch, batch: step % per_epoch, step };
-            if place.batch == 0 {
-                self.order = self.train.shuffled(self.config.seed, place.epoch);
-            }
-            native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
-            let (images, targets) = batch::prepare(self.config, self.train, &self.order, place)?;
-            let outputs = self.model.forward(&images, true)?;
-            let loss = self.model.with_penalties(self.objective.loss(&outputs, &targets));
-            optimizer.add_gradient(&loss, share);
-            mean += share * loss.double_value(&[]);
+        step.run(optimizer, order, *next, learning_rate, |batch| {
+            mean += batch.share * batch.loss.double_value(&[]);
+            Ok(())
+        })?;
+        let batches = step.batches(next.batch);
+        next.batches_seen += batches.end - batches.start;
+        next.batch = batches.end;
+        if next.batch == train.num_batches(config.batch_size) {
+            (next.epoch, next.batch) = (next.epoch + 1, 0);
+            *order = train.order(config.shuffle, config.seed, next.epoch);
         }
-        self.done += self.config.accumulate as u64;
         Ok(mean)
     }
 }

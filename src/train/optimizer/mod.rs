@@ -46,6 +46,23 @@ pub struct Optimizer {
     steps: u64,
 }
 
+/// An [`Optimizer`] whose weights are their moving average: dropped, they are the trained ones again.
+pub struct AveragedWeights<'a>(&'a mut Optimizer);
+
+impl std::ops::Deref for AveragedWeights<'_> {
+    type Target = Optimizer;
+
+    fn deref(&self) -> &Optimizer {
+        self.0
+    }
+}
+
+impl Drop for AveragedWeights<'_> {
+    fn drop(&mut self) {
+        self.0.swap_average();
+    }
+}
+
 /// A weight in the flat tensor.
 struct Parameter {
     name: String,
@@ -150,9 +167,18 @@ impl Optimizer {
         self.average.is_some()
     }
 
-    /// Puts the weights' moving average in the weights' place, and the weights in its place; a second call takes that
-    /// back. Nothing where no average is kept.
-    pub fn swap_average(&mut self) {
+    /// The weights' moving average in the weights' place, for as long as the guard lives. Nothing where none is kept.
+    pub fn averaged(&mut self) -> AveragedWeights<'_> {
+        self.swap_average();
+        AveragedWeights(self)
+    }
+
+    /// Ends with the weights' moving average as the weights. Nothing where none is kept.
+    pub fn use_average(&mut self) {
+        self.swap_average();
+    }
+
+    fn swap_average(&mut self) {
         if let Some(average) = &mut self.average {
             tch::no_grad(|| {
                 let values = self.values.copy();

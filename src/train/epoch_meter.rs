@@ -1,0 +1,54 @@
+//! The sums of an epoch under way, and the losses that were not looked at yet.
+
+use tch::Device;
+
+use super::nan_check::{self, PendingLoss};
+use super::step::TrainedBatch;
+use crate::error::Result;
+use crate::evaluate::{RunningSums, Sums};
+use crate::model::Model;
+
+/// Adds up an epoch's metrics on the device, and finds the batch at which the loss stopped being finite.
+pub(super) struct EpochMeter {
+    sums: RunningSums,
+    pending: Vec<PendingLoss>,
+}
+
+impl EpochMeter {
+    /// Continues from the `sums` of an epoch that was interrupted.
+    pub fn new(sums: Sums, device: Device) -> Self {
+        EpochMeter { sums: RunningSums::new(sums, device), pending: Vec::new() }
+    }
+
+    /// Adds a batch of epoch `epoch` (from 1). Its loss is checked when the device is waited for. On the CPU, where nothing
+    /// waits, it is checked at once, before its gradient spoils the weights.
+    ///
+    /// # Errors
+    /// A numeric error where the loss is not finite.
+    pub fn add(&mut self, model: &Model, epoch: u64, batch: &TrainedBatch, learning_rate: f64) -> Result<()> {
+        self.sums.add(&batch.loss, &batch.outputs.classes(), batch.targets.dominant());
+        let is_on_cpu = model.device() == Device::Cpu;
+        self.pending.push(PendingLoss {
+            batch: batch.batch + 1,
+            step: batch.step + 1,
+            learning_rate,
+            loss: batch.loss.detach(),
+            // elsewhere the weights will have changed when it is looked at
+            images: is_on_cpu.then(|| batch.images.shallow_clone()),
+        });
+        if is_on_cpu { self.read(model, epoch).map(drop) } else { Ok(()) }
+    }
+
+    /// The sums so far. Waits for the device.
+    ///
+    /// # Errors
+    /// A numeric error where the loss is not finite.
+    pub fn read(&mut self, model: &Model, epoch: u64) -> Result<Sums> {
+        let sums = self.sums.read();
+        if !sums.loss.is_finite() {
+            return Err(nan_check::loss_error(model, &self.pending, epoch, sums));
+        }
+        self.pending.clear();
+        Ok(sums)
+    }
+}

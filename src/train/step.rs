@@ -1,0 +1,106 @@
+//! One optimizer step, for the training loop and the range test alike.
+
+use std::ops::Range;
+
+use tch::Tensor;
+
+use super::loss::{Loss, Targets};
+use super::{Optimizer, TrainConfig};
+use crate::data::augment::{Mixer, augment};
+use crate::data::batches::{DataLoader, Order};
+use crate::error::Result;
+use crate::model::{Model, Outputs};
+use crate::native;
+use crate::rng::{Stream, derive};
+
+/// What every step of a training uses.
+#[derive(Clone, Copy)]
+pub(super) struct Step<'a> {
+    pub config: &'a TrainConfig,
+    pub model: &'a Model,
+    pub train: &'a DataLoader,
+    pub loss: &'a Loss,
+}
+
+/// Where a step begins; all of it from 0.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StepStart {
+    pub epoch: u64,
+    /// Its first batch in the epoch.
+    pub batch: u64,
+    /// The batches that the run has seen before.
+    pub batches_seen: u64,
+}
+
+/// A batch that the network was trained on, before the update.
+pub(super) struct TrainedBatch {
+    /// In the epoch, from 0.
+    pub batch: u64,
+    /// In the run, from 0.
+    pub step: u64,
+    /// Its share of the step's images, 0 to 1.
+    pub share: f64,
+    /// What the network saw, `u8 [B, H, W, C]`.
+    pub images: Tensor,
+    /// What it was to recognise.
+    pub targets: Targets,
+    /// What it computed.
+    pub outputs: Outputs,
+    /// The mean loss with penalties, a scalar.
+    pub loss: Tensor,
+}
+
+impl Step<'_> {
+    /// The batches of the step that begins with `first`: as many as are accumulated, and fewer at the epoch's end.
+    pub fn batches(&self, first: u64) -> Range<u64> {
+        let end = first + self.config.accumulate.max(1) as u64;
+        first..end.min(self.train.num_batches(self.config.batch_size))
+    }
+
+    /// One optimizer step: forward and backward for each of its batches, then the update. `on_batch` hears of each batch
+    /// between its forward and its backward pass. Nothing here waits for a GPU.
+    ///
+    /// # Errors
+    /// A data error where an image's file cannot be read, a device error where libtorch fails, and what `on_batch` returns.
+    pub fn run(
+        &self,
+        optimizer: &mut Optimizer,
+        order: &Order,
+        start: StepStart,
+        learning_rate: f64,
+        mut on_batch: impl FnMut(&TrainedBatch) -> Result<()>,
+    ) -> Result<()> {
+        let batches = self.batches(start.batch);
+        let images_until = |batch: u64| self.train.num_images().min(batch as usize * self.config.batch_size);
+        let num_images = images_until(batches.end) - images_until(batches.start);
+        for batch in batches {
+            let share = (images_until(batch + 1) - images_until(batch)) as f64 / num_images as f64;
+            let trained = self.forward(order, StepStart { batch, ..start }, batch - start.batch, share)?;
+            on_batch(&trained)?;
+            optimizer.add_gradient(&trained.loss, share);
+        }
+        optimizer.apply(learning_rate);
+        self.model.apply_constraints();
+        Ok(())
+    }
+
+    /// The forward pass of batch `at.batch`, the step's batch `number` from 0.
+    fn forward(&self, order: &Order, at: StepStart, number: u64, share: f64) -> Result<TrainedBatch> {
+        let step = at.batches_seen + number;
+        native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
+        let (images, targets) = self.batch(order, at, step)?;
+        let outputs = self.model.forward(&images, true)?;
+        let loss = self.model.with_penalties(self.loss.loss(&outputs, &targets));
+        Ok(TrainedBatch { batch: at.batch, step, share, images, targets, outputs, loss })
+    }
+
+    /// The images of a batch, augmented, `u8 [B, H, W, C]`, and what they are to be recognised as.
+    fn batch(&self, order: &Order, at: StepStart, step: u64) -> Result<(Tensor, Targets)> {
+        let TrainConfig { batch_size, seed, augment: changes, .. } = self.config;
+        let (images, labels) = self.train.batch_of(order, at.batch, *batch_size)?;
+        let numbers = self.train.numbers_of(order, at.batch, *batch_size);
+        let images = augment(changes, &images, &numbers, *seed, at.epoch);
+        let mixed = Mixer::new(changes).mix(images, &labels, *seed, step);
+        Ok((mixed.images, Targets { labels, others: mixed.others }))
+    }
+}
