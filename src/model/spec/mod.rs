@@ -114,7 +114,7 @@ impl Spec {
         }
     }
 
-    /// Every layer that is not a nested network, in order: as [`leaves`] of the plan.
+    /// Every layer that is not a nested network, in order: as [`flat_layers`] of the plan.
     pub fn flat_layers(&self) -> Vec<&Layer> {
         let mut found = Vec::new();
         for layer in &self.layers {
