@@ -1,5 +1,9 @@
 //! Files that appear whole or not at all: written aside, synced, renamed.
 
+pub mod bounded;
+pub mod cache;
+pub mod walk;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

@@ -8,11 +8,12 @@ use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::names::{are_numbers, is_hidden};
+use super::names::are_numbers;
 use super::npy::array_header;
 use super::sources::class_names::{self, ClassNames};
 use super::{Dataset, ImageShape, Samples, Split};
 use crate::error::{Error, Result};
+use crate::files::walk::is_hidden;
 use crate::files::{write_atomically, write_output};
 
 /// The forms.

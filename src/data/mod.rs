@@ -2,7 +2,6 @@
 
 pub mod augment;
 pub mod batches;
-mod bounded_reader;
 pub mod check;
 pub mod digits;
 pub mod export;

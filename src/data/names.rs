@@ -1,4 +1,4 @@
-//! Names of classes, files and folders: one spelling of each, those that are no data, and how messages show them.
+//! Names of classes, files and folders: one spelling of each, and how messages show them.
 
 use std::borrow::Cow;
 
@@ -6,37 +6,6 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// How many names a message lists.
 const MAX_LISTED: usize = 8;
-
-/// Folders and files that systems and programs put beside the user's own, in small letters: macOS, Windows, ext4, NAS systems
-/// (Synology's `@eaDir` holds thumbnails that are images), Python.
-const SYSTEM_NAMES: [&str; 21] = [
-    "__macosx",
-    "network trash folder",
-    "temporary items",
-    "icon\r",
-    "$recycle.bin",
-    "recycler",
-    "recycled",
-    "system volume information",
-    "thumbs.db",
-    "ehthumbs.db",
-    "desktop.ini",
-    "found.000",
-    "config.msi",
-    "lost+found",
-    "@eadir",
-    "@tmp",
-    "@recycle",
-    "@recently-snapshot",
-    "#recycle",
-    "#snapshot",
-    "__pycache__",
-];
-
-/// Whether a file or folder of this name is none of a data set's: hidden, or of a system.
-pub fn is_hidden(name: &str) -> bool {
-    name.starts_with('.') || SYSTEM_NAMES.contains(&name.to_lowercase().as_str())
-}
 
 /// `name` in Unicode's composed form (NFC): macOS's file systems write an é as an e and an accent (NFD), where most keyboards
 /// and programs write one letter. Both are one name.
@@ -64,17 +33,6 @@ pub fn are_numbers<S: AsRef<str>>(names: &[S]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_systems_write_is_no_data() {
-        for name in [".DS_Store", ".ipynb_checkpoints", "@eaDir", "$RECYCLE.BIN", "lost+found", "Thumbs.db", "__MACOSX"]
-        {
-            assert!(is_hidden(name), "{name}");
-        }
-        for name in ["cat", "test", "found", "Icon", "tmp", "Éclair"] {
-            assert!(!is_hidden(name), "{name}");
-        }
-    }
 
     #[test]
     fn one_name_has_one_spelling() {

@@ -1,13 +1,13 @@
 //! Decoded images in a file of the cache folder: read image by image, they take no memory and need no decoding.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Samples;
 use super::statistics::fingerprint;
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::cache;
 
 /// Part of the file's name: a file that another version decoded otherwise is not used.
 const VERSION: u32 = 3;
@@ -45,9 +45,8 @@ impl PixelCache {
                 path,
             });
         }
-        fs::create_dir_all(folder).map_err(unusable)?;
         let mut unreadable = None;
-        let written = write_atomically(&path, |writer| {
+        let written = cache::write(&path, |writer| {
             let mut outcome = Ok(());
             let visited = samples.visit(|pixels| {
                 if outcome.is_ok() {

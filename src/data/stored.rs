@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::image::{self, Header, MAX_FILE_BYTES, Preprocessing};
 use crate::error::{Error, Result};
+use crate::files::bounded::read_up_to;
 
 /// How much of a file is read to find its size and colours; more, where that is not enough.
 const HEADER_BYTES: u64 = 16 << 10;
@@ -67,12 +68,9 @@ impl ImageSource {
         if let ImageSource::File(path) = self {
             return image::read(path);
         }
-        let mut bytes = Vec::new();
         let unreadable = |error: io::Error| Error::data("cannot read the image").because(error);
-        self.reader().and_then(|reader| reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(Error::data("the image file is too large").expected(format!("at most {MAX_FILE_BYTES} bytes")));
-        }
+        let bytes = self.reader().and_then(|reader| read_up_to(reader, MAX_FILE_BYTES)).map_err(unreadable)?;
+        let bytes = bytes.ok_or_else(image::file_too_large)?;
         self.check_sum(&bytes).map(|()| bytes)
     }
 

@@ -1,10 +1,10 @@
 //! Which files of a folder hold a data set, under every usual name.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::files::walk::{Entry, list};
 
 /// How many of a folder's entries an error lists.
 const MAX_LISTED: usize = 8;
@@ -70,21 +70,13 @@ pub(super) fn has_files(folder: &Path) -> Result<bool> {
 /// In the order of their names, so that a choice between two never depends on the file system.
 fn candidates(folder: &Path) -> Result<Vec<Candidate>> {
     let mut found = Vec::new();
-    for path in sorted_entries(folder)? {
+    for Entry { path, is_folder } in list(folder)? {
         let parsed = path.file_name().and_then(OsStr::to_str).and_then(parse_name);
-        if let Some((split, content, stem)) = parsed.filter(|_| path.is_file()) {
+        if let Some((split, content, stem)) = parsed.filter(|_| !is_folder && path.is_file()) {
             found.push(Candidate { split, content, stem, path });
         }
     }
     Ok(found)
-}
-
-fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let cannot_list = |source| Error::data("cannot list the folder").at_path(folder).because(source);
-    let entries = fs::read_dir(folder).map_err(cannot_list)?;
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(cannot_list)?;
-    paths.sort();
-    Ok(paths)
 }
 
 /// `[prefix-](train|t10k|test)-(images|labels)-(idxN|ubyte)…[.gz]`, with `-`, `.` or `_` between the words.
@@ -142,8 +134,8 @@ fn partner_missing(present: &Candidate) -> Error {
 }
 
 fn nothing_found(folder: &Path) -> Result<Error> {
-    let entries = sorted_entries(folder)?;
-    let mut names: Vec<String> = entries.iter().take(MAX_LISTED).map(|path| name_of(path)).collect();
+    let entries = list(folder)?;
+    let mut names: Vec<String> = entries.iter().take(MAX_LISTED).map(|entry| name_of(&entry.path)).collect();
     if entries.len() > MAX_LISTED {
         names.push(format!("{} more", entries.len() - MAX_LISTED));
     }
@@ -165,6 +157,8 @@ fn name_of(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn folder_with(names: &[&str]) -> tempfile::TempDir {
@@ -181,6 +175,14 @@ mod tests {
             assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
             error.to_string()
         })
+    }
+
+    #[test]
+    fn what_macos_writes_beside_the_files_is_none_of_them() {
+        let names = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
+        let found = find_in(&[names[0], names[1], "._train-images-idx3-ubyte", ".train-labels.idx1-ubyte"]).unwrap();
+        assert!(found.train.unwrap().images.ends_with(names[0]) && found.test.is_none());
+        assert!(find_in(&["._train-images-idx3-ubyte"]).unwrap_err().contains("an empty folder"));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::data::ImageShape;
-use crate::data::bounded_reader::BoundedReader;
 use crate::error::{Error, Result};
+use crate::files::bounded::BoundedReader;
 
 /// The longest image side that is believed: larger images are no work for a small convolutional network.
 const MAX_SIDE_PX: usize = 4096;
@@ -53,7 +53,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
     let packed = file.metadata().map_err(cannot_open)?.len();
     let mut file = BufReader::with_capacity(1 << 16, file);
     let is_gzip = file.fill_buf().map_err(cannot_open)?.starts_with(&GZIP_MAGIC);
-    Ok(if is_gzip { Box::new(BoundedReader::new(MultiGzDecoder::new(file), packed)) } else { Box::new(file) })
+    Ok(if is_gzip { Box::new(BoundedReader::unpacking(MultiGzDecoder::new(file), packed)) } else { Box::new(file) })
 }
 
 fn images_from(reader: &mut dyn Read) -> Result<Images> {

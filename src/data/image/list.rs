@@ -1,17 +1,12 @@
 //! Which files of a folder are images.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::data::names;
-use crate::data::sources::LeftOut;
+use super::left_out::LeftOut;
 use crate::error::{Error, Result};
+use crate::files::walk::{is_hidden, walk};
 
-/// The deepest folder below the one that is listed.
-const MAX_DEPTH: usize = 32;
 /// What image files are called, in small letters.
 pub(in crate::data) const EXTENSIONS: [&str; 13] =
     ["png", "jpg", "jpeg", "jfif", "bmp", "gif", "webp", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"];
@@ -20,7 +15,8 @@ pub(in crate::data) const EXTENSIONS: [&str; 13] =
 /// macOS's notes about `cat.jpg`).
 pub fn is_image_name(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
-    EXTENSIONS.contains(&extension.as_str()) && !is_hidden(path)
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    EXTENSIONS.contains(&extension.as_str()) && !is_hidden(&name)
 }
 
 /// What a folder holds.
@@ -39,7 +35,14 @@ pub struct Listing {
 /// A data error where a folder cannot be read, where folders are nested too deeply, and where there is no image.
 pub fn list_folder(folder: &Path) -> Result<Listing> {
     let (mut images, mut others) = (Vec::new(), LeftOut::default());
-    list_below(folder, 0, &mut HashSet::new(), &mut images, &mut others)?;
+    walk(folder, &mut |entry| {
+        match () {
+            () if entry.is_folder => {}
+            () if is_image_name(&entry.path) => images.push(entry.path.clone()),
+            () => others.add(&entry.path),
+        }
+        Ok(())
+    })?;
     if images.is_empty() {
         let expected = format!("files that end in {}", EXTENSIONS.map(|extension| format!(".{extension}")).join(", "));
         let got = if others.is_empty() { "none".to_owned() } else { others.to_string() };
@@ -61,43 +64,10 @@ pub fn list_images(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(list_folder(folder)?.images)
 }
 
-fn list_below(
-    folder: &Path,
-    depth: usize,
-    seen: &mut HashSet<PathBuf>,
-    images: &mut Vec<PathBuf>,
-    others: &mut LeftOut,
-) -> Result<()> {
-    let unreadable = |error: io::Error| Error::data("cannot list the folder").at_path(folder).because(error);
-    if depth > MAX_DEPTH {
-        return Err(Error::data(format!("folders are nested more than {MAX_DEPTH} deep")).at_path(folder));
-    }
-    if !seen.insert(fs::canonicalize(folder).map_err(unreadable)?) {
-        return Ok(());
-    }
-    let entries = fs::read_dir(folder).map_err(unreadable)?;
-    let mut paths =
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
-    // in order, so that of several links to one folder always the same one is listed
-    paths.sort();
-    for path in paths.into_iter().filter(|path| !is_hidden(path)) {
-        if path.is_dir() {
-            list_below(&path, depth + 1, seen, images, others)?;
-        } else if is_image_name(&path) {
-            images.push(path);
-        } else {
-            others.add(&path);
-        }
-    }
-    Ok(())
-}
-
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| names::is_hidden(&name.to_string_lossy()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -119,9 +89,6 @@ mod tests {
         assert!(error.contains("got 1 .heic") && error.contains("convert"), "{error}");
         let empty = tempfile::tempdir().unwrap();
         assert!(list_images(empty.path()).unwrap_err().to_string().contains("no image in the folder"));
-        let deep = (0..=MAX_DEPTH).fold(empty.path().to_owned(), |path, _| path.join("d"));
-        fs::create_dir_all(&deep).unwrap();
-        assert!(list_images(empty.path()).unwrap_err().to_string().contains("deep"));
         assert!(list_images(&root.join("0.gif")).unwrap_err().to_string().contains("cannot list"));
     }
 }

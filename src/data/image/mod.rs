@@ -10,23 +10,26 @@ mod formats;
 mod gif;
 mod guard;
 mod jpeg;
+mod left_out;
 mod list;
 mod resize;
 mod tiff;
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat};
 
+pub(super) use left_out::LeftOut;
 pub(super) use list::EXTENSIONS;
 pub use list::{Listing, is_image_name, list_folder, list_images};
 pub use resize::{Preprocessing, Resize};
 
 use super::ImageShape;
 use crate::error::{Error, Result};
+use crate::files::bounded::read_up_to;
 use crate::native;
 
 /// The largest image file that is read, in bytes.
@@ -109,13 +112,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         let got = if metadata.is_dir() { "a folder" } else { "a device, pipe or socket" };
         return Err(Error::data("this is no image").expected("a file").got(got));
     }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        let expected = format!("at most {MAX_FILE_BYTES} bytes");
-        return Err(Error::data("the image file is too large").expected(expected).got(metadata.len()));
-    }
-    Ok(bytes)
+    let bytes = File::open(path).and_then(|file| read_up_to(file, MAX_FILE_BYTES)).map_err(unreadable)?;
+    bytes.ok_or_else(|| file_too_large().got(metadata.len()))
+}
+
+pub(super) fn file_too_large() -> Error {
+    Error::data("the image file is too large").expected(format!("at most {MAX_FILE_BYTES} bytes"))
 }
 
 /// The image as it is meant to be looked at, in its own size and colours.

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use crate::data::sources::{Purpose, class_names};
 use crate::data::{Dataset, LoadOptions, Samples, Splits, digits, idx, sources};
 use crate::error::{Error, Result};
+pub use crate::files::cache::cache_folder;
+use crate::files::cache::{self, CacheKind};
 
 use download::Network;
 use known::{KNOWN_SETS, KnownSet};
@@ -137,14 +139,6 @@ pub fn location(source: &str) -> Option<PathBuf> {
     own_folder(set, &DataDirs::from_environment()).ok().flatten()
 }
 
-/// The user's folder for what can be fetched or computed again: `$XDG_CACHE_HOME` or `~/.cache`, then `convnet`.
-pub fn cache_folder() -> Option<PathBuf> {
-    // the XDG base directory specification ignores relative paths
-    let xdg = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = xdg.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")));
-    cache.map(|cache| cache.join("convnet"))
-}
-
 /// An environment variable, where it is set and not empty.
 fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
@@ -165,7 +159,7 @@ impl DataDirs {
     fn from_environment() -> Self {
         DataDirs {
             folders: variable("CONVNET_DATA").map(PathBuf::from).into_iter().chain([PathBuf::from("data")]).collect(),
-            cache: cache_folder().map(|cache| cache.join("data")),
+            cache: CacheKind::Downloads.folder(),
             mirror: variable("CONVNET_MIRROR").map(|url| url.to_string_lossy().into_owned()),
             network: Network::default(),
         }
@@ -254,8 +248,7 @@ fn own_folder(set: &KnownSet, surroundings: &DataDirs) -> Result<Option<PathBuf>
 /// The cache folder's copy of `set`, downloaded as far as it is not there; and whether all of it was.
 fn fetch(set: &KnownSet, surroundings: &DataDirs) -> Result<(PathBuf, bool)> {
     let cache = surroundings.cache.as_ref().ok_or_else(|| {
-        Error::config("no folder to download data to")
-            .expected("the environment variable HOME or XDG_CACHE_HOME")
+        cache::no_folder("no folder to download data to")
             .help(format!("set one, or put {} into a folder data/{0}", set.name))
     })?;
     let folder = cache.join(set.name);

@@ -1,11 +1,11 @@
 //! Which folder holds arrays, where the user names one above it: torchvision's roots have `<set>/raw`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::data::names::{is_hidden, quoted};
+use crate::data::names::quoted;
 use crate::data::{idx, sources};
 use crate::error::{Error, Result};
+use crate::files::walk::list;
 
 /// Folders of Python pickles, which no other language reads.
 const PICKLES: [&str; 2] = ["cifar-10-batches-py", "cifar-100-python"];
@@ -26,7 +26,8 @@ pub(super) fn find(folder: &Path) -> Result<Option<PathBuf>> {
     if has_arrays(folder)? {
         return Ok(Some(folder.to_owned()));
     }
-    let below = folders_in(folder)?;
+    let folders = list(folder)?.into_iter().filter(|entry| entry.is_folder);
+    let below: Vec<PathBuf> = folders.map(|entry| entry.path).collect();
     let mut found = Vec::new();
     for candidate in below.iter().flat_map(|below| [below.clone(), below.join("raw")]) {
         if has_arrays(&candidate)? {
@@ -50,22 +51,10 @@ pub(super) fn find(folder: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// The folders in `folder`, in the order of their names.
-fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let cannot_list = |error| Error::data("cannot list the folder").at_path(folder).because(error);
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(folder).map_err(cannot_list)? {
-        let entry = entry.map_err(cannot_list)?;
-        if !is_hidden(&entry.file_name().to_string_lossy()) && entry.path().is_dir() {
-            folders.push(entry.path());
-        }
-    }
-    folders.sort();
-    Ok(folders)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn make(root: &Path, path: &str) {

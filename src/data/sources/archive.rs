@@ -13,13 +13,12 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::ImageList;
 use super::class_names::{self, ClassNames};
-use super::left_out::LeftOut;
 use super::tree::Tree;
-use crate::data::bounded_reader::BoundedReader;
-use crate::data::image::{MAX_FILE_BYTES, is_image_name};
-use crate::data::names::is_hidden;
+use crate::data::image::{LeftOut, MAX_FILE_BYTES, is_image_name};
 use crate::data::stored::ImageSource;
 use crate::error::{Error, Result};
+use crate::files::bounded::BoundedReader;
+use crate::files::walk::is_hidden;
 
 /// The most entries that are believed.
 const MAX_ENTRIES: usize = 20_000_000;
@@ -83,7 +82,7 @@ pub(super) fn read_tar_gz(path: &Path) -> Result<ImageList> {
     let mut num_bytes = 0;
     let tree = File::open(path).map_err(damaged).and_then(|file| {
         let packed = file.metadata().map_err(damaged)?.len();
-        tar_tree(BoundedReader::new(MultiGzDecoder::new(BufReader::new(file)), packed), |name, entry| {
+        tar_tree(BoundedReader::unpacking(MultiGzDecoder::new(BufReader::new(file)), packed), |name, entry| {
             num_bytes += entry.size().min(MAX_FILE_BYTES);
             if entry.size() > MAX_FILE_BYTES || num_bytes > MAX_TAR_GZ_BYTES {
                 let most = format!("images of up to {MAX_FILE_BYTES} and together {MAX_TAR_GZ_BYTES} bytes");
@@ -135,8 +134,7 @@ impl Contents {
     fn add_other(&mut self, parts: Vec<String>, file: impl Read) -> Result<()> {
         let name = parts.last().map(String::as_str).unwrap_or_default();
         if name == class_names::FILE {
-            let mut bytes = Vec::new();
-            file.take(class_names::MAX_BYTES).read_to_end(&mut bytes).map_err(damaged)?;
+            let bytes = class_names::read_start(file).map_err(damaged)?;
             if let Some(names) = class_names::parse(bytes).map_err(|error| error.at(name))? {
                 self.class_names.insert(parts, names);
                 return Ok(());

@@ -2,11 +2,13 @@
 //! other (<https://www.cs.toronto.edu/~kriz/cifar.html>).
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::data::{ImageShape, Samples, Split, Splits, idx};
 use crate::error::{Error, Result};
+use crate::files::bounded::read_up_to;
+use crate::files::walk::list;
 
 const SHAPE: ImageShape = ImageShape { height: 32, width: 32, channels: 3 };
 /// Bytes of one colour of an image.
@@ -59,11 +61,8 @@ pub fn read_folder(folder: &Path) -> Result<Splits> {
 }
 
 fn find(folder: &Path) -> Result<Option<Files>> {
-    let cannot_list = |error| Error::data("cannot list the folder").at_path(folder).because(error);
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(cannot_list)? {
-        paths.push(entry.map_err(cannot_list)?.path());
-    }
+    let files = list(folder)?.into_iter().filter(|entry| !entry.is_folder);
+    let mut paths: Vec<PathBuf> = files.map(|entry| entry.path).collect();
     paths.sort_by_key(|path| (path.as_os_str().len(), path.clone())); // data_batch_10 behind data_batch_9
     let named = |start: &str| -> Vec<PathBuf> {
         let is_named = |path: &&PathBuf| {
@@ -95,7 +94,8 @@ fn read_file(kind: CifarKind, path: &Path, pixels: &mut Vec<u8>, labels: &mut Ve
             .got(length)
             .help("copy or download it again"));
     }
-    let bytes = fs::read(path).map_err(unreadable)?;
+    let bytes = File::open(path).and_then(|file| read_up_to(file, MAX_FILE_BYTES)).map_err(unreadable)?;
+    let bytes = bytes.ok_or_else(|| Error::data("the file grows while it is read"))?;
     for (index, record) in bytes.chunks_exact(record_bytes).enumerate() {
         let (label, planes) = record.split_at(kind.label_bytes);
         let label = label[kind.label_bytes - 1];

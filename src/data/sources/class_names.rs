@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// What the file is called.
 pub(in crate::data) const FILE: &str = "classes.csv";
 /// The most bytes that are read.
-pub(super) const MAX_BYTES: u64 = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 /// What it is, for messages.
 const WHAT: &str = "the classes' names";
 
@@ -29,10 +29,19 @@ pub(in crate::data) struct ClassNames(Vec<[String; 2]>);
 /// # Errors
 /// A data error that names the line, where it cannot be used.
 pub(in crate::data) fn read(path: &Path) -> Result<Option<ClassNames>> {
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
-    read.map_err(|error| Error::data(format!("cannot read {WHAT}")).because(error).at_path(path))?;
+    let read = std::fs::File::open(path).and_then(read_start);
+    let bytes = read.map_err(|error| Error::data(format!("cannot read {WHAT}")).because(error).at_path(path))?;
     parse(bytes).map_err(|error| error.at_path(path))
+}
+
+/// The part of a file that may be such a table: all of one.
+///
+/// # Errors
+/// What `file` returns.
+pub(super) fn read_start(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// As [`read`], from the file's content.

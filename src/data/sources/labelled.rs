@@ -9,11 +9,11 @@ use super::exclude::{self, Kept};
 use super::{Purpose, common_shape};
 use crate::data::image::{Header, Preprocessing};
 use crate::data::names::quoted;
-use crate::data::registry;
 use crate::data::statistics::hex;
 use crate::data::stored::{Identifier, ImageSource};
 use crate::data::{LoadOptions, Samples, Split, Splits};
 use crate::error::{Error, Result};
+use crate::files::cache::CacheKind;
 
 /// An image that is not read yet.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ impl ImageList {
         let mut identifier = Identifier::default();
         identifier.update(format!("{:?} {}", options.image_size, options.channels));
         self.images.iter().for_each(|image| identifier.add(&image.image));
-        Some(registry::cache_folder()?.join("shapes").join(format!("{}.json", hex(&identifier.finish()))))
+        Some(CacheKind::Shapes.folder()?.join(format!("{}.json", hex(&identifier.finish()))))
     }
 
     /// Each image's header, read by several threads.

@@ -6,7 +6,6 @@ pub(super) mod class_names;
 mod exclude;
 mod folders;
 mod labelled;
-mod left_out;
 mod manifest;
 mod npz;
 mod table;
@@ -19,15 +18,13 @@ use std::path::Path;
 
 use super::image::Preprocessing;
 use super::options::Cache;
-use super::registry;
 use super::samples::UNREADABLE_HELP;
 use super::{ImageShape, LoadOptions, Samples, Splits, size_text};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::write_atomically;
+use crate::files::cache::{self, CacheKind};
 
 pub(super) use cifar::{has_files as is_cifar, read_folder as read_cifar};
 pub use labelled::{ImageList, LabelledImage};
-pub(super) use left_out::LeftOut;
 
 /// What images are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +114,8 @@ pub fn finish(splits: Splits, options: &LoadOptions) -> Result<Splits> {
     };
     let decoded = match options.cache {
         Cache::Disk => {
-            let cache = registry::cache_folder().ok_or_else(no_cache_folder)?;
-            splits.map(|_, samples: Samples| samples.onto_disk(&cache.join("decoded")))
+            let folder = CacheKind::Pixels.folder().ok_or_else(no_cache_folder)?;
+            splits.map(|_, samples: Samples| samples.onto_disk(&folder))
         }
         _ if is_kept => splits.map(|_, samples: Samples| samples.into_memory()),
         _ => return Ok(splits),
@@ -131,9 +128,7 @@ pub fn finish(splits: Splits, options: &LoadOptions) -> Result<Splits> {
 }
 
 fn no_cache_folder() -> Error {
-    Error::config("there is no folder for decoded images")
-        .expected("the environment variable HOME or XDG_CACHE_HOME")
-        .help("set one, or use another --cache")
+    cache::no_folder("there is no folder for decoded images").help("set one, or use another --cache")
 }
 
 /// The shape of `images`' pixels: as `options` say, and where they do not, as all images have it. Images that cannot be read
@@ -143,24 +138,15 @@ fn common_shape(images: &ImageList, options: &LoadOptions, purpose: Purpose) -> 
         return Ok(ImageShape { height: size.height, width: size.width, channels });
     }
     let index = (images.images.len() >= MIN_INDEXED).then(|| images.index_path(options)).flatten();
-    if let Some(shape) = index.as_deref().and_then(read_index) {
+    if let Some(shape) = index.as_deref().and_then(cache::read_json) {
         return Ok(shape);
     }
     let shape = find_shape(images, options, purpose)?;
     // a shape that not all images have is not for those who come next
     if let Some(path) = index.filter(|_| purpose != Purpose::Inspect) {
-        // it is only a cache
-        let _ = path.parent().map(std::fs::create_dir_all);
-        let _ = write_atomically(&path, |writer| Ok(serde_json::to_writer(writer, &shape)?));
+        cache::keep_json(&path, &shape);
     }
     Ok(shape)
-}
-
-/// What an earlier look at the same files found.
-fn read_index(path: &Path) -> Option<ImageShape> {
-    let mut text = String::new();
-    File::open(path).ok()?.take(1000).read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
 }
 
 /// As [`common_shape`], from every image's header.

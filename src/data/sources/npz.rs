@@ -8,8 +8,9 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use crate::data::npy::{self, NpyImages};
-use crate::data::{ImageShape, Samples, Split, Splits, bounded_reader};
+use crate::data::{ImageShape, Samples, Split, Splits};
 use crate::error::{Error, Result};
+use crate::files::bounded;
 
 type Zip = ZipArchive<BufReader<File>>;
 /// Images `u8 [N, H, W, C]`, and a label each.
@@ -106,9 +107,9 @@ fn read_array<T>(zip: &mut Zip, name: &str, read: impl FnOnce(&mut dyn Read, u64
         .by_name(&format!("{name}.npy"))
         .map_err(|error| Error::data("an array is missing or cannot be read").at(name).because(error))?;
     let (size, packed) = (entry.size(), entry.compressed_size());
-    if size > bounded_reader::most(packed) {
+    if size > bounded::max_unpacked(packed) {
         return Err(Error::data("the array is packed too tightly to be images")
-            .expected(format!("at most {} times its packed size", bounded_reader::MAX_RATIO))
+            .expected(format!("at most {} times its packed size", bounded::MAX_RATIO))
             .got(format!("{size} of {packed} bytes"))
             .at(name));
     }

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::class_names::ClassNames;
-use super::left_out::LeftOut;
 use super::{ImageList, LabelledImage};
 use crate::data::Split;
-use crate::data::image;
+use crate::data::image::{self, LeftOut};
 use crate::data::names::{composed, quoted};
 use crate::data::stored::ImageSource;
 use crate::error::{Error, Result};

@@ -9,6 +9,7 @@ use tar::Archive;
 use zip::ZipArchive;
 
 use crate::error::{Error, Result};
+use crate::files::bounded::BoundedReader;
 use crate::files::write_atomically;
 
 /// The largest file that is taken out, in bytes: CIFAR-100's has 154 MB.
@@ -69,11 +70,7 @@ fn wanted<'a>(name: &str, members: &[&'a str]) -> Option<&'a str> {
 fn write(folder: &Path, member: &str, content: impl Read) -> Result<()> {
     let path = folder.join(member);
     let written = write_atomically(&path, |writer| {
-        let mut content = content.take(MAX_MEMBER_BYTES + 1);
-        match io::copy(&mut content, writer)? {
-            0..=MAX_MEMBER_BYTES => Ok(()),
-            _ => Err(io::Error::other("it is too large")),
-        }
+        io::copy(&mut BoundedReader::new(content, MAX_MEMBER_BYTES), writer).map(|_| ())
     });
     written.map_err(|error| Error::internal("cannot unpack a downloaded file").at_path(&path).because(error))
 }

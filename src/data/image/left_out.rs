@@ -15,7 +15,7 @@ const OTHER_IMAGES: [&str; 25] = [
 
 /// How many files there are of each extension.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct LeftOut(BTreeMap<String, usize>);
+pub(in crate::data) struct LeftOut(BTreeMap<String, usize>);
 
 impl LeftOut {
     /// Counts the file `path`.
@@ -37,9 +37,7 @@ impl LeftOut {
 
     /// What to do about images among them.
     pub fn advice(&self) -> Option<&'static str> {
-        let is_image = |extension: &String| {
-            OTHER_IMAGES.contains(&extension.as_str()) && !crate::data::image::EXTENSIONS.contains(&extension.as_str())
-        };
+        let is_image = |extension: &String| OTHER_IMAGES.contains(&extension.as_str());
         self.0.keys().any(is_image).then_some("convert images of these kinds to .png or .jpg")
     }
 }
