@@ -20,8 +20,17 @@ fn main() {
     compile_native(libtorch);
     compile_jpeg();
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", library_folder.display());
+    println!("cargo::rerun-if-changed=Cargo.toml");
+    println!("cargo::rustc-env=CONVNET_TCH_VERSION={}", tch_version());
     // for the tests that build against it
     println!("cargo::rustc-env=CONVNET_LIBTORCH={}", libtorch.display());
+}
+
+/// The version of tch, which `Cargo.toml` names exactly: `tch = "=0.24.0"`.
+fn tch_version() -> String {
+    let manifest = std::fs::read_to_string("Cargo.toml").expect("cargo runs build scripts in the package's folder");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("tch = \"=")?.strip_suffix('"'));
+    version.expect("Cargo.toml names tch's version exactly").to_owned()
 }
 
 /// Ends the build with a message unless `libtorch` holds the expected version.

@@ -42,9 +42,10 @@ pub mod model;
 pub mod native;
 pub mod predict;
 pub mod rng;
+pub mod run;
 pub mod train;
 
-pub use cli::{Trained, train_from};
+pub use run::{Trained, train_from};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

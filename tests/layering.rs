@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 const LEAVES: [&str; 6] = ["error", "rng", "native", "device", "files", "libtorch"];
 /// A part, and which parts it may use beside itself and the leaves. A part that is not named may use all.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("rng", &[]),
     ("native", &[]),
@@ -18,6 +18,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("predict", &["data", "model"]),
     ("train", &["data", "model", "log", "evaluate"]),
     ("config", &["data", "model", "log", "train"]),
+    ("run", &["data", "model", "log", "evaluate", "train", "config"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::train::run_folder::RunFolder;
 use super::{Globals, output};
 use crate::data::names::{are_numbers, composed, quoted};
 use crate::data::split::{Validation, split};
@@ -11,6 +10,7 @@ use crate::data::{ImageShape, LoadOptions, Samples, Split, Splits, registry, sou
 use crate::error::{Error, Result};
 use crate::model::ModelInfo;
 use crate::model::trained_on::{TrainedOn, digest_of_labels};
+use crate::run::RunFolder;
 
 /// What images are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +82,7 @@ pub fn find(model: &str, info: &ModelInfo, shape: ImageShape, wanted: Wanted, gl
 /// What the run in the folder `model` was trained on, where its checkpoints are older than the key that says it.
 fn of_run(model: &str) -> Option<TrainedOn> {
     let path = Path::new(model);
-    let config = path.is_dir().then(|| RunFolder::open(model, path.parent()?).ok()?.config().ok()).flatten()?;
+    let config = RunFolder::open(model, path.parent()?).ok().filter(|_| path.is_dir())?.config();
     Some(config.trained_on(&config.data, None))
 }
 

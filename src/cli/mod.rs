@@ -22,8 +22,6 @@ use std::num::NonZeroUsize;
 
 use clap::{Parser, Subcommand};
 
-pub use train::{Trained, train_from};
-
 /// Trains convolutional image classifiers on libtorch, on CUDA or CPU, with Keras's files and TensorBoard's logs.
 #[derive(Debug, Parser)]
 #[command(name = "convnet", version, max_term_width = 100, propagate_version = true, arg_required_else_help = true)]

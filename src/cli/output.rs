@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::Globals;
 use crate::error::{Error, Result};
-use crate::log::console::{ProgressMode, Task};
+use crate::log::Sinks;
+use crate::log::console::{NoteSink, ProgressMode, Task};
 
 /// Prints a result on stdout. A reader that has gone away (`| head`) is no fault: the program ends quietly.
 ///
@@ -57,4 +58,13 @@ pub fn detail(globals: Globals, text: &str) {
 /// How far some work is, on stderr, unless `--quiet`: see [`Task`].
 pub fn task(globals: Globals, title: &str, unit: &'static str, total: u64) -> Task {
     Task::new(if globals.quiet { ProgressMode::None } else { ProgressMode::Auto }, title, unit, total)
+}
+
+/// The listeners that say on stderr what a run has to say, unless `--quiet`.
+pub fn sinks(globals: Globals) -> Sinks {
+    let mut sinks = Sinks::default();
+    if !globals.quiet {
+        sinks.add(NoteSink { with_details: globals.verbose });
+    }
+    sinks
 }

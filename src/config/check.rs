@@ -12,7 +12,11 @@ use crate::train::ScheduleKind;
 const MAX_THREADS: usize = 256;
 
 impl RunConfig {
-    pub(super) fn check(&self) -> Result<()> {
+    /// Checks that every value, and all together, can be used.
+    ///
+    /// # Errors
+    /// A configuration error that names the setting, what it takes and what it has.
+    pub fn check(&self) -> Result<()> {
         self.check_numbers()?;
         self.check_names()?;
         self.check_combinations()

@@ -7,6 +7,7 @@ pub mod effects;
 pub mod file;
 pub mod origin;
 pub mod paths;
+pub mod resolved;
 
 use std::path::PathBuf;
 

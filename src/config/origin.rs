@@ -78,6 +78,14 @@ impl Origins {
         Ok(Origins { values, origins: given.collect() })
     }
 
+    /// The same origins, of the values of `config`.
+    ///
+    /// # Errors
+    /// As [`Origins::new`].
+    pub fn of_values(&self, config: &RunConfig) -> Result<Self> {
+        Ok(Origins { origins: self.origins.clone(), ..Origins::new(config, &[])? })
+    }
+
     /// Where `key`'s value comes from.
     pub(super) fn of(&self, key: &str) -> Origin {
         self.origins.get(key).copied().unwrap_or(Origin::Default)

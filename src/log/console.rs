@@ -3,6 +3,7 @@
 mod bar;
 mod fields;
 mod lines;
+mod notes;
 mod task;
 mod terminal;
 
@@ -10,6 +11,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+pub use notes::NoteSink;
 pub use task::Task;
 pub use terminal::{announce, stops_are_handled};
 
@@ -49,8 +51,11 @@ impl fmt::Display for ProgressMode {
 
 /// Shows on stderr how far a run is. A terminal that went away does not stop it: what cannot be printed is not.
 pub struct ConsoleSink {
+    mode: ProgressMode,
     screen: Screen,
     run: RunProgress,
+    /// While the test images are evaluated.
+    testing: Option<Task>,
 }
 
 enum Screen {
@@ -67,7 +72,7 @@ impl ConsoleSink {
             ProgressMode::Auto | ProgressMode::Bar if terminal::can_redraw() => Screen::Bar(Bar::new()),
             ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Lines => Screen::Lines { last: Instant::now() },
         };
-        ConsoleSink { screen, run: RunProgress::default() }
+        ConsoleSink { mode, screen, run: RunProgress::default(), testing: None }
     }
 }
 
@@ -75,6 +80,12 @@ impl Sink for ConsoleSink {
     fn on(&mut self, event: &Event) -> Result<()> {
         self.run.follow(event);
         match (&mut self.screen, event) {
+            (_, Event::Note(_) | Event::Detail(_)) => {}
+            (_, &Event::Testing { done, total }) => {
+                let task = self.testing.get_or_insert_with(|| Task::new(self.mode, "testing", "images", total));
+                task.show(done, "");
+            }
+            (_, Event::End) if self.testing.take().is_some() => {}
             (Screen::Bar(bar), event) => draw(bar, &self.run, event),
             (Screen::Lines { last }, event) => {
                 if let Some(line) = plain_line(&self.run, event, last, Instant::now()) {
@@ -95,6 +106,7 @@ fn draw(bar: &Bar, run: &RunProgress, event: &Event) {
         Event::Epoch(epoch) => bar.print(&run.epoch_line(epoch, Look { columns: terminal::columns(), ..look })),
         Event::Warning(text) => bar.print(&format!("warning: {text}")),
         Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Saving | Event::End => {}
+        Event::Testing { .. } | Event::Note(_) | Event::Detail(_) => {}
     }
     let (done, all) = run.steps();
     match run.progress_line(look, true) {
@@ -110,6 +122,7 @@ fn plain_line(run: &RunProgress, event: &Event, last: &mut Instant, now: Instant
         Event::Warning(text) => return Some(format!("warning: {text}")),
         Event::Batch(_) if now.duration_since(*last) >= LINE_INTERVAL => run.progress_line(Look::PLAIN, false)?.before,
         Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Saving | Event::End => return None,
+        Event::Testing { .. } | Event::Note(_) | Event::Detail(_) => return None,
     };
     *last = now;
     Some(line)

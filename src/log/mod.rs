@@ -11,7 +11,7 @@ pub mod tensorboard;
 use crate::error::Result;
 
 /// Mean loss and accuracy over some images: sums divided once.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scores {
     /// Mean cross-entropy, in nats.
     pub loss: f64,
@@ -91,9 +91,20 @@ pub enum Event {
     Epoch(Epoch),
     /// A checkpoint is about to be saved: what was told so far has to be on the disk first.
     Saving,
+    /// So many of the test images are evaluated, after the training.
+    Testing {
+        /// Images that are done.
+        done: u64,
+        /// All test images.
+        total: u64,
+    },
+    /// A line that tells the user what the run works with: its device, images, network.
+    Note(String),
+    /// As a note, for users who ask for more.
+    Detail(String),
     /// Something that the user should know and that does not stop training.
     Warning(String),
-    /// The run is over: by its end, an error, or a signal.
+    /// The training, or the test after it, is over: by its end, an error, or a signal.
     End,
 }
 
@@ -114,6 +125,16 @@ impl Sinks {
     /// Adds a listener.
     pub fn add(&mut self, sink: impl Sink + 'static) {
         self.0.push(Box::new(sink));
+    }
+
+    /// Tells everyone a line of [`Event::Note`].
+    pub fn note(&mut self, line: impl Into<String>) {
+        self.send(&Event::Note(line.into()));
+    }
+
+    /// Tells everyone a line of [`Event::Detail`].
+    pub fn detail(&mut self, line: impl Into<String>) {
+        self.send(&Event::Detail(line.into()));
     }
 
     /// Tells everyone. Who fails is not called again, and the others hear why: a full disk must not end a training.

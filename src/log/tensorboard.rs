@@ -93,6 +93,7 @@ impl Sink for TensorBoardSink {
             Event::Epoch(epoch) => self.epoch(epoch),
             Event::Saving | Event::End => self.train.sync(),
             Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Warning(_) => Ok(()),
+            Event::Testing { .. } | Event::Note(_) | Event::Detail(_) => Ok(()),
         }
     }
 }

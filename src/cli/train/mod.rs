@@ -1,28 +1,26 @@
 //! `convnet train`: what was asked for, the training, what came of it.
 
 mod args;
-mod data_check;
 mod folds;
-mod library;
-mod network;
 mod report;
-pub mod run_folder;
-pub mod session;
 pub mod signals;
-mod verify;
 
-pub use args::{Args, Flags};
-pub use library::{Trained, train_from};
-pub use network::{build_model, class_weights};
-pub use verify::without_times;
+use std::time::Instant;
 
 use super::{Globals, output};
-use run_folder::RunFolder;
-use session::Session;
-use signals::{check_ending, resume_command, stop_on_signals};
+use crate::config::resolved::Resolved;
+use crate::error::Result;
+use crate::log::Sinks;
+use crate::log::console::{ConsoleSink, ProgressMode};
+use crate::run::folds::CrossValidation;
+use crate::run::verify::{ExactResume, verify_resume};
+use crate::run::{Resume, Run, RunFolder, RunReport};
+use signals::{check_ending, command_again, resume_command, stop_on_signals};
+
+pub use args::{Args, Flags};
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let resumed = match &args.resume {
         None => None,
         Some(run) if args.print_config => Some(RunFolder::open(run, &args.logs_folder())?),
@@ -30,15 +28,10 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     };
     let resolved = args.resolve(resumed.as_ref())?;
     if args.print_config {
-        match args.json {
-            true => output::json(&resolved.origins.to_json())?,
-            false => output::result(&resolved.origins.to_toml())?,
-        }
-        return Ok(());
+        return Ok(print_config(&resolved, args.json)?);
     }
     if args.verify_resume {
-        verify::run(&resolved.config, args.json, globals)?;
-        return Ok(());
+        return Ok(print_exact_resume(&verify_resume(&resolved.config)?, args.json)?);
     }
     for setting in resolved.origins.given() {
         output::detail(globals, &format!("setting: {setting}"));
@@ -46,24 +39,78 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     for setting in &resolved.left {
         output::note(globals, &format!("note: the trained model was compiled with {setting}: not taken over"));
     }
-    let session = Session {
-        config: resolved.config,
-        resumed: resumed.map(|folder| (folder, resolved.changed)),
-        progress: args.progress_mode(globals),
-        globals,
-        stop: stop_on_signals()?,
-        stop_after: None,
-        checks_data: !args.no_check,
-        origins: Some(resolved.origins),
-    };
+    let mode = args.progress_mode(globals);
     if let Some(num_folds) = args.folds {
-        folds::run(&session, num_folds, args.json)?;
-        return Ok(());
+        return cross_validate(&args, num_folds, resolved, mode, globals);
     }
-    let finished = session.run()?;
+    let run = Run {
+        resume: resumed.map(|folder| Resume { folder, changed: resolved.changed }),
+        sinks: sinks(globals, mode),
+        stop: stop_on_signals()?,
+        checks_data: args.checks_data(globals),
+        origins: Some(resolved.origins),
+        ..Run::new(resolved.config)
+    };
+    let finished = run.execute()?;
     match args.json {
-        true => output::json(&finished.json(started.elapsed().as_secs_f64()))?,
-        false => output::result(&finished.text())?,
+        true => output::json(&RunReport::new(&finished, started.elapsed().as_secs_f64()))?,
+        false => output::result(&report::text(&finished))?,
     }
     Ok(check_ending(&finished, || resume_command(&finished.folder))?)
+}
+
+fn cross_validate(
+    args: &Args,
+    num_folds: usize,
+    resolved: Resolved,
+    mode: ProgressMode,
+    globals: Globals,
+) -> anyhow::Result<()> {
+    let folds = CrossValidation {
+        config: resolved.config,
+        num_folds,
+        new_sinks: &|| sinks(globals, mode),
+        stop: stop_on_signals()?,
+        checks_data: args.checks_data(globals),
+        origins: Some(resolved.origins),
+    };
+    let folds = folds.execute()?;
+    if let Some(finished) = &folds.interrupted {
+        check_ending(finished, || command_again(&folds.run))?;
+    }
+    match args.json {
+        true => output::json(&folds::json(&folds))?,
+        false => output::result(&folds::text(&folds))?,
+    }
+    Ok(())
+}
+
+/// Those who listen to a run on the terminal.
+pub fn sinks(globals: Globals, mode: ProgressMode) -> Sinks {
+    let mut sinks = output::sinks(globals);
+    sinks.add(ConsoleSink::new(mode));
+    sinks
+}
+
+fn print_config(resolved: &Resolved, as_json: bool) -> Result<()> {
+    let num_threads = usize::try_from(tch::get_num_threads()).unwrap_or(1); // libtorch's own choice
+    let origins = resolved.origins.of_values(&resolved.config.with_defaults(num_threads))?;
+    match as_json {
+        true => output::json(&origins.to_json()),
+        false => output::result(&origins.to_toml()),
+    }
+}
+
+fn print_exact_resume(found: &ExactResume, as_json: bool) -> Result<()> {
+    let ExactResume { epochs, batches, stops, device } = found;
+    if as_json {
+        return output::json(
+            &serde_json::json!({ "exact": true, "epochs": epochs, "batches": batches, "stops": stops, "device": device }),
+        );
+    }
+    output::result(&format!(
+        "resuming is exact here: {epochs} epochs, {batches} batches on {device}, stopped after batches {} and {}: the same \
+         weights, optimizer state and history, bit for bit\n",
+        stops[0], stops[1]
+    ))
 }

@@ -7,11 +7,10 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::run_folder::RunFolder;
-use super::session::Finished;
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::console;
+use crate::run::{FinishedRun, RunFolder};
 use crate::train::{StopReason, StopSignal};
 
 /// The signals that end a training after a checkpoint, and their names.
@@ -52,13 +51,13 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// An error where a signal ended the training: `way_on` is the command that goes on with it.
-pub fn check_ending(finished: &Finished, way_on: impl FnOnce() -> String) -> Result<()> {
+pub fn check_ending(finished: &FinishedRun, way_on: impl FnOnce() -> String) -> Result<()> {
     let StopReason::Signal(signal) = finished.ending else { return Ok(()) };
     if !finished.is_saved {
         return Err(Error::internal("stopped by a signal, and the checkpoint could not be saved: see the warnings"));
     }
     let name = SIGNALS.iter().find(|(number, _)| *number == signal).map_or("a signal", |(_, name)| *name);
-    let progress = &finished.progress;
+    let progress = &finished.state;
     let place = match progress.batches {
         0 => format!("after epoch {}", progress.epochs),
         batches => format!("epoch {}, batch {batches}", progress.epochs + 1),

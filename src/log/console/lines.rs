@@ -54,7 +54,7 @@ impl RunProgress {
                 self.epoch = (epoch.epoch < self.epochs).then_some(epoch.epoch + 1);
                 (self.batch, self.validating) = (None, false);
             }
-            Event::Saving | Event::Warning(_) => {}
+            Event::Saving | Event::Testing { .. } | Event::Note(_) | Event::Detail(_) | Event::Warning(_) => {}
             Event::End => self.epoch = None,
         }
     }

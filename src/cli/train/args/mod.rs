@@ -4,35 +4,15 @@ mod flags;
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
-
-use super::run_folder::RunFolder;
 use crate::cli::Globals;
+use crate::config::RunConfig;
 use crate::config::file::ConfigFile;
-use crate::config::origin::{Origin, Origins};
-use crate::config::{self, RunConfig, compiled};
-use crate::error::{Error, Result};
+use crate::config::resolved::{MUTABLE_ON_RESUME, Resolved};
+use crate::error::Result;
 use crate::log::console::ProgressMode;
-use crate::model::saved;
+use crate::run::RunFolder;
 
 pub use flags::Flags;
-
-/// What may change when a run is resumed, and what that does; everything else is as it was.
-pub const MUTABLE_ON_RESUME: [(&str, &str); 13] = [
-    ("epochs", "trains longer; schedules that depend on the run's length follow the new one"),
-    ("patience", "waits longer or shorter for a better epoch"),
-    ("until", "ends at another number"),
-    ("time", "ends after another time, counted from the run's first start"),
-    ("save_every", "changes when checkpoints are saved, not what is computed"),
-    ("device", "other devices round differently: the same run, not the same bits"),
-    ("threads", "other numbers of threads may round differently"),
-    ("models", "saves the model elsewhere"),
-    ("name", "saves the model under another name"),
-    ("restore_best", "saves the best epoch's weights, or the last one's"),
-    ("logs", "says where the run is looked for"),
-    ("data", "says where the same images lie now"),
-    ("exclude", "says where the same list of images to leave out lies now"),
-];
 
 /// Train a network.
 #[derive(Debug, clap::Args)]
@@ -48,7 +28,7 @@ pub struct Args {
     config: Option<PathBuf>,
     /// Do not look for faults in the data set
     #[arg(long)]
-    pub no_check: bool,
+    no_check: bool,
     /// Cross-validate: so many runs, each with another part of the training images for validation
     #[arg(long, value_name = "K", conflicts_with_all = ["resume", "validation", "verify_resume", "print_config"])]
     pub folds: Option<usize>,
@@ -74,50 +54,14 @@ fn resume_help() -> String {
     format!("Continue a run: its name in --logs, or its folder. May change then, everything else may not:\n{rows}")
 }
 
-/// A run that was asked for.
-pub struct Resolved {
-    /// What it does.
-    pub config: RunConfig,
-    /// Where each setting comes from.
-    pub origins: Origins,
-    /// What a resumed run changes.
-    pub changed: Map<String, Value>,
-    /// What the trained model was compiled with and cannot be taken over, in words.
-    pub left: Vec<String>,
-}
-
 impl Args {
     /// The run as it will be: a resumed run's own settings, or defaults and the file's; then the flags.
     pub fn resolve(&self, resumed: Option<&RunFolder>) -> Result<Resolved> {
         let flags = self.flags.given();
-        let Some(folder) = resumed else {
-            let file = self.config.as_deref().map(ConfigFile::read).transpose()?;
-            let keys = file.as_ref().map(|file| file.keys.clone()).unwrap_or_default();
-            let source = flags.get("init_from").or(keys.get("init_from")).and_then(Value::as_str);
-            let (compiled, left) = source.map(compiled_keys).transpose()?.unwrap_or_default();
-            let config = config::file::resolve(&RunConfig::default(), &compiled, file.as_ref(), &flags)?;
-            let layers = [(Origin::TrainedModel, &compiled), (Origin::File, &keys), (Origin::Flag, &flags)];
-            let shown = if self.print_config { config.with_defaults(num_threads()) } else { config.clone() };
-            let origins = Origins::new(&shown, &layers)?;
-            return Ok(Resolved { config, origins, changed: Map::new(), left });
-        };
-        let before = folder.config()?;
-        // as many threads as before: another number may round differently
-        let before = RunConfig { threads: before.threads.or(folder.threads()), ..before };
-        let after = RunConfig { logs: before.logs.clone(), ..before.overlaid(flags.clone())? };
-        let [old, new] = [&before, &after].map(object);
-        let changed: Map<String, Value> =
-            new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(own).collect();
-        if let Some(key) = changed.keys().find(|key| MUTABLE_ON_RESUME.iter().all(|(free, _)| free != key)) {
-            let free: Vec<String> = MUTABLE_ON_RESUME.iter().map(|(free, _)| free.replace('_', "-")).collect();
-            return Err(Error::config(format!("{} cannot change when a run is resumed", key.replace('_', "-")))
-                .expected(&old[key])
-                .got(&new[key])
-                .help(format!("what may change: {}", free.join(", "))));
+        match resumed {
+            Some(folder) => folder.resolve(&flags),
+            None => Resolved::new(self.config.as_deref().map(ConfigFile::read).transpose()?.as_ref(), &flags),
         }
-        let shown = if self.print_config { after.with_defaults(num_threads()) } else { after.clone() };
-        let origins = Origins::new(&shown, &[(Origin::ResumedRun, &old), (Origin::Flag, &flags)])?;
-        Ok(Resolved { config: after, origins, changed, left: Vec::new() })
     }
 
     /// Where runs are looked for by name.
@@ -129,26 +73,9 @@ impl Args {
     pub fn progress_mode(&self, globals: Globals) -> ProgressMode {
         if globals.quiet { ProgressMode::None } else { self.progress }
     }
-}
 
-/// libtorch's own choice.
-fn num_threads() -> usize {
-    usize::try_from(tch::get_num_threads()).unwrap_or(1)
-}
-
-/// The keys of a trained model's compile settings, and what of them is left out.
-fn compiled_keys(source: &str) -> Result<(Map<String, Value>, Vec<String>)> {
-    let compile = saved::compile_info(&saved::locate(source)?)?;
-    Ok(compile.map(|(compile, output)| compiled::keys(&compile, output)).unwrap_or_default())
-}
-
-fn object(config: &RunConfig) -> Map<String, Value> {
-    match serde_json::to_value(config) {
-        Ok(Value::Object(values)) => values,
-        _ => Map::new(),
+    /// Whether faults in a new run's images are told. What nobody hears is said the next time.
+    pub fn checks_data(&self, globals: Globals) -> bool {
+        !self.no_check && !globals.quiet
     }
-}
-
-fn own((key, value): (&String, &Value)) -> (String, Value) {
-    (key.clone(), value.clone())
 }

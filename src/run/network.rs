@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tch::Device;
 
-use crate::cli::{Globals, output};
 use crate::config::{RunConfig, compiled};
 use crate::data::split::Splits;
 use crate::error::Result;
+use crate::log::Sinks;
 use crate::model::spec::mixed_policy;
 use crate::model::transfer::Head;
 use crate::model::{InputScale, Model, Network, ScaleOrigin, Spec, presets, saved, transfer};
@@ -21,7 +21,7 @@ pub fn build_model(
     parts: &Splits,
     checkpoint: Option<&Path>,
     device: Device,
-    globals: Globals,
+    sinks: &mut Sinks,
 ) -> Result<Model> {
     let (shape, num_classes) = (parts.train.shape(), parts.classes.len());
     let (model, origin) = match checkpoint {
@@ -29,7 +29,7 @@ pub fn build_model(
             let freeze = |spec: &mut Spec| transfer::freeze(spec, &config.freeze);
             (saved::load_with(path, device, freeze)?.0, ScaleOrigin::Model)
         }
-        None => new_model(config, parts, device, globals)?,
+        None => new_model(config, parts, device, sinks)?,
     };
     match (model.spec().check_fits(shape, num_classes), source(config, checkpoint)?) {
         (Err(error), Some(path)) => return Err(error.at_path(&path)),
@@ -37,12 +37,12 @@ pub fn build_model(
     }
     let model = model.with_image_shape(shape)?;
     let scale = InputScale::new(model.input_scale()).unwrap_or(InputScale::NONE);
-    output::note(globals, &format!("input: {}", origin.describe(scale)));
+    sinks.note(format!("input: {}", origin.describe(scale)));
     for warning in model.scaling_warnings() {
-        output::note(globals, &format!("warning: {warning}"));
+        sinks.note(format!("warning: {warning}"));
     }
     if let Some(line) = transfer::describe_frozen(&model) {
-        output::note(globals, &line);
+        sinks.note(line);
     }
     Ok(model)
 }
@@ -57,10 +57,10 @@ fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBu
 }
 
 /// A network with first weights, or with those of the model to start from.
-fn new_model(config: &RunConfig, parts: &Splits, device: Device, globals: Globals) -> Result<(Model, ScaleOrigin)> {
+fn new_model(config: &RunConfig, parts: &Splits, device: Device, sinks: &mut Sinks) -> Result<(Model, ScaleOrigin)> {
     let Some(source) = &config.init_from else {
         let network = Network::find(&config.model)?;
-        note_policy(config, &network, globals);
+        note_policy(config, &network, sinks);
         let mut spec = network.spec(parts.train.shape(), parts.classes.len())?;
         transfer::freeze(&mut spec, &config.freeze)?;
         let (scale, origin) = spec.input_scale(config.input_scale, None);
@@ -74,42 +74,31 @@ fn new_model(config: &RunConfig, parts: &Splits, device: Device, globals: Global
     let model = Model::new(spec, scale.factor(), device, config.seed)?;
     if scale.factor() != source.input_scale() {
         let own = InputScale::new(source.input_scale()).unwrap_or(InputScale::NONE);
-        output::note(globals, &format!("warning: the model to start from was trained with pixels times {own}"));
+        sinks.note(format!("warning: the model to start from was trained with pixels times {own}"));
     }
     let head = Head::of(&info, &parts.classes);
     let layer = transfer::copy_weights(&source, &model, &head)?;
     match (head, layer) {
-        (Head::New, Some(layer)) => output::note(
-            globals,
-            &format!("note: layer {layer} starts anew: the model's {} classes are others", parts.classes.len()),
-        ),
-        (Head::New, None) => output::note(
-            globals,
-            "warning: the model's classes are others, and it has no Dense layer that could start anew for them",
-        ),
-        (Head::Reordered(_), _) => output::note(globals, "note: the model's classes come in the order of the data"),
+        (Head::New, Some(layer)) => sinks
+            .note(format!("note: layer {layer} starts anew: the model's {} classes are others", parts.classes.len())),
+        (Head::New, None) => sinks
+            .note("warning: the model's classes are others, and it has no Dense layer that could start anew for them"),
+        (Head::Reordered(_), _) => sinks.note("note: the model's classes come in the order of the data"),
         (Head::Kept, _) => {}
     }
     Ok((model, origin))
 }
 
 /// Says what becomes of a mixed precision policy in a Keras JSON.
-fn note_policy(config: &RunConfig, network: &Network, globals: Globals) {
+fn note_policy(config: &RunConfig, network: &Network, sinks: &mut Sinks) {
     let Network::Keras(_) = network else { return };
     let Ok(document) = saved::read_json(Path::new(&config.model)) else { return };
     if let Some(policy) = mixed_policy(&document) {
         let precision = config.precision;
-        output::note(
-            globals,
-            &format!("note: the network's policy is {policy}; it computes in {precision} (--precision fp32 or bf16)"),
-        );
+        sinks.note(format!(
+            "note: the network's policy is {policy}; it computes in {precision} (--precision fp32 or bf16)"
+        ));
     }
-}
-
-/// How much each class counts in the training loss, where the run says it.
-pub fn class_weights(config: &RunConfig, parts: &Splits) -> Result<Option<Vec<f64>>> {
-    let counts = parts.train.class_counts(parts.classes.len());
-    config.class_weights.as_ref().map(|weights| weights.resolve(&parts.classes, &counts)).transpose()
 }
 
 /// Gives `optimizer` the state that the model to start from was trained with in Keras, where it fits.
@@ -117,7 +106,7 @@ pub fn take_over_state(
     config: &RunConfig,
     classes: &[String],
     optimizer: &mut Optimizer,
-    globals: Globals,
+    sinks: &mut Sinks,
 ) -> Result<()> {
     let Some(source) = &config.init_from else { return Ok(()) };
     let path = saved::locate(source)?;
@@ -126,15 +115,15 @@ pub fn take_over_state(
         return Ok(());
     }
     if Head::of(&saved::info(&path)?, classes) != Head::Kept {
-        output::note(globals, "note: the optimizer starts anew: its state belongs to other classes");
+        sinks.note("note: the optimizer starts anew: its state belongs to other classes");
         return Ok(());
     }
     match train::take_over_state(&path, optimizer) {
         Ok(None) => {}
         Ok(Some(steps)) => {
-            output::note(globals, &format!("note: the optimizer goes on after its {steps} steps in Keras"));
+            sinks.note(format!("note: the optimizer goes on after its {steps} steps in Keras"));
         }
-        Err(_) => output::note(globals, "note: the optimizer starts anew: its state belongs to other weights"),
+        Err(_) => sinks.note("note: the optimizer starts anew: its state belongs to other weights"),
     }
     Ok(())
 }

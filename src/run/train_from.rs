@@ -1,18 +1,13 @@
 //! A training without the command line: a configuration in, a saved model and its scores out.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
-use super::session::Session;
-use crate::cli::Globals;
+use super::execute::Run;
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Scores;
-use crate::log::console::ProgressMode;
 use crate::log::history::HistoryRow;
-use crate::train::{StopReason, StopSignal};
+use crate::train::StopReason;
 
 /// What came of a training from a configuration.
 #[derive(Debug, Clone)]
@@ -46,28 +41,15 @@ pub struct Trained {
 /// # Errors
 /// Whatever `convnet train` ends with: a configuration, data, model, device or numeric error.
 pub fn train_from(config: &RunConfig) -> Result<Trained> {
-    let Value::Object(settings) = serde_json::to_value(config).expect("a configuration is plain values") else {
-        unreachable!("a struct is an object")
-    };
-    let session = Session {
-        config: RunConfig::resolve(settings, Map::new())?, // checked as the command line's is
-        resumed: None,
-        progress: ProgressMode::None,
-        globals: Globals { quiet: true, verbose: false },
-        stop: Arc::new(StopSignal::new(0)),
-        stop_after: None,
-        checks_data: false,
-        origins: None,
-    };
-    let finished = session.run()?;
+    let finished = Run::new(config.clone()).execute()?;
     if let StopReason::Signal(signal) = finished.ending {
         return Err(Error::new(ErrorKind::Stopped { signal }, "stopped by a signal"));
     }
     Ok(Trained {
-        model: finished.config.models.join(&finished.config.name),
+        model: finished.model_stem(),
         run: finished.folder.path.clone(),
         test: finished.tested.as_ref().map(|tested| tested.sums.scores()),
-        epochs: finished.rows,
+        epochs: finished.history,
         ending: finished.ending,
     })
 }

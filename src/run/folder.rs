@@ -4,31 +4,35 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::record::{ChangedSettings, DataRecord, RunRecord, RunResult, SourceModel};
+use crate::config::resolved::Resolved;
 use crate::config::{RunConfig, paths};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::log::history::{self, HistoryRow};
 use crate::model::saved;
+use crate::train::{CheckpointKind, Checkpoints};
 
-/// The keys of the images' fingerprints in `run.json`'s `data`, and what images they are of.
-const FINGERPRINTS: [(&str, &str); 3] =
-    [("fingerprint", "training"), ("validation_fingerprint", "validation"), ("test_fingerprint", "test")];
-
-/// A run's folder.
+/// A run's folder, and what its `run.json` says.
 pub struct RunFolder {
     /// The run's name.
     pub name: String,
     /// `logs/<run>`.
     pub path: PathBuf,
-    description: Value,
+    record: RunRecord,
     /// Held as long as this lives: the system gives it back when the process ends, however it ends.
     _lock: Option<File>,
 }
 
 impl RunFolder {
-    /// Makes a new run's folder with its `run.json`, which appears whole. Two starts in one second are two runs.
-    pub fn create(config: &RunConfig, description: Value) -> Result<Self> {
+    /// Makes the folder of a new run with its `run.json`, which appears whole. Two starts in one second are two runs.
+    ///
+    /// # Errors
+    /// A configuration error where the folder cannot be made, or the configuration names a run that is there.
+    pub fn create(record: RunRecord) -> Result<Self> {
+        let config = &record.config;
         let unwritable = |error: io::Error| {
             Error::config("cannot write the logs")
                 .at_path(&config.logs)
@@ -38,7 +42,7 @@ impl RunFolder {
         fs::create_dir_all(&config.logs).map_err(unwritable)?;
         let aside = new_folder_in(&config.logs).map_err(unwritable)?;
         fs::create_dir(aside.path().join("checkpoints")).map_err(unwritable)?;
-        write_description(aside.path(), &description).map_err(unwritable)?;
+        record.write(aside.path()).map_err(unwritable)?;
         let lock = lock(aside.path())?;
         let wanted = config.run.clone().unwrap_or_else(name_of_now);
         let mut name = wanted.clone();
@@ -64,25 +68,28 @@ impl RunFolder {
         let _ = aside.keep(); // it has another name now: nothing to remove
         files::crash_point();
         files::sync_folder(&config.logs).map_err(unwritable)?;
-        Ok(RunFolder { name, path, description, _lock: lock })
+        Ok(RunFolder { name, path, record, _lock: lock })
     }
 
     /// A run that is there, to read it: `run` is its name in `logs`, or its folder.
+    ///
+    /// # Errors
+    /// A configuration error where there is none, or its `run.json` cannot be used.
     pub fn open(run: &str, logs: &Path) -> Result<Self> {
         let path = saved::run_places(run, logs).into_iter().find(|path| path.join("run.json").is_file());
         let path = path.ok_or_else(|| {
             Error::config(format!("there is no run '{run}'"))
                 .expected(format!("a folder in {} with a run.json, or such a folder's path", logs.display()))
         })?;
-        let description = saved::read_json(&path.join("run.json")).map_err(|error| {
-            let unusable = Error::config("the run's description cannot be used").because(error);
-            unusable.help("the run cannot go on; its checkpoints are models that can")
-        })?;
+        let record = RunRecord::read(&path.join("run.json"))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(RunFolder { name, path, description, _lock: None })
+        Ok(RunFolder { name, path, record, _lock: None })
     }
 
     /// As [`RunFolder::open`], to go on with it: no other process can. What an interrupted save left is removed.
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`], and a configuration error where another process trains the run.
     pub fn resume(run: &str, logs: &Path) -> Result<Self> {
         let found = Self::open(run, logs)?;
         let lock = lock(&found.path)?;
@@ -99,90 +106,107 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// What the run was started with, and what was changed since.
+    /// What the run was asked for, with what was changed since. Its paths lead there from the present folder:
+    /// [`paths::from_here`].
+    pub fn config(&self) -> RunConfig {
+        let stored = Value::Object(self.record.paths.clone());
+        paths::from_here(self.record.config.clone(), &self.path, &stored)
+    }
+
+    /// The run's settings with `changes`, for going on with it: with as many threads as before, as another number may round
+    /// differently.
     ///
-    /// Its paths lead there from the present folder: [`paths::from_here`].
-    pub fn config(&self) -> Result<RunConfig> {
-        let config = serde_path_to_error::deserialize(&self.description["config"]).map_err(|error| {
-            Error::config(error.inner().to_string())
-                .at(format!("config.{}", error.path()))
-                .at_path(&self.path.join("run.json"))
-        })?;
-        Ok(paths::from_here(config, &self.path, &self.description["paths"]))
+    /// # Errors
+    /// A configuration error for a setting that cannot change on the way.
+    pub fn resolve(&self, changes: &Map<String, Value>) -> Result<Resolved> {
+        let before = self.config();
+        let before = RunConfig { threads: before.threads.or(self.record.threads), ..before };
+        Resolved::resumed(&before, changes)
     }
 
-    /// `run.json`.
-    pub fn description(&self) -> &Value {
-        &self.description
+    /// What `run.json` says.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
     }
 
-    /// The number of threads that computed.
-    pub fn threads(&self) -> Option<usize> {
-        self.description["threads"].as_u64().and_then(|threads| threads.try_into().ok())
+    /// What came of the run; none until its model is saved.
+    pub fn result(&self) -> Option<&RunResult> {
+        self.record.result.as_ref()
     }
 
-    /// Writes down that the run goes on at `step` with `changed` settings.
-    pub fn note_resume(&mut self, config: &RunConfig, step: u64, changed: Map<String, Value>) -> Result<()> {
+    /// Writes down that the run goes on after `batches_seen` batches with `changed` settings; `config` has them.
+    ///
+    /// # Errors
+    /// An internal error where the disk does not take it.
+    pub fn record_resume(&mut self, config: &RunConfig, batches_seen: u64, changed: Map<String, Value>) -> Result<()> {
         if changed.is_empty() {
             return Ok(());
         }
         let paths = paths::absolute(config);
-        for (key, value) in &changed {
-            // what was given from another folder has to lead there from everywhere
-            self.description["config"][key] = paths.get(key).unwrap_or(value).clone();
-        }
-        self.description["paths"] = Value::Object(paths);
-        let resumes = self.description.as_object_mut().map(|run| run.entry("resumes").or_insert_with(|| json!([])));
-        if let Some(Value::Array(resumes)) = resumes {
-            resumes.push(json!({ "step": step, "changed": changed }));
-        }
-        write_description(&self.path, &self.description).map_err(|error| cannot_describe(&self.path, error))
+        // what was given from another folder has to lead there from everywhere
+        let lasting =
+            changed.iter().map(|(key, value)| (key.clone(), paths.get(key).unwrap_or(value).clone())).collect();
+        self.record.config = self.record.config.overlaid(lasting)?;
+        self.record.paths = paths;
+        self.record.resumes.push(ChangedSettings { step: batches_seen, changed });
+        self.write()
     }
 
     /// Writes down what came of the run.
-    pub fn note_result(&mut self, result: Value) -> Result<()> {
-        self.description["result"] = result;
-        write_description(&self.path, &self.description).map_err(|error| cannot_describe(&self.path, error))
+    ///
+    /// # Errors
+    /// An internal error where the disk does not take it.
+    pub fn record_result(&mut self, result: RunResult) -> Result<()> {
+        self.record.result = Some(result);
+        self.write()
     }
 
-    /// Refuses other images than those in the run's own description: `data` is another one's `data`.
-    pub fn check_data(&self, data: &Value) -> Result<()> {
-        let before = &self.description["data"];
-        for (key, which) in FINGERPRINTS {
-            let relative = format!("relative_{key}");
-            // files that lie elsewhere by now, as they were
-            let is_moved = before[&relative].is_string() && before[&relative] == data[&relative];
-            if !is_moved && before.get(key).is_some_and(|before| *before != data[key]) {
-                return Err(Error::data(format!("the {which} images are not those that the run was started with"))
-                    .expected(format!("fingerprint {}", before[key]))
-                    .got(&data[key])
-                    .at_path(&self.path)
-                    .help("--data names them where they lie now"));
-            }
-        }
-        Ok(())
+    fn write(&self) -> Result<()> {
+        self.record.write(&self.path).map_err(|error| cannot_describe(&self.path, error))
+    }
+
+    /// Refuses other images than those that the run was started with.
+    ///
+    /// # Errors
+    /// A data error that says which images are others.
+    pub fn check_data(&self, data: &DataRecord) -> Result<()> {
+        let checked = self.record.data.check_same(data);
+        checked.map_err(|error| error.at_path(&self.path).help("--data names them where they lie now"))
     }
 
     /// Refuses to begin from another model than the run was started from.
+    ///
+    /// # Errors
+    /// A configuration error where its weights are others now, a model error where it is not there.
     pub fn check_init_from(&self) -> Result<()> {
-        let (Some(before), Some(source)) =
-            (self.description.pointer("/init_from/weights_sha256"), self.config()?.init_from)
-        else {
-            return Ok(());
-        };
-        let now = weights_sha256(&source)?;
-        match *before == now {
+        let (Some(before), Some(source)) = (&self.record.init_from, self.config().init_from) else { return Ok(()) };
+        let now = SourceModel::read(&source)?;
+        let shown = |model: &SourceModel| Value::from(model.weights_sha256.clone());
+        match before.weights_sha256.is_none() || *before == now {
             true => Ok(()),
             false => Err(Error::config("the model that the run was started from has changed since")
-                .expected(format!("weights with SHA-256 {before}"))
-                .got(now)
+                .expected(format!("weights with SHA-256 {}", shown(before)))
+                .got(shown(&now))
                 .at(source)),
         }
     }
 
-    /// The history, a row for each epoch.
-    pub fn history(&self) -> PathBuf {
+    /// The path of `history.csv`.
+    pub fn history_path(&self) -> PathBuf {
         self.path.join("history.csv")
+    }
+
+    /// The run's epochs, as `history.csv` has them.
+    ///
+    /// # Errors
+    /// As [`history::read`].
+    pub fn history(&self) -> Result<Vec<HistoryRow>> {
+        history::read(&self.history_path())
+    }
+
+    /// The JSON of one of the run's checkpoints, which may be there.
+    pub fn checkpoint(&self, kind: CheckpointKind) -> PathBuf {
+        Checkpoints::new(&self.checkpoints(), &[]).json_path(kind)
     }
 
     /// The folder of the checkpoints.
@@ -193,7 +217,7 @@ impl RunFolder {
 
 /// Removes a new run's folder when it is dropped, as an error does, unless a checkpoint is there: nothing to go on from, and
 /// its name is free again.
-pub struct Unbegun {
+pub(super) struct Unbegun {
     folder: PathBuf,
     is_kept: bool,
 }
@@ -217,17 +241,6 @@ impl Drop for Unbegun {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
-}
-
-/// The SHA-256 of a saved model's weights, as its JSON has it.
-pub fn weights_sha256(model: &str) -> Result<Value> {
-    let document = saved::read_json(&saved::locate(model)?)?;
-    Ok(document.pointer("/convnet/weights/sha256").cloned().unwrap_or_default())
-}
-
-fn write_description(folder: &Path, description: &Value) -> io::Result<()> {
-    let text = format!("{description:#}\n");
-    files::write_atomically(&folder.join("run.json"), |writer| writer.write_all(text.as_bytes()))
 }
 
 fn cannot_describe(folder: &Path, error: io::Error) -> Error {
@@ -258,42 +271,6 @@ fn lock(folder: &Path) -> Result<Option<File>> {
             .at_path(folder)
             .help("wait until it ends, or stop it")),
         Err(TryLockError::Error(_)) => Ok(None),
-    }
-}
-
-/// Makes the folders of logs and models where they are missing and tries a file in each, so that a bad place is known before
-/// an hour of training.
-pub fn check_places(config: &RunConfig) -> Result<()> {
-    for (folder, what) in [(&config.logs, "logs"), (&config.models, "models")] {
-        fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop)).map_err(|error| {
-            let unwritable = Error::config(format!("cannot write the {what}")).at_path(folder);
-            unwritable.because(error).help(format!("choose another folder with --{what}"))
-        })?;
-    }
-    let stem = config.models.join(&config.name);
-    for path in [".json", ".safetensors"].map(|suffix| saved::with_suffix(&stem, suffix)) {
-        if path.is_dir() {
-            return Err(Error::config("cannot write the model")
-                .got("a folder")
-                .at_path(&path)
-                .help("choose another --name"));
-        }
-    }
-    Ok(())
-}
-
-/// The model that the model of run `run` takes the place of, in words; none where there is none, or it is the run's own.
-pub fn replaced(config: &RunConfig, run: &str) -> Option<String> {
-    let stem = config.models.join(&config.name);
-    let path = saved::with_suffix(&stem, ".json");
-    if !path.is_file() {
-        return None;
-    }
-    let document = saved::read_json(&path).unwrap_or_default();
-    match document.pointer("/convnet/run").and_then(Value::as_str) {
-        Some(own) if own == run => None,
-        Some(other) => Some(format!("{} (of run {other})", stem.display())),
-        None => Some(stem.display().to_string()),
     }
 }
 

@@ -1,0 +1,318 @@
+//! One training run: prepared, trained, tested, saved.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value};
+use tch::Device;
+
+use super::folder::{RunFolder, Unbegun};
+use super::prepare::{self, PreparedNetwork};
+use super::record::{DataRecord, RunRecord};
+use super::{resume, save};
+use crate::config::RunConfig;
+use crate::config::effects::without_effect;
+use crate::config::origin::Origins;
+use crate::config::resolved::Resolved;
+use crate::data::Samples;
+use crate::data::batches::DataLoader;
+use crate::data::options::Cache;
+use crate::data::split::Splits;
+use crate::device::Selected;
+use crate::error::{ErrorKind, Result};
+use crate::evaluate::{Evaluation, evaluate_smoothed};
+use crate::log::history::{HistoryRow, HistorySink};
+use crate::log::tensorboard::{self, TensorBoardSink};
+use crate::log::{Event, Sink, Sinks};
+use crate::model::Model;
+use crate::model::trained_on::TrainedOn;
+use crate::train::{Checkpoints, LastCheckpoint, Outcome, StopReason, StopSignal, TrainState, Trainer};
+
+/// A training run that was asked for.
+///
+/// ```no_run
+/// use convnet::config::RunConfig;
+/// use convnet::log::console::{ConsoleSink, ProgressMode};
+/// use convnet::run::Run;
+///
+/// # fn main() -> convnet::error::Result<()> {
+/// let mut run = Run::new(RunConfig { epochs: 3, ..RunConfig::default() });
+/// run.sinks.add(ConsoleSink::new(ProgressMode::Lines));
+/// let finished = run.execute()?;
+/// println!("{}: {} epochs", finished.folder.path.display(), finished.state.epochs);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Run {
+    /// The settings.
+    pub config: RunConfig,
+    /// The run that it continues, if any.
+    pub resume: Option<Resume>,
+    /// The listeners, beside the run's own history and TensorBoard files.
+    pub sinks: Sinks,
+    /// Asks the training to stop after the step at hand and a checkpoint.
+    pub stop: Arc<StopSignal>,
+    /// Where it stops by itself, as if by a signal.
+    pub stop_after: Option<StopAfter>,
+    /// Whether it tells what may be wrong with the images of a new run.
+    pub checks_data: bool,
+    /// The origin of each setting, to tell those that were given and have no effect.
+    pub origins: Option<Origins>,
+}
+
+/// A run to continue, and the settings that are changed in it.
+pub struct Resume {
+    /// The run, locked: see [`RunFolder::resume`].
+    pub folder: RunFolder,
+    /// The new values by their keys; the run's configuration has them already.
+    pub changed: Map<String, Value>,
+}
+
+/// Where a run stops by itself, as if by a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopAfter {
+    /// After so many batches of the whole run, where the logs keep each.
+    Batches(u64),
+    /// In the epoch after so many.
+    Epochs(u64),
+}
+
+/// A training run that is over: by its end, or by a signal.
+pub struct FinishedRun {
+    /// The settings.
+    pub config: RunConfig,
+    /// The run's folder.
+    pub folder: RunFolder,
+    /// The model, with the weights that were saved.
+    pub model: Model,
+    /// The device that computed.
+    pub selected: Selected,
+    /// The images that it was trained on.
+    pub trained_on: TrainedOn,
+    /// The evaluation on the test images, where there are any.
+    pub tested: Option<Evaluation>,
+    /// Where training stands.
+    pub state: TrainState,
+    /// The epochs, those before a resume too.
+    pub history: Vec<HistoryRow>,
+    /// Why training ended.
+    pub ending: StopReason,
+    /// Whether the last checkpoint is on the disk.
+    pub is_saved: bool,
+    /// The model of another run whose place this run's model took, in words.
+    pub replaced: Option<String>,
+}
+
+/// The images, where the cache setting has them.
+struct Loaders {
+    train: DataLoader,
+    validation: Option<DataLoader>,
+    test: Option<DataLoader>,
+}
+
+/// What a run trains with, before it has a folder.
+struct Ready {
+    selected: Selected,
+    data: DataRecord,
+    /// The checkpoint that it goes on from.
+    last: Option<PathBuf>,
+    network: PreparedNetwork,
+    images: Loaders,
+    labels: Vec<String>,
+    trained_on: TrainedOn,
+}
+
+impl Run {
+    /// A new run of `config`, without listeners.
+    pub fn new(config: RunConfig) -> Self {
+        Run {
+            config,
+            resume: None,
+            sinks: Sinks::default(),
+            stop: Arc::new(StopSignal::new(0)),
+            stop_after: None,
+            checks_data: false,
+            origins: None,
+        }
+    }
+
+    /// `folder`'s run, to go on with it with `changes` in its settings, by their keys. Without listeners.
+    ///
+    /// # Errors
+    /// A configuration error for a setting that cannot change on the way.
+    pub fn resume(folder: RunFolder, changes: &Map<String, Value>) -> Result<Self> {
+        let Resolved { config, changed, origins, .. } = folder.resolve(changes)?;
+        Ok(Run { resume: Some(Resume { folder, changed }), origins: Some(origins), ..Run::new(config) })
+    }
+
+    /// Trains, tests, and saves the model.
+    ///
+    /// # Errors
+    /// A configuration, data, model, device or numeric error, whichever is to blame, and an internal one where the disk does not
+    /// take the model. A new run whose training did not begin leaves no folder.
+    pub fn execute(mut self) -> Result<FinishedRun> {
+        let Ready { selected, data, last, network, images, labels, trained_on } = self.prepare()?;
+        let PreparedNetwork { model, mut optimizer, mut train_config } = network;
+        let (mut folder, changed, unbegun) = match self.resume.take() {
+            Some(Resume { folder, changed }) => (folder, changed, None),
+            None => {
+                let folder = RunFolder::create(RunRecord::new(&self.config, data, &model, &selected)?)?;
+                let unbegun = Unbegun::new(&folder);
+                (folder, Map::new(), Some(unbegun))
+            }
+        };
+        let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.resize);
+        let checkpoints = checkpoints.with_data(trained_on.clone());
+        let state = match last {
+            Some(_) => checkpoints.restore(&mut optimizer)?,
+            None => TrainState::default(),
+        };
+        train_config.run.clone_from(&folder.name);
+        resume::check_something_is_left(&train_config, &state, &folder, &changed)?;
+        if last.is_some() {
+            self.sinks.note(resume::resume_line(&folder, &state, &train_config));
+        }
+        if let Some(other) = save::replaced(&self.config, &folder.name) {
+            self.sinks.note(format!("note: replaces {other} when it is done; another --name keeps both"));
+        }
+        let mut history = resume::history_before(&folder, &state, &mut self.sinks);
+        self.open_logs(&folder, &state, unbegun.is_some(), !changed.is_empty())?;
+        folder.record_resume(&self.config, state.batches_seen, changed)?;
+        let mut trainer = Trainer {
+            validation: images.validation.as_ref(),
+            checkpoints: Some(checkpoints),
+            sinks: self.sinks,
+            stop: &self.stop,
+            state,
+            ..Trainer::new(train_config, &model, optimizer, &images.train)
+        };
+        let fitted = trainer.fit();
+        // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
+        if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
+            unbegun.into_iter().for_each(Unbegun::keep);
+        }
+        let Outcome { epochs, ending, last_checkpoint } = fitted?;
+        let (state, mut sinks) = (trainer.state, std::mem::take(&mut trainer.sinks));
+        drop(trainer);
+        history.extend(epochs.iter().map(HistoryRow::from));
+        let test = images.test.filter(|_| !matches!(ending, StopReason::Signal(_)));
+        let tested = test.map(|test| evaluate_test(&model, &test, &mut sinks)).transpose()?;
+        let is_saved = last_checkpoint != LastCheckpoint::Failed;
+        let (config, replaced) = (self.config, None);
+        let mut finished = FinishedRun {
+            config,
+            folder,
+            model,
+            selected,
+            trained_on,
+            tested,
+            state,
+            history,
+            ending,
+            is_saved,
+            replaced,
+        };
+        finished.save(labels, &mut sinks)?;
+        Ok(finished)
+    }
+
+    /// Everything that training takes; no file is written.
+    fn prepare(&mut self) -> Result<Ready> {
+        let Run { config, sinks, .. } = self;
+        config.check()?;
+        let selected = prepare::device(config, sinks)?;
+        for sentence in self.origins.iter().flat_map(|given| without_effect(config, given, selected.device.is_cuda())) {
+            sinks.note(format!("warning: {sentence}"));
+        }
+        let splits = prepare::splits(config, self.resume.is_none() && self.checks_data, sinks)?;
+        let data = DataRecord::new(&splits);
+        let last = match &self.resume {
+            Some(Resume { folder, .. }) => resume::last_checkpoint(folder, &data, sinks)?,
+            None => None,
+        };
+        let network = prepare::network(config, &splits, last.as_deref(), &selected, sinks)?;
+        let labels = splits.classes.clone();
+        let trained_on = config.trained_on(&splits.name, splits.validation.as_ref());
+        let images = Loaders::new(splits, config.cache, selected.device)?;
+        save::check_places(config)?;
+        Ok(Ready { selected, data, last, network, images, labels, trained_on })
+    }
+
+    /// Adds the listeners that write into the run's folder, and the one that stops the run. `is_changed`: whether a run goes
+    /// on with other settings than before.
+    fn open_logs(&mut self, folder: &RunFolder, state: &TrainState, is_new: bool, is_changed: bool) -> Result<()> {
+        let csv = folder.history_path();
+        self.sinks.add(if is_new { HistorySink::create(&csv)? } else { HistorySink::append(&csv, state.epochs + 1)? });
+        if is_changed {
+            tensorboard::rewind(&folder.path, state.epochs, state.batches_seen)?;
+        }
+        self.sinks.add(TensorBoardSink::create(&folder.path)?);
+        if let Some(after) = self.stop_after {
+            self.sinks.add(StopCallback { after, stop: Arc::clone(&self.stop) });
+        }
+        Ok(())
+    }
+}
+
+impl Loaders {
+    fn new(splits: Splits, cache: Cache, device: Device) -> Result<Self> {
+        let load = |samples: Samples| DataLoader::placed(samples, cache, device);
+        Ok(Loaders {
+            train: load(splits.train)?,
+            validation: splits.validation.map(load).transpose()?,
+            test: splits.test.map(load).transpose()?,
+        })
+    }
+}
+
+impl FinishedRun {
+    /// The epoch whose weights are saved.
+    pub fn saved_epoch(&self) -> u64 {
+        let is_best = self.config.restore_best && !self.is_interrupted();
+        if is_best { self.state.watch.best_epoch } else { self.state.epochs }
+    }
+
+    /// The row of the epoch whose weights are saved.
+    pub fn saved_row(&self) -> Option<&HistoryRow> {
+        self.history.iter().find(|row| row.epoch == self.saved_epoch())
+    }
+
+    /// Whether a signal ended it: then there are checkpoints, but no model, and one that was there before stays.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.ending, StopReason::Signal(_))
+    }
+
+    /// The saved model's stem, such as `models/model`.
+    pub fn model_stem(&self) -> PathBuf {
+        save::stem(&self.config)
+    }
+}
+
+/// The model's scores on the test images; how far that is, is told.
+fn evaluate_test(model: &Model, test: &DataLoader, sinks: &mut Sinks) -> Result<Evaluation> {
+    let total = test.num_images() as u64;
+    let tested = evaluate_smoothed(model, test, 1, 0.0, |done| sinks.send(&Event::Testing { done, total }));
+    sinks.send(&Event::End);
+    tested
+}
+
+/// Asks the training to stop at a certain place.
+struct StopCallback {
+    after: StopAfter,
+    stop: Arc<StopSignal>,
+}
+
+impl Sink for StopCallback {
+    fn on(&mut self, event: &Event) -> Result<()> {
+        let is_there = match (self.after, event) {
+            (StopAfter::Batches(batches), Event::Batch(batch)) => batch.step >= batches,
+            (StopAfter::Epochs(epochs), Event::Epoch(epoch)) => epoch.epoch >= epochs,
+            _ => false,
+        };
+        if is_there {
+            self.stop.store(libc::SIGINT, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

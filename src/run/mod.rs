@@ -1,0 +1,29 @@
+//! A training run from its configuration to its saved model: the run's folder, the training, the test, the model's files;
+//! cross-validation, reproduction and the learning rate finder besides.
+//!
+//! [`Run`] is a run that was asked for and [`Run::execute`] does it. Everything that it has to say goes to [`crate::log::Sinks`]
+//! as [`crate::log::Event`]s: nothing here knows of a terminal. What a run did is in its folder: [`RunFolder::open`] reads it,
+//! [`RunReport`] sums it up, [`compare`] finds the first number in which two runs differ.
+
+pub mod compare;
+mod data_check;
+mod execute;
+pub mod folder;
+pub mod folds;
+pub mod learning_rate;
+mod network;
+mod prepare;
+pub mod record;
+mod report;
+pub mod reproduce;
+mod resume;
+mod save;
+mod train_from;
+pub mod verify;
+
+pub use compare::{Difference, compare};
+pub use execute::{FinishedRun, Resume, Run, StopAfter};
+pub use folder::RunFolder;
+pub use record::RunRecord;
+pub use report::RunReport;
+pub use train_from::{Trained, train_from};

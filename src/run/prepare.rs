@@ -1,0 +1,112 @@
+//! From a configuration to what computes: the device, the images, the network with its optimizer. The one wiring, for training,
+//! for the learning rate finder, and so for whatever trains a run again.
+
+use std::path::Path;
+
+use super::data_check::tell_faults;
+use super::network;
+use crate::config::RunConfig;
+use crate::data::split::{Splits, split};
+use crate::data::{Samples, registry};
+use crate::device::{self, Selected};
+use crate::error::Result;
+use crate::log::Sinks;
+use crate::model::Model;
+use crate::native;
+use crate::train::{Optimizer, TrainConfig};
+
+/// A network and what trains it.
+pub struct PreparedNetwork {
+    /// The network, on its device, computing in the run's precision.
+    pub model: Model,
+    /// Its optimizer: fresh, or with the state that the model to start from was trained with in Keras.
+    pub optimizer: Optimizer,
+    /// How it is trained; the run has no name yet.
+    pub train_config: TrainConfig,
+}
+
+/// Sets libtorch up as `config` asks and selects the device, which is told.
+///
+/// # Errors
+/// A device error where it cannot be used.
+pub fn device(config: &RunConfig, sinks: &mut Sinks) -> Result<Selected> {
+    device::configure(config.threads)?;
+    native::allow_tf32(config.tf32)?;
+    native::set_deterministic(config.deterministic)?;
+    let selected = device::select(config.device)?;
+    sinks.note(device_line(&selected));
+    Ok(selected)
+}
+
+/// Loads the images of `config` and splits them. What may be wrong with them is told where it `checks_data`.
+///
+/// # Errors
+/// A data error where they cannot be used, a configuration error where they cannot be split so.
+pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Result<Splits> {
+    let dataset = registry::load_with(&config.data, &config.load_options())?;
+    for text in &dataset.notes {
+        sinks.note(format!("note: {text}"));
+    }
+    if checks_data {
+        tell_faults(&dataset, &config.data, sinks);
+    }
+    let splits = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
+    let are_characters = splits.classes.iter().all(|class| class.chars().count() == 1);
+    if config.augment.flip > 0.0 && are_characters {
+        sinks.note("note: mirror images of digits and letters are others or none; --augment …,flip=0 leaves them out");
+    }
+    Ok(splits)
+}
+
+/// The network of `config` for the images of `splits`, with its optimizer: that of `checkpoint`, a JSON's path, whose
+/// optimizer state is still to be restored, or a new one.
+///
+/// # Errors
+/// A model error where the network cannot be used or does not fit the images, a configuration error where a class weight or a
+/// layer to freeze names nothing.
+pub fn network(
+    config: &RunConfig,
+    splits: &Splits,
+    checkpoint: Option<&Path>,
+    selected: &Selected,
+    sinks: &mut Sinks,
+) -> Result<PreparedNetwork> {
+    let model = network::build_model(config, splits, checkpoint, selected.device, sinks)?;
+    let model = model.with_precision(config.precision);
+    let mut train_config = config.train_config(splits.train.len());
+    train_config.class_weights = class_weights(config, splits)?;
+    let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
+    if checkpoint.is_none() {
+        network::take_over_state(config, &splits.classes, &mut optimizer, sinks)?;
+    }
+    sinks.note(images_line(splits));
+    sinks.detail(format!(
+        "network: {} parameters",
+        model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>()
+    ));
+    Ok(PreparedNetwork { model, optimizer, train_config })
+}
+
+/// How much each class counts in the training loss, where the run says it.
+fn class_weights(config: &RunConfig, splits: &Splits) -> Result<Option<Vec<f64>>> {
+    let counts = splits.train.class_counts(splits.classes.len());
+    config.class_weights.as_ref().map(|weights| weights.resolve(&splits.classes, &counts)).transpose()
+}
+
+/// What computes, and why not CUDA.
+fn device_line(selected: &Selected) -> String {
+    let threads = tch::get_num_threads();
+    let Selected { name, gpu, why_not_cuda, .. } = selected;
+    match (gpu, why_not_cuda) {
+        (_, Some(reason)) => format!("device: {name}, {threads} threads (CUDA not used: {reason})"),
+        (Some(gpu), None) => format!("device: {name} ({gpu}), {threads} threads"),
+        (None, None) => format!("device: {name}, {threads} threads"),
+    }
+}
+
+/// How many images there are to train on, to validate with and to test on.
+fn images_line(splits: &Splits) -> String {
+    let count = |samples: &Option<Samples>| samples.as_ref().map_or("no".to_owned(), |images| images.len().to_string());
+    let (validation, test) = (count(&splits.validation), count(&splits.test));
+    format!("data: {}, {} training, {validation} validation and {test} test images", splits.name, splits.train.len())
+}
