@@ -1,5 +1,6 @@
 //! Which device computes, and why not CUDA where it is not used.
 
+mod config;
 mod driver;
 pub mod libraries;
 
@@ -10,6 +11,8 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device, Kind, Tensor};
+
+pub use config::DeviceConfig;
 
 use crate::error::{Error, Result, describe};
 use crate::libtorch;

@@ -10,7 +10,9 @@
 //! use convnet::predict::Predictor;
 //!
 //! fn main() -> convnet::error::Result<()> {
-//!     let config = RunConfig { data: "fashion-mnist".into(), epochs: 3, ..RunConfig::default() };
+//!     let mut config = RunConfig::default();
+//!     config.data.source = "fashion-mnist".into();
+//!     config.training.epochs = 3;
 //!     let trained = convnet::train_from(&config)?;
 //!     println!("test: {:?}", trained.test);
 //!
@@ -43,6 +45,7 @@ pub mod native;
 pub mod predict;
 pub mod rng;
 pub mod run;
+pub mod settings;
 pub mod train;
 
 pub use run::{Trained, train_from};

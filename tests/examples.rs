@@ -24,8 +24,11 @@ fn train_in_rust_learns_and_predicts() {
 }
 
 #[test]
-fn configured_follows_the_settings() {
-    assert!(number_after(&output_of("configured"), "best validation accuracy") > 0.5);
+fn run_is_reported_compared_and_resumed() {
+    let text = output_of("run");
+    assert!(number_after(&text, "best validation accuracy") > 0.5, "{text}");
+    assert!(text.contains("the same numbers and weights, bit for bit"), "{text}");
+    assert!(number_after(&text, "second:") == 6.0, "{text}");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-const LEAVES: [&str; 6] = ["error", "rng", "native", "device", "files", "libtorch"];
+const LEAVES: [&str; 7] = ["error", "rng", "native", "device", "files", "libtorch", "settings"];
 /// A part, and which parts it may use beside itself and the leaves. A part that is not named may use all.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("error", &[]),
+    ("settings", &[]),
     ("rng", &[]),
     ("native", &[]),
     ("device", &[]),

@@ -9,8 +9,8 @@ use convnet::model::keras::KerasModel;
 use convnet::model::{Model, Spec};
 use convnet::train::range_test::RangeTest;
 use convnet::train::{
-    Clip, EarlyStopping, Monitor, Optimizer, OptimizerConfig, Outcome, ReduceOnPlateau, Schedule, StepOptions,
-    StopReason, TrainConfig, Trainer,
+    ClassWeights, Clip, EarlyStopping, Monitor, Optimizer, OptimizerConfig, Outcome, ReduceOnPlateau, Schedule,
+    StepOptions, StopReason, TrainConfig, Trainer,
 };
 use serde_json::Value;
 use tch::{Device, Tensor};
@@ -81,7 +81,8 @@ fn follow(fixture: &Value, name: &str) -> Outcome {
     let mut train = plain(number("learning_rate", 0.0));
     train.label_smoothing = case["loss"]["label_smoothing"].as_f64().unwrap_or(0.0);
     let weights = case["fit"]["class_weight"].as_object();
-    train.class_weights = weights.map(|weights| weights.values().map(|weight| weight.as_f64().unwrap()).collect());
+    train.class_weights =
+        weights.map(|weights| ClassWeights::List(weights.values().map(|weight| weight.as_f64().unwrap()).collect()));
     for callback in case["callbacks"].as_array().unwrap() {
         let given = &callback[1];
         let monitor = if given["monitor"] == "val_loss" { Monitor::ValLoss } else { Monitor::ValAccuracy };
@@ -205,7 +206,7 @@ fn small_batches_accumulated_are_the_large_one() {
     assert!(difference(&large, &weights_after(shuffled(16, 1), options)) > 1e-3, "it makes a difference");
     // weights by class and smoothed labels, too
     let weighted = |batch_size, accumulate| TrainConfig {
-        class_weights: Some(vec![0.5, 2.0, 3.0]),
+        class_weights: Some(ClassWeights::List(vec![0.5, 2.0, 3.0])),
         label_smoothing: 0.1,
         ..shuffled(batch_size, accumulate)
     };
@@ -295,7 +296,7 @@ fn said_of(huge: &str, class_weight: f64) -> String {
     for weight in model.weights().iter().filter(|weight| weight.name == huge) {
         let _ = tch::no_grad(|| weight.tensor.shallow_clone().fill_(3e38));
     }
-    let class_weights = Some(vec![class_weight; 10]);
+    let class_weights = Some(ClassWeights::List(vec![class_weight; 10]));
     let config = TrainConfig { epochs: 1, batch_size: 32, class_weights, ..TrainConfig::default() };
     let optimizer = Optimizer::new(OptimizerConfig::default(), model.weights());
     let error = Trainer::new(config, &model, optimizer, &train).fit().unwrap_err();

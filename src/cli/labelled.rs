@@ -83,7 +83,7 @@ pub fn find(model: &str, info: &ModelInfo, shape: ImageShape, wanted: Wanted, gl
 fn of_run(model: &str) -> Option<TrainedOn> {
     let path = Path::new(model);
     let config = RunFolder::open(model, path.parent()?).ok().filter(|_| path.is_dir())?.config();
-    Some(config.trained_on(&config.data, None))
+    Some(config.trained_on(&config.data.source, None))
 }
 
 /// EMNIST's images lie on their side, unless they are turned.

@@ -125,8 +125,14 @@ mod tests {
             "loss": { "class_name": "CategoricalCrossentropy", "config": { "label_smoothing": 0.1 } },
         }));
         let config = RunConfig::resolve(keys, Map::new()).unwrap();
-        assert_eq!((config.optimizer, config.lr, config.momentum), (OptimizerKind::Sgd, 0.05, 0.9));
-        assert_eq!((config.nesterov, config.clip_norm, config.label_smoothing), (true, Some(1.0), 0.1));
+        assert_eq!(
+            (config.optimizer.kind, config.learning_rate.lr, config.optimizer.momentum),
+            (OptimizerKind::Sgd, 0.05, 0.9)
+        );
+        assert_eq!(
+            (config.optimizer.nesterov, config.optimizer.clip_norm, config.training.label_smoothing),
+            (true, Some(1.0), 0.1)
+        );
         assert!(left.is_empty());
     }
 
@@ -145,7 +151,7 @@ mod tests {
     fn gradients_are_gathered_as_in_keras() {
         let config = json!({ "learning_rate": 0.5, "gradient_accumulation_steps": 2 });
         let (keys, left) = compiled(json!({ "optimizer": "SGD", "optimizer_config": config }));
-        assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().accumulate, 2);
+        assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().training.accumulate, 2);
         assert!(left.is_empty());
     }
 
@@ -156,7 +162,7 @@ mod tests {
             "optimizer": "Adam",
             "optimizer_config": { "learning_rate": { "class_name": "ExponentialDecay", "config": decay } },
         }));
-        assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().lr, 0.02);
+        assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().learning_rate.lr, 0.02);
         assert_eq!(left, ["the learning rate's schedule ExponentialDecay"]);
     }
 
@@ -180,7 +186,7 @@ mod tests {
             let document = json!({ "optimizer": "Adam", "optimizer_config": {}, "loss": loss });
             let (keys, said) = compiled(document);
             assert_eq!(said.first().map(String::as_str), left, "{loss}");
-            assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().label_smoothing, smoothing, "{loss}");
+            assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap().training.label_smoothing, smoothing, "{loss}");
         }
     }
     #[test]
@@ -203,7 +209,7 @@ mod tests {
                 json!({ "class_name": class_name, "config": { "from_logits": from_logits, "label_smoothing": 0.25 } });
             let document = json!({ "optimizer": "Adam", "optimizer_config": {}, "loss": loss });
             let (keys, left) = compiled_for(document, head, form);
-            let smoothing = RunConfig::resolve(keys, Map::new()).unwrap().label_smoothing;
+            let smoothing = RunConfig::resolve(keys, Map::new()).unwrap().training.label_smoothing;
             assert_eq!(
                 smoothing,
                 if is_taken_over { 0.25 } else { 0.0 },

@@ -23,43 +23,45 @@ const fn setting(key: &'static str, belongs_to: &'static str, is_used: fn(&RunCo
 
 /// All such settings.
 const SETTINGS: [Setting; 19] = [
-    setting("model", "a run without --init-from", |run, _| run.init_from.is_none()),
+    setting("model", "a run without --init-from", |run, _| run.network.init_from.is_none()),
     setting("split_mode", "a validation that is taken from the training images", |run, _| {
-        !matches!(run.validation, Validation::Test | Validation::None)
+        !matches!(run.data.validation, Validation::Test | Validation::None)
     }),
     setting("beta1", "--optimizer adam, adamw, nadam or lion", |run, _| has_betas(run)),
     setting("beta2", "--optimizer adam, adamw, nadam or lion", |run, _| has_betas(run)),
     setting("epsilon", "--optimizer adam, adamw, nadam or rmsprop", |run, _| {
-        matches!(run.optimizer, O::Adam | O::AdamW | O::Nadam | O::RmsProp)
+        matches!(run.optimizer.kind, O::Adam | O::AdamW | O::Nadam | O::RmsProp)
     }),
-    setting("momentum", "--optimizer sgd or rmsprop", |run, _| matches!(run.optimizer, O::Sgd | O::RmsProp)),
-    setting("nesterov", "--optimizer sgd with --momentum", |run, _| run.optimizer == O::Sgd && run.momentum > 0.0),
-    setting("rho", "--optimizer rmsprop", |run, _| run.optimizer == O::RmsProp),
-    setting("centered", "--optimizer rmsprop", |run, _| run.optimizer == O::RmsProp),
+    setting("momentum", "--optimizer sgd or rmsprop", |run, _| matches!(run.optimizer.kind, O::Sgd | O::RmsProp)),
+    setting("nesterov", "--optimizer sgd with --momentum", |run, _| {
+        run.optimizer.kind == O::Sgd && run.optimizer.momentum > 0.0
+    }),
+    setting("rho", "--optimizer rmsprop", |run, _| run.optimizer.kind == O::RmsProp),
+    setting("centered", "--optimizer rmsprop", |run, _| run.optimizer.kind == O::RmsProp),
     setting("min_lr", "--schedule linear, cosine, polynomial or plateau", |run, _| {
-        matches!(run.schedule, S::Linear | S::Cosine | S::Polynomial | S::Plateau)
+        matches!(run.learning_rate.schedule, S::Linear | S::Cosine | S::Polynomial | S::Plateau)
     }),
     setting("decay_rate", "--schedule exponential or step", |run, _| decays(run)),
     setting("decay_epochs", "--schedule exponential or step", |run, _| decays(run)),
-    setting("power", "--schedule polynomial", |run, _| run.schedule == S::Polynomial),
-    setting("plateau_patience", "--schedule plateau", |run, _| run.schedule == S::Plateau),
-    setting("plateau_factor", "--schedule plateau", |run, _| run.schedule == S::Plateau),
-    setting("plateau_min_delta", "--schedule plateau", |run, _| run.schedule == S::Plateau),
-    setting("plateau_cooldown", "--schedule plateau", |run, _| run.schedule == S::Plateau),
+    setting("power", "--schedule polynomial", |run, _| run.learning_rate.schedule == S::Polynomial),
+    setting("plateau_patience", "--schedule plateau", |run, _| run.learning_rate.schedule == S::Plateau),
+    setting("plateau_factor", "--schedule plateau", |run, _| run.learning_rate.schedule == S::Plateau),
+    setting("plateau_min_delta", "--schedule plateau", |run, _| run.learning_rate.schedule == S::Plateau),
+    setting("plateau_cooldown", "--schedule plateau", |run, _| run.learning_rate.schedule == S::Plateau),
     setting("min_delta", "a run with validation images, or --monitor loss or accuracy", |run, _| {
-        run.validation != Validation::None || run.monitor.is_some()
+        run.data.validation != Validation::None || run.best_epoch.monitor.is_some()
     }),
     setting("tf32", "CUDA with --precision fp32", |run, is_cuda| {
-        is_cuda && run.precision == crate::model::Precision::Fp32
+        is_cuda && run.network.precision == crate::model::Precision::Fp32
     }),
 ];
 
 fn has_betas(run: &RunConfig) -> bool {
-    matches!(run.optimizer, O::Adam | O::AdamW | O::Nadam | O::Lion)
+    matches!(run.optimizer.kind, O::Adam | O::AdamW | O::Nadam | O::Lion)
 }
 
 fn decays(run: &RunConfig) -> bool {
-    matches!(run.schedule, S::Exponential | S::Step)
+    matches!(run.learning_rate.schedule, S::Exponential | S::Step)
 }
 
 /// The settings that a range test of learning rates takes, because a training does, and that do nothing in it.

@@ -193,11 +193,11 @@ mod tests {
         let logs = folder.path().join("logs/r");
         std::fs::create_dir_all(&logs).unwrap();
         std::fs::create_dir_all(folder.path().join("d")).unwrap();
-        let config = RunConfig { run: Some("r".into()), epochs: 3, data: "d".into(), ..RunConfig::default() };
+        let config = RunConfig::from_toml("run = 'r'\nepochs = 3\ndata = 'd'").unwrap();
         std::fs::write(logs.join("run.json"), json!({ "config": config, "versions": {} }).to_string()).unwrap();
         let file = ConfigFile::read(&logs.join("run.json")).unwrap();
         let again = resolve(&RunConfig::default(), &Map::new(), Some(&file), &Map::new()).unwrap();
-        assert_eq!((again.run, again.epochs, again.logs), (None, 3, "logs".into()));
-        assert_eq!(again.data, folder.path().join("d").display().to_string());
+        assert_eq!((again.outputs.run, again.training.epochs, again.outputs.logs), (None, 3, "logs".into()));
+        assert_eq!(again.data.source, folder.path().join("d").display().to_string());
     }
 }

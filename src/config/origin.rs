@@ -6,8 +6,13 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::RunConfig;
+use super::{OutputConfig, RunConfig};
+use crate::data::LoadOptions;
+use crate::data::config::DataConfig;
 use crate::error::{Error, Result};
+use crate::model::config::NetworkConfig;
+use crate::settings::Absent;
+use crate::train::{BestEpochConfig, OptimizerSettings, TrainConfig};
 
 /// Where a value comes from; later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,26 +42,19 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What settings without a value stand for, where the data or the clock decides.
-const ABSENT: [(&str, &str); 17] = [
-    ("init_from", "none"),
-    ("input_scale", "1/255, or 1 where the network scales pixels itself"),
-    ("image_size", "the images' own"),
-    ("exclude", "none"),
-    ("limit_train", "all"),
-    ("until", "never"),
-    ("time", "no limit"),
-    ("clip_value", "none"),
-    ("clip_norm", "none"),
-    ("global_clip_norm", "none"),
-    ("ema", "none"),
-    ("class_weights", "1 each"),
-    ("monitor", "val_loss for the plateau, val_accuracy for the best epoch"),
-    ("patience", "no end"),
-    ("run", "the time"),
-    ("save_every", "after each epoch"),
-    ("log_every", "a twentieth of an epoch"),
-];
+/// What the parts' settings stand for where they have no value, because the data or the clock decides.
+fn absent() -> impl Iterator<Item = &'static Absent> {
+    let parts = [
+        DataConfig::ABSENT,
+        LoadOptions::ABSENT,
+        NetworkConfig::ABSENT,
+        TrainConfig::ABSENT,
+        OptimizerSettings::ABSENT,
+        BestEpochConfig::ABSENT,
+        OutputConfig::ABSENT,
+    ];
+    parts.into_iter().flatten()
+}
 
 /// A run's values with their origins.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,8 +107,7 @@ impl Origins {
             let setting = match toml::Value::try_from(value) {
                 Ok(value) if !value.is_table() => format!("{key} = {value}"),
                 Ok(toml::Value::Table(table)) => format!("{key} = {{ {} }}", inline(&table)),
-                _ => ABSENT
-                    .iter()
+                _ => absent()
                     .find(|(absent, _)| *absent == key)
                     .map_or(format!("# {key}"), |(_, words)| format!("# {key}: {words}")),
             };

@@ -14,18 +14,21 @@ pub const KEYS: [&str; 6] = ["data", "model", "init_from", "exclude", "logs", "m
 /// Where the files and folders lie that `config` names from the present folder: absolute, by the settings' keys. Names that
 /// stand for no file (a built-in data set, a preset, a data set that is still to be downloaded) are absent.
 pub fn absolute(config: &RunConfig) -> Map<String, Value> {
-    let (name, upright) = split_upright(&config.data);
+    let (name, upright) = split_upright(&config.data.source);
     let data = registry::location(name).map(|mut path| {
         path.as_mut_os_string().push(upright);
         path
     });
     let places = [
         ("data", data),
-        ("model", Some(PathBuf::from(&config.model)).filter(|_| presets::preset(&config.model).is_none())),
-        ("init_from", config.init_from.as_ref().and_then(|model| saved::locate(model).ok())),
-        ("exclude", config.exclude.clone()),
-        ("logs", Some(config.logs.clone())),
-        ("models", Some(config.models.clone())),
+        (
+            "model",
+            Some(PathBuf::from(&config.network.model)).filter(|_| presets::preset(&config.network.model).is_none()),
+        ),
+        ("init_from", config.network.init_from.as_ref().and_then(|model| saved::locate(model).ok())),
+        ("exclude", config.load.exclude.clone()),
+        ("logs", Some(config.outputs.logs.clone())),
+        ("models", Some(config.outputs.models.clone())),
     ];
     let absolute = |path: PathBuf| std::path::absolute(path).ok()?.to_str().map(str::to_owned);
     places.into_iter().filter_map(|(key, path)| Some((key.to_owned(), json!(absolute(path?)?)))).collect()
@@ -35,7 +38,7 @@ pub fn absolute(config: &RunConfig) -> Map<String, Value> {
 /// looked for from where the run's logs lie, which may have been moved together with the rest; then where it was when the run
 /// was started, which `paths` ([`absolute`]) says; then from the present folder.
 pub fn from_here(config: RunConfig, folder: &Path, paths: &Value) -> RunConfig {
-    let Some(base) = working_folder(&config.logs, folder) else { return config };
+    let Some(base) = working_folder(&config.outputs.logs, folder) else { return config };
     if is_same(&base, Path::new(".")) {
         return config;
     }
@@ -46,25 +49,25 @@ pub fn from_here(config: RunConfig, folder: &Path, paths: &Value) -> RunConfig {
     };
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let is_model = |path: &Path| path.to_str().is_some_and(|path| saved::locate(path).is_ok());
-    let data = match registry::is_built_in(&config.data) {
-        true => config.data.clone(),
-        false => text(find("data", Path::new(&config.data), &|path| {
+    let data = match registry::is_built_in(&config.data.source) {
+        true => config.data.source.clone(),
+        false => text(find("data", Path::new(&config.data.source), &|path| {
             path.to_str().is_some_and(|path| Path::new(split_upright(path).0).exists())
         })),
     };
-    let model = match presets::preset(&config.model) {
-        Some(_) => config.model.clone(),
-        None => text(find("model", Path::new(&config.model), &Path::is_file)),
+    let model = match presets::preset(&config.network.model) {
+        Some(_) => config.network.model.clone(),
+        None => text(find("model", Path::new(&config.network.model), &Path::is_file)),
     };
-    RunConfig {
-        data,
-        model,
-        init_from: config.init_from.as_ref().map(|model| text(find("init_from", Path::new(model), &is_model))),
-        exclude: config.exclude.as_ref().map(|list| find("exclude", list, &Path::is_file)),
-        logs: folder.parent().unwrap_or(Path::new("")).to_owned(),
-        models: find("models", &config.models, &Path::is_dir),
-        ..config
-    }
+    let mut here = config.clone();
+    here.data.source = data;
+    here.network.model = model;
+    here.network.init_from =
+        config.network.init_from.map(|model| text(find("init_from", Path::new(&model), &is_model)));
+    here.load.exclude = config.load.exclude.map(|list| find("exclude", &list, &Path::is_file));
+    here.outputs.logs = folder.parent().unwrap_or(Path::new("")).to_owned();
+    here.outputs.models = find("models", &config.outputs.models, &Path::is_dir);
+    here
 }
 
 /// What `--data` names, and what stands behind it for images that are to be turned.
@@ -102,21 +105,32 @@ mod tests {
         }
         std::fs::write(first.join("list.csv"), "").unwrap();
         let exclude = Some(PathBuf::from("list.csv"));
-        let config = RunConfig { data: "d".into(), exclude, ..RunConfig::default() };
+        let mut config = RunConfig::default();
+        config.data.source = "d".into();
+        config.load.exclude = exclude;
         let stored =
             json!({ "data": first.join("d"), "exclude": first.join("list.csv"), "models": first.join("models") });
         let seen = from_here(config.clone(), &first.join("logs/r"), &Value::Null);
-        assert_eq!((seen.data.as_str(), seen.models), (first.join("d").to_str().unwrap(), first.join("models")));
-        assert_eq!((seen.logs, seen.model), (first.join("logs"), "keras-cnn".to_owned()));
+        assert_eq!(
+            (seen.data.source.as_str(), seen.outputs.models),
+            (first.join("d").to_str().unwrap(), first.join("models"))
+        );
+        assert_eq!((seen.outputs.logs, seen.network.model), (first.join("logs"), "keras-cnn".to_owned()));
         // the copy has its own data and models; what it lacks is where it was
         let seen = from_here(config.clone(), &moved.join("logs/r"), &stored);
-        assert_eq!((seen.data.as_str(), seen.models), (moved.join("d").to_str().unwrap(), moved.join("models")));
-        assert_eq!(seen.exclude, Some(first.join("list.csv")));
+        assert_eq!(
+            (seen.data.source.as_str(), seen.outputs.models),
+            (moved.join("d").to_str().unwrap(), moved.join("models"))
+        );
+        assert_eq!(seen.load.exclude, Some(first.join("list.csv")));
         // a run that lies somewhere else by now
         let lone = place.path().join("r");
         std::fs::create_dir(&lone).unwrap();
         let seen = from_here(config, &lone, &stored);
-        assert_eq!((seen.data.as_str(), seen.models), (first.join("d").to_str().unwrap(), first.join("models")));
+        assert_eq!(
+            (seen.data.source.as_str(), seen.outputs.models),
+            (first.join("d").to_str().unwrap(), first.join("models"))
+        );
     }
 
     #[test]

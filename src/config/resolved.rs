@@ -59,7 +59,8 @@ impl Resolved {
     /// # Errors
     /// A configuration error for a setting that cannot change on the way: see [`MUTABLE_ON_RESUME`].
     pub fn resumed(before: &RunConfig, flags: &Map<String, Value>) -> Result<Self> {
-        let config = RunConfig { logs: before.logs.clone(), ..before.overlaid(flags.clone())? };
+        let mut config = before.overlaid(flags.clone())?;
+        config.outputs.logs.clone_from(&before.outputs.logs);
         let [old, new] = [before, &config].map(object);
         let changed: Map<String, Value> =
             new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(own).collect();

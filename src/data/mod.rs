@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod batches;
 pub mod check;
+pub mod config;
 pub mod digits;
 pub mod export;
 pub(crate) mod font;

@@ -9,9 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::ImageShape;
 use super::image::Resize;
 use crate::error::{Error, Result};
+use crate::settings::Absent;
 
 /// How a data set is loaded.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct LoadOptions {
     /// The images' size; their own, which then has to be the same for all, where it is `None`.
     pub image_size: Option<ImageSize>,
@@ -26,6 +28,9 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// What absent settings stand for.
+    pub const ABSENT: &[Absent] = &[("image_size", "the images' own"), ("exclude", "none")];
+
     /// As a model needs its images.
     pub fn of_model(shape: ImageShape, resize: Resize) -> Self {
         let channels = if shape.channels == 1 { Channels::Grayscale } else { Channels::Rgb };

@@ -1,5 +1,6 @@
 //! A network: its architecture, its weights, what it computes.
 
+pub mod config;
 mod document;
 pub mod export;
 mod foreign;

@@ -37,7 +37,7 @@ use crate::train::{Checkpoints, LastCheckpoint, Outcome, StopReason, StopSignal,
 /// use convnet::run::Run;
 ///
 /// # fn main() -> convnet::error::Result<()> {
-/// let mut run = Run::new(RunConfig { epochs: 3, ..RunConfig::default() });
+/// let mut run = Run::new(RunConfig::from_toml("data = 'digits'\nepochs = 3")?);
 /// run.sinks.add(ConsoleSink::new(ProgressMode::Lines));
 /// let finished = run.execute()?;
 /// println!("{}: {} epochs", finished.folder.path.display(), finished.state.epochs);
@@ -162,7 +162,7 @@ impl Run {
                 (folder, Map::new(), Some(unbegun))
             }
         };
-        let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.resize);
+        let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.load.resize);
         let checkpoints = checkpoints.with_data(trained_on.clone());
         let state = match last {
             Some(_) => checkpoints.restore(&mut optimizer)?,
@@ -234,7 +234,7 @@ impl Run {
         let network = prepare::network(config, &splits, last.as_deref(), &selected, sinks)?;
         let labels = splits.classes.clone();
         let trained_on = config.trained_on(&splits.name, splits.validation.as_ref());
-        let images = Loaders::new(splits, config.cache, selected.device)?;
+        let images = Loaders::new(splits, config.load.cache, selected.device)?;
         save::check_places(config)?;
         Ok(Ready { selected, data, last, network, images, labels, trained_on })
     }
@@ -269,7 +269,7 @@ impl Loaders {
 impl FinishedRun {
     /// The epoch whose weights are saved.
     pub fn saved_epoch(&self) -> u64 {
-        let is_best = self.config.restore_best && !self.is_interrupted();
+        let is_best = self.config.best_epoch.restore_best && !self.is_interrupted();
         if is_best { self.state.watch.best_epoch } else { self.state.epochs }
     }
 

@@ -35,25 +35,25 @@ impl RunFolder {
         let config = &record.config;
         let unwritable = |error: io::Error| {
             Error::config("cannot write the logs")
-                .at_path(&config.logs)
+                .at_path(&config.outputs.logs)
                 .because(error)
                 .help("choose another folder with --logs")
         };
-        fs::create_dir_all(&config.logs).map_err(unwritable)?;
-        let aside = new_folder_in(&config.logs).map_err(unwritable)?;
+        fs::create_dir_all(&config.outputs.logs).map_err(unwritable)?;
+        let aside = new_folder_in(&config.outputs.logs).map_err(unwritable)?;
         fs::create_dir(aside.path().join("checkpoints")).map_err(unwritable)?;
         record.write(aside.path()).map_err(unwritable)?;
         let lock = lock(aside.path())?;
-        let wanted = config.run.clone().unwrap_or_else(name_of_now);
+        let wanted = config.outputs.run.clone().unwrap_or_else(name_of_now);
         let mut name = wanted.clone();
         let mut attempt = 1;
         let path = loop {
-            let path = config.logs.join(&name);
+            let path = config.outputs.logs.join(&name);
             files::crash_point();
             // a folder does not take the place of one that has something in it, and a run's folder has
             match fs::rename(aside.path(), &path) {
                 Ok(()) => break path,
-                Err(_) if path.symlink_metadata().is_ok() && config.run.is_some() => {
+                Err(_) if path.symlink_metadata().is_ok() && config.outputs.run.is_some() => {
                     return Err(Error::config(format!("there is a run '{name}' already"))
                         .at_path(&path)
                         .help("choose another --run, or continue it with --resume"));
@@ -67,7 +67,7 @@ impl RunFolder {
         };
         let _ = aside.keep(); // it has another name now: nothing to remove
         files::crash_point();
-        files::sync_folder(&config.logs).map_err(unwritable)?;
+        files::sync_folder(&config.outputs.logs).map_err(unwritable)?;
         Ok(RunFolder { name, path, record, _lock: lock })
     }
 
@@ -119,8 +119,8 @@ impl RunFolder {
     /// # Errors
     /// A configuration error for a setting that cannot change on the way.
     pub fn resolve(&self, changes: &Map<String, Value>) -> Result<Resolved> {
-        let before = self.config();
-        let before = RunConfig { threads: before.threads.or(self.record.threads), ..before };
+        let mut before = self.config();
+        before.device.threads = before.device.threads.or(self.record.threads);
         Resolved::resumed(&before, changes)
     }
 
@@ -179,7 +179,9 @@ impl RunFolder {
     /// # Errors
     /// A configuration error where its weights are others now, a model error where it is not there.
     pub fn check_init_from(&self) -> Result<()> {
-        let (Some(before), Some(source)) = (&self.record.init_from, self.config().init_from) else { return Ok(()) };
+        let (Some(before), Some(source)) = (&self.record.init_from, self.config().network.init_from) else {
+            return Ok(());
+        };
         let now = SourceModel::read(&source)?;
         let shown = |model: &SourceModel| Value::from(model.weights_sha256.clone());
         match before.weights_sha256.is_none() || *before == now {

@@ -53,7 +53,7 @@ impl CrossValidation<'_> {
         if num_folds < 2 {
             return Err(Error::config("--folds cannot be used").expected("at least 2").got(num_folds));
         }
-        let run = self.config.run.clone().unwrap_or_else(folder::name_of_now);
+        let run = self.config.outputs.run.clone().unwrap_or_else(folder::name_of_now);
         let configs: Vec<RunConfig> =
             (1..=num_folds).map(|number| fold(&self.config, &run, number, num_folds)).collect();
         for config in &configs {
@@ -62,7 +62,10 @@ impl CrossValidation<'_> {
         let mut folds = Folds { run, reports: Vec::new(), interrupted: None };
         for (config, number) in configs.into_iter().zip(1..) {
             let mut sinks = (self.new_sinks)();
-            sinks.note(format!("fold {number} of {num_folds}: run {}", config.run.as_deref().unwrap_or_default()));
+            sinks.note(format!(
+                "fold {number} of {num_folds}: run {}",
+                config.outputs.run.as_deref().unwrap_or_default()
+            ));
             let started = std::time::Instant::now();
             match existing(&config)? {
                 Some(folder) if folder.result().is_some() => folds.reports.push(RunReport::read(&folder)?),
@@ -80,8 +83,8 @@ impl CrossValidation<'_> {
     }
 
     fn train(&self, config: RunConfig, is_there: bool, is_first: bool, sinks: Sinks) -> Result<FinishedRun> {
-        let name = config.run.clone().unwrap_or_default();
-        let folder = is_there.then(|| RunFolder::resume(&name, &config.logs)).transpose()?;
+        let name = config.outputs.run.clone().unwrap_or_default();
+        let folder = is_there.then(|| RunFolder::resume(&name, &config.outputs.logs)).transpose()?;
         let run = Run {
             resume: folder.map(|folder| Resume { folder, changed: serde_json::Map::new() }),
             sinks,
@@ -107,21 +110,20 @@ impl Folds {
 }
 
 fn fold(config: &RunConfig, base: &str, number: usize, num_folds: usize) -> RunConfig {
-    RunConfig {
-        run: Some(format!("{base}-fold{number}")),
-        name: format!("{}-fold{number}", config.name),
-        validation: Validation::Fold { number, of: num_folds },
-        ..config.clone()
-    }
+    let mut config = config.clone();
+    config.outputs.run = Some(format!("{base}-fold{number}"));
+    config.outputs.name += &format!("-fold{number}");
+    config.data.validation = Validation::Fold { number, of: num_folds };
+    config
 }
 
 /// The run of `config` where it is there already.
 fn existing(config: &RunConfig) -> Result<Option<RunFolder>> {
-    let name = config.run.clone().unwrap_or_default();
-    if !config.logs.join(&name).exists() {
+    let name = config.outputs.run.clone().unwrap_or_default();
+    if !config.outputs.logs.join(&name).exists() {
         return Ok(None);
     }
-    let folder = RunFolder::open(&name, &config.logs)?;
+    let folder = RunFolder::open(&name, &config.outputs.logs)?;
     match folder.config() == *config {
         true => Ok(Some(folder)),
         false => Err(Error::config(format!("there is a run '{name}' already, with other settings"))

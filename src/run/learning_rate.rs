@@ -52,7 +52,7 @@ pub fn find_learning_rate(
     let splits = prepare::splits(config, false, sinks)?;
     let network = prepare::network(config, &splits, None, &selected, sinks)?;
     let PreparedNetwork { model, mut optimizer, train_config } = network;
-    let train = DataLoader::placed(splits.train, config.cache, selected.device)?;
+    let train = DataLoader::placed(splits.train, config.load.cache, selected.device)?;
     let folder = new_folder(config)?;
     let test = RangeTest { start, end, steps, config: train_config };
     let points = test.run_with(&model, &mut optimizer, &train, listen).inspect_err(|_| {
@@ -82,14 +82,14 @@ fn new_folder(config: &RunConfig) -> Result<PathBuf> {
     let unwritable = |error: io::Error, folder: &Path| {
         Error::config("cannot write the logs").at_path(folder).because(error).help("choose another --logs or --run")
     };
-    fs::create_dir_all(&config.logs).map_err(|error| unwritable(error, &config.logs))?;
+    fs::create_dir_all(&config.outputs.logs).map_err(|error| unwritable(error, &config.outputs.logs))?;
     let now = || jiff::Zoned::now().strftime("lr-find-%Y%m%d-%H%M%S").to_string();
-    let first = config.logs.join(config.run.clone().unwrap_or_else(now));
+    let first = config.outputs.logs.join(config.outputs.run.clone().unwrap_or_else(now));
     let mut folder = first.clone();
     for attempt in 2..1000 {
         match fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && config.run.is_none() => {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && config.outputs.run.is_none() => {
                 folder = saved::with_suffix(&first, &format!("-{attempt}"));
             }
             Err(error) => return Err(unwritable(error, &folder)),

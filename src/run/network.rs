@@ -26,7 +26,7 @@ pub fn build_model(
     let (shape, num_classes) = (parts.train.shape(), parts.classes.len());
     let (model, origin) = match checkpoint {
         Some(path) => {
-            let freeze = |spec: &mut Spec| transfer::freeze(spec, &config.freeze);
+            let freeze = |spec: &mut Spec| transfer::freeze(spec, &config.network.freeze);
             (saved::load_with(path, device, freeze)?.0, ScaleOrigin::Model)
         }
         None => new_model(config, parts, device, sinks)?,
@@ -49,29 +49,31 @@ pub fn build_model(
 
 /// The file that the network comes from; none where it is built in.
 fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBuf>> {
-    match (checkpoint, &config.init_from) {
+    match (checkpoint, &config.network.init_from) {
         (Some(path), _) => Ok(Some(path.to_owned())),
         (None, Some(model)) => saved::locate(model).map(Some),
-        (None, None) => Ok(presets::preset(&config.model).is_none().then(|| PathBuf::from(&config.model))),
+        (None, None) => {
+            Ok(presets::preset(&config.network.model).is_none().then(|| PathBuf::from(&config.network.model)))
+        }
     }
 }
 
 /// A network with first weights, or with those of the model to start from.
 fn new_model(config: &RunConfig, parts: &Splits, device: Device, sinks: &mut Sinks) -> Result<(Model, ScaleOrigin)> {
-    let Some(source) = &config.init_from else {
-        let network = Network::find(&config.model)?;
+    let Some(source) = &config.network.init_from else {
+        let network = Network::find(&config.network.model)?;
         note_policy(config, &network, sinks);
         let mut spec = network.spec(parts.train.shape(), parts.classes.len())?;
-        transfer::freeze(&mut spec, &config.freeze)?;
-        let (scale, origin) = spec.input_scale(config.input_scale, None);
-        return Ok((Model::new(spec, scale.factor(), device, config.seed)?, origin));
+        transfer::freeze(&mut spec, &config.network.freeze)?;
+        let (scale, origin) = spec.input_scale(config.network.input_scale, None);
+        return Ok((Model::new(spec, scale.factor(), device, config.training.seed)?, origin));
     };
     let (source, info) = saved::load(&saved::locate(source)?, device)?;
     let mut spec = source.spec().clone();
     spec.adapt(parts.train.shape(), parts.classes.len());
-    transfer::freeze(&mut spec, &config.freeze)?;
-    let (scale, origin) = spec.input_scale(config.input_scale, InputScale::new(source.input_scale()));
-    let model = Model::new(spec, scale.factor(), device, config.seed)?;
+    transfer::freeze(&mut spec, &config.network.freeze)?;
+    let (scale, origin) = spec.input_scale(config.network.input_scale, InputScale::new(source.input_scale()));
+    let model = Model::new(spec, scale.factor(), device, config.training.seed)?;
     if scale.factor() != source.input_scale() {
         let own = InputScale::new(source.input_scale()).unwrap_or(InputScale::NONE);
         sinks.note(format!("warning: the model to start from was trained with pixels times {own}"));
@@ -92,9 +94,9 @@ fn new_model(config: &RunConfig, parts: &Splits, device: Device, sinks: &mut Sin
 /// Says what becomes of a mixed precision policy in a Keras JSON.
 fn note_policy(config: &RunConfig, network: &Network, sinks: &mut Sinks) {
     let Network::Keras(_) = network else { return };
-    let Ok(document) = saved::read_json(Path::new(&config.model)) else { return };
+    let Ok(document) = saved::read_json(Path::new(&config.network.model)) else { return };
     if let Some(policy) = mixed_policy(&document) {
-        let precision = config.precision;
+        let precision = config.network.precision;
         sinks.note(format!(
             "note: the network's policy is {policy}; it computes in {precision} (--precision fp32 or bf16)"
         ));
@@ -108,10 +110,10 @@ pub fn take_over_state(
     optimizer: &mut Optimizer,
     sinks: &mut Sinks,
 ) -> Result<()> {
-    let Some(source) = &config.init_from else { return Ok(()) };
+    let Some(source) = &config.network.init_from else { return Ok(()) };
     let path = saved::locate(source)?;
     let Some((compile, output)) = saved::compile_info(&path)? else { return Ok(()) };
-    if compiled::keys(&compile, output).0.get("optimizer") != Some(&json!(config.optimizer)) {
+    if compiled::keys(&compile, output).0.get("optimizer") != Some(&json!(config.optimizer.kind)) {
         return Ok(());
     }
     if Head::of(&saved::info(&path)?, classes) != Head::Kept {

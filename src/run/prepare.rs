@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::log::Sinks;
 use crate::model::Model;
 use crate::native;
-use crate::train::{Optimizer, TrainConfig};
+use crate::train::{ClassWeights, Optimizer, TrainConfig};
 
 /// A network and what trains it.
 pub struct PreparedNetwork {
@@ -30,10 +30,10 @@ pub struct PreparedNetwork {
 /// # Errors
 /// A device error where it cannot be used.
 pub fn device(config: &RunConfig, sinks: &mut Sinks) -> Result<Selected> {
-    device::configure(config.threads)?;
-    native::allow_tf32(config.tf32)?;
-    native::set_deterministic(config.deterministic)?;
-    let selected = device::select(config.device)?;
+    device::configure(config.device.threads)?;
+    native::allow_tf32(config.device.tf32)?;
+    native::set_deterministic(config.device.deterministic)?;
+    let selected = device::select(config.device.choice)?;
     sinks.note(device_line(&selected));
     Ok(selected)
 }
@@ -43,16 +43,17 @@ pub fn device(config: &RunConfig, sinks: &mut Sinks) -> Result<Selected> {
 /// # Errors
 /// A data error where they cannot be used, a configuration error where they cannot be split so.
 pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Result<Splits> {
-    let dataset = registry::load_with(&config.data, &config.load_options())?;
+    let dataset = registry::load_with(&config.data.source, &config.load)?;
     for text in &dataset.notes {
         sinks.note(format!("note: {text}"));
     }
     if checks_data {
-        tell_faults(&dataset, &config.data, sinks);
+        tell_faults(&dataset, &config.data.source, sinks);
     }
-    let splits = split(dataset, &config.validation, config.split_mode, config.limit_train, config.seed)?;
+    let splits =
+        split(dataset, &config.data.validation, config.data.split_mode, config.data.limit_train, config.training.seed)?;
     let are_characters = splits.classes.iter().all(|class| class.chars().count() == 1);
-    if config.augment.flip > 0.0 && are_characters {
+    if config.training.augment.flip > 0.0 && are_characters {
         sinks.note("note: mirror images of digits and letters are others or none; --augment …,flip=0 leaves them out");
     }
     Ok(splits)
@@ -72,10 +73,11 @@ pub fn network(
     sinks: &mut Sinks,
 ) -> Result<PreparedNetwork> {
     let model = network::build_model(config, splits, checkpoint, selected.device, sinks)?;
-    let model = model.with_precision(config.precision);
+    let model = model.with_precision(config.network.precision);
     let mut train_config = config.train_config(splits.train.len());
     train_config.class_weights = class_weights(config, splits)?;
-    let mut optimizer = Optimizer::with_options(config.optimizer_config(), config.step_options(), model.weights());
+    let mut optimizer =
+        Optimizer::with_options(config.optimizer.rule(), config.optimizer.step_options(), model.weights());
     if checkpoint.is_none() {
         network::take_over_state(config, &splits.classes, &mut optimizer, sinks)?;
     }
@@ -88,9 +90,14 @@ pub fn network(
 }
 
 /// How much each class counts in the training loss, where the run says it.
-fn class_weights(config: &RunConfig, splits: &Splits) -> Result<Option<Vec<f64>>> {
+fn class_weights(config: &RunConfig, splits: &Splits) -> Result<Option<ClassWeights>> {
     let counts = splits.train.class_counts(splits.classes.len());
-    config.class_weights.as_ref().map(|weights| weights.resolve(&splits.classes, &counts)).transpose()
+    config
+        .training
+        .class_weights
+        .as_ref()
+        .map(|weights| weights.resolve(&splits.classes, &counts).map(ClassWeights::List))
+        .transpose()
 }
 
 /// What computes, and why not CUDA.

@@ -291,7 +291,7 @@ impl RunRecord {
             data,
             paths: paths::absolute(config),
             gpu: selected.gpu.clone(),
-            init_from: config.init_from.as_deref().map(SourceModel::read).transpose()?,
+            init_from: config.network.init_from.as_deref().map(SourceModel::read).transpose()?,
             resumes: Vec::new(),
             result: None,
             unknown: Map::new(),

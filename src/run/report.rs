@@ -49,8 +49,8 @@ impl RunReport {
             parameters: run.model.plan().iter().map(|layer| layer.num_parameters()).sum(),
             device: run.selected.name.clone(),
             threads: usize::try_from(tch::get_num_threads()).ok(),
-            precision: run.config.precision,
-            seed: run.config.seed,
+            precision: run.config.network.precision,
+            seed: run.config.training.seed,
             total_seconds,
             test: run.tested.as_ref().map(|tested| tested.sums.scores()),
             saved_epoch: Some(run.saved_epoch()),
@@ -64,7 +64,7 @@ impl RunReport {
     pub fn read(folder: &RunFolder) -> Result<Self, crate::error::Error> {
         let record = folder.record();
         let result = folder.result();
-        let saved_epoch = result.and_then(|result| match record.config.restore_best {
+        let saved_epoch = result.and_then(|result| match record.config.best_epoch.restore_best {
             true => result.best.map(|best| best.epoch),
             false => Some(result.epochs),
         });
@@ -75,8 +75,8 @@ impl RunReport {
             parameters: record.parameters,
             device: record.device.clone(),
             threads: record.threads,
-            precision: record.config.precision,
-            seed: record.config.seed,
+            precision: record.config.network.precision,
+            seed: record.config.training.seed,
             total_seconds: result.map_or(0.0, |result| result.seconds),
             test: result.and_then(|result| result.test),
             saved_epoch,

@@ -44,7 +44,7 @@ pub fn reproduce(
     let no_folder = |error| Error::internal("cannot make a temporary folder").because(error);
     let folder = tempfile::tempdir().map_err(no_folder)?;
     let mut config = settings_again(original, folder.path());
-    config.data = data.unwrap_or(config.data);
+    config.data.source = data.unwrap_or(config.data.source);
     let is_whole = original.result().is_some_and(|result| result.ending.is_some_and(|ending| ending != EndedBy::Time));
     let stop_after = Some(StopAfter::Epochs(epochs as u64)).filter(|_| !is_whole);
     let again = Run { stop_after, sinks, stop, ..Run::new(config) }.execute()?;
@@ -59,18 +59,16 @@ pub fn reproduce(
 
 /// The run's own settings; its threads and device as they were; everything that is written goes to `folder`.
 fn settings_again(original: &RunFolder, folder: &Path) -> RunConfig {
-    let config = original.config();
-    RunConfig {
-        threads: config.threads.or(original.record().threads),
-        input_scale: config.input_scale.or_else(|| scale_of(original)),
-        device: original.record().device.parse().unwrap_or(config.device),
-        logs: folder.join("logs"),
-        models: folder.join("models"),
-        run: Some(original.name.clone()),
-        save_every: None,
-        time: None,
-        ..config
-    }
+    let mut config = original.config();
+    config.device.threads = config.device.threads.or(original.record().threads);
+    config.device.choice = original.record().device.parse().unwrap_or(config.device.choice);
+    config.network.input_scale = config.network.input_scale.or_else(|| scale_of(original));
+    config.outputs.logs = folder.join("logs");
+    config.outputs.models = folder.join("models");
+    config.outputs.run = Some(original.name.clone());
+    config.training.save_every = None;
+    config.training.time = None;
+    config
 }
 
 /// What the run multiplied pixels by: versions before the setting did so for every network.

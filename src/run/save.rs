@@ -15,13 +15,13 @@ use crate::model::saved::{self, Destination};
 
 /// The stem of the model's files, such as `models/model`.
 pub fn stem(config: &RunConfig) -> PathBuf {
-    config.models.join(&config.name)
+    config.outputs.models.join(&config.outputs.name)
 }
 
 /// Makes the folders of logs and models where they are missing and tries a file in each, so that a bad place is known before
 /// an hour of training.
 pub fn check_places(config: &RunConfig) -> Result<()> {
-    for (folder, what) in [(&config.logs, "logs"), (&config.models, "models")] {
+    for (folder, what) in [(&config.outputs.logs, "logs"), (&config.outputs.models, "models")] {
         fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop)).map_err(|error| {
             let unwritable = Error::config(format!("cannot write the {what}")).at_path(folder);
             unwritable.because(error).help(format!("choose another folder with --{what}"))
@@ -63,7 +63,7 @@ impl FinishedRun {
         }
         let row = self.saved_row();
         let (data, run) = (Some(self.trained_on.clone()), Some(self.folder.name.clone()));
-        let mut info = ModelInfo { labels, resize: self.config.resize, data, run, ..ModelInfo::default() };
+        let mut info = ModelInfo { labels, resize: self.config.load.resize, data, run, ..ModelInfo::default() };
         info.metrics.extend(row.and_then(|row| row.val_accuracy).map(|accuracy| ("val_accuracy".into(), accuracy)));
         info.metrics.extend(self.tested.as_ref().map(|tested| ("test_accuracy".into(), tested.sums.scores().accuracy)));
         let stem = stem(&self.config);
@@ -79,7 +79,7 @@ impl FinishedRun {
     /// What `run.json` keeps of it; `weights_sha256` is the saved model's.
     fn result(&self, weights_sha256: Option<String>) -> RunResult {
         let state = &self.state;
-        let monitor = self.config.early_stopping().monitor;
+        let monitor = self.config.best_epoch.early_stopping().monitor;
         RunResult {
             ending: Some(self.ending.into()),
             epochs: state.epochs,

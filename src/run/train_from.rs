@@ -31,7 +31,9 @@ pub struct Trained {
 /// use convnet::config::RunConfig;
 ///
 /// # fn main() -> convnet::error::Result<()> {
-/// let config = RunConfig { data: "digits".into(), epochs: 3, ..RunConfig::default() };
+/// let mut config = RunConfig::default();
+/// config.data.source = "digits".into();
+/// config.training.epochs = 3;
 /// let trained = convnet::train_from(&config)?;
 /// println!("{}: test accuracy {:.4}", trained.model.display(), trained.test.unwrap().accuracy);
 /// # Ok(())

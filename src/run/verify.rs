@@ -43,10 +43,10 @@ pub fn verify_resume(config: &RunConfig) -> Result<ExactResume> {
     let no_folder = |error| Error::internal("cannot make a temporary folder").because(error);
     let folder = tempfile::tempdir().map_err(no_folder)?;
     let config = short(config, folder.path())?;
-    let epochs = config.epochs;
+    let epochs = config.training.epochs;
     let whole = train(&named(&config, "whole"), None, None)?;
     let batches = whole.state.batches_seen;
-    let stops = stops(epochs, batches / epochs, config.accumulate as u64);
+    let stops = stops(epochs, batches / epochs, config.training.accumulate as u64);
     let stopped = named(&config, "stopped");
     train(&stopped, None, Some(StopAfter::Batches(stops[0])))?;
     train(&stopped, Some("stopped"), Some(StopAfter::Batches(stops[1])))?;
@@ -58,22 +58,22 @@ pub fn verify_resume(config: &RunConfig) -> Result<ExactResume> {
 /// `config` with few images and epochs, which writes into `folder`.
 fn short(config: &RunConfig, folder: &Path) -> Result<RunConfig> {
     // a last group, and a last batch, that are smaller
-    let images = config.batch_size * config.accumulate * (STEPS_PER_EPOCH - 1) + config.batch_size.div_ceil(2);
+    let images = config.training.batch_size * config.training.accumulate * (STEPS_PER_EPOCH - 1)
+        + config.training.batch_size.div_ceil(2);
     let splits = prepare::splits(config, false, &mut Sinks::default())?;
     let images = images.max(splits.classes.len()).min(splits.train.len());
-    let epochs = if images > config.batch_size * config.accumulate { EPOCHS } else { SHORT_EPOCHS };
-    Ok(RunConfig {
-        epochs,
-        limit_train: Some(images),
-        logs: folder.join("logs"),
-        models: folder.join("models"),
-        log_every: Some(1),
-        time: None,
-        until: None,
-        patience: None,
-        deterministic: true,
-        ..config.clone()
-    })
+    let epochs = if images > config.training.batch_size * config.training.accumulate { EPOCHS } else { SHORT_EPOCHS };
+    let mut config = config.clone();
+    config.training.epochs = epochs;
+    config.data.limit_train = Some(images);
+    config.outputs.logs = folder.join("logs");
+    config.outputs.models = folder.join("models");
+    config.training.log_every = Some(1);
+    config.training.time = None;
+    config.training.until = None;
+    config.best_epoch.patience = None;
+    config.device.deterministic = true;
+    Ok(config)
 }
 
 /// After which of a run's batches it is stopped: at the ends of optimizer steps of `accumulate` batches, a third and three
@@ -89,11 +89,14 @@ fn stops(epochs: u64, batches_per_epoch: u64, accumulate: u64) -> [u64; 2] {
 }
 
 fn named(config: &RunConfig, name: &str) -> RunConfig {
-    RunConfig { run: Some(name.to_owned()), name: name.to_owned(), ..config.clone() }
+    let mut config = config.clone();
+    config.outputs.run = Some(name.to_owned());
+    config.outputs.name = name.to_owned();
+    config
 }
 
 fn train(config: &RunConfig, resume: Option<&str>, stop_after: Option<StopAfter>) -> Result<FinishedRun> {
-    let folder = resume.map(|run| RunFolder::resume(run, &config.logs)).transpose()?;
+    let folder = resume.map(|run| RunFolder::resume(run, &config.outputs.logs)).transpose()?;
     let resume = folder.map(|folder| Resume { folder, changed: Map::new() });
     Run { resume, stop_after, ..Run::new(config.clone()) }.execute()
 }

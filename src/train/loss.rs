@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::TrainConfig;
 use crate::data::names::composed;
 use crate::error::{Error, Result, nearest};
 use crate::model::Outputs;
@@ -84,6 +85,23 @@ impl Loss {
     pub fn new(label_smoothing: f64, class_weights: Option<&[f64]>, device: Device) -> Self {
         let to_device = |weights: &[f64]| Tensor::from_slice(weights).to_kind(Kind::Float).to_device(device);
         Loss { label_smoothing, class_weights: class_weights.map(to_device) }
+    }
+
+    /// The loss that `config` asks for.
+    ///
+    /// # Errors
+    /// A configuration error where its class weights are no list yet: see [`ClassWeights::resolve`].
+    pub(super) fn of(config: &TrainConfig, device: Device) -> Result<Self> {
+        let class_weights = match &config.class_weights {
+            None => None,
+            Some(ClassWeights::List(weights)) => Some(&weights[..]),
+            Some(ClassWeights::Rule(_) | ClassWeights::Table(_)) => {
+                return Err(Error::config("the class weights are not resolved")
+                    .expected("a number for each class")
+                    .help("ClassWeights::resolve makes them, for the classes of the data"));
+            }
+        };
+        Ok(Loss::new(config.label_smoothing, class_weights, device))
     }
 
     /// The mean over the batch's images (not over their weights), as Keras has it; mixed images have both labels in their

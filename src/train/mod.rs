@@ -4,9 +4,12 @@
 //! tells are [`crate::log::Event`]s. Order, semantics and defaults of early stopping, the plateau and the recipes are those
 //! of Keras's `fit` and its callbacks.
 
+mod best_epoch;
 mod best_weights;
 pub mod checkpoint;
+mod config;
 mod epoch_meter;
+mod learning_rate;
 mod limits;
 mod loss;
 mod monitor;
@@ -21,7 +24,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use tch::Tensor;
 
-use crate::data::augment::AugmentConfig;
 use crate::data::batches::{DataLoader, Order};
 use crate::error::{Error, Result};
 use crate::evaluate::{Sums, evaluate_smoothed};
@@ -29,77 +31,20 @@ use crate::log::{self, Event, Scores, Sinks};
 use crate::model::Model;
 use crate::native;
 
+pub use best_epoch::BestEpochConfig;
 pub use checkpoint::{CheckpointKind, Checkpoints, take_over_state};
+pub use config::TrainConfig;
+pub use learning_rate::LearningRateConfig;
 pub use limits::{SaveEvery, Span};
 pub use loss::{ClassWeightRule, ClassWeights, Loss, Targets};
 pub use monitor::{EarlyStopping, EarlyStoppingState, Monitor, Plateau, ReduceOnPlateau, Target};
-pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, StepOptions};
+pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, OptimizerSettings, StepOptions};
 pub use schedule::{Schedule, ScheduleKind};
 pub use train_state::{StopReason, TrainState};
 
 use epoch_meter::EpochMeter;
 use step::{Step, StepStart};
 use train_state::Stopwatch;
-
-/// What the loop needs to know. The default: 10 epochs of batches of 128 at a constant rate, every epoch shuffled.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrainConfig {
-    /// The run's name.
-    pub run: String,
-    /// Epochs of the whole run.
-    pub epochs: u64,
-    /// Images a batch; an epoch's last batch may be smaller.
-    pub batch_size: usize,
-    /// Batches whose gradients make one optimizer step, weighted by their images; an epoch's last group may be smaller.
-    pub accumulate: usize,
-    /// Whether every epoch has an order of its own, else that of the images.
-    pub shuffle: bool,
-    /// The learning rate, optimizer step by optimizer step.
-    pub schedule: Schedule,
-    /// The random seed.
-    pub seed: u64,
-    /// How training images are changed.
-    pub augment: AugmentConfig,
-    /// ε of `y(1 - ε) + ε/K`, in training and validation.
-    pub label_smoothing: f64,
-    /// What the images' training losses are multiplied by, class by class: `[K]`.
-    pub class_weights: Option<Vec<f64>>,
-    /// Which epoch is the best, and when to give up.
-    pub early_stopping: EarlyStopping,
-    /// When the learning rate is reduced.
-    pub reduce_on_plateau: Option<ReduceOnPlateau>,
-    /// Training ends after the epoch that reaches this.
-    pub until: Option<Target>,
-    /// Training ends after the step at which this is over, counted over resumes.
-    pub time: Option<Span>,
-    /// How often a checkpoint is saved within an epoch; one is saved after each epoch anyway.
-    pub save_every: Option<SaveEvery>,
-    /// Batches between two points of the logs; a twentieth of an epoch where absent.
-    pub log_every: Option<u64>,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        TrainConfig {
-            run: "run".into(),
-            epochs: 10,
-            batch_size: 128,
-            accumulate: 1,
-            shuffle: true,
-            schedule: Schedule::default(),
-            seed: 0,
-            augment: AugmentConfig::default(),
-            label_smoothing: 0.0,
-            class_weights: None,
-            early_stopping: EarlyStopping::default(),
-            reduce_on_plateau: None,
-            until: None,
-            time: None,
-            save_every: None,
-            log_every: None,
-        }
-    }
-}
 
 /// The signal that asks training to stop, 0 while there is none. A signal handler sets it; the loop reads it after each
 /// step.
@@ -199,7 +144,7 @@ impl Trainer<'_> {
 
     /// Trains epoch by epoch: steps, progress, checkpoints, then validation, until something ends the run.
     fn run(&mut self) -> Result<Outcome> {
-        let mut loop_state = self.begin();
+        let mut loop_state = self.begin()?;
         let mut epochs = Vec::new();
         let ending = 'training: loop {
             if let Some(ending) = self.state.ending(&self.config) {
@@ -336,15 +281,14 @@ impl Trainer<'_> {
         epoch.is_best = self.config.early_stopping.watch(&mut self.state.watch, epoch);
     }
 
-    fn begin(&mut self) -> LoopState {
-        let classes = self.config.class_weights.as_deref();
-        LoopState {
-            loss: Loss::new(self.config.label_smoothing, classes, self.model.device()),
+    fn begin(&mut self) -> Result<LoopState> {
+        Ok(LoopState {
+            loss: Loss::of(&self.config, self.model.device())?,
             meter: EpochMeter::new(self.state.sums, self.model.device()),
             clock: Stopwatch::start(&self.state),
             best: self.recall_best(),
             last_checkpoint: LastCheckpoint::None,
-        }
+        })
     }
 
     /// Of the next optimizer step.

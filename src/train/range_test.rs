@@ -76,7 +76,7 @@ impl RangeTest {
         train: &DataLoader,
         mut listen: impl FnMut(u64, RangePoint),
     ) -> Result<Vec<RangePoint>> {
-        let mut steps = Steps::new(&self.config, model, train);
+        let mut steps = Steps::new(&self.config, model, train)?;
         let (mut points, mut average, mut lowest) = (Vec::new(), 0.0, f64::INFINITY);
         for step in 0..self.steps {
             let learning_rate = self.learning_rate(step);
@@ -111,10 +111,10 @@ struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    fn new(config: &'a TrainConfig, model: &'a Model, train: &'a DataLoader) -> Self {
-        let loss = Loss::new(config.label_smoothing, config.class_weights.as_deref(), model.device());
+    fn new(config: &'a TrainConfig, model: &'a Model, train: &'a DataLoader) -> Result<Self> {
+        let loss = Loss::of(config, model.device())?;
         let next = StepStart { epoch: 0, batch: 0, batches_seen: 0 };
-        Steps { config, model, train, loss, order: train.order(config.shuffle, config.seed, 0), next }
+        Ok(Steps { config, model, train, loss, order: train.order(config.shuffle, config.seed, 0), next })
     }
 
     /// Takes one step; the mean loss of its images before the update. Waits for the device.
@@ -154,6 +154,7 @@ pub fn suggest(points: &[RangePoint]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ClassWeights;
     use super::*;
 
     fn test() -> RangeTest {
@@ -211,7 +212,7 @@ mod tests {
             last_loss(|config| config.augment = "strong".parse().unwrap()),
             last_loss(|config| config.augment = "mixup=1".parse().unwrap()),
             last_loss(|config| config.label_smoothing = 0.3),
-            last_loss(|config| config.class_weights = Some((0..10).map(f64::from).collect())),
+            last_loss(|config| config.class_weights = Some(ClassWeights::List((0..10).map(f64::from).collect()))),
             last_loss(|config| config.accumulate = 4),
         ] {
             assert_ne!(plain, other);

@@ -5,7 +5,7 @@ use crate::train::{CheckpointKind, EarlyStopping, StopReason};
 
 /// Why training ended before its last epoch, where it did.
 fn why_it_ended(run: &FinishedRun) -> Option<String> {
-    let EarlyStopping { monitor, .. } = run.config.early_stopping();
+    let EarlyStopping { monitor, .. } = run.config.best_epoch.early_stopping();
     let watch = run.state.watch;
     let best = watch.best.unwrap_or(f64::NAN);
     match run.ending {
@@ -13,8 +13,12 @@ fn why_it_ended(run: &FinishedRun) -> Option<String> {
             "{monitor} was not better for {} epochs; the best is {best:.4}, epoch {}",
             watch.wait, watch.best_epoch
         )),
-        StopReason::Target => run.config.until.map(|target| format!("{target} is reached, epoch {}", run.state.epochs)),
-        StopReason::Time => run.config.time.map(|limit| format!("{limit} are over, step {}", run.state.batches_seen)),
+        StopReason::Target => {
+            run.config.training.until.map(|target| format!("{target} is reached, epoch {}", run.state.epochs))
+        }
+        StopReason::Time => {
+            run.config.training.time.map(|limit| format!("{limit} are over, step {}", run.state.batches_seen))
+        }
         StopReason::Epochs | StopReason::Signal(_) => None,
     }
 }
@@ -39,7 +43,7 @@ pub fn text(run: &FinishedRun) -> String {
     text += &format!(
         "logs      {}  (tensorboard --logdir {})\n",
         run.folder.path.display(),
-        run.folder.path.parent().unwrap_or(&run.config.logs).display()
+        run.folder.path.parent().unwrap_or(&run.config.outputs.logs).display()
     );
     text
 }
@@ -48,7 +52,7 @@ pub fn text(run: &FinishedRun) -> String {
 fn best_line(run: &FinishedRun) -> String {
     let watch = run.state.watch;
     let Some(best) = watch.best else { return String::new() };
-    let EarlyStopping { monitor, restore_best, .. } = run.config.early_stopping();
+    let EarlyStopping { monitor, restore_best, .. } = run.config.best_epoch.early_stopping();
     let file = run.folder.checkpoint(CheckpointKind::Best);
     let place = match restore_best && !run.is_interrupted() {
         true => "the model has its weights".to_owned(),

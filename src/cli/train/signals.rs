@@ -70,7 +70,7 @@ pub fn check_ending(finished: &FinishedRun, way_on: impl FnOnce() -> String) -> 
 pub fn resume_command(folder: &RunFolder) -> String {
     let mut words = vec!["convnet".to_owned(), "train".into(), "--resume".into(), folder.name.clone()];
     let logs = folder.path.parent().unwrap_or(Path::new(""));
-    if logs != RunConfig::default().logs {
+    if logs != RunConfig::default().outputs.logs {
         words.extend(["--logs".into(), logs.display().to_string()]);
     }
     command_line(words)

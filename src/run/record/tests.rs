@@ -4,7 +4,7 @@ use super::*;
 
 fn first_version_s() -> Value {
     json!({
-        "config": RunConfig { epochs: 3, ..RunConfig::default() },
+        "config": RunConfig::from_toml("epochs = 3").unwrap(),
         "versions": { "convnet": "0.1.0", "tch": "0.24.0", "libtorch": "2.11.0" },
         "device": "cpu",
         "threads": 2,
@@ -36,7 +36,7 @@ fn read(document: &Value) -> Result<RunRecord> {
 fn a_file_of_the_first_version_is_read_and_loses_nothing_when_it_is_written_again() {
     let document = first_version_s();
     let record = read(&document).unwrap();
-    assert_eq!((record.version, record.config.epochs, record.resumes.len()), (1, 3, 1));
+    assert_eq!((record.version, record.config.training.epochs, record.resumes.len()), (1, 3, 1));
     let result = record.result.as_ref().unwrap();
     assert_eq!((result.ending, result.batches_seen, result.best.unwrap().epoch), (Some(EndedBy::Patience), Some(9), 2));
     let mut again = serde_json::to_value(&record).unwrap();

@@ -5,11 +5,13 @@
 
 mod clip;
 mod rules;
+mod settings;
 
 use tch::{Kind, Tensor};
 
 pub use clip::Clip;
 pub use rules::{OptimizerConfig, OptimizerKind};
+pub use settings::OptimizerSettings;
 
 use crate::error::{Error, Result};
 use crate::model::Weight;

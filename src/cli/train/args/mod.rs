@@ -66,7 +66,7 @@ impl Args {
 
     /// Where runs are looked for by name.
     pub fn logs_folder(&self) -> PathBuf {
-        self.flags.logs().map_or_else(|| RunConfig::default().logs, PathBuf::from)
+        self.flags.logs().map_or_else(|| RunConfig::default().outputs.logs, PathBuf::from)
     }
 
     /// How progress is shown.

@@ -1,0 +1,40 @@
+//! Which network a run trains, and from which weights.
+
+use serde::{Deserialize, Serialize};
+
+use super::{InputScale, Precision};
+use crate::settings::Absent;
+
+/// Which network a run trains, and from which weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkConfig {
+    /// A preset's name, or the path of a Keras JSON or a short form.
+    pub model: String,
+    /// The model whose network and weights the run starts from, in place of `model`.
+    pub init_from: Option<String>,
+    /// Names of layers that are not trained, with `*` and `?`; `none` trains all, whatever the model's file says.
+    pub freeze: Vec<String>,
+    /// What pixels 0 to 255 are multiplied by; 1/255, or 1 where the network scales them itself, where absent.
+    pub input_scale: Option<InputScale>,
+    /// The kind of number to compute in.
+    pub precision: Precision,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        NetworkConfig {
+            model: "keras-cnn".into(),
+            init_from: None,
+            freeze: Vec::new(),
+            input_scale: None,
+            precision: Precision::Fp32,
+        }
+    }
+}
+
+impl NetworkConfig {
+    /// What absent settings stand for.
+    pub const ABSENT: &[Absent] =
+        &[("init_from", "none"), ("input_scale", "1/255, or 1 where the network scales pixels itself")];
+}
