@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use serde_json::{Map, Value};
 use tch::Device;
 
+use super::finished::FinishedRun;
 use super::folder::{RunFolder, Unbegun};
 use super::prepare::{self, PreparedNetwork};
 use super::record::{DataRecord, RunRecord};
-use super::{resume, save};
+use super::{model_files, resume};
 use crate::config::RunConfig;
 use crate::config::effects::without_effect;
 use crate::config::origin::Origins;
@@ -78,32 +79,6 @@ pub enum StopAfter {
     Epochs(u64),
 }
 
-/// A training run that is over: by its end, or by a signal.
-pub struct FinishedRun {
-    /// The settings.
-    pub config: RunConfig,
-    /// The run's folder.
-    pub folder: RunFolder,
-    /// The model, with the weights that were saved.
-    pub model: Model,
-    /// The device that computed.
-    pub selected: Selected,
-    /// The images that it was trained on.
-    pub trained_on: TrainedOn,
-    /// The evaluation on the test images, where there are any.
-    pub tested: Option<Evaluation>,
-    /// Where training stands.
-    pub state: TrainState,
-    /// The epochs, those before a resume too.
-    pub history: Vec<HistoryRow>,
-    /// Why training ended.
-    pub ending: StopReason,
-    /// Whether the last checkpoint is on the disk.
-    pub is_saved: bool,
-    /// The model of another run whose place this run's model took, in words.
-    pub replaced: Option<String>,
-}
-
 /// The images, where the cache setting has them.
 struct Loaders {
     train: DataLoader,
@@ -154,14 +129,8 @@ impl Run {
     pub fn execute(mut self) -> Result<FinishedRun> {
         let Ready { selected, data, last, network, images, labels, trained_on } = self.prepare()?;
         let PreparedNetwork { model, mut optimizer, mut train_config } = network;
-        let (mut folder, changed, unbegun) = match self.resume.take() {
-            Some(Resume { folder, changed }) => (folder, changed, None),
-            None => {
-                let folder = RunFolder::create(RunRecord::new(&self.config, data, &model, &selected)?)?;
-                let unbegun = Unbegun::new(&folder);
-                (folder, Map::new(), Some(unbegun))
-            }
-        };
+        let record = || RunRecord::new(&self.config, data, &model, &selected);
+        let (mut folder, changed, unbegun) = open_folder(self.resume.take(), record)?;
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.load.resize);
         let checkpoints = checkpoints.with_data(trained_on.clone());
         let state = match last {
@@ -173,7 +142,7 @@ impl Run {
         if last.is_some() {
             self.sinks.note(resume::resume_line(&folder, &state, &train_config));
         }
-        if let Some(other) = save::replaced(&self.config, &folder.name) {
+        if let Some(other) = model_files::replaced(&self.config, &folder.name) {
             self.sinks.note(format!("note: replaces {other} when it is done; another --name keeps both"));
         }
         let mut history = resume::history_before(&folder, &state, &mut self.sinks);
@@ -235,7 +204,7 @@ impl Run {
         let labels = splits.classes.clone();
         let trained_on = config.trained_on(&splits.name, splits.validation.as_ref());
         let images = Loaders::new(splits, config.load.cache, selected.device)?;
-        save::check_places(config)?;
+        model_files::check_places(config)?;
         Ok(Ready { selected, data, last, network, images, labels, trained_on })
     }
 
@@ -266,27 +235,18 @@ impl Loaders {
     }
 }
 
-impl FinishedRun {
-    /// The epoch whose weights are saved.
-    pub fn saved_epoch(&self) -> u64 {
-        let is_best = self.config.best_epoch.restore_best && !self.is_interrupted();
-        if is_best { self.state.watch.best_epoch } else { self.state.epochs }
-    }
-
-    /// The row of the epoch whose weights are saved.
-    pub fn saved_row(&self) -> Option<&HistoryRow> {
-        self.history.iter().find(|row| row.epoch == self.saved_epoch())
-    }
-
-    /// Whether a signal ended it: then there are checkpoints, but no model, and one that was there before stays.
-    pub fn is_interrupted(&self) -> bool {
-        matches!(self.ending, StopReason::Signal(_))
-    }
-
-    /// The saved model's stem, such as `models/model`.
-    pub fn model_stem(&self) -> PathBuf {
-        save::stem(&self.config)
-    }
+/// The folder of a run that goes on, with the settings that are changed; or a new one, with what removes it again where nothing
+/// comes of it.
+fn open_folder(
+    resume: Option<Resume>,
+    record: impl FnOnce() -> Result<RunRecord>,
+) -> Result<(RunFolder, Map<String, Value>, Option<Unbegun>)> {
+    let Some(Resume { folder, changed }) = resume else {
+        let folder = RunFolder::create(record()?)?;
+        let unbegun = Unbegun::new(&folder);
+        return Ok((folder, Map::new(), Some(unbegun)));
+    };
+    Ok((folder, changed, None))
 }
 
 /// The model's scores on the test images; how far that is, is told.

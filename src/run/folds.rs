@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::execute::{FinishedRun, Resume, Run};
+use super::execute::{Resume, Run};
+use super::finished::FinishedRun;
 use super::folder::{self, RunFolder};
 use super::report::RunReport;
 use crate::config::RunConfig;

@@ -8,21 +8,23 @@
 pub mod compare;
 mod data_check;
 mod execute;
+mod finished;
 pub mod folder;
 pub mod folds;
 pub mod learning_rate;
+mod model_files;
 mod network;
 mod prepare;
 pub mod record;
 mod report;
 pub mod reproduce;
 mod resume;
-mod save;
 mod train_from;
 pub mod verify;
 
 pub use compare::{Difference, compare};
-pub use execute::{FinishedRun, Resume, Run, StopAfter};
+pub use execute::{Resume, Run, StopAfter};
+pub use finished::FinishedRun;
 pub use folder::RunFolder;
 pub use record::RunRecord;
 pub use report::RunReport;

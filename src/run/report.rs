@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::execute::FinishedRun;
+use super::finished::FinishedRun;
 use super::folder::RunFolder;
 use crate::log::Scores;
 use crate::log::history::HistoryRow;

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::Map;
 
 use super::compare::without_times;
-use super::execute::{FinishedRun, Resume, Run, StopAfter};
+use super::execute::{Resume, Run, StopAfter};
+use super::finished::FinishedRun;
 use super::folder::RunFolder;
 use super::prepare;
 use crate::config::RunConfig;

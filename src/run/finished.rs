@@ -1,0 +1,103 @@
+//! A training run that is over, and what is kept of it.
+
+use std::path::PathBuf;
+
+use super::folder::RunFolder;
+use super::model_files;
+use super::record::{BestEpoch, RunResult, SourceModel};
+use crate::config::RunConfig;
+use crate::device::Selected;
+use crate::error::Result;
+use crate::evaluate::Evaluation;
+use crate::log::history::HistoryRow;
+use crate::log::{self, Sinks};
+use crate::model::saved::{self, Destination};
+use crate::model::trained_on::TrainedOn;
+use crate::model::{Model, ModelInfo};
+use crate::train::{StopReason, TrainState};
+
+/// A training run that is over: by its end, or by a signal.
+pub struct FinishedRun {
+    /// The settings.
+    pub config: RunConfig,
+    /// The run's folder.
+    pub folder: RunFolder,
+    /// The model, with the weights that were saved.
+    pub model: Model,
+    /// The device that computed.
+    pub selected: Selected,
+    /// The images that it was trained on.
+    pub trained_on: TrainedOn,
+    /// The evaluation on the test images, where there are any.
+    pub tested: Option<Evaluation>,
+    /// Where training stands.
+    pub state: TrainState,
+    /// The epochs, those before a resume too.
+    pub history: Vec<HistoryRow>,
+    /// Why training ended.
+    pub ending: StopReason,
+    /// Whether the last checkpoint is on the disk.
+    pub is_saved: bool,
+    /// The model of another run whose place this run's model took, in words.
+    pub replaced: Option<String>,
+}
+
+impl FinishedRun {
+    /// The epoch whose weights are saved.
+    pub fn saved_epoch(&self) -> u64 {
+        let is_best = self.config.best_epoch.restore_best && !self.is_interrupted();
+        if is_best { self.state.watch.best_epoch } else { self.state.epochs }
+    }
+
+    /// The row of the epoch whose weights are saved.
+    pub fn saved_row(&self) -> Option<&HistoryRow> {
+        self.history.iter().find(|row| row.epoch == self.saved_epoch())
+    }
+
+    /// Whether a signal ended it: then there are checkpoints, but no model, and one that was there before stays.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.ending, StopReason::Signal(_))
+    }
+
+    /// The saved model's stem, such as `models/model`.
+    pub fn model_stem(&self) -> PathBuf {
+        model_files::stem(&self.config)
+    }
+
+    /// Saves the model, then writes down in `run.json` that nothing is left to do. A run that a signal ended has checkpoints, but
+    /// no model, and one that was there before stays.
+    pub(super) fn save(&mut self, labels: Vec<String>, sinks: &mut Sinks) -> Result<()> {
+        if self.is_interrupted() {
+            return Ok(());
+        }
+        let row = self.saved_row();
+        let (data, run) = (Some(self.trained_on.clone()), Some(self.folder.name.clone()));
+        let mut info = ModelInfo { labels, resize: self.config.load.resize, data, run, ..ModelInfo::default() };
+        info.metrics.extend(row.and_then(|row| row.val_accuracy).map(|accuracy| ("val_accuracy".into(), accuracy)));
+        info.metrics.extend(self.tested.as_ref().map(|tested| ("test_accuracy".into(), tested.sums.scores().accuracy)));
+        let stem = model_files::stem(&self.config);
+        self.replaced = model_files::replaced(&self.config, &self.folder.name);
+        saved::save(&self.model, &info, &Destination::pair(&stem))?;
+        let SourceModel { weights_sha256 } = SourceModel::read(&stem.to_string_lossy())?;
+        if let Err(error) = self.folder.record_result(self.result(weights_sha256)) {
+            sinks.note(format!("warning: {}; the model is saved", log::describe(&error)));
+        }
+        Ok(())
+    }
+
+    /// What `run.json` keeps of it; `weights_sha256` is the saved model's.
+    fn result(&self, weights_sha256: Option<String>) -> RunResult {
+        let state = &self.state;
+        let monitor = self.config.best_epoch.early_stopping().monitor;
+        RunResult {
+            ending: Some(self.ending.into()),
+            epochs: state.epochs,
+            batches_seen: Some(state.batches_seen),
+            seconds: state.seconds,
+            best: state.watch.best.map(|value| BestEpoch { monitor, value, epoch: state.watch.best_epoch }),
+            test: self.tested.as_ref().map(|tested| tested.sums.scores()),
+            model: model_files::stem(&self.config).display().to_string(),
+            weights_sha256,
+        }
+    }
+}
