@@ -12,9 +12,9 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, size, more @ ..] = &arguments[..] else { anyhow::bail!("usage: decode_speed FOLDER SIZE [THREADS]") };
     let options = LoadOptions { image_size: Some(size.parse()?), cache: Cache::None, ..LoadOptions::default() };
-    let num_threads = more.first().map_or(Ok(2), |threads| threads.parse())?;
+    device::threads::configure(Some(more.first().map_or(Ok(2), |threads| threads.parse())?))?;
     let device = device::select(DeviceChoice::Cpu)?.device;
-    let samples = DataLoader::streaming(registry::load_with(folder, &options)?.train, device, num_threads);
+    let samples = DataLoader::streaming(registry::load_with(folder, &options)?.train, device)?;
     let order = samples.shuffled(0, 0);
     let started = Instant::now();
     for batch in 0..samples.num_batches(64) {

@@ -3,6 +3,7 @@
 mod config;
 mod driver;
 pub mod libraries;
+pub mod threads;
 
 use std::error::Error as _;
 use std::fmt;
@@ -171,15 +172,17 @@ pub fn gpus() -> &'static Result<Gpus, String> {
 /// Settings that make libtorch fast on this machine, without changing results: call once, first. f32 is f32 on CUDA too,
 /// until [`native::allow_tf32`] says otherwise.
 ///
-/// `num_threads`: how many threads an operator may use on the CPU; `None` leaves libtorch's choice, one per core.
+/// `num_threads`: how many threads an operator may use on the CPU, and as many read and decode images beside them
+/// ([`threads`]); `None` leaves libtorch's choice, one per core.
 ///
 /// # Errors
-/// A device error where libtorch refuses.
+/// A device error where libtorch refuses, an internal one where the system gives no threads.
 pub fn configure(num_threads: Option<usize>) -> Result<()> {
     keep_freed_memory();
     if let Some(threads) = num_threads.and_then(|threads| i32::try_from(threads).ok()) {
         tch::set_num_threads(threads);
     }
+    threads::configure(num_threads)?;
     native::allow_tf32(false)
 }
 

@@ -4,6 +4,7 @@ mod program;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use convnet::data::registry;
 use program::{convnet, failed, json, succeeded};
@@ -174,4 +175,32 @@ fn classes_are_matched_by_name_with_the_model_s() {
     // of the data that the model was trained on it is known
     let validated = json(&convnet(at, &["evaluate", "models/shades", "--split", "val", "--device", "cpu", "--json"]));
     assert_eq!((&validated["accuracy"], &validated["count"]), (&1.0.into(), &30.into()));
+}
+
+/// The most threads called `images-N` that a training had at a time.
+#[cfg(target_os = "linux")]
+fn num_image_threads(at: &Path, num_threads: &str) -> usize {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_convnet"));
+    let args = [&["train", "--threads", num_threads, "--epochs", "3", "--cache", "ram"], &program::SMALL[..]].concat();
+    command.env("XDG_CACHE_HOME", at).args(args).current_dir(at).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let tasks = format!("/proc/{}/task", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        most = most.max(names.filter(|name| name.starts_with("images-")).count());
+        std::thread::yield_now();
+    }
+    assert!(child.wait().unwrap().success());
+    most
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn as_many_threads_decode_as_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for num_threads in ["1", "3"] {
+        assert_eq!(num_image_threads(folder.path(), num_threads).to_string(), num_threads);
+    }
 }

@@ -3,14 +3,14 @@
 
 mod streaming;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread;
 
+use rayon::ThreadPool;
 use tch::{Device, Tensor};
 
 use crate::data::Samples;
 use crate::data::options::Cache;
+use crate::device::threads;
 use crate::error::Result;
 use crate::native;
 use crate::rng::{self, Stream};
@@ -58,8 +58,7 @@ impl DataLoader {
     /// A device error where the device has no room; whether files can be read turns out when their batch is needed.
     pub fn new(samples: &Samples, device: Device) -> Result<Self> {
         let Some(pixels) = samples.pixels() else {
-            let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            return Ok(Self::streaming(samples.clone(), device, num_threads));
+            return Self::streaming(samples.clone(), device);
         };
         let shape = samples.shape();
         let sizes = [samples.len(), shape.height, shape.width, shape.channels].map(|size| size as i64);
@@ -77,18 +76,22 @@ impl DataLoader {
     pub fn placed(samples: Samples, cache: Cache, device: Device) -> Result<Self> {
         match cache {
             Cache::Auto | Cache::Device => Self::new(&samples, device),
-            Cache::Ram | Cache::Disk | Cache::None => {
-                let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-                Ok(Self::streaming(samples, device, num_threads))
-            }
+            Cache::Ram | Cache::Disk | Cache::None => Self::streaming(samples, device),
         }
     }
 
-    /// Leaves `samples` where they are, in files or in memory, and brings batch after batch to `device`, prepared by
-    /// `num_threads` threads.
-    pub fn streaming(samples: Samples, device: Device, num_threads: usize) -> Self {
+    /// Leaves `samples` where they are, in files or in memory, and brings batch after batch to `device`, prepared by the
+    /// pool's threads ([`threads`]).
+    ///
+    /// # Errors
+    /// An internal error where the system gives no threads.
+    pub fn streaming(samples: Samples, device: Device) -> Result<Self> {
+        Ok(Self::streaming_by(samples, device, threads::pool()?))
+    }
+
+    fn streaming_by(samples: Samples, device: Device, pool: Arc<ThreadPool>) -> Self {
         let labels = Tensor::from_slice(samples.labels()).to_device(device);
-        let streaming = Streaming::new(samples, device, num_threads.max(1));
+        let streaming = Streaming::new(samples, device, pool);
         DataLoader { feed: ImageFeed::Streaming(Box::new(streaming)), labels, device }
     }
 
@@ -235,7 +238,8 @@ mod tests {
         let host = Samples::new(shape, pixels, (0..50).map(|index| index % 3).collect(), 3).unwrap();
         let resident = DataLoader::new(&host, Device::Cpu).unwrap();
         for num_threads in [1, 2, 8] {
-            let streaming = DataLoader::streaming(host.clone(), Device::Cpu, num_threads);
+            let streaming =
+                DataLoader::streaming_by(host.clone(), Device::Cpu, Arc::new(threads::build(num_threads).unwrap()));
             for epoch in 0..2 {
                 let (order, same) = (streaming.shuffled(1, epoch), resident.shuffled(1, epoch));
                 // a run that is resumed begins in the middle

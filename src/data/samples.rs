@@ -1,15 +1,16 @@
 //! Labelled images of one shape: in memory, or read from their files as they are needed.
 
 use std::borrow::Cow;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
+
+use rayon::prelude::*;
 
 use super::ImageShape;
 use super::image::Preprocessing;
 use super::pixel_cache::PixelCache;
 use super::stored::{Identifier, ImageSource};
+use crate::device::threads;
 use crate::error::{Error, Result};
 
 /// How many images are decoded at once where all are looked at once.
@@ -135,7 +136,8 @@ impl Samples {
         }
     }
 
-    /// The pixels of the images at `indices`, in that order: `u8 [B, H, W, C]`. Several threads decode.
+    /// The pixels of the images at `indices`, in that order: `u8 [B, H, W, C]`. The pool's threads ([`threads`])
+    /// decode.
     ///
     /// # Errors
     /// As [`Samples::image`]: the first one's in the order of `indices`.
@@ -143,14 +145,20 @@ impl Samples {
         if matches!(self.images, Images::Memory(_)) {
             return self.images_of(indices);
         }
-        let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let share = indices.len().div_ceil(num_threads).max(1);
-        let parts: Vec<Result<Vec<u8>>> = thread::scope(|scope| {
-            let threads: Vec<_> =
-                indices.chunks(share).map(|indices| scope.spawn(move || self.images_of(indices))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("decoding returns its errors")).collect()
-        });
-        Ok(parts.into_iter().collect::<Result<Vec<_>>>()?.concat())
+        let image_bytes = self.shape.num_bytes().expect("the shape was checked");
+        let mut pixels = vec![0; indices.len() * image_bytes];
+        let images = pixels.par_chunks_exact_mut(image_bytes).zip(indices);
+        let copy = |(target, &index): (&mut [u8], &usize)| match self.image(index) {
+            Ok(image) => {
+                target.copy_from_slice(&image);
+                None
+            }
+            Err(error) => Some(error),
+        };
+        match threads::install(|| images.find_map_first(copy))? {
+            None => Ok(pixels),
+            Some(error) => Err(error),
+        }
     }
 
     /// As [`Samples::images`], on this thread.
@@ -186,13 +194,7 @@ impl Samples {
         if self.pixels().is_some() {
             return Ok(self);
         }
-        let too_large = || {
-            let error = Error::config("the images do not fit in memory").got(format!("{} images", self.len()));
-            error.help("use --cache disk or none, or a smaller --image-size")
-        };
-        let num_bytes = self.num_bytes().ok_or_else(too_large)?;
-        let mut pixels = Vec::new();
-        pixels.try_reserve_exact(num_bytes).map_err(|error| too_large().because(error))?;
+        let mut pixels = memory_for(self.len(), self.shape)?;
         self.visit(|images| pixels.extend_from_slice(images))?;
         Ok(Samples { images: Images::Memory(pixels.into()), ..self })
     }
@@ -269,11 +271,19 @@ impl Samples {
         if self.shape == preparation.shape {
             return Ok(self);
         }
+        preparation.check()?;
         let image_bytes = pixels.len() / self.labels.len();
-        let mut prepared = Vec::new();
-        for image in pixels.chunks_exact(image_bytes) {
-            prepared.extend(preparation.apply(image.to_vec(), self.shape)?);
-        }
+        let prepared_bytes = preparation.shape.num_bytes().expect("the shape was checked");
+        let mut prepared = memory_for(self.len(), preparation.shape)?;
+        prepared.resize(self.len() * prepared_bytes, 0);
+        let images = prepared.par_chunks_exact_mut(prepared_bytes).zip(pixels.par_chunks_exact(image_bytes));
+        let failed = threads::install(|| {
+            images.find_map_first(|(target, image)| {
+                let image = preparation.apply(image.to_vec(), self.shape);
+                image.map(|image| target.copy_from_slice(&image)).err()
+            })
+        })?;
+        failed.map_or(Ok(()), Err)?;
         Ok(Samples { shape: preparation.shape, images: Images::Memory(prepared.into()), ..self })
     }
 
@@ -325,6 +335,18 @@ impl Samples {
     fn past_end(&self, index: usize) -> Error {
         Error::data(format!("there is no image {index}")).expected(format!("0 to {}", self.len() - 1)).got(index)
     }
+}
+
+/// An empty buffer with room for `count` images.
+fn memory_for(count: usize, shape: ImageShape) -> Result<Vec<u8>> {
+    let too_large = || {
+        let error = Error::config("the images do not fit in memory").got(format!("{count} images"));
+        error.help("use --cache disk or none, or a smaller --image-size")
+    };
+    let num_bytes = shape.num_bytes().and_then(|bytes| bytes.checked_mul(count)).ok_or_else(too_large)?;
+    let mut pixels = Vec::new();
+    pixels.try_reserve_exact(num_bytes).map_err(|error| too_large().because(error))?;
+    Ok(pixels)
 }
 
 fn check_labels(labels: &[i64], num_classes: usize) -> Result<()> {

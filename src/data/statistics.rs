@@ -2,9 +2,15 @@
 
 use std::fmt;
 
+use rayon::prelude::*;
+
 use super::stored::Identifier;
 use super::{Dataset, ImageShape, Samples};
+use crate::device::threads;
 use crate::error::Result;
+
+/// Pixels that a thread counts at a stretch.
+const BLOCK: usize = 1 << 18;
 
 /// Mean and standard deviation of pixels (of all of them, not a sample's estimate), from 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -64,15 +70,35 @@ fn total(channels: &[Histogram]) -> Histogram {
 
 /// One histogram a channel.
 fn histograms(samples: &Samples) -> Result<Vec<Histogram>> {
-    let mut histograms = vec![Histogram([0; 256]); samples.shape().channels];
+    let channels = samples.shape().channels;
+    let mut histograms = vec![Histogram([0; 256]); channels];
+    let mut failed = Ok(());
     samples.visit(|pixels| {
-        for pixel in pixels.chunks_exact(samples.shape().channels) {
-            for (histogram, &value) in histograms.iter_mut().zip(pixel) {
-                histogram.0[usize::from(value)] += 1;
-            }
+        let blocks = pixels.par_chunks(channels * BLOCK).map(|pixels| count(pixels, channels));
+        match threads::install(|| blocks.reduce(|| vec![Histogram([0; 256]); channels], add)) {
+            Ok(counted) => histograms = add(std::mem::take(&mut histograms), counted),
+            Err(error) => failed = Err(error),
         }
     })?;
-    Ok(histograms)
+    failed.map(|()| histograms)
+}
+
+/// One histogram a channel of `pixels`, `u8 [n, C]`.
+fn count(pixels: &[u8], channels: usize) -> Vec<Histogram> {
+    let mut histograms = vec![Histogram([0; 256]); channels];
+    for pixel in pixels.chunks_exact(channels) {
+        for (histogram, &value) in histograms.iter_mut().zip(pixel) {
+            histogram.0[usize::from(value)] += 1;
+        }
+    }
+    histograms
+}
+
+fn add(mut histograms: Vec<Histogram>, more: Vec<Histogram>) -> Vec<Histogram> {
+    for (histogram, more) in histograms.iter_mut().zip(&more) {
+        histogram.0.iter_mut().zip(&more.0).for_each(|(count, more)| *count += more);
+    }
+    histograms
 }
 
 /// The mean image of each class that has any, rounded, with its label.

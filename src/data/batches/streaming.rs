@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
+use rayon::ThreadPool;
 use tch::{Device, Tensor};
 
 use super::Order;
@@ -15,12 +16,12 @@ use crate::native::Feed;
 /// Batches that are copied to a GPU before the one that is computed on is done.
 const AHEAD: usize = 2;
 
-/// Images that threads decode, a few batches ahead, and that are copied to a GPU while it computes. At most
-/// `num_threads + 2` batches are in memory at a time, and on a GPU `AHEAD + 1` more.
+/// Images that the threads of `pool` decode, a few batches ahead, and that are copied to a GPU while it computes. At most
+/// `threads + 2` batches are in memory at a time, and on a GPU `AHEAD + 1` more.
 pub(super) struct Streaming {
     samples: Samples,
     device: Device,
-    num_threads: usize,
+    pool: Arc<ThreadPool>,
     /// Each number in its place.
     pub files_order: OnceCell<Order>,
     current: RefCell<Option<Current>>,
@@ -40,9 +41,9 @@ struct Current {
 }
 
 impl Streaming {
-    pub fn new(samples: Samples, device: Device, num_threads: usize) -> Self {
+    pub fn new(samples: Samples, device: Device, pool: Arc<ThreadPool>) -> Self {
         let (files_order, current, feed) = (OnceCell::new(), RefCell::new(None), RefCell::new(None));
-        Streaming { samples, device, num_threads, files_order, current, feed }
+        Streaming { samples, device, pool, files_order, current, feed }
     }
 
     /// The pixels of batch `index` of `order`, `u8 [B, H, W, C]` on the device. Batches that are asked for one after the
@@ -54,7 +55,7 @@ impl Streaming {
             Arc::ptr_eq(&current.numbers, &order.numbers) && current.batch_size == batch_size && current.next == index
         });
         if !is_next {
-            // the threads of the order before end first
+            // what is decoded of the order before ends first
             *current = None;
             *current = Some(self.begin(order, index, batch_size)?);
         }
@@ -75,7 +76,7 @@ impl Streaming {
             feed.clear();
         }
         let indices = order.numbers.iter().map(|&number| number as usize).collect();
-        let prefetch = Prefetch::new(self.samples.clone(), indices, batch_size, index as usize, self.num_threads)?;
+        let prefetch = Prefetch::new(self.samples.clone(), indices, batch_size, index as usize, self.pool.clone());
         Ok(Current { numbers: order.numbers.clone(), batch_size, next: index, prefetch, failed: None })
     }
 

@@ -6,16 +6,23 @@
 //! by pixel.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
-use std::thread;
+
+use rayon::prelude::*;
 
 use super::inspect::{Inspection, Signature};
 use crate::data::{Samples, Split};
+use crate::device::threads;
 use crate::error::Result;
 
 /// The most pairs whose signatures are compared. Above, each image meets its neighbours in brightness only. A few
 /// nanoseconds a pair: minutes.
 const MAX_COMPARISONS: u64 = 100_000_000_000;
+/// How many images are compared with those behind them at a stretch: which near pairs are kept, of too many, depends on it,
+/// and so it does not depend on the number of threads.
+const BLOCK: usize = 64;
+/// How many stretches each thread does before what they found is put together: neighbours in brightness have about as many
+/// others to meet, so that no thread waits long.
+const BLOCKS_PER_THREAD: usize = 4;
 /// The training images' place in the list of splits.
 const TRAIN: usize = 0;
 
@@ -169,19 +176,20 @@ struct Sorted<'a> {
 
 impl Sorted<'_> {
     fn near_pairs(&self) -> Result<Near> {
-        let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        // images take turns, so that each thread gets its share of the crowded sums
-        let results: Vec<Result<Near>> = thread::scope(|scope| {
-            let turn = |first: usize| (first..self.images.len()).step_by(num_threads);
-            let work = move |first: usize| -> Result<Near> {
-                let mut near = Near::default();
-                turn(first).try_for_each(|start| self.compare(start, &mut near)).map(|()| near)
-            };
-            let threads: Vec<_> = (0..num_threads).map(|first| scope.spawn(move || work(first))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("comparing returns its errors")).collect()
-        });
-        let merge = |all: Near, near: Result<Near>| Ok(all.merge(near?, self.max_near));
-        results.into_iter().try_fold(Near::default(), merge)
+        let starts: Vec<usize> = (0..self.images.len()).collect();
+        let work = |starts: &[usize]| -> Result<Near> {
+            let mut near = Near::default();
+            starts.iter().try_for_each(|&start| self.compare(start, &mut near)).map(|()| near)
+        };
+        let mut all = Near::default();
+        // a few blocks at a time, so that no more pairs are in memory than those can find
+        for blocks in starts.chunks(BLOCK * threads::install(rayon::current_num_threads)? * BLOCKS_PER_THREAD) {
+            let found: Vec<Result<Near>> = threads::install(|| blocks.par_chunks(BLOCK).map(work).collect())?;
+            for near in found {
+                all = all.merge(near?, self.max_near);
+            }
+        }
+        Ok(all)
     }
 
     /// The image at `start` of the order with those behind it.

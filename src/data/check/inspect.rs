@@ -1,14 +1,13 @@
 //! What one image tells about itself.
 
-use std::num::NonZeroUsize;
-use std::thread;
-
 use image::ImageFormat;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::Problem;
 use crate::data::stored::ImageSource;
 use crate::data::{ImageShape, Samples, image as files, size_text};
+use crate::device::threads;
 use crate::error::{Result, describe};
 
 /// Cells along each side of a signature.
@@ -37,18 +36,13 @@ pub(super) struct Signature {
     pub digest: [u8; 16],
 }
 
-/// Looks at every image, on several threads. Whether files of another size are told of is `finds_other_sizes`.
-pub(super) fn inspect(samples: &Samples, finds_other_sizes: bool) -> Vec<Inspection> {
-    let num_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let indices: Vec<usize> = (0..samples.len()).collect();
-    let share = indices.len().div_ceil(num_threads).max(1);
-    thread::scope(|scope| {
-        let look = move |indices: &[usize]| -> Vec<Inspection> {
-            indices.iter().map(|&index| inspect_one(samples, index, finds_other_sizes)).collect()
-        };
-        let threads: Vec<_> = indices.chunks(share).map(|indices| scope.spawn(move || look(indices))).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("inspecting returns its errors")).collect()
-    })
+/// Looks at every image, on the pool's threads. Whether files of another size are told of is `finds_other_sizes`.
+///
+/// # Errors
+/// An internal error where there are no threads.
+pub(super) fn inspect(samples: &Samples, finds_other_sizes: bool) -> Result<Vec<Inspection>> {
+    let look = |index| inspect_one(samples, index, finds_other_sizes);
+    threads::install(|| (0..samples.len()).into_par_iter().map(look).collect())
 }
 
 fn inspect_one(samples: &Samples, index: usize, finds_other_sizes: bool) -> Inspection {

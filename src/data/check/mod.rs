@@ -145,7 +145,7 @@ pub fn check(dataset: &Dataset) -> Result<CheckReport> {
 pub fn check_with(dataset: &Dataset, config: &CheckConfig) -> Result<CheckReport> {
     let splits: Vec<(Split, &Samples)> = dataset.splits().collect();
     let inspect = |samples| inspect::inspect(samples, config.finds_other_sizes);
-    let inspections: Vec<Vec<Inspection>> = splits.iter().map(|(_, samples)| inspect(samples)).collect();
+    let inspections = splits.iter().map(|(_, samples)| inspect(samples)).collect::<Result<Vec<Vec<Inspection>>>>()?;
     let name = |(part, index): (usize, usize)| {
         let (split, samples) = splits[part];
         let class = dataset.classes[samples.labels()[index] as usize].clone();

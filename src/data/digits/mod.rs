@@ -9,10 +9,10 @@
 mod glyphs;
 mod pen;
 
-use std::num::NonZero;
-use std::thread;
+use rayon::prelude::*;
 
 use super::{Dataset, ImageShape, Samples};
+use crate::device::threads;
 use crate::error::{Error, Result};
 use crate::rng::{Stream, generator, shuffle};
 
@@ -78,13 +78,12 @@ pub fn parse(text: &str) -> Result<DigitsConfig> {
     }
 }
 
-/// Draws the data set, on all processors. Classes are balanced: every ten images hold each digit once, in random order.
+/// Draws the data set, on the pool's threads ([`threads`]). Classes are balanced: every ten images hold each digit once, in random order.
 ///
 /// # Errors
 /// A configuration error where a number of images is out of range or does not fit the memory.
 pub fn generate(config: &DigitsConfig) -> Result<Dataset> {
-    let num_threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let draw = |first_index, num_images| draw_samples(config.seed, first_index, num_images, num_threads);
+    let draw = |first_index, num_images| draw_samples(config.seed, first_index, num_images);
     let train = draw(0, config.num_train)?;
     let test = if config.num_test > 0 { Some(draw(FIRST_TEST_INDEX, config.num_test)?) } else { None };
     let classes = (0..NUM_CLASSES).map(|digit| digit.to_string()).collect();
@@ -92,7 +91,7 @@ pub fn generate(config: &DigitsConfig) -> Result<Dataset> {
 }
 
 /// The images `first_index..first_index + num_images` of `seed`, and their labels.
-fn draw_samples(seed: u64, first_index: u64, num_images: usize, num_threads: usize) -> Result<Samples> {
+fn draw_samples(seed: u64, first_index: u64, num_images: usize) -> Result<Samples> {
     if !(1..=MAX_IMAGES).contains(&num_images) {
         return Err(Error::config("bad number of digits").expected(format!("1 to {MAX_IMAGES}")).got(num_images));
     }
@@ -103,24 +102,17 @@ fn draw_samples(seed: u64, first_index: u64, num_images: usize, num_threads: usi
     })?;
     pixels.resize(num_bytes, 0);
     let mut labels = vec![0; num_images];
-    let images_per_thread = num_images.div_ceil(num_threads);
-    thread::scope(|scope| {
-        let parts = pixels.chunks_mut(images_per_thread * IMAGE_BYTES).zip(labels.chunks_mut(images_per_thread));
-        for (number, (pixels, labels)) in parts.enumerate() {
-            let first_index = first_index + (number * images_per_thread) as u64;
-            scope.spawn(move || draw_part(seed, first_index, pixels, labels));
-        }
-    });
+    let images = pixels.par_chunks_exact_mut(IMAGE_BYTES).zip(&mut labels).enumerate();
+    threads::install(|| {
+        images.for_each(|(number, (image, label))| {
+            let index = first_index + number as u64;
+            let digit = digit_of(seed, index);
+            pen::draw(digit, &mut generator(seed, Stream::Sample(index)), image);
+            *label = digit as i64;
+        });
+    })?;
     let shape = ImageShape { height: SIDE, width: SIDE, channels: 1 };
     Samples::new(shape, pixels, labels, NUM_CLASSES)
-}
-
-fn draw_part(seed: u64, first_index: u64, pixels: &mut [u8], labels: &mut [i64]) {
-    for ((index, image), label) in (first_index..).zip(pixels.chunks_exact_mut(IMAGE_BYTES)).zip(labels) {
-        let digit = digit_of(seed, index);
-        pen::draw(digit, &mut generator(seed, Stream::Sample(index)), image);
-        *label = digit as i64;
-    }
 }
 
 /// The digit that image `index` shows.
@@ -140,7 +132,7 @@ mod tests {
     use std::collections::HashSet;
 
     fn draw(seed: u64, first_index: u64, num_images: usize) -> Samples {
-        draw_samples(seed, first_index, num_images, 2).unwrap()
+        draw_samples(seed, first_index, num_images).unwrap()
     }
 
     fn images(samples: &Samples) -> impl Iterator<Item = &[u8]> {
@@ -159,9 +151,10 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_changes_nothing() {
-        let alone = draw_samples(3, 5, 101, 1).unwrap();
+        let draw_by = |num_threads| threads::build(num_threads).unwrap().install(|| draw(3, 5, 101));
+        let alone = draw_by(1);
         for num_threads in [2, 3, 7, 200] {
-            assert_eq!(draw_samples(3, 5, 101, num_threads).unwrap(), alone, "{num_threads} threads");
+            assert_eq!(draw_by(num_threads), alone, "{num_threads} threads");
         }
     }
 

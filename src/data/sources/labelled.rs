@@ -1,9 +1,9 @@
 //! Images with their classes' names and splits, before the names become labels.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::thread;
+
+use rayon::prelude::*;
 
 use super::exclude::{self, Kept};
 use super::{Purpose, common_shape};
@@ -12,6 +12,7 @@ use crate::data::names::quoted;
 use crate::data::statistics::hex;
 use crate::data::stored::{Identifier, ImageSource};
 use crate::data::{LoadOptions, Samples, Split, Splits};
+use crate::device::threads;
 use crate::error::{Error, Result};
 use crate::files::cache::CacheKind;
 
@@ -127,16 +128,12 @@ impl ImageList {
         Some(CacheKind::Shapes.folder()?.join(format!("{}.json", hex(&identifier.finish()))))
     }
 
-    /// Each image's header, read by several threads.
-    pub(super) fn headers(&self) -> Vec<Result<Header>> {
-        // reading waits for the disk more than it computes
-        let num_threads = 2 * thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let share = self.images.len().div_ceil(num_threads).max(1);
-        thread::scope(|scope| {
-            let read = |images: &[LabelledImage]| images.iter().map(|image| image.image.header()).collect::<Vec<_>>();
-            let threads: Vec<_> = self.images.chunks(share).map(|images| scope.spawn(move || read(images))).collect();
-            threads.into_iter().flat_map(|thread| thread.join().expect("reading returns its errors")).collect()
-        })
+    /// Each image's header, read by the pool's threads.
+    ///
+    /// # Errors
+    /// An internal error where there are no threads.
+    pub(super) fn headers(&self) -> Result<Vec<Result<Header>>> {
+        threads::install(|| self.images.par_iter().map(|image| image.image.header()).collect())
     }
 }
 

@@ -151,7 +151,7 @@ fn common_shape(images: &ImageList, options: &LoadOptions, purpose: Purpose) -> 
 
 /// As [`common_shape`], from every image's header.
 fn find_shape(images: &ImageList, options: &LoadOptions, purpose: Purpose) -> Result<ImageShape> {
-    let headers = images.headers();
+    let headers = images.headers()?;
     let shapes: Vec<(usize, ImageShape)> =
         headers.iter().enumerate().filter_map(|(at, header)| Some((at, header.as_ref().ok()?.shape))).collect();
     let own = match commonest_size(&shapes) {
