@@ -135,6 +135,11 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// Bytes in lower-case hexadecimal, as checksums are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use convnet::data::image::Resize;
 use convnet::data::options::{Channels, ImageSize};
-use convnet::data::{Dataset, LoadOptions, registry, statistics};
+use convnet::data::{Dataset, LoadOptions, registry};
 use convnet::error::Error;
 use tempfile::TempDir;
 
@@ -92,7 +92,7 @@ fn write_cifar_binary(dataset: &Dataset, folder: &Path) {
 }
 
 fn fingerprints(dataset: &Dataset) -> Vec<String> {
-    dataset.splits().map(|(_, samples)| statistics::fingerprint(samples)).collect()
+    dataset.splits().map(|(_, samples)| samples.fingerprint()).collect()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Batches on the device. Small data sets lie there as `u8`, so that a step copies nothing from the host; the images of
 //! large ones are decoded by threads, a few batches ahead of the one that is needed.
 
+mod order;
 mod streaming;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::device::threads;
 use crate::error::Result;
 use crate::native;
 use crate::rng::{self, Stream};
+pub use order::Order;
 use streaming::Streaming;
 
 /// Labelled images that are given out in batches on a device: the same ones, whichever way they are fed.
@@ -28,27 +30,6 @@ enum ImageFeed {
     /// `u8 [N, H, W, C]`, on the device.
     Resident(Tensor),
     Streaming(Box<Streaming>),
-}
-
-/// In which order images are given out: every image once.
-#[derive(Debug)]
-pub struct Order {
-    /// For the threads that decode.
-    numbers: Arc<Vec<i64>>,
-    /// The same, `i64 [N]`.
-    on_device: Tensor,
-}
-
-impl Order {
-    fn new(numbers: Vec<i64>, device: Device) -> Self {
-        let on_device = Tensor::from_slice(&numbers).to_device(device);
-        Order { numbers: Arc::new(numbers), on_device }
-    }
-
-    /// The images' numbers.
-    pub fn numbers(&self) -> &[i64] {
-        &self.numbers
-    }
 }
 
 impl DataLoader {

@@ -220,7 +220,6 @@ fn write_arrays<W: Write + io::Seek>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::statistics::fingerprint;
     use crate::data::{LoadOptions, registry};
 
     fn dataset(channels: usize) -> Dataset {
@@ -245,9 +244,9 @@ mod tests {
                 let path = folder.path().join(format!("{channels}-{name}"));
                 export(&dataset, format, &path).unwrap();
                 let again = registry::load_with(path.to_str().unwrap(), &LoadOptions::default()).unwrap();
-                assert_eq!(fingerprint(&again.train), fingerprint(&dataset.train), "{name}");
+                assert_eq!(again.train.fingerprint(), dataset.train.fingerprint(), "{name}");
                 let (test, expected) = (again.test.unwrap(), dataset.test.as_ref().unwrap());
-                assert_eq!(fingerprint(&test), fingerprint(expected), "{name}");
+                assert_eq!(test.fingerprint(), expected.fingerprint(), "{name}");
                 if format != ExportFormat::Npz {
                     assert_eq!(again.classes, ["z/b", "c"], "names and order");
                 }

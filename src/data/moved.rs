@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::stored::ImageSource;
 use super::{ImageShape, Samples};
-use crate::data::statistics::hex;
+use crate::files::hex;
 
 /// Files that take more together are known by when they were written, not by their content: to read them all before each
 /// training would take longer than a second or two.

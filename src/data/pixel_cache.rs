@@ -4,10 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Samples;
-use super::statistics::fingerprint;
 use crate::error::{Error, Result};
-use crate::files::cache;
+use crate::files::{cache, folder_of};
 
 /// Part of the file's name: a file that another version decoded otherwise is not used.
 const VERSION: u32 = 3;
@@ -21,46 +19,40 @@ pub struct PixelCache {
 }
 
 impl PixelCache {
-    /// The file of `samples` in `folder`, made where it is not there: its name changes when an image's file or its
-    /// preparation does.
+    /// The file in `folder` of the images with this `fingerprint`, made where it is not there. There are `count` images of
+    /// `image_bytes` bytes each; `decode` calls what it is given with their pixels, in order and in pieces.
     ///
     /// # Errors
-    /// A data error where an image cannot be read, a configuration error where the file cannot be written or read.
-    pub fn open(samples: &Samples, folder: &Path) -> Result<Self> {
-        let path = folder.join(format!("{VERSION}-{}.u8", fingerprint(samples)));
-        let num_bytes = samples.num_bytes().ok_or_else(|| Error::data("the images have too many pixels"))?;
-        let unusable = |error: io::Error| {
-            let error = Error::config("cannot keep decoded images on the disk").at_path(&path).because(error);
-            error.help(format!(
-                "they take {} MiB: free some space (what else lies in {} can be deleted: it is made again where it is \
-                 needed), set XDG_CACHE_HOME to a folder on a larger disk, or use --cache none",
-                num_bytes.div_ceil(1 << 20),
-                folder.display()
-            ))
-        };
+    /// What `decode` returns; a configuration error where the file cannot be written or read.
+    pub fn open(
+        folder: &Path,
+        fingerprint: &str,
+        (count, image_bytes): (usize, usize),
+        decode: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<()>,
+    ) -> Result<Self> {
+        let path = folder.join(format!("{VERSION}-{fingerprint}.u8"));
+        let too_many = || Error::data("the images have too many pixels");
+        let num_bytes = count.checked_mul(image_bytes).ok_or_else(too_many)?;
+        let unusable = |error: io::Error| unusable(&path, num_bytes).because(error);
         if path.metadata().is_ok_and(|metadata| metadata.len() == num_bytes as u64) {
-            return Ok(PixelCache {
-                file: File::open(&path).map_err(unusable)?,
-                image_bytes: num_bytes / samples.len(),
-                path,
-            });
+            return Ok(PixelCache { file: File::open(&path).map_err(unusable)?, image_bytes, path });
         }
         let mut unreadable = None;
         let written = cache::write(&path, |writer| {
             let mut outcome = Ok(());
-            let visited = samples.visit(|pixels| {
+            let decoded = decode(&mut |pixels| {
                 if outcome.is_ok() {
                     outcome = writer.write_all(pixels);
                 }
             });
-            unreadable = visited.err();
+            unreadable = decoded.err();
             if unreadable.is_some() { Err(io::Error::other("an image cannot be read")) } else { outcome }
         });
         if let Some(error) = unreadable {
             return Err(error);
         }
         written.map_err(unusable)?;
-        Ok(PixelCache { file: File::open(&path).map_err(unusable)?, image_bytes: num_bytes / samples.len(), path })
+        Ok(PixelCache { file: File::open(&path).map_err(unusable)?, image_bytes, path })
     }
 
     /// Image `index`, `u8 [H, W, C]`.
@@ -84,3 +76,12 @@ impl PartialEq for PixelCache {
 }
 
 impl Eq for PixelCache {}
+
+fn unusable(path: &Path, num_bytes: usize) -> Error {
+    Error::config("cannot keep decoded images on the disk").at_path(path).help(format!(
+        "they take {} MiB: free some space (what else lies in {} can be deleted: it is made again where it is needed), set \
+         XDG_CACHE_HOME to a folder on a larger disk, or use --cache none",
+        num_bytes.div_ceil(1 << 20),
+        folder_of(path).display()
+    ))
+}

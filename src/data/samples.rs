@@ -12,6 +12,7 @@ use super::pixel_cache::PixelCache;
 use super::stored::{Identifier, ImageSource};
 use crate::device::threads;
 use crate::error::{Error, Result};
+use crate::files::hex;
 
 /// How many images are decoded at once where all are looked at once.
 const BLOCK: usize = 1024;
@@ -212,7 +213,8 @@ impl Samples {
             let rows = (0..rows.len() as u32).collect();
             self.images = Images::Stored { files, rows, preparation: *preparation, decoded: None };
         }
-        let file = PixelCache::open(&self, folder)?;
+        let shape = (self.len(), self.shape.num_bytes().expect("the shape was checked"));
+        let file = PixelCache::open(folder, &self.fingerprint(), shape, |write| self.visit(write))?;
         if let Images::Stored { decoded, .. } = &mut self.images {
             *decoded = Some(Arc::new(file));
         }
@@ -324,12 +326,26 @@ impl Samples {
         counts
     }
 
-    /// Adds what changes when the images' files do. Nothing where they are in memory.
-    pub(super) fn identify_files(&self, identifier: &mut Identifier) {
-        if let Images::Stored { files, rows, preparation, .. } = &self.images {
-            identifier.update(format!("files, {}", preparation.resize));
-            rows.iter().for_each(|&row| identifier.add(&files[row as usize]));
+    /// SHA-256, in hexadecimal, of H, W, C and N, then the labels, each as 8 bytes (little-endian), then the pixels: two
+    /// sets of samples have the same if and only if they are the same.
+    ///
+    /// Of images that are read as they are needed it is a hash of the files' absolute paths, sizes and times instead of the
+    /// pixels, and never equal to one of pixels.
+    pub fn fingerprint(&self) -> String {
+        let ImageShape { height, width, channels } = self.shape;
+        let mut identifier = Identifier::default();
+        for size in [height, width, channels, self.len()] {
+            identifier.update((size as u64).to_le_bytes());
         }
+        self.labels.iter().for_each(|label| identifier.update(label.to_le_bytes()));
+        match &self.images {
+            Images::Memory(pixels) => identifier.update(&pixels[..]),
+            Images::Stored { files, rows, preparation, .. } => {
+                identifier.update(format!("files, {}", preparation.resize));
+                rows.iter().for_each(|&row| identifier.add(&files[row as usize]));
+            }
+        }
+        hex(&identifier.finish())
     }
 
     fn past_end(&self, index: usize) -> Error {

@@ -4,7 +4,6 @@ use std::fmt;
 
 use rayon::prelude::*;
 
-use super::stored::Identifier;
 use super::{Dataset, ImageShape, Samples};
 use crate::device::threads;
 use crate::error::Result;
@@ -125,30 +124,6 @@ pub fn mean_images(samples: &Samples, num_classes: usize) -> Result<Samples> {
     Samples::new(samples.shape(), pixels, labels, num_classes)
 }
 
-/// SHA-256, in hexadecimal, of H, W, C and N, then the labels, each as 8 bytes (little-endian), then the pixels: two
-/// sets of samples have the same if and only if they are the same.
-///
-/// Of images that are read as they are needed it is a hash of the files' absolute paths, sizes and times instead of the pixels, and
-/// never equal to one of pixels.
-pub fn fingerprint(samples: &Samples) -> String {
-    let ImageShape { height, width, channels } = samples.shape();
-    let mut identifier = Identifier::default();
-    for size in [height, width, channels, samples.len()] {
-        identifier.update((size as u64).to_le_bytes());
-    }
-    samples.labels().iter().for_each(|label| identifier.update(label.to_le_bytes()));
-    match samples.pixels() {
-        Some(pixels) => identifier.update(pixels),
-        None => samples.identify_files(&mut identifier),
-    }
-    hex(&identifier.finish())
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What `convnet data show` tells: as JSON through serde, as a text table through [`fmt::Display`].
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct DatasetSummary {
@@ -175,7 +150,7 @@ pub struct SplitSummary {
     pub pixels: PixelStatistics,
     /// Of each channel, `[C]`.
     pub channels: Vec<PixelStatistics>,
-    /// The split's [`fingerprint`].
+    /// [`Samples::fingerprint`].
     pub fingerprint: String,
 }
 
@@ -188,7 +163,7 @@ impl SplitSummary {
             class_counts: samples.class_counts(num_classes),
             pixels: total(&channels).statistics(),
             channels: channels.iter().map(Histogram::statistics).collect(),
-            fingerprint: fingerprint(samples),
+            fingerprint: samples.fingerprint(),
         })
     }
 }
@@ -317,15 +292,15 @@ mod tests {
             samples(1, &[1, 2, 3, 4, 5, 6], &[0, 1, 0]),
             samples(3, &[1, 2, 3, 4, 5, 6], &[0, 1]),
         ];
-        let mut seen = vec![fingerprint(&base)];
+        let mut seen = vec![base.fingerprint()];
         for other in &others {
-            assert!(!seen.contains(&fingerprint(other)));
-            seen.push(fingerprint(other));
+            assert!(!seen.contains(&other.fingerprint()));
+            seen.push(other.fingerprint());
         }
-        assert_eq!(fingerprint(&base.clone()), seen[0]);
+        assert_eq!(base.clone().fingerprint(), seen[0]);
         // Python: hashlib.sha256(struct.pack('<4QqB', 1, 1, 1, 1, 2, 7)).hexdigest()
         let one = samples(1, &[7], &[2]);
-        assert_eq!(fingerprint(&one), "434ea25a401dd117b32ed2bc114aa13f54247a1c0a017c4c10fdff74cf455e24");
+        assert_eq!(one.fingerprint(), "434ea25a401dd117b32ed2bc114aa13f54247a1c0a017c4c10fdff74cf455e24");
     }
 
     #[test]
@@ -375,7 +350,7 @@ label  class          train        test
                 "classes": ["a", "b"],
                 "splits": [{
                     "split": "train", "count": 2, "class_counts": [1, 1],
-                    "pixels": pixels, "channels": [pixels], "fingerprint": fingerprint(&train),
+                    "pixels": pixels, "channels": [pixels], "fingerprint": train.fingerprint(),
                 }],
             })
         );

@@ -19,7 +19,7 @@ use super::{Model, OutputKind, Spec};
 use crate::data::ImageShape;
 use crate::data::image::Resize;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, hex};
 
 /// The format's version, under `convnet.version`.
 const VERSION: u32 = 1;
@@ -421,9 +421,4 @@ pub fn with_suffix(stem: &Path, suffix: &str) -> PathBuf {
     let mut path = stem.as_os_str().to_owned();
     path.push(suffix);
     PathBuf::from(path)
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

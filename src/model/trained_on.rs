@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::saved::hex;
 use crate::data::Samples;
 use crate::data::split::{SplitMode, Validation};
+use crate::files::hex;
 
 /// The data set of a training, and how its validation images were chosen: the key `convnet.data` of a model's JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

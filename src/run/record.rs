@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{RunConfig, paths};
 use crate::data::split::Splits;
-use crate::data::{Samples, moved, statistics};
+use crate::data::{Samples, moved};
 use crate::device::Selected;
 use crate::error::{Error, Result};
 use crate::files;
@@ -227,7 +227,7 @@ impl DataRecord {
     /// What is to be known again of `splits`. Reads every image.
     pub fn new(splits: &Splits) -> Self {
         let Splits { train, validation, test, .. } = splits;
-        let fingerprint = |samples: Option<&Samples>| Some(samples.map(statistics::fingerprint));
+        let fingerprint = |samples: Option<&Samples>| Some(samples.map(Samples::fingerprint));
         let relative = |samples: Option<&Samples>| samples.and_then(moved::relative_fingerprint);
         DataRecord {
             name: splits.name.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 use tch::{Device, Tensor};
 
-use super::Order;
+use super::order::Order;
 use crate::data::Samples;
 use crate::data::prefetch::Prefetch;
 use crate::data::samples::UNREADABLE_HELP;

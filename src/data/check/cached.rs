@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Counts, check, class_counts};
 use crate::data::Dataset;
-use crate::data::statistics::{fingerprint, hex};
 use crate::error::Result;
 use crate::files::cache::{self, CacheKind};
+use crate::files::hex;
 
 /// Part of the file's name: what is looked for when this is another number is something else.
 const VERSION: u32 = 3;
@@ -30,7 +30,7 @@ pub struct FirstLook {
 pub fn cached_counts(dataset: &Dataset, folder: Option<&Path>) -> Result<FirstLook> {
     let is_in_memory = dataset.splits().all(|(_, samples)| samples.pixels().is_some());
     let mut sha256 = Sha256::new();
-    dataset.splits().for_each(|(split, samples)| sha256.update(format!("{split} {} ", fingerprint(samples))));
+    dataset.splits().for_each(|(split, samples)| sha256.update(format!("{split} {} ", samples.fingerprint())));
     sha256.update(dataset.classes.len().to_le_bytes());
     let name = format!("check-{VERSION}-{}.json", hex(&sha256.finalize()));
     let path = folder.map(|folder| CacheKind::Checks.within(folder).join(name));

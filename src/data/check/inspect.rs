@@ -4,7 +4,7 @@ use image::ImageFormat;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::Problem;
+use super::report::Problem;
 use crate::data::stored::ImageSource;
 use crate::data::{ImageShape, Samples, image as files, size_text};
 use crate::device::threads;

@@ -8,109 +8,16 @@ mod report;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Dataset, Samples, Split};
 use crate::error::Result;
 use duplicates::DuplicatePair;
 use inspect::Inspection;
 
 pub use cached::{FirstLook, cached_counts};
-pub use report::{Counts, write_csv};
+pub use report::{CheckReport, Counts, Finding, ImageName, Problem, write_csv};
 
 /// A class is called rare when the largest has more than so many times its training images.
 const MAX_IMBALANCE: usize = 10;
-
-/// What may be wrong with an image, or with two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Problem {
-    /// Its file cannot be read, is damaged or cut short.
-    Unreadable,
-    /// Its file is called as another kind of image.
-    WrongExtension,
-    /// It has another size than most, and no size was asked for.
-    OtherSize,
-    /// All its pixels are equal.
-    OneColour,
-    /// Another image has the same pixels.
-    Duplicate,
-    /// Another image's pixels differ by at most 1/255 of full scale in the mean.
-    NearDuplicate,
-}
-
-/// One image of a data set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ImageName {
-    /// Its split.
-    pub split: Split,
-    /// Its number in the split of the whole data set, from 0: images that were left out count.
-    pub index: usize,
-    /// Its class's name.
-    pub class: String,
-    /// Its file, where it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-}
-
-/// Something that may be wrong.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Finding {
-    /// What it is.
-    pub problem: Problem,
-    /// The image; of two, the one that had better be left out: the training image of a leak, else the later one.
-    #[serde(flatten)]
-    pub image: ImageName,
-    /// The other one of two.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub other: Option<ImageName>,
-    /// The mean difference of two images' pixels, from 0 to 255.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub difference: Option<f64>,
-    /// More about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
-
-impl Finding {
-    /// Whether the two images are in different splits, one of them to learn from.
-    pub fn is_leak(&self) -> bool {
-        self.other.as_ref().is_some_and(|other| self.image.split == Split::Train && other.split != Split::Train)
-    }
-
-    /// Whether the two images are of different classes.
-    pub fn is_conflict(&self) -> bool {
-        self.other.as_ref().is_some_and(|other| other.class != self.image.class)
-    }
-}
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CheckReport {
-    /// The data set's name.
-    pub name: String,
-    /// Images in each split.
-    pub images: BTreeMap<Split, usize>,
-    /// Everything about single images and pairs, in the order of the images.
-    pub findings: Vec<Finding>,
-    /// Each image of another split that is, or nearly is, a training image too, with the nearest of those: a part of the
-    /// findings.
-    pub leaks: Vec<Finding>,
-    /// Classes without images, each with its split.
-    pub empty_classes: Vec<(Split, String)>,
-    /// Classes that have less than a tenth of the largest class's training images: name and count.
-    pub rare_classes: Vec<(String, usize)>,
-    /// Training images of the largest class.
-    pub largest_class: usize,
-    /// How many files have each height and width; empty where the images are no files.
-    pub sizes: Vec<([usize; 2], usize)>,
-    /// Pairs of images.
-    pub num_pairs: u64,
-    /// Whether all pairs were compared. Else each image was compared with those nearest in brightness.
-    pub is_exhaustive: bool,
-    /// Whether there are more near duplicates than are told ([`CheckConfig::max_near_duplicates`]).
-    pub is_cut: bool,
-}
 
 /// What a check looks for.
 #[derive(Debug, Clone)]

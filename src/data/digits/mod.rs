@@ -15,11 +15,8 @@ use super::{Dataset, ImageShape, Samples};
 use crate::device::threads;
 use crate::error::{Error, Result};
 use crate::rng::{Stream, generator, shuffle};
+use pen::{IMAGE_BYTES, SIDE};
 
-/// Height and width of every image, in pixels.
-const SIDE: usize = 28;
-/// Bytes of one image.
-const IMAGE_BYTES: usize = SIDE * SIDE;
 const NUM_CLASSES: usize = 10;
 /// The most images of either part: 10 million of them are 7.8 GB.
 const MAX_IMAGES: usize = 10_000_000;

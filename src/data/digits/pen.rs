@@ -9,9 +9,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::glyphs::{Glyph, Node, Stroke, ways_of_writing};
-use super::{IMAGE_BYTES, SIDE};
 use crate::rng::{below, uniform};
 
+/// Height and width of every image, in pixels.
+pub(super) const SIDE: usize = 28;
+/// Bytes of one image.
+pub(super) const IMAGE_BYTES: usize = SIDE * SIDE;
 /// Straight pieces drawn for each curve from one node to the next: their bends are far below a pixel.
 const PIECES_PER_CURVE: usize = 6;
 

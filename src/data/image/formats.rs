@@ -6,7 +6,8 @@ use image::error::ImageError;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::{check_size, describe_start, gif, tiff, too_large};
+use super::limits::{check_size, describe_start, too_large, unread};
+use super::{gif, tiff};
 use crate::error::{Error, Result};
 
 /// The kind of image that `bytes` are, told by how they begin.
@@ -91,10 +92,6 @@ fn has_webp_end(bytes: &[u8]) -> bool {
         Some(&size) => bytes.len() as u64 >= 8 + u64::from(u32::from_le_bytes(size)),
         None => false,
     }
-}
-
-pub(super) fn unread(format: ImageFormat) -> Error {
-    Error::data(format!("this kind of {format:?} image cannot be read")).help("convert it to PNG or JPEG")
 }
 
 /// What is wrong, with the decoder's innermost reason: the errors around it say the same once more.

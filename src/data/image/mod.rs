@@ -11,6 +11,7 @@ mod gif;
 mod guard;
 mod jpeg;
 mod left_out;
+mod limits;
 mod list;
 mod resize;
 mod tiff;
@@ -23,6 +24,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat};
 
 pub(super) use left_out::LeftOut;
+use limits::check_size;
+pub(super) use limits::{MAX_FILE_BYTES, describe_start, file_too_large};
 pub(super) use list::EXTENSIONS;
 pub use list::{Listing, is_image_name, list_folder, list_images};
 pub use resize::{Preprocessing, Resize};
@@ -31,13 +34,6 @@ use super::ImageShape;
 use crate::error::{Error, Result};
 use crate::files::bounded::read_up_to;
 use crate::native;
-
-/// The largest image file that is read, in bytes.
-pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
-/// The largest width and height, in pixels.
-const MAX_SIDE_PX: u32 = 32_767;
-/// The most bytes that a decoded image may have: 178,956,970 RGB pixels, where Pillow, too, refuses a decompression bomb.
-const MAX_DECODED_BYTES: u64 = 512 << 20;
 
 /// The image in the file `path` as `u8 [H, W, C]`, row-major, prepared as `preparation` says.
 ///
@@ -116,10 +112,6 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     bytes.ok_or_else(|| file_too_large().got(metadata.len()))
 }
 
-pub(super) fn file_too_large() -> Error {
-    Error::data("the image file is too large").expected(format!("at most {MAX_FILE_BYTES} bytes"))
-}
-
 /// The image as it is meant to be looked at, in its own size and colours.
 fn decode_upright(bytes: &[u8]) -> Result<DynamicImage> {
     let (mut image, orientation): (_, Orientation) = match formats::format_of(bytes)? {
@@ -138,29 +130,6 @@ fn jpeg_head(bytes: &[u8]) -> Result<jpeg::Head> {
     let native::jpeg::Frame { width, height, channels } = head.frame;
     check_size(width.into(), height.into(), u64::from(width) * u64::from(height) * u64::from(channels))?;
     Ok(head)
-}
-
-/// Refuses sizes that no memory should be taken for. `num_bytes` is what the decoded image takes.
-fn check_size(width: u32, height: u32, num_bytes: u64) -> Result<()> {
-    match width.max(height) > MAX_SIDE_PX || num_bytes > MAX_DECODED_BYTES {
-        true => Err(too_large().got(format!("{width}×{height} pixels"))),
-        false => Ok(()),
-    }
-}
-
-fn too_large() -> Error {
-    let most = format!("sides up to {MAX_SIDE_PX} pixels and {} MiB of pixels", MAX_DECODED_BYTES >> 20);
-    Error::data("the image is too large").expected(most)
-}
-
-/// What a file that is not what it should be begins with, for the error message.
-pub(super) fn describe_start(bytes: &[u8]) -> String {
-    let start = bytes.get(..bytes.len().min(16)).unwrap_or_default();
-    match std::str::from_utf8(start) {
-        _ if start.is_empty() => "an empty file".to_owned(),
-        Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => format!("text: {text:?}"),
-        _ => format!("bytes {}", start.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::MAX_SIDE_PX;
+use super::limits::MAX_SIDE_PX;
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
 

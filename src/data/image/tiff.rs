@@ -6,7 +6,7 @@ use image::ImageFormat;
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
-use super::formats::unread;
+use super::limits::unread;
 use crate::error::{Error, Result};
 
 /// Values of tags (TIFF 6.0).

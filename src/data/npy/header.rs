@@ -5,7 +5,6 @@
 
 use std::io::{self, Read};
 
-use super::wrong_kind;
 use crate::data::image::describe_start;
 use crate::error::{Error, Result};
 
@@ -137,6 +136,10 @@ impl<'a> Literal<'a> {
         }
         Some(numbers)
     }
+}
+
+pub(super) fn wrong_kind(got: &str) -> Error {
+    Error::data("the array's kind cannot be used").expected("uint8, float32 or float64").got(got)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::ImageShape;
 use crate::error::{Error, Result};
 use crate::files::write_output;
 pub(super) use header::array_header;
-use header::{Header, f32_header, read_header_text};
+use header::{Header, f32_header, read_header_text, wrong_kind};
 
 /// The most bytes of numbers that are read.
 const MAX_DATA_BYTES: u64 = 16 << 30;
@@ -168,10 +168,6 @@ fn image_dimensions(shape: &[usize]) -> Result<[usize; 4]> {
     let wrong =
         || Error::data("the array holds no images").expected("[N, H, W, C] or [N, H, W]").got(format!("{shape:?}"));
     dimensions.filter(|dimensions| !dimensions.contains(&0)).ok_or_else(wrong)
-}
-
-fn wrong_kind(got: &str) -> Error {
-    Error::data("the array's kind cannot be used").expected("uint8, float32 or float64").got(got)
 }
 
 fn too_large(data_bytes: impl ToString) -> Error {

@@ -2,9 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::data::statistics::hex;
 use crate::data::{Split, Splits};
 use crate::error::{Error, Result};
+use crate::files::hex;
 
 /// A published data set.
 pub(super) struct KnownSet {

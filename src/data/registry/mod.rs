@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::data::sources::{Purpose, class_names};
+use crate::data::sources::{Purpose, class_names, formats};
 use crate::data::{Dataset, LoadOptions, Samples, Splits, digits, idx, sources};
 use crate::error::{Error, Result};
 pub use crate::files::cache::cache_folder;
@@ -20,7 +20,7 @@ use known::{KNOWN_SETS, KnownSet};
 
 /// Loads the data set that `source` names:
 /// - `digits`, `digits:TRAIN` or `digits:TRAIN:SEED`: drawn by the program ([`digits::parse`]);
-/// - a file or a folder: [`sources::KINDS`]; IDX files get the classes' names where the set is recognised by its training
+/// - a file or a folder: [`sources::FORMATS`]; IDX files get the classes' names where the set is recognised by its training
 ///   labels or the folder's name;
 /// - a folder with one folder of IDX files or of CIFAR's `.bin` files in it, also `<set>/raw` as torchvision's roots have it;
 /// - any of IDX files with `:upright` behind it: its images with rows and columns exchanged, for EMNIST, whose files hold
@@ -219,9 +219,13 @@ fn name_classes(splits: Splits, folder: &Path) -> Result<Splits> {
     }
 }
 
-/// IDX files, or CIFAR's.
+/// The arrays in `folder`, which a known set's are.
 fn read_arrays(folder: &Path) -> Result<Splits> {
-    if idx::has_files(folder)? { idx::read_splits(folder) } else { sources::read_cifar(folder) }
+    match formats::arrays_in(folder)? {
+        Some(read) => read(folder),
+        // says what is missing
+        None => idx::read_splits(folder),
+    }
 }
 
 fn load_known(set: &KnownSet, surroundings: &DataDirs) -> Result<Splits> {
@@ -266,7 +270,7 @@ fn unknown(source: &str) -> Error {
         return Error::data("no such file or folder").got(format!("\"{source}\""));
     }
     let error = Error::data("unknown data set")
-        .expected(format!("{}, or one of {}", sources::KINDS, names().join(", ")))
+        .expected(format!("{}, or one of {}", formats::kinds(), names().join(", ")))
         .got(format!("\"{source}\""));
     match known::nearest(source, &names()) {
         Some(name) => error.help(format!("did you mean {name}?")),

@@ -3,19 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use crate::data::names::quoted;
-use crate::data::{idx, sources};
+use crate::data::sources::formats;
 use crate::error::{Error, Result};
 use crate::files::walk::list;
 
 /// Folders of Python pickles, which no other language reads.
 const PICKLES: [&str; 2] = ["cifar-10-batches-py", "cifar-100-python"];
 
-/// Whether `folder` itself holds IDX files or CIFAR's `.bin` files.
+/// Whether `folder` itself holds arrays: IDX files, or CIFAR's `.bin` files.
 ///
 /// # Errors
 /// A data error where it cannot be listed.
 pub(super) fn has_arrays(folder: &Path) -> Result<bool> {
-    Ok(folder.is_dir() && (idx::has_files(folder)? || sources::is_cifar(folder)?))
+    Ok(formats::arrays_in(folder)?.is_some())
 }
 
 /// `folder`, or the one folder in it (or `raw` in one) that holds IDX files or CIFAR's `.bin` files; `None` where there is none.

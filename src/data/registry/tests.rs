@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::download::tests::{Reply, Server, patient};
 use super::known::KnownFile;
 use super::*;
-use crate::data::statistics::hex;
+use crate::files::hex;
 
 /// Two 1×1 images of classes 0 and 1: the four published files' bytes, in the table's order.
 fn tiny_files() -> [(&'static str, Vec<u8>); 4] {

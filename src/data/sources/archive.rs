@@ -11,8 +11,8 @@ use tar::{Archive, EntryType};
 use zip::read::ZipFile;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::ImageList;
 use super::class_names::{self, ClassNames};
+use super::image_list::ImageList;
 use super::tree::Tree;
 use crate::data::image::{LeftOut, MAX_FILE_BYTES, is_image_name};
 use crate::data::stored::ImageSource;

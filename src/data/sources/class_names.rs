@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use super::image_list::{ImageList, LabelledImage};
 use super::table::Table;
-use super::{ImageList, LabelledImage};
 use crate::data::Split;
 use crate::data::names::{composed, quoted};
 use crate::error::{Error, Result};

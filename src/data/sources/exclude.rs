@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::ImageList;
+use super::image_list::{ImageList, Kept};
 use super::table::Table;
 use crate::data::stored::ImageSource;
 use crate::data::{Split, Splits};
 use crate::error::{Error, Result};
-
-/// Which images of each split are kept: their numbers, ascending.
-pub(super) type Kept = BTreeMap<Split, Vec<usize>>;
 
 /// What a list's lines can name.
 struct Listing<'a> {
@@ -40,7 +37,7 @@ pub(super) fn from_splits(splits: Splits, list: &Path) -> Result<Splits> {
 ///
 /// # Errors
 /// As [`from_splits`]; and where an image has another path than the list says, relative to the data set.
-pub(super) fn from_labelled(mut labelled: ImageList, list: &Path) -> Result<ImageList> {
+pub(super) fn from_images(mut labelled: ImageList, list: &Path) -> Result<ImageList> {
     let (mut classes, mut places) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
     for (place, image) in labelled.images.iter().enumerate() {
         classes.entry(image.split).or_default().push(image.class.as_str());

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::ImageList;
 use super::class_names;
+use super::image_list::ImageList;
 use super::tree::Tree;
 use crate::data::idx;
 use crate::data::image::is_image_name;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::image_list::{ImageList, LabelledImage};
 use super::table::{MAX_LINE_BYTES, Table};
-use super::{ImageList, LabelledImage};
 use crate::data::Split;
 use crate::data::names::composed;
 use crate::data::stored::ImageSource;

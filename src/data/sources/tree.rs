@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::class_names::ClassNames;
-use super::{ImageList, LabelledImage};
+use super::image_list::{ImageList, LabelledImage};
 use crate::data::Split;
 use crate::data::image::{self, LeftOut};
 use crate::data::names::{composed, quoted};

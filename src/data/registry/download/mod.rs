@@ -1,45 +1,18 @@
 //! Fetches a known data set's files: from several mirrors in turn, within limits, checked, and whole or not at all.
 
+mod network;
 mod transfer;
 mod unpack;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use ureq::{Agent, Proxy};
+use ureq::Agent;
 
 use super::known::{KnownFile, KnownSet};
 use crate::error::{Error, Result};
+pub(super) use network::Network;
 use transfer::{Failure, fetch};
-
-/// How to reach a mirror, how long to wait for it, and how much to take from it.
-pub(super) struct Network {
-    /// In between, if any.
-    pub proxy: Option<Proxy>,
-    /// For a mirror's address, and then for a connection.
-    pub connect: Duration,
-    /// For its answer, and then for each next byte.
-    pub silence: Duration,
-    /// For one file.
-    pub whole: Duration,
-    /// A file's size, in bytes.
-    pub max_bytes: u64,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Network {
-            // HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
-            proxy: Proxy::try_from_env(),
-            connect: Duration::from_secs(15),
-            silence: Duration::from_secs(30),
-            whole: Duration::from_secs(4 * 3600),
-            // the largest known file has 562 MB
-            max_bytes: 1 << 30,
-        }
-    }
-}
 
 /// Fetches into `folder` those of the set's files that it does not hold, as published or unpacked, from the first of
 /// `mirrors` that delivers each. What came of a file before the connection broke is kept and continued. Reports on stderr.

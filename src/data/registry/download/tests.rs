@@ -3,13 +3,14 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 use std::time::Instant;
 
 use md5::{Digest, Md5};
 use tempfile::NamedTempFile;
 
 use super::*;
-use crate::data::statistics::hex;
+use crate::files::hex;
 
 /// What a test server sends for each request: raw bytes, and whether it then goes silent with the line open.
 #[derive(Clone)]

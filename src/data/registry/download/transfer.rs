@@ -9,9 +9,10 @@ use md5::{Digest, Md5};
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
-use super::{KnownFile, Network};
-use crate::data::statistics::hex;
+use super::network::Network;
+use crate::data::registry::known::KnownFile;
 use crate::error::{Error, Result};
+use crate::files::hex;
 
 /// How often a connection that breaks off after it has brought something is made again.
 const MAX_CONTINUATIONS: usize = 4;

@@ -1,20 +1,33 @@
 //! Images with their classes' names and splits, before the names become labels.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use rayon::prelude::*;
 
-use super::exclude::{self, Kept};
-use super::{Purpose, common_shape};
-use crate::data::image::{Header, Preprocessing};
+use crate::data::image::Header;
 use crate::data::names::quoted;
-use crate::data::statistics::hex;
 use crate::data::stored::{Identifier, ImageSource};
-use crate::data::{LoadOptions, Samples, Split, Splits};
+use crate::data::{LoadOptions, Split};
 use crate::device::threads;
 use crate::error::{Error, Result};
 use crate::files::cache::CacheKind;
+use crate::files::hex;
+
+/// What images are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To train on: there are training images, no other split has classes of its own, and images of several sizes, where no size
+    /// is asked for, are an error.
+    Train,
+    /// To look for faults: as many as can be are findings, no errors. Images of several sizes come to the commonest.
+    Inspect,
+    /// To measure a model on: one split is enough, with any classes. Images of several sizes are an error.
+    Measure,
+}
+
+/// Which images of each split are kept: their numbers, ascending.
+pub(super) type Kept = BTreeMap<Split, Vec<usize>>;
 
 /// An image that is not read yet.
 #[derive(Debug, Clone)]
@@ -47,44 +60,6 @@ pub struct ImageList {
 }
 
 impl ImageList {
-    /// Leaves out what `options` exclude, matches the classes by name between the splits, finds the images' common shape, and
-    /// makes samples that read the images as they are needed.
-    ///
-    /// # Errors
-    /// A data error where there are no images; for training, where a class is in another split but not in the training images;
-    /// where the images differ in size and neither `options` nor `purpose` say what becomes of them; and where the list of
-    /// images to exclude cannot be used.
-    pub fn into_splits(self, options: &LoadOptions, purpose: Purpose) -> Result<Splits> {
-        let labelled = match &options.exclude {
-            Some(list) => exclude::from_labelled(self, list)?,
-            None => self,
-        };
-        labelled.into_samples(options, purpose)
-    }
-
-    fn into_samples(mut self, options: &LoadOptions, purpose: Purpose) -> Result<Splits> {
-        let classes = self.classes(purpose)?;
-        let shape = common_shape(&self, options, purpose)?;
-        let preparation = Preprocessing { shape, resize: options.resize };
-        let labels: HashMap<&str, i64> = classes.iter().map(String::as_str).zip(0..).collect();
-        let mut found: BTreeMap<Split, (Vec<ImageSource>, Vec<i64>)> = BTreeMap::new();
-        for LabelledImage { split, class, image } in std::mem::take(&mut self.images) {
-            let (images, of_images) = found.entry(split).or_default();
-            images.push(image);
-            of_images.push(labels[class.as_str()]);
-        }
-        let samples = found.into_iter().map(|(split, (images, labels))| {
-            let samples = Samples::stored(images, preparation, labels, classes.len());
-            let samples = samples.and_then(|samples| match self.kept.get(&split) {
-                Some(kept) => samples.numbered(kept.clone()),
-                None => Ok(samples),
-            });
-            Ok((split, samples.map_err(|error| error.at(split))?))
-        });
-        let samples = samples.collect::<Result<_>>()?;
-        Ok(Splits { name: self.name, samples, classes, notes: self.notes })
-    }
-
     /// The classes of a split, with images or only with a folder.
     fn classes_of(&self, split: Split) -> BTreeSet<&str> {
         let images = self.images.iter().filter(|image| image.split == split).map(|image| image.class.as_str());
@@ -93,7 +68,7 @@ impl ImageList {
     }
 
     /// The classes in label order: the order that a file gives, else sorted, numbers by value and other names by their letters.
-    fn classes(&mut self, purpose: Purpose) -> Result<Vec<String>> {
+    pub(super) fn classes(&mut self, purpose: Purpose) -> Result<Vec<String>> {
         let found: Vec<(Split, BTreeSet<&str>)> = Split::ALL.map(|split| (split, self.classes_of(split))).into();
         let mut notes = match purpose {
             Purpose::Train => compare_splits(&found)?,
