@@ -14,7 +14,7 @@ fn main() -> anyhow::Result<()> {
     let options = LoadOptions { image_size: Some(size.parse()?), cache: Cache::None, ..LoadOptions::default() };
     device::threads::configure(Some(more.first().map_or(Ok(2), |threads| threads.parse())?))?;
     let device = device::select(DeviceChoice::Cpu)?.device;
-    let samples = DataLoader::streaming(registry::load_with(folder, &options)?.train, device)?;
+    let samples = DataLoader::new(&registry::load_with(folder, &options)?.train, device)?;
     let order = samples.shuffled(0, 0);
     let started = Instant::now();
     for batch in 0..samples.num_batches(64) {

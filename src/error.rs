@@ -63,9 +63,9 @@ impl ErrorKind {
 /// ```
 ///
 /// `Debug` says the same with what lies underneath, so that `fn main() -> convnet::error::Result<()>` ends with it.
-pub struct Error(Box<Splits>);
+pub struct Error(Box<Details>);
 
-struct Splits {
+struct Details {
     kind: ErrorKind,
     what: String,
     expected: Option<String>,
@@ -79,7 +79,7 @@ struct Splits {
 impl Error {
     /// An error of `kind` that says `what` went wrong.
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
-        Error(Box::new(Splits {
+        Error(Box::new(Details {
             kind,
             what: what.into(),
             expected: None,

@@ -10,7 +10,6 @@ use rayon::ThreadPool;
 use tch::{Device, Tensor};
 
 use crate::data::Samples;
-use crate::data::options::Cache;
 use crate::device::threads;
 use crate::error::Result;
 use crate::native;
@@ -33,13 +32,15 @@ enum ImageFeed {
 }
 
 impl DataLoader {
-    /// Copies `samples` to `device` where they are in memory. Else they are decoded anew for each batch.
+    /// Copies `samples` to `device` where they are in memory, unless they are [`Samples::streamed`]. Else they stay where they
+    /// are, and batch after batch is brought to `device`, prepared by the pool's threads ([`threads`]).
     ///
     /// # Errors
-    /// A device error where the device has no room; whether files can be read turns out when their batch is needed.
+    /// A device error where the device has no room, an internal one where the system gives no threads; whether files can be read
+    /// turns out when their batch is needed.
     pub fn new(samples: &Samples, device: Device) -> Result<Self> {
-        let Some(pixels) = samples.pixels() else {
-            return Self::streaming(samples.clone(), device);
+        let Some(pixels) = samples.resident_pixels() else {
+            return Ok(Self::streaming(samples.clone(), device, threads::pool()?));
         };
         let shape = samples.shape();
         let sizes = [samples.len(), shape.height, shape.width, shape.channels].map(|size| size as i64);
@@ -50,27 +51,7 @@ impl DataLoader {
         })
     }
 
-    /// `samples` where `cache` keeps them: on `device`, or brought there batch after batch.
-    ///
-    /// # Errors
-    /// As [`DataLoader::new`].
-    pub fn placed(samples: Samples, cache: Cache, device: Device) -> Result<Self> {
-        match cache {
-            Cache::Auto | Cache::Device => Self::new(&samples, device),
-            Cache::Ram | Cache::Disk | Cache::None => Self::streaming(samples, device),
-        }
-    }
-
-    /// Leaves `samples` where they are, in files or in memory, and brings batch after batch to `device`, prepared by the
-    /// pool's threads ([`threads`]).
-    ///
-    /// # Errors
-    /// An internal error where the system gives no threads.
-    pub fn streaming(samples: Samples, device: Device) -> Result<Self> {
-        Ok(Self::streaming_by(samples, device, threads::pool()?))
-    }
-
-    fn streaming_by(samples: Samples, device: Device, pool: Arc<ThreadPool>) -> Self {
+    fn streaming(samples: Samples, device: Device, pool: Arc<ThreadPool>) -> Self {
         let labels = Tensor::from_slice(samples.labels()).to_device(device);
         let streaming = Streaming::new(samples, device, pool);
         DataLoader { feed: ImageFeed::Streaming(Box::new(streaming)), labels, device }
@@ -220,7 +201,7 @@ mod tests {
         let resident = DataLoader::new(&host, Device::Cpu).unwrap();
         for num_threads in [1, 2, 8] {
             let streaming =
-                DataLoader::streaming_by(host.clone(), Device::Cpu, Arc::new(threads::build(num_threads).unwrap()));
+                DataLoader::streaming(host.clone(), Device::Cpu, Arc::new(threads::build(num_threads).unwrap()));
             for epoch in 0..2 {
                 let (order, same) = (streaming.shuffled(1, epoch), resident.shuffled(1, epoch));
                 // a run that is resumed begins in the middle

@@ -30,6 +30,8 @@ pub struct Samples {
     labels: Vec<i64>,
     /// The images' numbers in their split of the data set, where some of it was left out.
     numbers: Option<Vec<usize>>,
+    /// Whether they stay where they are and are brought to the device batch after batch, even where they are in memory.
+    is_streamed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Samples {
                 .expected(format!("{} labels' images of {shape}", labels.len()))
                 .got(format!("{} bytes of pixels", pixels.len())));
         }
-        Ok(Samples { shape, images: Images::Memory(pixels.into()), labels, numbers: None })
+        Ok(Samples { shape, images: Images::Memory(pixels.into()), labels, numbers: None, is_streamed: false })
     }
 
     /// Images that are read from `files` as they are needed, and prepared. `labels` as in [`Samples::new`].
@@ -74,7 +76,7 @@ impl Samples {
         };
         let rows = (0..count).collect();
         let images = Images::Stored { files: files.into(), rows, preparation, decoded: None };
-        Ok(Samples { shape: preparation.shape, images, labels, numbers: None })
+        Ok(Samples { shape: preparation.shape, images, labels, numbers: None, is_streamed: true })
     }
 
     /// N, the number of images: never 0.
@@ -99,6 +101,11 @@ impl Samples {
             Images::Memory(pixels) => Some(pixels),
             Images::Stored { .. } => None,
         }
+    }
+
+    /// The pixels where they are to lie on the device, `u8 [N, H, W, C]`; `None` where batches are to be brought there.
+    pub(super) fn resident_pixels(&self) -> Option<&[u8]> {
+        self.pixels().filter(|_| !self.is_streamed)
     }
 
     /// Where image `index` is read from; `None` past the end, and where the images are in memory.
@@ -197,7 +204,12 @@ impl Samples {
         }
         let mut pixels = memory_for(self.len(), self.shape)?;
         self.visit(|images| pixels.extend_from_slice(images))?;
-        Ok(Samples { images: Images::Memory(pixels.into()), ..self })
+        Ok(Samples { images: Images::Memory(pixels.into()), is_streamed: false, ..self })
+    }
+
+    /// The same images, which are brought to the device batch after batch, even where they are in memory.
+    pub fn streamed(self) -> Self {
+        Samples { is_streamed: true, ..self }
     }
 
     /// The same images, decoded once into a file in `folder` where they are files themselves.
@@ -248,7 +260,7 @@ impl Samples {
         };
         let labels = indices.iter().map(|&index| self.labels[index]).collect();
         let numbers = self.numbers.as_ref().map(|numbers| indices.iter().map(|&index| numbers[index]).collect());
-        Ok(Samples { shape: self.shape, images, labels, numbers })
+        Ok(Samples { shape: self.shape, images, labels, numbers, is_streamed: self.is_streamed })
     }
 
     /// The same images with other labels: `labels[l]` in place of l.

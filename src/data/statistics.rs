@@ -4,7 +4,7 @@ use std::fmt;
 
 use rayon::prelude::*;
 
-use super::{Dataset, ImageShape, Samples};
+use super::{Dataset, ImageShape, Samples, Split};
 use crate::device::threads;
 use crate::error::Result;
 
@@ -140,8 +140,8 @@ pub struct DatasetSummary {
 /// What one split holds.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct SplitSummary {
-    /// `train`, `validation` or `test`.
-    pub split: &'static str,
+    /// Which one it is.
+    pub split: Split,
     /// N, the number of images.
     pub count: usize,
     /// How many images each class has, `[K]`.
@@ -155,7 +155,7 @@ pub struct SplitSummary {
 }
 
 impl SplitSummary {
-    fn new(split: &'static str, samples: &Samples, num_classes: usize) -> Result<Self> {
+    fn new(split: Split, samples: &Samples, num_classes: usize) -> Result<Self> {
         let channels = histograms(samples)?;
         Ok(SplitSummary {
             split,
@@ -169,35 +169,18 @@ impl SplitSummary {
 }
 
 impl DatasetSummary {
-    /// A summary of these splits, which have one shape and the same classes.
+    /// A summary of all splits.
     ///
     /// # Errors
     /// A data error where an image's file cannot be read.
-    pub fn new(
-        name: &str,
-        classes: &[String],
-        train: &Samples,
-        validation: Option<&Samples>,
-        test: Option<&Samples>,
-    ) -> Result<Self> {
-        let splits = [("train", Some(train)), ("validation", validation), ("test", test)];
-        let splits = splits.into_iter().filter_map(|(split, samples)| Some((split, samples?)));
-        let summarize = |(split, samples)| SplitSummary::new(split, samples, classes.len());
+    pub fn new(dataset: &Dataset) -> Result<Self> {
+        let summarize = |(split, samples)| SplitSummary::new(split, samples, dataset.classes.len());
         Ok(DatasetSummary {
-            name: name.to_string(),
-            shape: train.shape(),
-            classes: classes.to_vec(),
-            splits: splits.map(summarize).collect::<Result<_>>()?,
+            name: dataset.name.clone(),
+            shape: dataset.train.shape(),
+            classes: dataset.classes.clone(),
+            splits: dataset.splits().map(summarize).collect::<Result<_>>()?,
         })
-    }
-}
-
-impl TryFrom<&Dataset> for DatasetSummary {
-    type Error = crate::error::Error;
-
-    fn try_from(dataset: &Dataset) -> Result<Self> {
-        let (validation, test) = (dataset.validation.as_ref(), dataset.test.as_ref());
-        DatasetSummary::new(&dataset.name, &dataset.classes, &dataset.train, validation, test)
     }
 }
 
@@ -215,7 +198,7 @@ impl DatasetSummary {
     fn fmt_splits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<12}{:>10}{:>16}{:>20}  pixels / 255", "split", "images", "mean pixel", "standard deviation")?;
         for split in &self.splits {
-            write_row(f, split.split, &split.count.to_string(), &split.pixels)?;
+            write_row(f, &split.split.to_string(), &split.count.to_string(), &split.pixels)?;
             if split.channels.len() > 1 {
                 for (channel, statistics) in ["  red", "  green", "  blue"].iter().zip(&split.channels) {
                     write_row(f, channel, "", statistics)?;
@@ -228,7 +211,7 @@ impl DatasetSummary {
     fn fmt_classes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let longest = self.classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).max("class".len());
         write!(f, "{:>5}  {:<longest$}", "label", "class")?;
-        self.splits.iter().try_for_each(|split| write!(f, "{:>12}", split.split))?;
+        self.splits.iter().try_for_each(|split| write!(f, "{:>12}", split.split.to_string()))?;
         for (label, class) in self.classes.iter().enumerate() {
             write!(f, "\n{label:>5}  {class:<longest$}")?;
             self.splits.iter().try_for_each(|split| write!(f, "{:>12}", split.class_counts[label]))?;
@@ -331,14 +314,22 @@ label  class          train        test
     1  Häuschen           0           1
     2  dog                1           0
 ";
-        assert_eq!(DatasetSummary::try_from(&dataset).unwrap().to_string(), expected);
+        assert_eq!(DatasetSummary::new(&dataset).unwrap().to_string(), expected);
     }
 
     #[test]
     fn the_summary_is_json() {
         let train = samples(1, &[0, 255], &[0, 1]);
         let classes = ["a".to_string(), "b".to_string()];
-        let json = serde_json::to_value(DatasetSummary::new("pair", &classes, &train, None, None).unwrap()).unwrap();
+        let dataset = Dataset {
+            name: "pair".into(),
+            classes: classes.into(),
+            train: train.clone(),
+            validation: None,
+            test: None,
+            notes: Vec::new(),
+        };
+        let json = serde_json::to_value(DatasetSummary::new(&dataset).unwrap()).unwrap();
         let pixels = serde_json::json!({
             "mean": 127.5, "standard_deviation": 127.5, "mean_scaled": 0.5, "standard_deviation_scaled": 0.5
         });
@@ -362,7 +353,7 @@ label  class          train        test
             return eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
         };
         let dataset = crate::data::idx::read_folder(&Path::new(&assets).join("data/fashion-mnist")).unwrap();
-        let summary = DatasetSummary::try_from(&dataset).unwrap();
+        let summary = DatasetSummary::new(&dataset).unwrap();
         let train = &summary.splits[0];
         assert_eq!((train.count, train.class_counts.as_slice()), (60_000, &[6_000; 10][..]));
         assert_eq!(summary.splits[1].class_counts, [1_000; 10]);

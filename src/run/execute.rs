@@ -16,10 +16,8 @@ use crate::config::RunConfig;
 use crate::config::effects::without_effect;
 use crate::config::origin::Origins;
 use crate::config::resolved::Resolved;
-use crate::data::Samples;
 use crate::data::batches::DataLoader;
-use crate::data::options::Cache;
-use crate::data::split::Splits;
+use crate::data::{Dataset, Samples};
 use crate::device::Selected;
 use crate::error::{ErrorKind, Result};
 use crate::evaluate::{Evaluation, evaluate_smoothed};
@@ -203,7 +201,7 @@ impl Run {
         let network = prepare::network(config, &splits, last.as_deref(), &selected, sinks)?;
         let labels = splits.classes.clone();
         let trained_on = config.trained_on(&splits.name, splits.validation.as_ref());
-        let images = Loaders::new(splits, config.load.cache, selected.device)?;
+        let images = Loaders::new(splits, selected.device)?;
         model_files::check_places(config)?;
         Ok(Ready { selected, data, last, network, images, labels, trained_on })
     }
@@ -225,8 +223,9 @@ impl Run {
 }
 
 impl Loaders {
-    fn new(splits: Splits, cache: Cache, device: Device) -> Result<Self> {
-        let load = |samples: Samples| DataLoader::placed(samples, cache, device);
+    fn new(splits: Dataset, device: Device) -> Result<Self> {
+        // copied to the device, they need not stay here
+        let load = |samples: Samples| DataLoader::new(&samples, device);
         Ok(Loaders {
             train: load(splits.train)?,
             validation: splits.validation.map(load).transpose()?,

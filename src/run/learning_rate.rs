@@ -52,7 +52,7 @@ pub fn find_learning_rate(
     let splits = prepare::splits(config, false, sinks)?;
     let network = prepare::network(config, &splits, None, &selected, sinks)?;
     let PreparedNetwork { model, mut optimizer, train_config } = network;
-    let train = DataLoader::placed(splits.train, config.load.cache, selected.device)?;
+    let train = DataLoader::new(&splits.train, selected.device)?;
     let folder = new_folder(config)?;
     let test = RangeTest { start, end, steps, config: train_config };
     let points = test.run_with(&model, &mut optimizer, &train, listen).inspect_err(|_| {

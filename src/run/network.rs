@@ -6,7 +6,7 @@ use serde_json::json;
 use tch::Device;
 
 use crate::config::{RunConfig, compiled};
-use crate::data::split::Splits;
+use crate::data::Dataset;
 use crate::error::Result;
 use crate::log::Sinks;
 use crate::model::spec::mixed_policy;
@@ -18,7 +18,7 @@ use crate::train::{self, Optimizer};
 /// before they enter it, and what of it is not trained.
 pub fn build_model(
     config: &RunConfig,
-    parts: &Splits,
+    parts: &Dataset,
     checkpoint: Option<&Path>,
     device: Device,
     sinks: &mut Sinks,
@@ -59,7 +59,7 @@ fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBu
 }
 
 /// A network with first weights, or with those of the model to start from.
-fn new_model(config: &RunConfig, parts: &Splits, device: Device, sinks: &mut Sinks) -> Result<(Model, ScaleOrigin)> {
+fn new_model(config: &RunConfig, parts: &Dataset, device: Device, sinks: &mut Sinks) -> Result<(Model, ScaleOrigin)> {
     let Some(source) = &config.network.init_from else {
         let network = Network::find(&config.network.model)?;
         note_policy(config, &network, sinks);

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::data_check::tell_faults;
 use super::network;
 use crate::config::RunConfig;
-use crate::data::split::{Splits, split};
-use crate::data::{Samples, registry};
+use crate::data::split::split;
+use crate::data::{Dataset, Samples, registry};
 use crate::device::{self, Selected};
 use crate::error::Result;
 use crate::log::Sinks;
@@ -42,7 +42,7 @@ pub fn device(config: &RunConfig, sinks: &mut Sinks) -> Result<Selected> {
 ///
 /// # Errors
 /// A data error where they cannot be used, a configuration error where they cannot be split so.
-pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Result<Splits> {
+pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Result<Dataset> {
     let dataset = registry::load_with(&config.data.source, &config.load)?;
     for text in &dataset.notes {
         sinks.note(format!("note: {text}"));
@@ -67,7 +67,7 @@ pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Resul
 /// layer to freeze names nothing.
 pub fn network(
     config: &RunConfig,
-    splits: &Splits,
+    splits: &Dataset,
     checkpoint: Option<&Path>,
     selected: &Selected,
     sinks: &mut Sinks,
@@ -90,7 +90,7 @@ pub fn network(
 }
 
 /// How much each class counts in the training loss, where the run says it.
-fn class_weights(config: &RunConfig, splits: &Splits) -> Result<Option<ClassWeights>> {
+fn class_weights(config: &RunConfig, splits: &Dataset) -> Result<Option<ClassWeights>> {
     let counts = splits.train.class_counts(splits.classes.len());
     config
         .training
@@ -112,7 +112,7 @@ fn device_line(selected: &Selected) -> String {
 }
 
 /// How many images there are to train on, to validate with and to test on.
-fn images_line(splits: &Splits) -> String {
+fn images_line(splits: &Dataset) -> String {
     let count = |samples: &Option<Samples>| samples.as_ref().map_or("no".to_owned(), |images| images.len().to_string());
     let (validation, test) = (count(&splits.validation), count(&splits.test));
     format!("data: {}, {} training, {validation} validation and {test} test images", splits.name, splits.train.len())

@@ -7,8 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::{RunConfig, paths};
-use crate::data::split::Splits;
-use crate::data::{Samples, moved};
+use crate::data::{Dataset, Samples, moved};
 use crate::device::Selected;
 use crate::error::{Error, Result};
 use crate::files;
@@ -225,8 +224,8 @@ fn first_version() -> u32 {
 
 impl DataRecord {
     /// What is to be known again of `splits`. Reads every image.
-    pub fn new(splits: &Splits) -> Self {
-        let Splits { train, validation, test, .. } = splits;
+    pub fn new(splits: &Dataset) -> Self {
+        let Dataset { train, validation, test, .. } = splits;
         let fingerprint = |samples: Option<&Samples>| Some(samples.map(Samples::fingerprint));
         let relative = |samples: Option<&Samples>| samples.and_then(moved::relative_fingerprint);
         DataRecord {

@@ -10,7 +10,7 @@ use crate::data::ImageShape;
 use crate::data::augment::{AugmentConfig, augment};
 use crate::data::grid::{GridConfig, changed_grid, mean_grid, write_png};
 use crate::data::registry;
-use crate::data::split::{SplitMode, Splits, Validation, split};
+use crate::data::split::{SplitMode, Validation, split};
 use crate::data::statistics::DatasetSummary;
 use crate::error::Result;
 
@@ -45,23 +45,22 @@ pub struct Show {
 pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
     let dataset = registry::load_with(&args.source.data, &args.source.options())?;
     output::notes(globals, &dataset.notes);
-    let parts = match &args.validation {
-        None => Splits::from(dataset),
+    let dataset = match &args.validation {
+        None => dataset,
         Some(validation) => split(dataset, validation, args.split_mode, None, args.seed)?,
     };
-    let picture = GridConfig { title: parts.name.clone(), seed: args.seed, ..GridConfig::default() };
-    let shape = parts.train.shape();
-    let picture = changed_grid(&parts.train, &parts.classes, &picture, |number, pixels| {
+    let picture = GridConfig { title: dataset.name.clone(), seed: args.seed, ..GridConfig::default() };
+    let shape = dataset.train.shape();
+    let picture = changed_grid(&dataset.train, &dataset.classes, &picture, |number, pixels| {
         augment_one(&args.augment, shape, number, pixels, args.seed)
     })?;
-    let path = args.out.unwrap_or_else(|| default_path(&parts.name));
+    let path = args.out.unwrap_or_else(|| default_path(&dataset.name));
     write(&picture, &path, args.json, globals)?;
     if let Some(path) = &args.mean {
-        let means = GridConfig { title: format!("{}: means", parts.name), ..GridConfig::default() };
-        write(&mean_grid(&parts.train, &parts.classes, &means)?, path, args.json, globals)?;
+        let means = GridConfig { title: format!("{}: means", dataset.name), ..GridConfig::default() };
+        write(&mean_grid(&dataset.train, &dataset.classes, &means)?, path, args.json, globals)?;
     }
-    let (validation, test) = (parts.validation.as_ref(), parts.test.as_ref());
-    let summary = DatasetSummary::new(&parts.name, &parts.classes, &parts.train, validation, test)?;
+    let summary = DatasetSummary::new(&dataset)?;
     match args.json {
         true => output::json(&summary)?,
         false => output::result(&summary.to_string())?,

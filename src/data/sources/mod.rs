@@ -89,28 +89,26 @@ pub(super) fn prepare(splits: Splits, options: &LoadOptions) -> Result<Splits> {
     splits.map(|_, samples| samples.prepared(preparation))
 }
 
-/// Decodes the images where they are to be kept.
+/// Decodes the images where they are to be kept: the one place that decides it, for a
+/// [`DataLoader`](crate::data::batches::DataLoader) too.
 ///
 /// # Errors
 /// A data error where an image cannot be read.
 pub fn finish(splits: Splits, options: &LoadOptions) -> Result<Splits> {
     let sizes = splits.samples.values().map(|samples| samples.num_bytes().unwrap_or(usize::MAX));
     let num_bytes = sizes.fold(0, usize::saturating_add);
-    let is_kept = match options.cache {
-        Cache::Auto => num_bytes <= Cache::MAX_AUTO_BYTES,
-        Cache::Device | Cache::Ram => true,
-        Cache::Disk | Cache::None => false,
-    };
-    let decoded = match options.cache {
+    let kept = match options.cache {
+        Cache::Auto if num_bytes > Cache::MAX_AUTO_BYTES => return Ok(splits),
+        Cache::Auto | Cache::Device => splits.map(|_, samples| samples.into_memory()),
+        Cache::Ram => splits.map(|_, samples| Ok(samples.into_memory()?.streamed())),
         Cache::Disk => {
             let folder = CacheKind::Pixels.folder().ok_or_else(no_cache_folder)?;
-            splits.map(|_, samples: Samples| samples.onto_disk(&folder))
+            splits.map(|_, samples| Ok(samples.onto_disk(&folder)?.streamed()))
         }
-        _ if is_kept => splits.map(|_, samples: Samples| samples.into_memory()),
-        _ => return Ok(splits),
+        Cache::None => splits.map(|_, samples| Ok(samples.streamed())),
     };
     // a disk or a memory that is full is no fault of an image, and its error says what to do
-    decoded.map_err(|error| match error.kind() {
+    kept.map_err(|error| match error.kind() {
         ErrorKind::Data => error.help(UNREADABLE_HELP),
         _ => error,
     })

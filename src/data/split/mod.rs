@@ -15,29 +15,6 @@ const AUTO_COUNT: usize = 5000;
 const MIN_FOR_AUTO_COUNT: usize = 10_000;
 const AUTO_FRACTION: f64 = 0.1;
 
-/// A data set ready for training.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Splits {
-    /// The data set's name.
-    pub name: String,
-    /// The K classes' names, in label order.
-    pub classes: Vec<String>,
-    /// The images to train on.
-    pub train: Samples,
-    /// The images to validate on after each epoch.
-    pub validation: Option<Samples>,
-    /// The images to test on at the end.
-    pub test: Option<Samples>,
-}
-
-impl From<Dataset> for Splits {
-    /// The data set as it is.
-    fn from(dataset: Dataset) -> Self {
-        let Dataset { name, classes, train, validation, test, notes: _ } = dataset;
-        Splits { name, classes, train, validation, test }
-    }
-}
-
 /// Takes the validation images out of `dataset`, then limits what is left to `limit` training images if given.
 ///
 /// With [`Validation::Test`] the test images serve as both, and are held twice. Other choices than [`Validation::Auto`] leave
@@ -52,8 +29,8 @@ pub fn split(
     mode: SplitMode,
     limit: Option<usize>,
     seed: u64,
-) -> Result<Splits> {
-    let Dataset { name, classes, train, validation: own, test, notes: _ } = dataset;
+) -> Result<Dataset> {
+    let Dataset { name, classes, train, validation: own, test, notes } = dataset;
     let take = |train: Samples, count| take_validation(&train, &classes, count, mode, seed);
     let (train, validation) = match *validation {
         Validation::Auto if own.is_some() => (train, own),
@@ -77,7 +54,7 @@ pub fn split(
         Some(limit) => train.select(&limit_train(train.labels(), classes.len(), limit, seed)?)?,
         None => train,
     };
-    Ok(Splits { name, classes, train, validation, test })
+    Ok(Dataset { name, classes, train, validation, test, notes })
 }
 
 /// How many validation images are taken where nobody says how many: of each class one, where the mode looks at them.
