@@ -21,11 +21,11 @@ impl Sink for StopAt {
     fn on(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Start(start) => println!("{} images, {} batches an epoch", start.num_images, start.steps_per_epoch),
-            Event::Batch(batch) if batch.scores.accuracy >= self.accuracy => {
-                println!("enough after {} batches: accuracy {:.4}", batch.step, batch.scores.accuracy);
+            Event::Batch(batch) if batch.scores.accuracy() >= self.accuracy => {
+                println!("enough after {} batches: accuracy {:.4}", batch.step, batch.scores.accuracy());
                 self.stop.store(1, Ordering::Relaxed);
             }
-            Event::Epoch(epoch) => println!("epoch {}: loss {:.4}", epoch.epoch, epoch.train.loss),
+            Event::Epoch(epoch) => println!("epoch {}: loss {:.4}", epoch.epoch, epoch.train.loss()),
             Event::Warning(warning) => eprintln!("warning: {warning}"),
             _ => {}
         }

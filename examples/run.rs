@@ -6,6 +6,7 @@ use std::path::Path;
 use convnet::config::RunConfig;
 use convnet::error::Result;
 use convnet::log::console::{ConsoleSink, NoteSink, ProgressMode};
+use convnet::metrics::Scores;
 use convnet::run::{FinishedRun, Run, RunFolder, RunReport, compare};
 use serde_json::{Map, json};
 
@@ -61,8 +62,8 @@ fn main() -> Result<()> {
 
 fn print_report(run: &FinishedRun) {
     let report = RunReport::new(run, run.state.seconds);
-    let best = report.epochs.iter().filter_map(|row| row.val_accuracy).fold(0.0, f64::max);
-    let test = report.test.map_or(f64::NAN, |test| test.accuracy);
+    let best = report.epochs.iter().filter_map(|row| row.validation).map(Scores::accuracy).fold(0.0, f64::max);
+    let test = report.test.map_or(f64::NAN, Scores::accuracy);
     println!(
         "{}: {} epochs, best validation accuracy {best:.4}, test accuracy {test:.4}",
         report.run,

@@ -54,7 +54,7 @@ fn main() -> Result<()> {
 
     let test = parts.test.expect("digits come with test images");
     let tested = evaluate(&model, &DataLoader::new(&test, device)?, 1)?;
-    println!("test accuracy {:.4}", tested.sums.scores().accuracy);
+    println!("test accuracy {:.4}", tested.sums.scores().accuracy());
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let stem = folder.path().join("digits");

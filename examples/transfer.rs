@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     let head = transfer::copy_weights(&all_digits, &five_digits, &Head::New)?;
     println!("layer {} starts anew", head.unwrap_or_default());
     fit(&five_digits, &train, 5)?;
-    println!("training accuracy {:.4}", evaluate(&five_digits, &train, 1)?.sums.scores().accuracy);
+    println!("training accuracy {:.4}", evaluate(&five_digits, &train, 1)?.sums.scores().accuracy());
     Ok(())
 }
 

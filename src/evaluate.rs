@@ -1,11 +1,11 @@
 //! How good a model is: sums and counts over all images, divided once at the end.
 
 use serde::Serialize;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::data::batches::DataLoader;
 use crate::error::{Error, Result};
-use crate::log::Scores;
+use crate::metrics::{BatchResult, Metric, RunningSums, Sums, in_top_k};
 use crate::model::Model;
 use crate::native;
 
@@ -15,63 +15,10 @@ const BATCH_SIZE: usize = 250;
 /// The 97.5 % point of the standard normal distribution.
 const Z_95: f64 = 1.959_963_984_540_054;
 
-/// Loss and correct predictions of the batches so far, kept on the device and read rarely.
-#[derive(Debug)]
-pub struct RunningSums {
-    loss: Tensor,
-    correct: Tensor,
-    count: u64,
-}
-
-/// [`RunningSums`] as plain numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, serde::Deserialize)]
-pub struct Sums {
-    /// Sum of the images' losses.
-    pub loss: f64,
-    /// Images whose most probable class is the label.
-    #[serde(rename = "hits")]
-    pub correct: i64,
-    /// Images.
-    pub count: u64,
-}
-
-impl Sums {
-    /// The means. NaN where there are no images.
-    pub fn scores(self) -> Scores {
-        Scores { loss: self.loss / self.count as f64, accuracy: self.correct as f64 / self.count as f64 }
-    }
-}
-
-impl RunningSums {
-    /// Continues from `sums` on `device`.
-    pub fn new(sums: Sums, device: Device) -> Self {
-        RunningSums {
-            loss: Tensor::from(sums.loss).to_device(device),
-            correct: Tensor::from(sums.correct).to_device(device),
-            count: sums.count,
-        }
-    }
-
-    /// Adds a batch: its mean `loss` (a scalar), the `classes` it was taken for and its `labels`, both `i64 [B]`.
-    pub fn add(&mut self, loss: &Tensor, classes: &Tensor, labels: &Tensor) {
-        let batch = labels.size()[0];
-        tch::no_grad(|| {
-            self.loss += loss.detach().to_kind(Kind::Double) * batch as f64;
-            self.correct += classes.eq_tensor(labels).sum(Kind::Int64);
-        });
-        self.count += batch as u64;
-    }
-
-    /// The sums so far. Waits for the device.
-    pub fn read(&self) -> Sums {
-        Sums { loss: self.loss.double_value(&[]), correct: self.correct.int64_value(&[]), count: self.count }
-    }
-}
-
 /// What a model does on a data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// Loss and correct predictions.
+    /// Each metric's sum over the images.
     pub sums: Sums,
     /// How many of the most probable classes count for [`Evaluation::top_k_accuracy`].
     pub top_k: usize,
@@ -131,23 +78,21 @@ fn run_over(
     let num_classes = model.num_classes();
     let top_k = top_k.clamp(1, num_classes);
     let device = samples.device();
-    let mut sums = RunningSums::new(Sums::default(), device);
+    let mut sums = RunningSums::new(Sums::default(), num_classes, device);
     let mut confusion = Tensor::zeros([(num_classes * num_classes) as i64], (Kind::Int64, device));
     let mut top_k_hits = Tensor::zeros([], (Kind::Int64, device));
     tch::no_grad(|| -> Result<()> {
         for index in 0..samples.num_batches(BATCH_SIZE) {
             let (images, labels) = samples.batch(index, BATCH_SIZE)?;
             let outputs = model.forward(&images, false)?;
-            let loss = outputs.loss(&labels, smoothing);
+            let loss = model.with_penalties(outputs.loss(&labels, smoothing));
             let classes = outputs.classes(); // i64 [B]
-            sums.add(&model.with_penalties(loss), &classes, &labels);
+            let ranking = || outputs.ranking(); // f32 [B, K]
+            sums.add(&BatchResult { loss: &loss, classes: &classes, ranking: &ranking, labels: &labels });
             let cells = &labels * num_classes as i64 + classes; // i64 [B]
             let _ = confusion.index_add_(0, &cells, &cells.ones_like());
-            let ranking = outputs.ranking(); // f32 [B, K]
-            let of_label = ranking.gather(1, &labels.unsqueeze(1), false); // f32 [B, 1]
-            let rank = ranking.gt_tensor(&of_label).sum_dim_intlist(1, false, Kind::Int64); // i64 [B], 0 is the largest
-            top_k_hits += rank.lt(top_k as i64).sum(Kind::Int64);
-            on_batch(sums.count);
+            top_k_hits += in_top_k(&ranking(), &labels, top_k as i64).sum(Kind::Int64);
+            on_batch(sums.count());
         }
         Ok(())
     })?;
@@ -156,10 +101,10 @@ fn run_over(
     let rows = cells.chunks(num_classes).map(|row| row.iter().map(|&count| count as u64).collect());
     let top_k_hits = top_k_hits.int64_value(&[]) as u64;
     let sums = sums.read();
-    if !sums.loss.is_finite() {
+    if !sums.totals.loss().is_finite() {
         return Err(Error::numeric("the loss over the images to evaluate is not finite")
             .expected("a number")
-            .got(sums.scores().loss)
+            .got(sums.scores().loss())
             .help("an output of the network is not finite: look at its weights and at --input-scale"));
     }
     Ok(Evaluation { sums, top_k, top_k_hits, confusion: rows.collect() })
@@ -173,7 +118,19 @@ impl Evaluation {
 
     /// Wilson's 95 % interval of the accuracy.
     pub fn accuracy_interval(&self) -> [f64; 2] {
-        wilson_interval(self.sums.correct as u64, self.sums.count)
+        wilson_interval(self.sums.correct(), self.sums.count)
+    }
+
+    /// What each metric is called, and its value as people read it: the accuracy with its interval.
+    pub fn scores_text(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let [low, high] = self.accuracy_interval();
+        self.sums.scores().iter().map(move |(metric, value)| {
+            let interval = match metric {
+                Metric::Accuracy => format!(" (95 % interval {low:.4} to {high:.4})"),
+                _ => String::new(),
+            };
+            (metric.definition().label, format!("{value:.4}{interval}"))
+        })
     }
 
     /// One row a class. `labels` are the K classes' names.
@@ -208,6 +165,7 @@ pub fn wilson_interval(correct: u64, count: u64) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Scores;
 
     #[test]
     fn wilson_s_interval() {
@@ -226,7 +184,7 @@ mod tests {
     #[test]
     fn per_class_scores_from_the_confusion_matrix() {
         let evaluation = Evaluation {
-            sums: Sums { loss: 3.0, correct: 5, count: 8 },
+            sums: Sums { totals: Scores::new(3.0, 5.0), count: 8 },
             top_k: 2,
             top_k_hits: 6,
             confusion: vec![vec![3, 1, 0], vec![2, 2, 0], vec![0, 0, 0]],
@@ -237,6 +195,6 @@ mod tests {
         assert!((rows[0].f1 - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!((rows[2].precision, rows[2].recall, rows[2].f1, rows[2].support), (0.0, 0.0, 0.0, 0));
         assert_eq!(evaluation.top_k_accuracy(), 0.75);
-        assert_eq!(evaluation.sums.scores(), Scores { loss: 0.375, accuracy: 0.625 });
+        assert_eq!(evaluation.sums.scores(), Scores::new(0.375, 0.625));
     }
 }

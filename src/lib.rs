@@ -40,6 +40,7 @@ pub mod evaluate;
 pub mod files;
 pub mod libtorch;
 pub mod log;
+pub mod metrics;
 pub mod model;
 pub mod native;
 pub mod predict;

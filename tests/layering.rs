@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-const LEAVES: [&str; 7] = ["error", "rng", "native", "device", "files", "libtorch", "settings"];
+const LEAVES: [&str; 8] = ["error", "rng", "native", "device", "files", "libtorch", "settings", "metrics"];
 /// A part, and which parts it may use beside itself and the leaves. A part that is not named may use all.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("error", &[]),
     ("settings", &[]),
     ("rng", &[]),
@@ -12,10 +12,11 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("device", &[]),
     ("files", &[]),
     ("libtorch", &[]),
+    ("metrics", &[]),
     ("data", &[]),
     ("log", &[]),
     ("model", &["data"]),
-    ("evaluate", &["data", "model", "log"]),
+    ("evaluate", &["data", "model"]),
     ("predict", &["data", "model"]),
     ("train", &["data", "model", "log", "evaluate"]),
     ("config", &["data", "model", "log", "train"]),

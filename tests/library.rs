@@ -12,7 +12,7 @@ fn a_configuration_becomes_a_saved_model() {
     let trained = convnet::train_from(&config).unwrap();
     assert_eq!(trained.epochs.len(), 1);
     assert!(trained.run.join("run.json").is_file());
-    assert!((0.0..=1.0).contains(&trained.test.unwrap().accuracy));
+    assert!((0.0..=1.0).contains(&trained.test.unwrap().accuracy()));
     Predictor::load(&trained.model.display().to_string(), tch::Device::Cpu).unwrap();
 
     config.training.batch_size = 0;

@@ -85,7 +85,7 @@ fn follow(fixture: &Value, name: &str) -> Outcome {
         weights.map(|weights| ClassWeights::List(weights.values().map(|weight| weight.as_f64().unwrap()).collect()));
     for callback in case["callbacks"].as_array().unwrap() {
         let given = &callback[1];
-        let monitor = if given["monitor"] == "val_loss" { Monitor::ValLoss } else { Monitor::ValAccuracy };
+        let monitor = if given["monitor"] == "val_loss" { Monitor::VAL_LOSS } else { Monitor::VAL_ACCURACY };
         let patience = given["patience"].as_u64().unwrap();
         if callback[0] == "EarlyStopping" {
             let restore_best = given["restore_best_weights"].as_bool().unwrap_or(false);
@@ -120,14 +120,14 @@ fn compare(name: &str, epochs: &[Epoch], history: &Value, tolerance: f64) {
     assert_eq!(epochs.len(), losses.len(), "{name}: epochs");
     for (index, epoch) in epochs.iter().enumerate() {
         let validation = epoch.validation.unwrap();
-        for (key, got) in [("loss", epoch.train.loss), ("val_loss", validation.loss)] {
+        for (key, got) in [("loss", epoch.train.loss()), ("val_loss", validation.loss())] {
             let expected = history[key][index].as_f64().unwrap();
             let difference = ((got - expected) / expected).abs();
             assert!(difference < tolerance, "{name}, epoch {index}: {key} is {got}, not {expected} ({difference:e})");
         }
         for (key, got) in [
-            ("accuracy", epoch.train.accuracy),
-            ("val_accuracy", validation.accuracy),
+            ("accuracy", epoch.train.accuracy()),
+            ("val_accuracy", validation.accuracy()),
             ("learning_rate", epoch.learning_rate),
         ] {
             let Some(expected) = history[key][index].as_f64() else { continue };
@@ -280,7 +280,7 @@ fn targets_times_and_recorded_points() {
         run(TrainConfig { until: Some("accuracy=0.6".parse().unwrap()), log_every: Some(3), ..plain(0.01) });
     assert_eq!(outcome.ending, StopReason::Target);
     let last = outcome.epochs.last().unwrap();
-    assert!(last.train.accuracy >= 0.6 && outcome.epochs.len() < 10);
+    assert!(last.train.accuracy() >= 0.6 && outcome.epochs.len() < 10);
     // 5 batches an epoch: the third of each
     assert_eq!(steps, (0..outcome.epochs.len() as u64).map(|epoch| epoch * 5 + 3).collect::<Vec<_>>());
     let (outcome, _) = run(TrainConfig { epochs: 1_000_000, time: Some("0.2s".parse().unwrap()), ..plain(0.01) });

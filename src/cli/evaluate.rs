@@ -11,6 +11,7 @@ use crate::data::Split;
 use crate::data::batches::DataLoader;
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::{ClassScores, Evaluation, evaluate_smoothed};
+use crate::metrics::Scores;
 use crate::model::saved;
 
 /// Above this many classes the confusion matrix is too wide to read, and its largest cells are listed.
@@ -81,8 +82,11 @@ fn data_line(found: &Found) -> String {
 /// What is printed.
 #[derive(Debug, Serialize)]
 struct EvaluationReport {
-    loss: f64,
-    accuracy: f64,
+    #[serde(flatten)]
+    scores: Scores,
+    /// The scores as people read them.
+    #[serde(skip)]
+    lines: Vec<(&'static str, String)>,
     accuracy_interval: [f64; 2],
     top_k: TopK,
     count: u64,
@@ -98,10 +102,9 @@ struct TopK {
 
 impl EvaluationReport {
     fn new(evaluation: Evaluation, classes: &[String]) -> Self {
-        let scores = evaluation.sums.scores();
         EvaluationReport {
-            loss: scores.loss,
-            accuracy: scores.accuracy,
+            scores: evaluation.sums.scores(),
+            lines: evaluation.scores_text().collect(),
             accuracy_interval: evaluation.accuracy_interval(),
             top_k: TopK { k: evaluation.top_k, accuracy: evaluation.top_k_accuracy() },
             count: evaluation.sums.count,
@@ -112,15 +115,18 @@ impl EvaluationReport {
 
     /// The summary comes last: the tables are longer than a terminal.
     fn text(&self) -> String {
-        let [low, high] = self.accuracy_interval;
         let mut text = match self.confusion.len() > MAX_MATRIX_CLASSES {
             true => self.largest_confusions(),
             false => self.matrix(),
         };
         text += &format!("\n{}\n", self.class_table());
-        text += &format!("images    {}\nloss      {:.4}\n", self.count, self.loss);
-        text += &format!("accuracy  {:.4} (95 % interval {low:.4} to {high:.4})\n", self.accuracy);
-        text + &format!("top-{:<5} {:.4}\n", self.top_k.k, self.top_k.accuracy)
+        text += &format!("images    {}\n", self.count);
+        let top_k = (format!("top-{}", self.top_k.k), format!("{:.4}", self.top_k.accuracy));
+        let lines = self.lines.iter().map(|(label, value)| ((*label).to_owned(), value.clone()));
+        // a metric may say the same
+        let others = lines.filter(|(label, _)| *label != top_k.0);
+        text.extend(others.chain([top_k.clone()]).map(|(label, value)| format!("{label:<9} {value}\n")));
+        text
     }
 
     /// The widest label, in letters.
@@ -173,11 +179,11 @@ impl EvaluationReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::Sums;
+    use crate::metrics::Sums;
 
     fn report(confusion: Vec<Vec<u64>>) -> EvaluationReport {
         let classes: Vec<String> = (0..confusion.len()).map(|class| format!("c{class}")).collect();
-        let sums = Sums { loss: 4.0, correct: 5, count: 8 };
+        let sums = Sums { totals: Scores::new(4.0, 5.0), count: 8 };
         EvaluationReport::new(Evaluation { sums, top_k: 2, top_k_hits: 6, confusion }, &classes)
     }
 

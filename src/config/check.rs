@@ -28,7 +28,7 @@ impl RunConfig {
         let has_no_validation = self.data.validation == Validation::None;
         let watched = [("monitor", best.monitor), ("until", self.training.until.map(|target| target.monitor))];
         for (key, monitor) in watched {
-            if let Some(monitor) = monitor.filter(|monitor| has_no_validation && monitor.needs_validation()) {
+            if let Some(monitor) = monitor.filter(|monitor| has_no_validation && monitor.of_validation) {
                 return wrong(key, "loss or accuracy, because there are no validation images", monitor);
             }
         }

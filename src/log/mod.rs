@@ -9,15 +9,7 @@ pub mod history;
 pub mod tensorboard;
 
 use crate::error::Result;
-
-/// Mean loss and accuracy over some images: sums divided once.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Scores {
-    /// Mean cross-entropy, in nats.
-    pub loss: f64,
-    /// Share of images whose largest logit is at the label, 0 to 1.
-    pub accuracy: f64,
-}
+use crate::metrics::Scores;
 
 /// What is known of a run before its first step.
 #[derive(Debug, Clone)]

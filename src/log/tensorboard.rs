@@ -6,10 +6,10 @@
 //! | folder | tag | step |
 //! | --- | --- | --- |
 //! | `train` | `keras`, the model's JSON | 0 |
-//! | `train` | `epoch_loss`, `epoch_accuracy`, `epoch_learning_rate` | epoch, from 0 |
-//! | `train` | `batch_loss`, `batch_accuracy`: running means of the epoch, at every batch that is recorded | batch, from 1 |
-//! | `validation` | `epoch_loss`, `epoch_accuracy` | epoch, from 0 |
-//! | `validation` | `evaluation_loss_vs_iterations`, `evaluation_accuracy_vs_iterations` | batches done |
+//! | `train` | `epoch_<metric>` (`epoch_loss`, `epoch_accuracy` …), `epoch_learning_rate` | epoch, from 0 |
+//! | `train` | `batch_<metric>`: running means of the epoch, at every batch that is recorded | batch, from 1 |
+//! | `validation` | `epoch_<metric>` | epoch, from 0 |
+//! | `validation` | `evaluation_<metric>_vs_iterations` | batches done |
 //!
 //! Scalars are `simple_value`s, which every version of TensorBoard and of its readers shows; Keras 3 writes tensors.
 
@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 
 use super::event_file::EventFile;
 use super::event_records;
-use super::{Batch, Epoch, Event, Scores, Sink};
+use super::{Batch, Epoch, Event, Sink};
 use crate::error::Result;
+use crate::metrics::Scores;
 
 /// Writes a run's events to `train/` and `validation/` in its folder.
 ///
@@ -44,14 +45,17 @@ impl TensorBoardSink {
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<()> {
-        self.train.scalar("batch_loss", batch.step, batch.scores.loss)?;
-        self.train.scalar("batch_accuracy", batch.step, batch.scores.accuracy)
+        for (metric, value) in batch.scores.iter() {
+            self.train.scalar(&format!("batch_{metric}"), batch.step, value)?;
+        }
+        Ok(())
     }
 
     fn epoch(&mut self, epoch: &Epoch) -> Result<()> {
         let step = epoch.epoch.saturating_sub(1);
-        self.train.scalar("epoch_loss", step, epoch.train.loss)?;
-        self.train.scalar("epoch_accuracy", step, epoch.train.accuracy)?;
+        for (metric, value) in epoch.train.iter() {
+            self.train.scalar(&format!("epoch_{metric}"), step, value)?;
+        }
         self.train.scalar("epoch_learning_rate", step, epoch.learning_rate)?;
         self.train.sync()?;
         epoch.validation.map_or(Ok(()), |scores| self.validation(scores, epoch.step, step))
@@ -62,10 +66,12 @@ impl TensorBoardSink {
             Some(file) => file,
             none => none.insert(EventFile::create(&self.validation_folder)?),
         };
-        file.scalar("evaluation_loss_vs_iterations", batches, scores.loss)?;
-        file.scalar("evaluation_accuracy_vs_iterations", batches, scores.accuracy)?;
-        file.scalar("epoch_loss", epoch, scores.loss)?;
-        file.scalar("epoch_accuracy", epoch, scores.accuracy)?;
+        for (metric, value) in scores.iter() {
+            file.scalar(&format!("evaluation_{metric}_vs_iterations"), batches, value)?;
+        }
+        for (metric, value) in scores.iter() {
+            file.scalar(&format!("epoch_{metric}"), epoch, value)?;
+        }
         file.sync()
     }
 }
@@ -119,7 +125,7 @@ pub(super) mod tests {
 
     /// Batch `batch` of epoch `epoch`.
     pub fn batch(epoch: u64, batch: u64) -> Batch {
-        let scores = Scores { loss: 0.3012, accuracy: 0.8921 };
+        let scores = Scores::new(0.3012, 0.8921);
         let step = (epoch - 1) * 430 + batch;
         Batch { epoch, batch, step, scores, images_per_second: 9_100.0, learning_rate: 0.002, is_recorded: true }
     }
@@ -129,7 +135,7 @@ pub(super) mod tests {
         Epoch {
             epoch,
             step: epoch * 430,
-            train: Scores { loss: 0.3012, accuracy: 0.8921 },
+            train: Scores::new(0.3012, 0.8921),
             validation,
             learning_rate: 0.002,
             seconds: 7.1,
@@ -138,7 +144,9 @@ pub(super) mod tests {
         }
     }
 
-    const VALIDATION: Option<Scores> = Some(Scores { loss: 0.25, accuracy: 0.5 });
+    fn validated() -> Option<Scores> {
+        Some(Scores::new(0.25, 0.5))
+    }
 
     fn point(tag: &str, step: i64, value: f32) -> (String, i64, f32) {
         (tag.to_owned(), step, value)
@@ -153,8 +161,8 @@ pub(super) mod tests {
         sink.on(&Event::Batch(batch(1, 5))).unwrap();
         sink.on(&Event::Validating).unwrap();
         assert!(!validation.exists());
-        sink.on(&Event::Epoch(epoch(1, VALIDATION))).unwrap();
-        sink.on(&Event::Epoch(epoch(2, VALIDATION))).unwrap();
+        sink.on(&Event::Epoch(epoch(1, validated()))).unwrap();
+        sink.on(&Event::Epoch(epoch(2, validated()))).unwrap();
         sink.on(&Event::End).unwrap();
         assert_eq!(read_events(&train)[1].get_summary().get_value()[0].get_tag(), "keras");
         let mut expected = vec![point("batch_loss", 5, 0.3012), point("batch_accuracy", 5, 0.8921)];
@@ -204,7 +212,7 @@ pub(super) mod tests {
         let (train, validation) = (folder.path().join("train"), folder.path().join("validation"));
         let mut killed = TensorBoardSink::create(folder.path()).unwrap();
         killed.on(&Event::Start(start(1))).unwrap();
-        killed.on(&Event::Epoch(epoch(1, VALIDATION))).unwrap();
+        killed.on(&Event::Epoch(epoch(1, validated()))).unwrap();
         killed.on(&Event::Batch(batch(2, 100))).unwrap(); // after the checkpoint
         drop(killed);
         let mut resumed = TensorBoardSink::create(folder.path()).unwrap();
@@ -212,7 +220,7 @@ pub(super) mod tests {
         for number in [50, 100, 150] {
             resumed.on(&Event::Batch(batch(2, number))).unwrap();
         }
-        resumed.on(&Event::Epoch(epoch(2, VALIDATION))).unwrap();
+        resumed.on(&Event::Epoch(epoch(2, validated()))).unwrap();
         assert_eq!((num_files(&train), num_files(&validation)), (2, 2));
         assert_eq!(steps(&train, "batch_loss"), [530, 580]);
         assert_eq!(steps(&train, "epoch_loss"), [0, 1]);
@@ -236,8 +244,8 @@ pub(super) mod tests {
     fn a_run_that_goes_on_otherwise_loses_the_points_behind_its_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = TensorBoardSink::create(folder.path()).unwrap();
-        let events = [Event::Start(start(1)), Event::Batch(batch(1, 400)), Event::Epoch(epoch(1, VALIDATION))];
-        let later = [Event::Batch(batch(2, 10)), Event::Batch(batch(2, 20)), Event::Epoch(epoch(2, VALIDATION))];
+        let events = [Event::Start(start(1)), Event::Batch(batch(1, 400)), Event::Epoch(epoch(1, validated()))];
+        let later = [Event::Batch(batch(2, 10)), Event::Batch(batch(2, 20)), Event::Epoch(epoch(2, validated()))];
         events.iter().chain(&later).for_each(|event| sink.on(event).unwrap());
         drop(sink);
         let [train, validation] = ["train", "validation"].map(|part| folder.path().join(part));

@@ -65,14 +65,13 @@ fn weights_differ(a: &RunFolder, b: &RunFolder) -> Option<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Scores;
 
     fn row(epoch: u64, loss: f64) -> HistoryRow {
         HistoryRow {
             epoch,
-            loss,
-            accuracy: 0.5,
-            val_loss: None,
-            val_accuracy: Some(0.25),
+            train: Scores::new(loss, 0.5),
+            validation: Some(Scores::new(1.0, 0.25)),
             learning_rate: 0.1,
             seconds: 0.0,
             images_per_second: 0.0,
@@ -83,7 +82,7 @@ mod tests {
     fn the_first_number_that_differs_is_named() {
         let before = [row(1, 0.5), row(2, 0.25)];
         assert_eq!(first_difference(&before, &before), None);
-        let now = [row(1, 0.5), HistoryRow { val_accuracy: Some(0.3), ..row(2, 0.25) }];
+        let now = [row(1, 0.5), HistoryRow { validation: Some(Scores::new(1.0, 0.3)), ..row(2, 0.25) }];
         let difference = first_difference(&before, &now).unwrap();
         assert_eq!((difference.epoch, difference.number.as_str()), (Some(2), "val_accuracy"));
         assert_eq!((difference.before, difference.now), (json!(0.25), json!(0.3)));

@@ -24,6 +24,7 @@ use crate::evaluate::{Evaluation, evaluate_smoothed};
 use crate::log::history::{HistoryRow, HistorySink};
 use crate::log::tensorboard::{self, TensorBoardSink};
 use crate::log::{Event, Sink, Sinks};
+use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
 use crate::train::{Checkpoints, LastCheckpoint, Outcome, StopReason, StopSignal, TrainState, Trainer};
@@ -144,7 +145,8 @@ impl Run {
             self.sinks.note(format!("note: replaces {other} when it is done; another --name keeps both"));
         }
         let mut history = resume::history_before(&folder, &state, &mut self.sinks);
-        self.open_logs(&folder, &state, unbegun.is_some(), !changed.is_empty())?;
+        let metrics: Vec<Metric> = Metric::of(model.num_classes()).collect();
+        self.open_logs(&folder, &state, &metrics, unbegun.is_some(), !changed.is_empty())?;
         folder.record_resume(&self.config, state.batches_seen, changed)?;
         let mut trainer = Trainer {
             validation: images.validation.as_ref(),
@@ -208,9 +210,19 @@ impl Run {
 
     /// Adds the listeners that write into the run's folder, and the one that stops the run. `is_changed`: whether a run goes
     /// on with other settings than before.
-    fn open_logs(&mut self, folder: &RunFolder, state: &TrainState, is_new: bool, is_changed: bool) -> Result<()> {
+    fn open_logs(
+        &mut self,
+        folder: &RunFolder,
+        state: &TrainState,
+        metrics: &[Metric],
+        is_new: bool,
+        is_changed: bool,
+    ) -> Result<()> {
         let csv = folder.history_path();
-        self.sinks.add(if is_new { HistorySink::create(&csv)? } else { HistorySink::append(&csv, state.epochs + 1)? });
+        self.sinks.add(match is_new {
+            true => HistorySink::create(&csv, metrics)?,
+            false => HistorySink::append(&csv, metrics, state.epochs + 1)?,
+        });
         if is_changed {
             tensorboard::rewind(&folder.path, state.epochs, state.batches_seen)?;
         }

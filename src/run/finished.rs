@@ -73,8 +73,10 @@ impl FinishedRun {
         let row = self.saved_row();
         let (data, run) = (Some(self.trained_on.clone()), Some(self.folder.name.clone()));
         let mut info = ModelInfo { labels, resize: self.config.load.resize, data, run, ..ModelInfo::default() };
-        info.metrics.extend(row.and_then(|row| row.val_accuracy).map(|accuracy| ("val_accuracy".into(), accuracy)));
-        info.metrics.extend(self.tested.as_ref().map(|tested| ("test_accuracy".into(), tested.sums.scores().accuracy)));
+        let of_epoch = row.and_then(|row| row.validation).unwrap_or_default();
+        let tested = self.tested.as_ref().map(|tested| tested.sums.scores()).unwrap_or_default();
+        info.metrics.extend(of_epoch.iter().map(|(metric, value)| (format!("val_{metric}"), value)));
+        info.metrics.extend(tested.iter().map(|(metric, value)| (format!("test_{metric}"), value)));
         let stem = model_files::stem(&self.config);
         self.replaced = model_files::replaced(&self.config, &self.folder.name);
         saved::save(&self.model, &info, &Destination::pair(&stem))?;

@@ -11,11 +11,49 @@ use crate::config::origin::Origins;
 use crate::data::split::Validation;
 use crate::error::{Error, Result};
 use crate::log::Sinks;
+use crate::metrics::Metric;
 use crate::train::StopSignal;
 
-/// What each run is judged by: the key in `--json`, and how people read it.
-pub const SCORES: [(&str, &str); 3] =
-    [("val_loss", "validation loss"), ("val_accuracy", "validation accuracy"), ("test_accuracy", "test accuracy")];
+/// What each run is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoldScore {
+    /// A metric of the validation images, after the epoch whose weights were saved.
+    Validation(Metric),
+    /// A metric of the test images.
+    Test(Metric),
+}
+
+impl FoldScore {
+    /// All of them. The loss of the test images is in each run's own report.
+    pub fn all() -> impl Iterator<Item = FoldScore> {
+        let tested = Metric::all().filter(|metric| *metric != Metric::Loss);
+        Metric::all().map(FoldScore::Validation).chain(tested.map(FoldScore::Test))
+    }
+
+    /// The key in `--json`.
+    pub fn key(self) -> String {
+        match self {
+            FoldScore::Validation(metric) => format!("val_{metric}"),
+            FoldScore::Test(metric) => format!("test_{metric}"),
+        }
+    }
+
+    /// What people read.
+    pub fn label(self) -> String {
+        match self {
+            FoldScore::Validation(metric) => format!("validation {}", metric.definition().label),
+            FoldScore::Test(metric) => format!("test {}", metric.definition().label),
+        }
+    }
+
+    /// That of a run; none where it has none.
+    pub fn of(self, report: &RunReport) -> Option<f64> {
+        match self {
+            FoldScore::Validation(metric) => report.saved_row()?.validation?.get(metric),
+            FoldScore::Test(metric) => report.test?.get(metric),
+        }
+    }
+}
 
 /// A cross-validation that was asked for: `num_folds` runs of `config`, one after the other, as `<run>-fold1`, `<run>-fold2` …
 /// Where the configuration names runs that are there with the same settings, finished ones count and an unfinished one goes on.
@@ -99,14 +137,10 @@ impl CrossValidation<'_> {
 }
 
 impl Folds {
-    /// Each run's scores in the order of [`SCORES`]: those of the epoch whose weights were saved, and of the test images.
-    pub fn scores(&self) -> Vec<[Option<f64>; 3]> {
-        let of_run = |report: &RunReport| {
-            let row = report.saved_row();
-            let test = report.test.map(|test| test.accuracy);
-            [row.and_then(|row| row.val_loss), row.and_then(|row| row.val_accuracy), test]
-        };
-        self.reports.iter().map(of_run).collect()
+    /// Each score of the runs; none where a run lacks it.
+    pub fn scores(&self) -> Vec<(FoldScore, Vec<Option<f64>>)> {
+        let of_runs = |score: FoldScore| (score, self.reports.iter().map(|report| score.of(report)).collect());
+        FoldScore::all().map(of_runs).collect()
     }
 }
 
@@ -133,9 +167,9 @@ fn existing(config: &RunConfig) -> Result<Option<RunFolder>> {
     }
 }
 
-/// Mean and standard deviation (of a sample: divided by K - 1) of one score; none where a run lacks it.
-pub fn mean_and_deviation(scores: &[[Option<f64>; 3]], which: usize) -> Option<(f64, f64)> {
-    let values: Vec<f64> = scores.iter().map(|run| run[which]).collect::<Option<_>>()?;
+/// Mean and standard deviation (of a sample: divided by K - 1) of the runs' values of one score; none where a run lacks it.
+pub fn mean_and_deviation(values: &[Option<f64>]) -> Option<(f64, f64)> {
+    let values: Vec<f64> = values.iter().copied().collect::<Option<_>>()?;
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
@@ -148,9 +182,8 @@ mod tests {
 
     #[test]
     fn the_deviation_is_a_sample_s() {
-        let scores = [0.9, 0.8, 0.7].map(|accuracy| [None, Some(accuracy), Some(0.5)]);
-        let (mean, deviation) = mean_and_deviation(&scores, 1).unwrap();
+        let (mean, deviation) = mean_and_deviation(&[0.9, 0.8, 0.7].map(Some)).unwrap();
         assert!((mean - 0.8).abs() < 1e-12 && (deviation - 0.1).abs() < 1e-12);
-        assert_eq!(mean_and_deviation(&scores, 0), None);
+        assert_eq!(mean_and_deviation(&[Some(0.5), None]), None);
     }
 }

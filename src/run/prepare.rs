@@ -76,6 +76,7 @@ pub fn network(
     let model = model.with_precision(config.network.precision);
     let mut train_config = config.train_config(splits.train.len());
     train_config.class_weights = class_weights(config, splits)?;
+    train_config.check_monitors(splits.classes.len())?;
     let mut optimizer =
         Optimizer::with_options(config.optimizer.rule(), config.optimizer.step_options(), model.weights());
     if checkpoint.is_none() {

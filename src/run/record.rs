@@ -12,7 +12,7 @@ use crate::device::Selected;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::libtorch;
-use crate::log::Scores;
+use crate::metrics::Scores;
 use crate::model::{Model, saved};
 use crate::train::{Monitor, StopReason};
 

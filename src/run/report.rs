@@ -1,12 +1,11 @@
 //! What came of a run, in the numbers that a user compares.
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::finished::FinishedRun;
 use super::folder::RunFolder;
-use crate::log::Scores;
 use crate::log::history::HistoryRow;
+use crate::metrics::Scores;
 use crate::model::Precision;
 
 /// What came of a run: what `convnet train --json` prints.
@@ -17,7 +16,6 @@ pub struct RunReport {
     /// The saved model's stem; none where a signal ended the run.
     pub model: Option<String>,
     /// The epochs.
-    #[serde(serialize_with = "without_nulls")]
     pub epochs: Vec<HistoryRow>,
     /// The network's parameters.
     pub parameters: usize,
@@ -87,16 +85,4 @@ impl RunReport {
     pub fn saved_row(&self) -> Option<&HistoryRow> {
         self.epochs.iter().find(|row| Some(row.epoch) == self.saved_epoch)
     }
-}
-
-/// The rows without the numbers that they lack.
-fn without_nulls<S: serde::Serializer>(rows: &[HistoryRow], serializer: S) -> Result<S::Ok, S::Error> {
-    let present = |row: &HistoryRow| {
-        let mut row = json!(row);
-        if let Some(row) = row.as_object_mut() {
-            row.retain(|_, value| !value.is_null());
-        }
-        row
-    };
-    rows.iter().map(present).collect::<Vec<Value>>().serialize(serializer)
 }

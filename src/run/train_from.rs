@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::execute::Run;
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::Scores;
 use crate::log::history::HistoryRow;
+use crate::metrics::Scores;
 use crate::train::StopReason;
 
 /// What came of a training from a configuration.
@@ -35,7 +35,7 @@ pub struct Trained {
 /// config.data.source = "digits".into();
 /// config.training.epochs = 3;
 /// let trained = convnet::train_from(&config)?;
-/// println!("{}: test accuracy {:.4}", trained.model.display(), trained.test.unwrap().accuracy);
+/// println!("{}: test accuracy {:.4}", trained.model.display(), trained.test.unwrap().accuracy());
 /// # Ok(())
 /// # }
 /// ```

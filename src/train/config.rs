@@ -103,6 +103,16 @@ impl TrainConfig {
         from_0_to_below_1(&[("label-smoothing", Some(self.label_smoothing))])
     }
 
+    /// Refuses to watch a metric that tells nothing of a classifier of `num_classes` classes.
+    ///
+    /// # Errors
+    /// A configuration error.
+    pub fn check_monitors(&self, num_classes: usize) -> Result<()> {
+        let plateau = self.reduce_on_plateau.map(|plateau| plateau.monitor);
+        let watched = [Some(self.early_stopping.monitor), plateau, self.until.map(|target| target.monitor)];
+        watched.into_iter().flatten().try_for_each(|monitor| monitor.check_classes(num_classes))
+    }
+
     /// Optimizer steps of an epoch of `num_images` images.
     pub fn steps_per_epoch(&self, num_images: usize) -> u64 {
         num_images.div_ceil(self.batch_size).div_ceil(self.accumulate) as u64

@@ -5,7 +5,7 @@ use tch::Device;
 use super::nan_check::{self, PendingLoss};
 use super::step::TrainedBatch;
 use crate::error::Result;
-use crate::evaluate::{RunningSums, Sums};
+use crate::metrics::{BatchResult, RunningSums, Sums};
 use crate::model::Model;
 
 /// Adds up an epoch's metrics on the device, and finds the batch at which the loss stopped being finite.
@@ -16,8 +16,8 @@ pub(super) struct EpochMeter {
 
 impl EpochMeter {
     /// Continues from the `sums` of an epoch that was interrupted.
-    pub fn new(sums: Sums, device: Device) -> Self {
-        EpochMeter { sums: RunningSums::new(sums, device), pending: Vec::new() }
+    pub fn new(sums: Sums, model: &Model) -> Self {
+        EpochMeter { sums: RunningSums::new(sums, model.num_classes(), model.device()), pending: Vec::new() }
     }
 
     /// Adds a batch of epoch `epoch` (from 1). Its loss is checked when the device is waited for. On the CPU, where nothing
@@ -26,7 +26,12 @@ impl EpochMeter {
     /// # Errors
     /// A numeric error where the loss is not finite.
     pub fn add(&mut self, model: &Model, epoch: u64, batch: &TrainedBatch, learning_rate: f64) -> Result<()> {
-        self.sums.add(&batch.loss, &batch.outputs.classes(), batch.targets.dominant());
+        self.sums.add(&BatchResult {
+            loss: &batch.loss,
+            classes: &batch.outputs.classes(),
+            ranking: &|| batch.outputs.ranking(),
+            labels: batch.targets.dominant(),
+        });
         let is_on_cpu = model.device() == Device::Cpu;
         self.pending.push(PendingLoss {
             batch: batch.batch + 1,
@@ -45,7 +50,7 @@ impl EpochMeter {
     /// A numeric error where the loss is not finite.
     pub fn read(&mut self, model: &Model, epoch: u64) -> Result<Sums> {
         let sums = self.sums.read();
-        if !sums.loss.is_finite() {
+        if !sums.totals.loss().is_finite() {
             return Err(nan_check::loss_error(model, &self.pending, epoch, sums));
         }
         self.pending.clear();

@@ -26,8 +26,9 @@ use tch::Tensor;
 
 use crate::data::batches::{DataLoader, Order};
 use crate::error::{Error, Result};
-use crate::evaluate::{Sums, evaluate_smoothed};
-use crate::log::{self, Event, Scores, Sinks};
+use crate::evaluate::evaluate_smoothed;
+use crate::log::{self, Event, Sinks};
+use crate::metrics::{Scores, Sums};
 use crate::model::Model;
 use crate::native;
 
@@ -37,7 +38,7 @@ pub use config::TrainConfig;
 pub use learning_rate::LearningRateConfig;
 pub use limits::{SaveEvery, Span};
 pub use loss::{ClassWeightRule, ClassWeights, Loss, Targets};
-pub use monitor::{EarlyStopping, EarlyStoppingState, Monitor, Plateau, ReduceOnPlateau, Target};
+pub use monitor::{EarlyStopping, EarlyStoppingState, EpochScores, Monitor, Plateau, ReduceOnPlateau, Target};
 pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, OptimizerSettings, StepOptions};
 pub use schedule::{Schedule, ScheduleKind};
 pub use train_state::{StopReason, TrainState};
@@ -132,10 +133,11 @@ impl Trainer<'_> {
     /// ones, their moving average, or the best epoch's.
     ///
     /// # Errors
-    /// A model error where the network is not a classifier, a numeric error where loss or weights stop being finite, a data
+    /// A configuration error where a metric is watched that tells nothing of so few classes, a numeric error where loss or weights stop being finite, a data
     /// error where an image's file cannot be read, a device error where libtorch fails, for want of memory say; the last
     /// checkpoint is left as it is.
     pub fn fit(&mut self) -> Result<Outcome> {
+        self.config.check_monitors(self.model.num_classes())?;
         self.sinks.send(&Event::Start(self.start()));
         let outcome = native::guarded(|| self.run());
         self.sinks.send(&Event::End);
@@ -150,7 +152,7 @@ impl Trainer<'_> {
             if let Some(ending) = self.state.ending(&self.config) {
                 break ending;
             }
-            loop_state.meter = EpochMeter::new(self.state.sums, self.model.device());
+            loop_state.meter = EpochMeter::new(self.state.sums, self.model);
             loop_state.clock = Stopwatch::start(&self.state);
             let order = self.train.order(self.config.shuffle, self.config.seed, self.state.epochs);
             while self.state.batches < self.steps_per_epoch() {
@@ -244,8 +246,7 @@ impl Trainer<'_> {
         let validation = self.validate()?;
         clock.note(&mut self.state);
         let (epochs, seconds) = (self.state.epochs + 1, self.state.epoch_seconds);
-        let numbers = [Monitor::Loss, Monitor::Accuracy, Monitor::ValLoss, Monitor::ValAccuracy];
-        let latest = numbers.map(|number| number.value(train, validation).filter(|value| value.is_finite()));
+        let latest = EpochScores { train: train.finite(), validation: validation.map(Scores::finite) };
         let sums = Sums::default();
         self.state = TrainState { epochs, batches: 0, sums, latest, epoch_seconds: 0.0, ..self.state };
         let step = self.state.batches_seen;
@@ -284,7 +285,7 @@ impl Trainer<'_> {
     fn begin(&mut self) -> Result<LoopState> {
         Ok(LoopState {
             loss: Loss::of(&self.config, self.model.device())?,
-            meter: EpochMeter::new(self.state.sums, self.model.device()),
+            meter: EpochMeter::new(self.state.sums, self.model),
             clock: Stopwatch::start(&self.state),
             best: self.recall_best(),
             last_checkpoint: LastCheckpoint::None,

@@ -4,47 +4,90 @@
 use std::fmt;
 use std::str::FromStr;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, nearest};
-use crate::log::{Epoch, Scores};
+use crate::log::Epoch;
+use crate::metrics::{Direction, Metric, Scores};
 
-/// A number of an epoch, by its name in `history.csv`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub enum Monitor {
-    /// Training loss.
-    Loss,
-    /// Training accuracy.
-    Accuracy,
-    /// Validation loss.
-    ValLoss,
-    /// Validation accuracy.
-    #[default]
-    ValAccuracy,
+/// What decides which epoch is the best: a metric, of the training or of the validation images. Written as `history.csv` has
+/// it: `loss`, `val_accuracy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Monitor {
+    /// The metric.
+    pub metric: Metric,
+    /// Whether it is that of the validation images.
+    pub of_validation: bool,
+}
+
+/// The scores of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "StoredScores")]
+pub struct EpochScores {
+    /// Over the training images.
+    pub train: Scores,
+    /// Over the validation images, where there are any.
+    pub validation: Option<Scores>,
+}
+
+/// [`EpochScores`] in a checkpoint.
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields, expecting = "expected an epoch's scores")]
+enum StoredScores {
+    ByName {
+        train: Scores,
+        validation: Option<Scores>,
+    },
+    /// Before there was a list of metrics: loss and accuracy of the training, then of the validation.
+    InOrder([Option<f64>; 4]),
+}
+
+impl From<StoredScores> for EpochScores {
+    fn from(stored: StoredScores) -> Self {
+        let pair = |loss: Option<f64>, accuracy: Option<f64>| {
+            let known = [loss.map(|loss| (Metric::Loss, loss)), accuracy.map(|share| (Metric::Accuracy, share))];
+            known.into_iter().flatten().collect::<Scores>()
+        };
+        match stored {
+            StoredScores::ByName { train, validation } => EpochScores { train, validation },
+            StoredScores::InOrder([loss, accuracy, val_loss, val_accuracy]) => EpochScores {
+                train: pair(loss, accuracy),
+                validation: Some(pair(val_loss, val_accuracy)).filter(|scores| !scores.is_empty()),
+            },
+        }
+    }
+}
+
+impl Default for Monitor {
+    /// The validation accuracy.
+    fn default() -> Self {
+        Monitor::VAL_ACCURACY
+    }
 }
 
 impl Monitor {
-    /// Its value in an epoch of these scores; none where it is of a validation that there was not.
-    pub fn value(self, train: Scores, validation: Option<Scores>) -> Option<f64> {
-        match self {
-            Monitor::Loss => Some(train.loss),
-            Monitor::Accuracy => Some(train.accuracy),
-            Monitor::ValLoss => validation.map(|scores| scores.loss),
-            Monitor::ValAccuracy => validation.map(|scores| scores.accuracy),
-        }
+    /// The validation loss.
+    pub const VAL_LOSS: Monitor = Monitor { metric: Metric::Loss, of_validation: true };
+    /// The validation accuracy.
+    pub const VAL_ACCURACY: Monitor = Monitor { metric: Metric::Accuracy, of_validation: true };
+
+    /// All of them: the metrics of the training, then those of the validation.
+    pub fn all() -> impl Iterator<Item = Monitor> {
+        [false, true]
+            .into_iter()
+            .flat_map(|of_validation| Metric::all().map(move |metric| Monitor { metric, of_validation }))
+    }
+
+    /// Its value among an epoch's scores; none where it is not known: there is no validation, say.
+    pub fn value(self, scores: EpochScores) -> Option<f64> {
+        let of_images = if self.of_validation { scores.validation } else { Some(scores.train) };
+        of_images?.get(self.metric)
     }
 
     /// Its value in `epoch`.
     pub fn of(self, epoch: &Epoch) -> Option<f64> {
-        self.value(epoch.train, epoch.validation)
-    }
-
-    /// Whether it takes validation images to know it.
-    pub fn needs_validation(self) -> bool {
-        matches!(self, Monitor::ValLoss | Monitor::ValAccuracy)
+        self.value(EpochScores { train: epoch.train, validation: epoch.validation })
     }
 
     /// Whether `value` is better than `best` by more than `min_delta`; anything is better than nothing. Compared as f32,
@@ -52,21 +95,59 @@ impl Monitor {
     pub fn is_better(self, value: f64, best: Option<f64>, min_delta: f64) -> bool {
         let Some(best) = best else { return !value.is_nan() };
         let value = f64::from(value as f32);
-        match self {
-            Monitor::Loss | Monitor::ValLoss => ((value + min_delta) as f32) < best as f32,
-            Monitor::Accuracy | Monitor::ValAccuracy => (value - min_delta) as f32 > best as f32,
+        match self.metric.definition().better {
+            Direction::Lower => ((value + min_delta) as f32) < best as f32,
+            Direction::Higher => (value - min_delta) as f32 > best as f32,
         }
+    }
+
+    /// Refuses a monitor that tells nothing of a classifier of `num_classes` classes.
+    ///
+    /// # Errors
+    /// A configuration error.
+    pub fn check_classes(self, num_classes: usize) -> Result<()> {
+        let min_classes = self.metric.definition().min_classes;
+        if num_classes >= min_classes {
+            return Ok(());
+        }
+        let useless = Error::config(format!("{self} tells nothing about these images"));
+        Err(useless
+            .expected(format!("{min_classes} classes or more"))
+            .got(num_classes)
+            .help("watch another number: accuracy, val_loss"))
     }
 }
 
 impl fmt::Display for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Monitor::Loss => "loss",
-            Monitor::Accuracy => "accuracy",
-            Monitor::ValLoss => "val_loss",
-            Monitor::ValAccuracy => "val_accuracy",
+        write!(f, "{}{}", if self.of_validation { "val_" } else { "" }, self.metric)
+    }
+}
+
+impl FromStr for Monitor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let named = Monitor::all().find(|monitor| monitor.to_string() == text);
+        named.ok_or_else(|| {
+            let names: Vec<String> = Monitor::all().map(|monitor| monitor.to_string()).collect();
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            Error::config(format!("there is no '{text}'{}", nearest(text, &known))).expected(known.join(", "))
         })
+    }
+}
+
+impl TryFrom<String> for Monitor {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Monitor> for String {
+    fn from(monitor: Monitor) -> Self {
+        monitor.to_string()
     }
 }
 
@@ -83,9 +164,9 @@ pub struct Target {
 impl Target {
     /// Whether an epoch's `value` is there.
     pub fn is_reached_by(&self, value: f64) -> bool {
-        match self.monitor {
-            Monitor::Loss | Monitor::ValLoss => value <= self.value,
-            Monitor::Accuracy | Monitor::ValAccuracy => value >= self.value,
+        match self.monitor.metric.definition().better {
+            Direction::Lower => value <= self.value,
+            Direction::Higher => value >= self.value,
         }
     }
 }
@@ -97,10 +178,7 @@ impl FromStr for Target {
         let wrong =
             || Error::config("no target").expected("a number by its name, val_accuracy=0.92").got(format!("'{text}'"));
         let (name, value) = text.split_once('=').ok_or_else(wrong)?;
-        let names = Monitor::value_variants().iter().map(ToString::to_string).collect::<Vec<_>>();
-        let monitor = Monitor::value_variants().iter().find(|monitor| monitor.to_string() == name).copied();
-        let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let monitor = monitor.ok_or_else(|| Error::config(format!("there is no '{name}'{}", nearest(name, &known))))?;
+        let monitor = name.parse()?;
         let value = value.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(wrong)?;
         Ok(Target { monitor, value })
     }
@@ -201,7 +279,7 @@ impl Default for ReduceOnPlateau {
     /// Keras's defaults.
     fn default() -> Self {
         ReduceOnPlateau {
-            monitor: Monitor::ValLoss,
+            monitor: Monitor::VAL_LOSS,
             factor: 0.1,
             patience: 10,
             min_delta: 1e-4,
@@ -258,7 +336,7 @@ mod tests {
 
     /// An epoch whose validation loss is `val_loss`.
     fn epoch(number: u64, val_loss: f64, learning_rate: f64) -> Epoch {
-        let scores = |loss| Scores { loss, accuracy: 0.5 };
+        let scores = |loss| Scores::new(loss, 0.5);
         Epoch {
             epoch: number,
             step: number,
@@ -285,7 +363,7 @@ mod tests {
     fn early_stopping_ends_where_keras_does() {
         // keras.callbacks.EarlyStopping 3.15.1, fed with these logs (epochs from 0 there)
         let losses = [1.0, 0.9, 0.95, 0.85, 0.86, 0.87, 0.84, 0.9, 0.9, 0.9];
-        let stopping = EarlyStopping { monitor: Monitor::ValLoss, ..EarlyStopping::default() };
+        let stopping = EarlyStopping { monitor: Monitor::VAL_LOSS, ..EarlyStopping::default() };
         let patience = |patience| EarlyStopping { patience: Some(patience), ..stopping };
         assert_eq!(ends(stopping, &losses), (None, 7));
         assert_eq!(ends(patience(0), &losses), (Some(3), 2));
@@ -322,7 +400,7 @@ mod tests {
     #[test]
     fn targets_are_words() {
         let target: Target = "val_accuracy=0.92".parse().unwrap();
-        assert_eq!(target, Target { monitor: Monitor::ValAccuracy, value: 0.92 });
+        assert_eq!(target, Target { monitor: Monitor::VAL_ACCURACY, value: 0.92 });
         assert!(target.is_reached_by(0.92) && !target.is_reached_by(0.9199));
         assert!("loss=0.1".parse::<Target>().unwrap().is_reached_by(0.05));
         for (text, word) in

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::error::Error;
-use crate::evaluate::Sums;
+use crate::metrics::Sums;
 use crate::model::Model;
 
 /// A batch whose loss was not looked at yet: looking waits for the device.
@@ -22,7 +22,7 @@ pub(super) struct PendingLoss {
 /// The error for `sums` that are not finite: `pending` are the batches since they were.
 pub(super) fn loss_error(model: &Model, pending: &[PendingLoss], epoch: u64, sums: Sums) -> Error {
     let first = pending.iter().find(|batch| !batch.loss.double_value(&[]).is_finite()).or(pending.last());
-    let error = Error::numeric("the loss is not finite").expected("a number").got(sums.scores().loss);
+    let error = Error::numeric("the loss is not finite").expected("a number").got(sums.scores().loss());
     let images = first.and_then(|batch| batch.images.as_ref());
     let bad_output = || model.first_non_finite_layer(images?).map(|layer| format!("first in layer {layer}, output"));
     let error = error.at(match bad_weight(model) {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
 use super::limits::SaveEvery;
-use super::monitor::{EarlyStoppingState, Plateau};
-use crate::evaluate::Sums;
+use super::monitor::{EarlyStoppingState, EpochScores, Plateau};
+use crate::metrics::Sums;
 
 /// How often the loop reports, in between the points that the logs keep.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
@@ -26,10 +26,10 @@ pub struct TrainState {
     /// Optimizer steps made in the whole run: as many as batches where gradients are not accumulated.
     #[serde(rename = "updates")]
     pub optimizer_steps: u64,
-    /// Loss and correct predictions of the unfinished epoch.
+    /// The metrics' sums over the unfinished epoch.
     pub sums: Sums,
-    /// The last epoch's finite numbers, in the order of [`super::Monitor`].
-    pub latest: [Option<f64>; 4],
+    /// The last epoch's finite scores.
+    pub latest: EpochScores,
     /// The best epoch, and the patience for a better one.
     pub watch: EarlyStoppingState,
     /// The reductions of the learning rate.
@@ -64,8 +64,8 @@ impl TrainState {
         if self.batches > 0 {
             return None;
         }
-        let latest = |target: &super::Target| self.latest[target.monitor as usize];
-        let is_reached = |target: super::Target| latest(&target).is_some_and(|value| target.is_reached_by(value));
+        let is_reached =
+            |target: super::Target| target.monitor.value(self.latest).is_some_and(|value| target.is_reached_by(value));
         if config.until.is_some_and(is_reached) {
             Some(StopReason::Target)
         } else if self.watch.exhausted && config.early_stopping.is_out_of_patience(&self.watch) {

@@ -2,8 +2,15 @@
 
 use serde_json::{Value, json};
 
+use crate::metrics::Metric;
 use crate::run::RunReport;
-use crate::run::folds::{Folds, SCORES, mean_and_deviation};
+use crate::run::folds::{FoldScore, Folds, mean_and_deviation};
+
+/// The scores with the values of the runs.
+type Scores = [(FoldScore, Vec<Option<f64>>)];
+
+/// The least width of a column: a mean with its deviation.
+const MIN_WIDTH: usize = "0.1234 ± 0.1234".len() - 1;
 
 /// For people: a line for each run, and the means.
 pub fn text(folds: &Folds) -> String {
@@ -15,28 +22,39 @@ pub fn json(folds: &Folds) -> Value {
     to_json(&folds.reports, &folds.scores())
 }
 
-fn to_json(reports: &[RunReport], scores: &[[Option<f64>; 3]]) -> Value {
+fn to_json(reports: &[RunReport], scores: &Scores) -> Value {
     let mut document = json!({ "folds": reports });
-    for (which, (key, _)) in SCORES.iter().enumerate() {
-        if let Some((mean, deviation)) = mean_and_deviation(scores, which) {
-            document[*key] = json!({ "mean": mean, "sd": deviation });
+    for (score, values) in scores {
+        if let Some((mean, deviation)) = mean_and_deviation(values) {
+            document[score.key()] = json!({ "mean": mean, "sd": deviation });
         }
     }
     document
 }
 
-fn to_text(scores: &[[Option<f64>; 3]]) -> String {
-    let mut text = format!("fold  {}\n", SCORES.map(|(_, words)| format!("{words:>19}")).join("  "));
-    for (index, run) in scores.iter().enumerate() {
-        let cells = run.map(|score| format!("{:>19}", score.map_or("-".to_owned(), |score| format!("{score:.4}"))));
-        text += &format!("{:<4}  {}\n", index + 1, cells.join("  "));
+/// Loss and accuracy have their columns in any case, other metrics where a run has them.
+fn to_text(scores: &Scores) -> String {
+    let is_shown = |score: FoldScore, values: &[Option<f64>]| {
+        let (FoldScore::Validation(metric) | FoldScore::Test(metric)) = score;
+        matches!(metric, Metric::Loss | Metric::Accuracy) || values.iter().any(Option::is_some)
+    };
+    let shown: Vec<_> = scores.iter().filter(|(score, values)| is_shown(*score, values)).collect();
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let line = |head: &str, cell: &dyn Fn(&FoldScore, &[Option<f64>]) -> String| {
+        let cells = shown.iter().map(|(score, values)| {
+            let width = score.label().len().max(MIN_WIDTH);
+            format!("{:>width$}", cell(score, values))
+        });
+        format!("{head:<4}  {}\n", cells.collect::<Vec<_>>().join("  "))
+    };
+    let mut text = line("fold", &|score, _| score.label());
+    for index in 0..shown.first().map_or(0, |(_, values)| values.len()) {
+        text += &line(&(index + 1).to_string(), &|_, values| number(values[index]));
     }
-    let cells = [0, 1, 2].map(|which| {
-        let summary = mean_and_deviation(scores, which);
-        let summary = summary.map_or("-".to_owned(), |(mean, deviation)| format!("{mean:.4} ± {deviation:.4}"));
-        format!("{summary:>19}")
-    });
-    text + &format!("mean  {}\n", cells.join("  "))
+    text + &line("mean", &|_, values| {
+        let summary = mean_and_deviation(values);
+        summary.map_or("-".to_owned(), |(mean, deviation)| format!("{mean:.4} ± {deviation:.4}"))
+    })
 }
 
 #[cfg(test)]
@@ -45,8 +63,17 @@ mod tests {
 
     #[test]
     fn means_come_last() {
-        let scores = [0.9, 0.8, 0.7].map(|accuracy| [None, Some(accuracy), Some(0.5)]);
-        assert!(to_text(&scores).ends_with("0.5000 ± 0.0000\n"));
+        let values =
+            [vec![None; 3], [0.9, 0.8, 0.7].map(Some).to_vec(), vec![None; 3], vec![Some(0.5); 3], vec![None; 3]];
+        let scores: Vec<_> = FoldScore::all().zip(values).collect();
+        let expected = "\
+fold  validation loss  validation accuracy    test accuracy
+1                   -               0.9000           0.5000
+2                   -               0.8000           0.5000
+3                   -               0.7000           0.5000
+mean                -      0.8000 ± 0.1000  0.5000 ± 0.0000
+";
+        assert_eq!(to_text(&scores), expected);
         assert_eq!(to_json(&[], &scores).get("val_loss"), None);
     }
 }

@@ -28,11 +28,9 @@ pub fn text(run: &FinishedRun) -> String {
     let mut text = why_it_ended(run).map(|why| format!("ended     {why}\n")).unwrap_or_default();
     text += &best_line(run);
     if let Some(tested) = &run.tested {
-        let (scores, [low, high]) = (tested.sums.scores(), tested.accuracy_interval());
-        text += &format!(
-            "test      loss {:.4}  accuracy {:.4} (95 % interval {low:.4} to {high:.4}) on {} images\n",
-            scores.loss, scores.accuracy, tested.sums.count
-        );
+        let scores = tested.scores_text().map(|(label, value)| format!("{label} {value}"));
+        let scores = scores.collect::<Vec<_>>().join("  ");
+        text += &format!("test      {scores} on {} images\n", tested.sums.count);
     }
     if !run.is_interrupted() {
         let stem = run.model_stem();

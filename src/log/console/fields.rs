@@ -1,5 +1,7 @@
 //! What a line of progress is made of: fields that are dropped by their importance where the terminal is narrow.
 
+use crate::metrics::{Definition, Metric};
+
 /// The least width of a bar.
 const MIN_BAR: usize = 6;
 
@@ -23,8 +25,10 @@ impl Wording {
         }
     }
 
-    pub fn accuracy(self) -> &'static str {
-        if self == Wording::Full { "accuracy" } else { "acc" }
+    /// What a metric is called; none where there is no room for it.
+    pub fn label(self, metric: Metric) -> Option<&'static str> {
+        let Definition { label, short_label, .. } = metric.definition();
+        if self == Wording::Full { Some(label) } else { short_label }
     }
 
     pub fn images_per_second(self) -> &'static str {
@@ -128,18 +132,6 @@ impl Fields {
     }
 }
 
-/// A loss, 6 characters wide.
-pub(super) fn metric(value: f64) -> String {
-    let digits = match value.abs() {
-        size if size == 0.0 || (0.001..9.99995).contains(&size) => 4,
-        size if (9.99995..99.9995).contains(&size) => 3,
-        size if (99.9995..999.995).contains(&size) => 2,
-        size if size.is_finite() => return format!("{:>6}", format!("{value:.1e}")),
-        _ => 0,
-    };
-    format!("{value:>6.digits$}")
-}
-
 /// Images a second with two digits or more, 4 characters wide: `9.1k`.
 pub(super) fn rate(images_per_second: f64) -> String {
     let (value, unit) = match images_per_second {
@@ -202,19 +194,6 @@ mod tests {
 
     #[test]
     fn quantities_keep_their_width() {
-        let losses = [
-            (0.0, "0.0000"),
-            (0.30123, "0.3012"),
-            (9.99996, "10.000"),
-            (12.34567, "12.346"),
-            (999.999, " 1.0e3"),
-            (4242.0, " 4.2e3"),
-            (9e-5, "9.0e-5"),
-            (f64::NAN, "   NaN"),
-        ];
-        for (loss, text) in losses {
-            assert_eq!(metric(loss), text);
-        }
         let rates = [
             (3.11, " 3.1"),
             (9.96, "  10"),

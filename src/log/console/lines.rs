@@ -1,8 +1,12 @@
 //! The lines that show a run's progress: text from what is known of the run, in the same order in the bar's line and in an
 //! epoch's.
 
-use super::super::{Batch, Epoch, Event, Scores, Start};
-use super::fields::{Fields, Line, Paint, Wording, bytes, clock, count, duration, metric, percent, rate, step_time};
+use super::super::{Batch, Epoch, Event, Start};
+use super::fields::{Fields, Line, Paint, Wording, bytes, clock, count, duration, percent, rate, step_time};
+use crate::metrics::{Metric, Scores};
+
+/// Above all others: metrics beside loss and accuracy go first where there is no room.
+const OTHER_METRICS_RANK: u8 = 13;
 
 /// What the lines are made of.
 #[derive(Default)]
@@ -159,10 +163,18 @@ struct Speed {
     images_per_second: f64,
 }
 
-/// Loss and accuracy, with their ranks.
-fn push_scores(fields: &mut Fields, scores: Scores, prefix: &str, wording: Wording, ranks: [u8; 2]) {
-    fields.push(ranks[0], format!("{prefix}loss {}", metric(scores.loss)));
-    fields.push(ranks[1], format!("{prefix}{} {:.4}", wording.accuracy(), scores.accuracy));
+/// The scores, loss and accuracy with their ranks; others are the first to go.
+fn push_scores(fields: &mut Fields, scores: Scores, prefix: &str, wording: Wording, [loss, accuracy]: [u8; 2]) {
+    for (metric, value) in scores.iter() {
+        let rank = match metric {
+            Metric::Loss => loss,
+            Metric::Accuracy => accuracy,
+            _ => OTHER_METRICS_RANK,
+        };
+        if let Some(label) = wording.label(metric) {
+            fields.push(rank, format!("{prefix}{label} {}", (metric.definition().format)(value)));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +182,9 @@ mod tests {
     use super::super::super::tensorboard::tests::{batch, epoch, start};
     use super::*;
 
-    const VALIDATION: Option<Scores> = Some(Scores { loss: 0.2987, accuracy: 0.893 });
+    fn validation() -> Option<Scores> {
+        Some(Scores::new(0.2987, 0.893))
+    }
 
     fn run() -> RunProgress {
         let mut run = RunProgress::default();
@@ -193,7 +207,7 @@ mod tests {
     fn a_bar_fits_its_terminal() {
         let mut run = run();
         assert_eq!(drawn(&run, 60), "1/3  =======================================    0 %    0/430");
-        run.follow(&Event::Epoch(epoch(1, VALIDATION)));
+        run.follow(&Event::Epoch(epoch(1, validation())));
         run.follow(&Event::Batch(batch(2, 215)));
         // 55,000 images at 9,100 a second: 6.04 s, then 1.06 s of validation
         let lines = [
@@ -230,7 +244,7 @@ mod tests {
     #[test]
     fn an_epoch_s_line_fits_its_terminal() {
         let run = run();
-        let best = Epoch { is_best: true, ..epoch(2, VALIDATION) };
+        let best = Epoch { is_best: true, ..epoch(2, validation()) };
         let full = "Epoch 2/3  loss 0.3012  accuracy 0.8921  val_loss 0.2987  val_accuracy 0.8930   7.1 s   14 ms/step  \
                     9.1k images/s  lr 2.00e-3";
         let lines = [
@@ -254,7 +268,7 @@ mod tests {
         let run = RunProgress { epochs: 10, ..run() };
         let widths = [(1, 0.0004, 7.1), (9, 0.3, 59.94), (10, 12.5, 3599.0), (10, 123.4, 71.0), (10, f64::NAN, 0.2)]
             .map(|(number, loss, seconds)| {
-                let scores = Some(Scores { loss, accuracy: 1.0 });
+                let scores = Some(Scores::new(loss, 1.0));
                 let row = Epoch { epoch: number, seconds, images_per_second: loss * 1e5, ..epoch(1, scores) };
                 run.epoch_line(&row, look(90)).chars().count()
             });

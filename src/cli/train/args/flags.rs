@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -182,7 +183,7 @@ struct Rate {
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
 struct Ending {
     /// What makes an epoch the best [default: val_accuracy; plateau: val_loss]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = monitors())]
     monitor: Option<Monitor>,
     /// By how much an epoch has to be better than the best [default: 0]
     #[arg(long, value_name = "DELTA", value_parser = finite)]
@@ -250,6 +251,15 @@ impl Flags {
     pub fn logs(&self) -> Option<&Path> {
         self.place.logs.as_deref()
     }
+}
+
+/// The names of what can be watched.
+fn monitors() -> impl TypedValueParser<Value = Monitor> {
+    let value = |monitor: Monitor| {
+        let images = if monitor.of_validation { "Validation" } else { "Training" };
+        PossibleValue::new(monitor.to_string()).help(format!("{images} {}", monitor.metric.definition().label))
+    };
+    PossibleValuesParser::new(Monitor::all().map(value)).try_map(|name| name.parse())
 }
 
 fn finite(text: &str) -> Result<f64, String> {

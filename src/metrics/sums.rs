@@ -1,0 +1,137 @@
+//! Metrics added up over batches, divided once at the end.
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+
+use super::metric::{BatchResult, Metric};
+use super::scores::Scores;
+
+/// Each metric's sum over the images so far.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "StoredSums")]
+pub struct Sums {
+    /// The sums: the images' losses, how many are recognised, and so on.
+    pub totals: Scores,
+    /// Images.
+    pub count: u64,
+}
+
+/// [`Sums`] in a checkpoint.
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields, expecting = "expected sums of metrics, or of loss and hits")]
+enum StoredSums {
+    ByName {
+        totals: Scores,
+        count: u64,
+    },
+    /// Before there was a list of metrics.
+    LossAndHits {
+        loss: f64,
+        hits: u64,
+        count: u64,
+    },
+}
+
+impl From<StoredSums> for Sums {
+    fn from(stored: StoredSums) -> Self {
+        match stored {
+            StoredSums::ByName { totals, count } => Sums { totals, count },
+            StoredSums::LossAndHits { loss, hits, count } => Sums { totals: Scores::new(loss, hits as f64), count },
+        }
+    }
+}
+
+impl Sums {
+    /// The means. NaN where there are no images.
+    pub fn scores(self) -> Scores {
+        self.totals.map(|total| total / self.count as f64)
+    }
+
+    /// Images whose most probable class is the label.
+    pub fn correct(self) -> u64 {
+        self.totals.get(Metric::Accuracy).unwrap_or(0.0) as u64
+    }
+}
+
+/// [`Sums`] of the batches so far, kept on the device and read rarely.
+#[derive(Debug)]
+pub struct RunningSums {
+    metrics: Vec<Metric>,
+    /// In the order of `metrics`, `f64 [M]`: whole numbers are exact up to 2^53.
+    totals: Tensor,
+    count: u64,
+}
+
+impl RunningSums {
+    /// Continues from `sums` on `device`, for a classifier of `num_classes` classes. A metric that `sums` of some images lack
+    /// stays unknown: a sum of some of the images would be wrong.
+    pub fn new(sums: Sums, num_classes: usize, device: Device) -> Self {
+        let is_known = |metric: &Metric| sums.count == 0 || sums.totals.get(*metric).is_some();
+        let metrics: Vec<Metric> = Metric::of(num_classes).filter(is_known).collect();
+        let totals: Vec<f64> = metrics.iter().map(|metric| sums.totals.get(*metric).unwrap_or(0.0)).collect();
+        RunningSums { metrics, totals: Tensor::from_slice(&totals).to_device(device), count: sums.count }
+    }
+
+    /// Adds a batch. Does not wait for the device.
+    pub fn add(&mut self, batch: &BatchResult) {
+        tch::no_grad(|| {
+            let of_batch: Vec<Tensor> = self.metrics.iter().map(|metric| (metric.definition().sum)(batch)).collect();
+            self.totals += Tensor::stack(&of_batch, 0);
+        });
+        self.count += batch.num_images() as u64;
+    }
+
+    /// Images so far.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The sums so far. Waits for the device, once.
+    pub fn read(&self) -> Sums {
+        let totals = Vec::<f64>::try_from(&self.totals).expect("a flat f64 tensor");
+        Sums { totals: self.metrics.iter().copied().zip(totals).collect(), count: self.count }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch of two images of six classes: a hit with loss 0.5 and a miss whose label is the last.
+    fn add_batch(sums: &mut RunningSums) {
+        let ranking = || Tensor::from_slice(&[6.0f32, 5.0, 4.0, 3.0, 2.0, 1.0]).repeat([2, 1]);
+        let [labels, classes] = [[0i64, 5], [0, 0]].map(|numbers| Tensor::from_slice(&numbers));
+        let loss = Tensor::from(0.5f32);
+        sums.add(&BatchResult { loss: &loss, classes: &classes, ranking: &ranking, labels: &labels });
+    }
+
+    #[test]
+    fn batches_add_up_to_means() {
+        let mut sums = RunningSums::new(Sums::default(), 6, Device::Cpu);
+        (0..3).for_each(|_| add_batch(&mut sums));
+        let read = sums.read();
+        assert_eq!((read.count, read.correct()), (6, 3));
+        let means = [(Metric::Loss, 0.5), (Metric::Accuracy, 0.5), (Metric::Top5Accuracy, 0.5)];
+        assert_eq!(read.scores(), means.into_iter().collect());
+        let mut resumed = RunningSums::new(read, 6, Device::Cpu);
+        add_batch(&mut resumed);
+        add_batch(&mut sums);
+        assert_eq!(resumed.read(), sums.read());
+        let text = serde_json::to_string(&read).unwrap();
+        assert_eq!(serde_json::from_str::<Sums>(&text).unwrap(), read);
+        let none = RunningSums::new(Sums::default(), 6, Device::Cpu).read().scores();
+        assert!(none.loss().is_nan() && none.accuracy().is_nan());
+    }
+
+    #[test]
+    fn an_older_checkpoint_s_sums_go_on_without_what_they_lack() {
+        let old: Sums = serde_json::from_str(r#"{"loss":1.25,"hits":7,"count":16}"#).unwrap();
+        assert_eq!(old, Sums { totals: Scores::new(1.25, 7.0), count: 16 });
+        let mut resumed = RunningSums::new(old, 6, Device::Cpu);
+        add_batch(&mut resumed);
+        assert_eq!(resumed.read(), Sums { totals: Scores::new(2.25, 8.0), count: 18 });
+        let begun: Sums = serde_json::from_str(r#"{"loss":0.0,"hits":0,"count":0}"#).unwrap();
+        assert!(RunningSums::new(begun, 6, Device::Cpu).read().totals.get(Metric::Top5Accuracy).is_some());
+        assert!(serde_json::from_str::<Sums>(r#"{"loss":1.25,"count":16}"#).is_err());
+    }
+}
