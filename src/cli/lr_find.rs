@@ -46,7 +46,7 @@ pub fn hide_idle(arg: clap::Arg) -> clap::Arg {
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
-    let flags = args.flags.given();
+    let flags = args.flags.given()?;
     let config = config::file::resolve(&RunConfig::default(), &Map::new(), file.as_ref(), &flags)?;
     for sentence in without_effect_in_range_test(&flags) {
         output::note(globals, &format!("warning: {sentence}"));

@@ -93,7 +93,7 @@ pub const NOT_IN_RANGE_TEST: [&str; 23] = [
 
 /// What was given for a run and does nothing in it, a sentence each.
 pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> Vec<String> {
-    let default = object(&RunConfig::default());
+    let default = RunConfig::default().keys().expect("the defaults are plain values");
     let idle = SETTINGS.iter().filter(|setting| !(setting.is_used)(config, is_cuda));
     let given = idle.filter(|setting| match origins.of(setting.key) {
         Origin::Flag => true,
@@ -118,13 +118,6 @@ fn named(key: &str, origins: &Origins) -> String {
         format!("{key} (in the file)")
     } else {
         format!("--{}", key.replace('_', "-"))
-    }
-}
-
-fn object(config: &RunConfig) -> Map<String, Value> {
-    match serde_json::to_value(config) {
-        Ok(Value::Object(values)) => values,
-        _ => Map::new(),
     }
 }
 
@@ -177,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_tables_name_settings() {
-        let known = object(&RunConfig::default());
+        let known = RunConfig::default().keys().unwrap();
         assert!(SETTINGS.iter().all(|setting| known.contains_key(setting.key)));
         assert!(NOT_IN_RANGE_TEST.iter().all(|key| known.contains_key(*key)));
     }

@@ -86,14 +86,20 @@ impl RunConfig {
         RunConfig::default().overlaid(merged([file, flags]))
     }
 
+    /// The settings by their keys.
+    ///
+    /// # Errors
+    /// As [`keys_of`].
+    pub fn keys(&self) -> Result<Map<String, Value>> {
+        keys_of(self)
+    }
+
     /// This configuration with `keys` in place of its own.
     ///
     /// # Errors
     /// As [`RunConfig::resolve`].
     pub fn overlaid(&self, keys: Map<String, Value>) -> Result<Self> {
-        let Ok(Value::Object(mut values)) = serde_json::to_value(self) else {
-            return Err(Error::config("a value is not a finite number"));
-        };
+        let mut values = self.keys()?;
         for (key, value) in keys {
             if !values.contains_key(&key) {
                 let known: Vec<&str> = values.keys().map(String::as_str).collect();
@@ -129,6 +135,21 @@ impl RunConfig {
 impl<'de> Deserialize<'de> for RunConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         RunConfig::from_keys(Map::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The fields of a struct of settings by their keys.
+///
+/// # Errors
+/// A configuration error where a path has no text: files and `run.json` could not keep it.
+pub fn keys_of(settings: &impl Serialize) -> Result<Map<String, Value>> {
+    let unwritable = |error| {
+        let error = Error::config("a setting cannot be used").because(error);
+        error.expected("text in UTF-8, which run.json can keep").help("rename the file or folder")
+    };
+    match serde_json::to_value(settings).map_err(unwritable)? {
+        Value::Object(keys) => Ok(keys),
+        _ => unreachable!("settings are structs"),
     }
 }
 
@@ -196,6 +217,16 @@ mod tests {
         let config =
             RunConfig::resolve(object(json!({ "clip_norm": 1.0 })), object(json!({ "clip_value": 0.5 }))).unwrap();
         assert_eq!((config.optimizer.clip_norm, config.optimizer.clip_value), (None, Some(0.5)));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_path_that_run_json_cannot_keep_is_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let mut config = RunConfig::default();
+        config.outputs.logs = std::ffi::OsStr::from_bytes(b"logs\xff").into();
+        let error = config.keys().unwrap_err();
+        assert_eq!((error.exit_code(), error.to_string().contains("UTF-8")), (2, true), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{OutputConfig, RunConfig};
 use crate::data::LoadOptions;
 use crate::data::config::DataConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::config::NetworkConfig;
 use crate::settings::Absent;
 use crate::train::{BestEpochConfig, OptimizerSettings, TrainConfig};
@@ -67,11 +67,9 @@ impl Origins {
     /// `layers` are the keys that each origin gave, the winning ones last; all others are defaults.
     ///
     /// # Errors
-    /// A configuration error where a value has no JSON form.
+    /// As [`RunConfig::keys`].
     pub fn new(config: &RunConfig, layers: &[(Origin, &Map<String, Value>)]) -> Result<Self> {
-        let Ok(Value::Object(values)) = serde_json::to_value(config) else {
-            return Err(Error::config("a value is not a finite number"));
-        };
+        let values = config.keys()?;
         let given = layers.iter().flat_map(|(origin, keys)| keys.keys().map(|key| (key.clone(), *origin)));
         Ok(Origins { values, origins: given.collect() })
     }

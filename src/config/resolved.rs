@@ -61,7 +61,7 @@ impl Resolved {
     pub fn resumed(before: &RunConfig, flags: &Map<String, Value>) -> Result<Self> {
         let mut config = before.overlaid(flags.clone())?;
         config.outputs.logs.clone_from(&before.outputs.logs);
-        let [old, new] = [before, &config].map(object);
+        let [old, new] = [before.keys()?, config.keys()?];
         let changed: Map<String, Value> =
             new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(own).collect();
         if let Some(key) = changed.keys().find(|key| MUTABLE_ON_RESUME.iter().all(|(free, _)| free != key)) {
@@ -80,13 +80,6 @@ impl Resolved {
 fn compiled_keys(source: &str) -> Result<(Map<String, Value>, Vec<String>)> {
     let compile = saved::compile_info(&saved::locate(source)?)?;
     Ok(compile.map(|(compile, output)| compiled::keys(&compile, output)).unwrap_or_default())
-}
-
-fn object(config: &RunConfig) -> Map<String, Value> {
-    match serde_json::to_value(config) {
-        Ok(Value::Object(values)) => values,
-        _ => Map::new(),
-    }
 }
 
 fn own((key, value): (&String, &Value)) -> (String, Value) {

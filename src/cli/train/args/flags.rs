@@ -241,10 +241,10 @@ struct Place {
 
 impl Flags {
     /// The ones that were given, by their keys.
-    pub fn given(&self) -> Map<String, Value> {
-        let Ok(Value::Object(mut given)) = serde_json::to_value(self) else { return Map::new() };
+    pub fn given(&self) -> crate::error::Result<Map<String, Value>> {
+        let mut given = crate::config::keys_of(self)?;
         given.retain(|_, value| !value.is_null());
-        given
+        Ok(given)
     }
 
     /// Where runs are looked for, where it was given.

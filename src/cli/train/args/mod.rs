@@ -57,7 +57,7 @@ fn resume_help() -> String {
 impl Args {
     /// The run as it will be: a resumed run's own settings, or defaults and the file's; then the flags.
     pub fn resolve(&self, resumed: Option<&RunFolder>) -> Result<Resolved> {
-        let flags = self.flags.given();
+        let flags = self.flags.given()?;
         match resumed {
             Some(folder) => folder.resolve(&flags),
             None => Resolved::new(self.config.as_deref().map(ConfigFile::read).transpose()?.as_ref(), &flags),
