@@ -75,13 +75,13 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     device::configure(args.threads.map(NonZeroUsize::get))?;
     let selected = device::select(args.device)?;
     let predictor = Predictor::load(&args.model, selected.device)?;
-    let mut session = Session::new(&predictor, args.top_k.get(), globals);
+    let mut batches = PredictionBatches::new(&predictor, args.top_k.get(), globals);
     match args.inputs.is_empty() {
-        true => session.read_data(&args)?,
-        false => session.read_inputs(&args.inputs)?,
+        true => batches.read_data(&args)?,
+        false => batches.read_inputs(&args.inputs)?,
     }
-    session.flush()?;
-    let Session { mut records, mut failures, num_inputs, .. } = session;
+    batches.flush()?;
+    let PredictionBatches { mut records, mut failures, num_inputs, .. } = batches;
     if args.wrong {
         let count = records.len();
         records.retain(|record| record.expected != Some(record.prediction.class));
@@ -111,7 +111,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
 }
 
 /// Images on their way through the network, in batches.
-struct Session<'a> {
+struct PredictionBatches<'a> {
     predictor: &'a Predictor,
     top_k: usize,
     globals: Globals,
@@ -124,10 +124,10 @@ struct Session<'a> {
     num_inputs: usize,
 }
 
-impl<'a> Session<'a> {
+impl<'a> PredictionBatches<'a> {
     fn new(predictor: &'a Predictor, top_k: usize, globals: Globals) -> Self {
         let (waiting, pixels, records, failures) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Session { predictor, top_k, globals, waiting, pixels, records, failures, num_inputs: 0 }
+        PredictionBatches { predictor, top_k, globals, waiting, pixels, records, failures, num_inputs: 0 }
     }
 
     fn read_data(&mut self, args: &Args) -> Result<()> {
