@@ -79,8 +79,9 @@ impl FinishedRun {
         info.metrics.extend(tested.iter().map(|(metric, value)| (format!("test_{metric}"), value)));
         let stem = model_files::stem(&self.config);
         self.replaced = model_files::replaced(&self.config, &self.folder.name);
-        saved::save(&self.model, &info, &Destination::pair(&stem))?;
-        let SourceModel { weights_sha256 } = SourceModel::read(&stem.to_string_lossy())?;
+        let to = Destination::pair(&stem);
+        saved::save(&self.model, &info, &to)?;
+        let SourceModel { weights_sha256 } = SourceModel::of_file(&to.json)?;
         if let Err(error) = self.folder.record_result(self.result(weights_sha256)) {
             sinks.note(format!("warning: {}; the model is saved", log::describe(&error)));
         }

@@ -99,7 +99,15 @@ impl SourceModel {
     /// # Errors
     /// A model error where it is not there.
     pub fn read(model: &str) -> Result<Self> {
-        let document = saved::read_json(&saved::locate(model)?)?;
+        Self::of_file(&saved::locate(model)?)
+    }
+
+    /// That of the model whose JSON is at `json_path`.
+    ///
+    /// # Errors
+    /// A model error where it cannot be read.
+    pub fn of_file(json_path: &Path) -> Result<Self> {
+        let document = saved::read_json(json_path)?;
         let weights_sha256 = document.pointer("/convnet/weights/sha256").and_then(Value::as_str).map(str::to_owned);
         Ok(SourceModel { weights_sha256 })
     }
