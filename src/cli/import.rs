@@ -10,10 +10,10 @@ use super::{Globals, class_labels, output};
 use crate::data::ImageShape;
 use crate::data::options::{Channels, ImageSize};
 use crate::error::{Error, Result};
-use crate::model::keras::{CompileInfo, KerasModel};
+use crate::model::keras::KerasModel;
 use crate::model::saved::{self, Destination};
 use crate::model::spec::CompiledLoss;
-use crate::model::{InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
+use crate::model::{CompileInfo, InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
 
 /// What `convnet import` is told.
 #[derive(Debug, clap::Args)]

@@ -1,10 +1,11 @@
 //! A network: its architecture, its weights, what it computes.
 
+mod checksum;
 pub mod config;
-mod document;
 pub mod export;
 mod foreign;
 mod initialize;
+mod json_file;
 pub mod keras;
 mod layers;
 pub mod network;
@@ -21,11 +22,10 @@ pub mod transfer;
 
 use tch::{Device, Kind, Tensor, nn};
 
-pub use keras::CompileInfo;
 pub use layers::{Weight, channels_last};
 pub use network::Network;
 pub use output::Outputs;
-pub use saved::{InputInfo, ModelInfo};
+pub use saved::{CompileInfo, InputInfo, ModelInfo};
 pub use scaling::{InputScale, ScaleOrigin};
 pub use spec::{OutputKind, Spec};
 pub use summary::{Summary, SummaryLayer};

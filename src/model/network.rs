@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::presets::{self, PRESETS};
 use super::spec::{ShortForm, Spec};
-use super::{document, foreign};
+use super::{foreign, json_file};
 use crate::data::ImageShape;
 use crate::error::{Error, Result, nearest};
 
@@ -47,7 +47,7 @@ impl Network {
             return Err(foreign::folder(path).at_path(path));
         }
         let file_name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        document::read_bounded(path, document::MAX_JSON_BYTES)
+        json_file::read_bounded(path, json_file::MAX_JSON_BYTES)
             .and_then(|bytes| Network::parse(&bytes, &file_name))
             .map(|network| match network {
                 Network::Short(form) => Network::Short(form.found_at(path.display())),
@@ -58,7 +58,7 @@ impl Network {
 
     /// The network in the bytes of a file called `file_name`.
     fn parse(bytes: &[u8], file_name: &str) -> Result<Self> {
-        let text = document::text_of(bytes).filter(|text| !text.contains('\0'));
+        let text = json_file::text_of(bytes).filter(|text| !text.contains('\0'));
         let other = foreign::file(file_name, bytes);
         let other = other.or_else(|| text.is_none().then(|| foreign::error("a binary file", "")));
         if let Some(other) = other {
@@ -69,7 +69,7 @@ impl Network {
             let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
             return ShortForm::parse(&text, stem).map(Network::Short);
         }
-        let document = document::parse_json(bytes)
+        let document = json_file::parse_json(bytes)
             .map_err(|error| Error::model("the file is not JSON, though it begins as such").at(error.to_string()))?;
         Spec::from_json(&document).map(Network::Keras)
     }

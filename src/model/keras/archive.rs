@@ -10,7 +10,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
-use crate::model::document::parse_json;
+use crate::model::json_file::parse_json;
 
 /// The names that Keras gives to the members.
 pub(super) const CONFIG: &str = "config.json";

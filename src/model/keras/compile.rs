@@ -1,47 +1,25 @@
 //! What a Keras model was compiled with, so that training on can take it over.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Settings of `model.compile`, by Keras 3's names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CompileInfo {
-    /// The optimizer's class: `Adam`.
-    pub optimizer: String,
-    /// Its settings that are not null: `learning_rate` (a number, or a schedule's object), `beta_1` …
-    pub optimizer_config: Map<String, Value>,
-    /// The loss: its name, or its object with `class_name` and `config`; null where the file has none.
-    #[serde(default)]
-    pub loss: Value,
-    /// The metrics' names.
-    #[serde(default)]
-    pub metrics: Vec<String>,
-}
+use crate::model::CompileInfo;
 
-impl CompileInfo {
-    /// From Keras 3's `compile_config` (key `optimizer`) or an older file's `training_config` (key `optimizer_config`).
-    /// `None` where it names no optimizer: the model was not compiled.
-    pub(super) fn from_json(document: &Value) -> Option<Self> {
-        let optimizer = document.get("optimizer").or_else(|| document.get("optimizer_config"))?;
-        let (class_name, config) = match optimizer {
-            Value::String(name) => (name.as_str(), Map::new()),
-            object => {
-                let class_name = object.get("class_name").and_then(Value::as_str)?;
-                (class_name, object.get("config").and_then(Value::as_object).cloned().unwrap_or_default())
-            }
-        };
-        let class_name = class_name.rsplit('>').next().unwrap_or(class_name); // Keras 2 registers "Custom>Adam"
-        let loss = document.get("loss").map_or(Value::Null, simplified);
-        let mut metrics = Vec::new();
-        collect_names(document.get("metrics").unwrap_or(&Value::Null), &mut metrics);
-        Some(CompileInfo { optimizer: class_name.to_owned(), optimizer_config: keras3_names(config), loss, metrics })
-    }
-
-    /// The learning rate, where it is a number and no schedule.
-    pub fn learning_rate(&self) -> Option<f64> {
-        self.optimizer_config.get("learning_rate").and_then(Value::as_f64)
-    }
+/// From Keras 3's `compile_config` (key `optimizer`) or an older file's `training_config` (key `optimizer_config`).
+/// `None` where it names no optimizer: the model was not compiled.
+pub(super) fn info_of(document: &Value) -> Option<CompileInfo> {
+    let optimizer = document.get("optimizer").or_else(|| document.get("optimizer_config"))?;
+    let (class_name, config) = match optimizer {
+        Value::String(name) => (name.as_str(), Map::new()),
+        object => {
+            let class_name = object.get("class_name").and_then(Value::as_str)?;
+            (class_name, object.get("config").and_then(Value::as_object).cloned().unwrap_or_default())
+        }
+    };
+    let class_name = class_name.rsplit('>').next().unwrap_or(class_name); // Keras 2 registers "Custom>Adam"
+    let loss = document.get("loss").map_or(Value::Null, simplified);
+    let mut metrics = Vec::new();
+    collect_names(document.get("metrics").unwrap_or(&Value::Null), &mut metrics);
+    Some(CompileInfo { optimizer: class_name.to_owned(), optimizer_config: keras3_names(config), loss, metrics })
 }
 
 /// Keras 1 and 2 call the learning rate `lr`; settings that are null say nothing.
@@ -88,7 +66,7 @@ mod tests {
                            "config": { "name": "adam", "learning_rate": 0.002, "clipnorm": null, "beta_1": 0.9 } },
             "loss": "categorical_crossentropy", "loss_weights": null, "metrics": ["accuracy"],
         });
-        let newest = CompileInfo::from_json(&newest).unwrap();
+        let newest = info_of(&newest).unwrap();
         assert_eq!((newest.optimizer.as_str(), newest.learning_rate()), ("Adam", Some(0.002)));
         assert!(!newest.optimizer_config.contains_key("clipnorm"));
         assert_eq!((newest.loss, newest.metrics), (json!("categorical_crossentropy"), vec!["accuracy".to_owned()]));
@@ -98,13 +76,13 @@ mod tests {
             "metrics": [[{ "class_name": "MeanMetricWrapper", "config": { "name": "accuracy", "fn": "x" } }]],
             "optimizer_config": { "class_name": "Custom>Adam", "config": { "learning_rate": 0.001 } },
         });
-        let second = CompileInfo::from_json(&second).unwrap();
+        let second = info_of(&second).unwrap();
         assert_eq!((second.optimizer.as_str(), second.loss), ("Adam", json!("mse")));
         assert_eq!(second.metrics, ["accuracy"]);
 
         let first = json!({ "optimizer_config": { "class_name": "SGD", "config": { "lr": 0.01 } }, "loss": "mse" });
-        assert_eq!(CompileInfo::from_json(&first).unwrap().learning_rate(), Some(0.01));
-        assert_eq!(CompileInfo::from_json(&json!({})), None);
-        assert_eq!(CompileInfo::from_json(&json!({ "optimizer": [] })), None);
+        assert_eq!(info_of(&first).unwrap().learning_rate(), Some(0.01));
+        assert_eq!(info_of(&json!({})), None);
+        assert_eq!(info_of(&json!({ "optimizer": [] })), None);
     }
 }

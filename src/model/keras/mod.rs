@@ -22,12 +22,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
 
-pub use compile::CompileInfo;
-
-use super::document::parse_json;
 use super::foreign;
+use super::json_file::{parse_json, read_json};
+use super::saved::{self, CompileInfo};
 use super::spec::{CompiledLoss, LayerPlan, Spec, WeightInfo, flat_layers, mixed_policy};
-use super::{InputScale, Model, saved};
+use super::{InputScale, Model};
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
 use hdf5::{Array, Hdf5, Node};
@@ -87,7 +86,7 @@ impl KerasModel {
         let layers = find_weights(&file, &plan).map_err(at_weights)?;
         let training = file.root().text("training_config").map_err(at_weights)?;
         let training = training.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        let compile = document.get("compile_config").or(training.as_ref()).and_then(CompileInfo::from_json);
+        let compile = document.get("compile_config").or(training.as_ref()).and_then(compile::info_of);
         if spec.loss.is_none() {
             spec.set_loss(compile.as_ref().and_then(|compile| CompiledLoss::from_json(&compile.loss)));
         }
@@ -213,7 +212,7 @@ fn read_model(path: &Path) -> Result<(Value, Option<Hdf5>)> {
     if path.is_dir() && foreign::is_unpacked_keras(path) {
         let weights = path.join(archive::WEIGHTS);
         let weights = Hdf5::open(&weights).map_err(|error| error.at_path(&weights))?;
-        return Ok((saved::read_json(&path.join(archive::CONFIG))?, Some(weights)));
+        return Ok((read_json(&path.join(archive::CONFIG))?, Some(weights)));
     }
     if path.is_dir() {
         return Err(at_path(foreign::folder(path)));
@@ -231,7 +230,7 @@ fn read_model(path: &Path) -> Result<(Value, Option<Hdf5>)> {
             let file = Hdf5::open(path).map_err(at_path)?;
             Ok((model_config(&file.root()).map_err(at_path)?, Some(file)))
         }
-        _ => Ok((saved::read_json(path)?, None)), // names the path itself
+        _ => Ok((read_json(path)?, None)), // names the path itself
     }
 }
 

@@ -6,11 +6,11 @@
 
 use serde_json::Value;
 
-use super::CompileInfo;
 use super::hdf5::{Array, Node};
 use super::keras3;
 use super::weight_mapping;
 use crate::error::{Error, Result};
+use crate::model::CompileInfo;
 use crate::model::spec::WeightInfo;
 
 /// What an optimizer keeps for each weight.

@@ -1,4 +1,4 @@
-//! JSON from outside, in the forms in which Python programs leave it.
+//! JSON files from outside, in the encodings in which Python programs and Windows' tools leave them.
 
 use std::borrow::Cow;
 use std::fs::File;

@@ -1,0 +1,184 @@
+//! A saved model: `<name>.json`, Keras's architecture with everything that predicting needs under the key `convnet`, and
+//! `<name>.safetensors`, the weights.
+
+mod document;
+mod info;
+mod locate;
+mod tensors;
+
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors};
+use tch::Device;
+
+pub use self::info::{CompileInfo, InputInfo, ModelInfo};
+pub use self::locate::{LOGS, locate, run_places, with_suffix};
+pub(crate) use self::tensors::{tensor_of, to_safetensors};
+pub use super::json_file::read_json;
+use super::{Model, OutputKind, Spec};
+use crate::data::ImageShape;
+use crate::error::{Error, Result};
+use crate::files;
+use document::FileInfo;
+
+/// The longest header a weights file may have beside its weights, in bytes.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
+
+/// Where a model is saved: all files in one folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Destination {
+    /// The architecture; it names the other files and is written last.
+    pub json: PathBuf,
+    /// The weights.
+    pub weights: PathBuf,
+    /// An optimizer's state, and its bytes.
+    pub state: Option<(PathBuf, Vec<u8>)>,
+}
+
+impl Destination {
+    /// The pair `<stem>.json` and `<stem>.safetensors`.
+    pub fn pair(stem: &Path) -> Self {
+        let [json, weights] = [".json", ".safetensors"].map(|suffix| with_suffix(stem, suffix));
+        Destination { json, weights, state: None }
+    }
+}
+
+/// Writes the model's files, each whole or not at all: all of them aside first, then renamed, the JSON last.
+///
+/// # Errors
+/// An internal error where the disk does not take it; before the renaming begins, nothing has changed then.
+pub fn save(model: &Model, info: &ModelInfo, to: &Destination) -> Result<()> {
+    let weights = weights_to_bytes(model)?;
+    let state = to.state.as_ref().map(|(path, bytes)| FileInfo::new(path, bytes));
+    let document = document::document(model, info, FileInfo::new(&to.weights, &weights), state);
+    let text = serde_json::to_string_pretty(&document).expect("a JSON value is printable") + "\n";
+    let mut files = vec![(&to.weights, &weights[..])];
+    files.extend(to.state.as_ref().map(|(path, bytes)| (path, &bytes[..])));
+    files.push((&to.json, text.as_bytes()));
+    let failed = |path: &Path, error| {
+        Error::internal("cannot save the model")
+            .at_path(path)
+            .because(error)
+            .help("free some space or choose another folder")
+    };
+    let mut aside = Vec::new();
+    for (path, bytes) in files {
+        let file = files::write_aside(path, |writer| writer.write_all(bytes)).map_err(|error| failed(path, error))?;
+        aside.push((path, file));
+    }
+    for (path, file) in aside {
+        files::rename_into_place(file, path).map_err(|error| failed(path, error))?;
+    }
+    Ok(())
+}
+
+fn weights_to_bytes(model: &Model) -> Result<Vec<u8>> {
+    let named = model.weights().iter().map(|weight| (weight.name.clone(), weight.tensor.shallow_clone()));
+    to_safetensors(named, [("format".to_owned(), "pt".to_owned())].into())
+}
+
+/// Loads the model whose JSON is at `json_path` onto `device`. Every weight's name, shape and kind and the weights' checksum
+/// are checked.
+///
+/// # Errors
+/// A model error that says which file, layer or key is wrong.
+pub fn load(json_path: &Path, device: Device) -> Result<(Model, ModelInfo)> {
+    load_with(json_path, device, |_| Ok(()))
+}
+
+/// As [`load`], with what `prepare` makes of the layers: a resumed run freezes its own again.
+///
+/// # Errors
+/// As [`load`], and those of `prepare`.
+pub fn load_with(
+    json_path: &Path,
+    device: Device,
+    prepare: impl FnOnce(&mut Spec) -> Result<()>,
+) -> Result<(Model, ModelInfo)> {
+    let document = read_json(json_path)?;
+    let (mut spec, key) = document::parse(&document).map_err(|error| error.at_path(json_path))?;
+    prepare(&mut spec)?;
+    let model = Model::new(spec, key.input.scale, device, 0).map_err(|error| error.at_path(json_path))?;
+    document::check_key(&model, &key).map_err(|error| error.at("convnet").at_path(json_path))?;
+    load_weights(&model, &key.weights, json_path)?;
+    let InputInfo { height, width, channels, .. } = key.input;
+    let model = model.with_image_shape(ImageShape { height, width, channels })?;
+    Ok((model, key.into_info()))
+}
+
+/// What is known of the saved model at `json_path` beside its network.
+///
+/// # Errors
+/// A model error where the file cannot be read.
+pub fn info(json_path: &Path) -> Result<ModelInfo> {
+    let (_, key) = document::parse(&read_json(json_path)?).map_err(|error| error.at_path(json_path))?;
+    Ok(key.into_info())
+}
+
+/// What the saved model at `json_path` was compiled with in Keras, where it was imported, and what its outputs mean.
+///
+/// # Errors
+/// A model error where the file cannot be read, or the network is not a classifier.
+pub fn compile_info(json_path: &Path) -> Result<Option<(CompileInfo, OutputKind)>> {
+    let (spec, key) = document::parse(&read_json(json_path)?).map_err(|error| error.at_path(json_path))?;
+    let output = spec.output_kind().map_err(|error| error.at_path(json_path))?;
+    Ok(key.compile.map(|compile| (compile, output)))
+}
+
+/// The state that a checkpoint's JSON names: its bytes, checked. `None` where it names none.
+///
+/// # Errors
+/// A model error where the file cannot be read or is not the one that was saved.
+pub fn load_state(json_path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>> {
+    let (_, key) = document::parse(&read_json(json_path)?).map_err(|error| error.at_path(json_path))?;
+    let Some(file) = key.state else { return Ok(None) };
+    let (path, bytes) = file.read(json_path, max_bytes, "state's values")?;
+    file.check(&bytes, "state's values").map_err(|error| error.at_path(&path))?;
+    Ok(Some(bytes))
+}
+
+fn load_weights(model: &Model, weights: &FileInfo, json_path: &Path) -> Result<()> {
+    let num_parameters: usize = model.plan().iter().map(|layer| layer.num_parameters()).sum();
+    let (path, bytes) = weights.read(json_path, num_parameters as u64 * 4 + MAX_HEADER_BYTES, "weights")?;
+    let at_path = |error: Error| error.at_path(&path);
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+        at_path(
+            Error::model("the weights are not a safetensors file").because(error).help("copy or save the model again"),
+        )
+    })?;
+    check_weights(model, &file).map_err(at_path)?;
+    weights.check(&bytes, "weights").map_err(at_path)?;
+    for weight in model.weights() {
+        let values = tensor_of(&file.tensor(&weight.name).expect("checked above"));
+        tch::no_grad(|| weight.tensor.shallow_clone().copy_(&values));
+    }
+    Ok(())
+}
+
+/// Each weight of the network is in the file with its shape and kind, and the file has no other.
+fn check_weights(model: &Model, file: &SafeTensors) -> Result<()> {
+    let another = "these are the weights of another model, or the file is damaged";
+    for weight in model.weights() {
+        let view = file.tensor(&weight.name).map_err(|_| {
+            let there = file.names().join(", ");
+            Error::model(format!("the weight {} is missing", weight.name)).got(there).help(another)
+        })?;
+        let shape: Vec<usize> = weight.tensor.size().iter().map(|&size| size as usize).collect();
+        if view.shape() != shape {
+            return Err(Error::model(format!("the weight {} has another shape", weight.name))
+                .expected(format!("{shape:?}"))
+                .got(format!("{:?}", view.shape()))
+                .help(another));
+        }
+        if view.dtype() != Dtype::F32 {
+            return Err(Error::model(format!("the weight {} is of another kind", weight.name))
+                .expected("F32")
+                .got(format!("{:?}", view.dtype()))
+                .help(another));
+        }
+    }
+    match file.names().iter().find(|name| !model.weights().iter().any(|weight| weight.name == **name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::model("a weight is not the network's").got(name).help(another)),
+    }
+}
