@@ -351,8 +351,8 @@ fn the_given_models_evaluate_and_predict_as_in_keras() {
 
 #[test]
 fn exported_scripts_give_keras_s_outputs_in_pytorch() {
+    use convnet::export::{ExportFormat, export};
     use convnet::model::ModelInfo;
-    use convnet::model::export::{ExportFormat, export};
     let Some(python) = std::env::var_os("CONVNET_TEST_PYTHON") else {
         eprintln!("skipped: CONVNET_TEST_PYTHON is not set");
         return;

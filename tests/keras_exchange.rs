@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use convnet::model::export::{ExportFormat, export};
-use convnet::model::keras::KerasModel;
+use convnet::export::{ExportFormat, export};
+use convnet::keras::KerasModel;
 use convnet::model::presets::preset;
 use convnet::model::{Model, ModelInfo, Spec};
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use convnet::error::{Error, ErrorKind};
+use convnet::keras::KerasModel;
 use convnet::model::Model;
-use convnet::model::keras::KerasModel;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 

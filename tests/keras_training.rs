@@ -5,7 +5,7 @@ mod program;
 use std::path::Path;
 use std::process::Command;
 
-use convnet::model::keras::KerasModel;
+use convnet::keras::KerasModel;
 use convnet::model::saved;
 use program::{convnet, failed, json, succeeded, train};
 use serde_json::{Value, json};

@@ -16,6 +16,8 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("data", &[]),
     ("log", &[]),
     ("model", &["data"]),
+    ("keras", &["data", "model"]),
+    ("export", &["model", "keras"]),
     ("evaluate", &["data", "model"]),
     ("predict", &["data", "model"]),
     ("train", &["data", "model", "log", "evaluate"]),

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use convnet::data::batches::DataLoader;
 use convnet::data::{ImageShape, Samples};
+use convnet::keras::KerasModel;
 use convnet::log::{Epoch, Event, Sink};
-use convnet::model::keras::KerasModel;
 use convnet::model::{Model, Spec};
 use convnet::train::range_test::RangeTest;
 use convnet::train::{

@@ -4,7 +4,7 @@
 
 use std::cell::LazyCell;
 
-use convnet::model::keras::KerasModel;
+use convnet::keras::KerasModel;
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tch::Device;
 
 use super::output;
-use crate::model::export::{self, ExportFormat};
+use crate::export::{self, ExportFormat};
 use crate::model::saved;
 
 /// What `convnet export` is told.

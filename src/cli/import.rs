@@ -10,7 +10,7 @@ use super::{Globals, class_labels, output};
 use crate::data::ImageShape;
 use crate::data::options::{Channels, ImageSize};
 use crate::error::{Error, Result};
-use crate::model::keras::KerasModel;
+use crate::keras::KerasModel;
 use crate::model::saved::{self, Destination};
 use crate::model::spec::CompiledLoss;
 use crate::model::{CompileInfo, InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
@@ -84,7 +84,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         .extend(keras.mixed_policy().map(|policy| format!("the model's policy is {policy}; it computes in fp32 here")));
     let labels = class_labels::choose(
         args.labels.as_deref(),
-        keras.remembered().labels.as_deref(),
+        keras.metadata().labels.as_deref(),
         model.num_classes(),
         &mut notes,
     )?;
@@ -140,7 +140,7 @@ fn name_of(args: &Args) -> Result<String> {
 fn image_shape(args: &Args, keras: &KerasModel, notes: &mut Vec<String>) -> Result<ImageShape> {
     let spec = keras.spec();
     let is_flat = spec.input_shape.as_ref().is_some_and(|shape| shape.len() == 1);
-    let remembered = keras.remembered().image_shape.filter(|shape| spec.takes(*shape));
+    let remembered = keras.metadata().image_shape.filter(|shape| spec.takes(*shape));
     let Some(told) = told_shape(args, spec)? else {
         let shape = remembered.map_or_else(|| spec.image_shape().map_err(|error| error.at_path(&args.model)), Ok)?;
         if is_flat && remembered.is_none() {
@@ -179,7 +179,7 @@ fn told_shape(args: &Args, spec: &Spec) -> Result<Option<ImageShape>> {
 /// Keras's files do not say what the pixels were divided by: a flag, our own earlier note or the network itself does, else
 /// the user is asked.
 fn input_scale(args: &Args, keras: &KerasModel) -> Result<(InputScale, ScaleOrigin)> {
-    match keras.spec().input_scale(args.input_scale, keras.remembered().input_scale) {
+    match keras.spec().input_scale(args.input_scale, keras.metadata().input_scale) {
         (_, ScaleOrigin::Default) => {
             let asked = match io::stdin().is_terminal() && io::stderr().is_terminal() {
                 true => ask_input_scale(&mut io::stdin().lock()),

@@ -40,7 +40,7 @@ const SAVED_MODEL: &str =
 const PYTORCH: &str = "a file of PyTorch, whose architecture is Python code";
 
 /// The error for a file called `name` that begins with `bytes`; `None` where it may be an architecture.
-pub(super) fn file(name: &str, bytes: &[u8]) -> Option<Error> {
+pub(crate) fn file(name: &str, bytes: &[u8]) -> Option<Error> {
     let name = name.to_lowercase();
     let is_safetensors = bytes.len() > 9 && bytes[8] == b'{' && bytes[..8].contains(&0);
     let is_tflite = bytes.get(4..8) == Some(b"TFL3");
@@ -59,13 +59,13 @@ pub(super) fn file(name: &str, bytes: &[u8]) -> Option<Error> {
 }
 
 /// Whether `bytes` begin a zip of `torch.save`, whose first member is `<name>/data.pkl`.
-pub(super) fn is_pytorch_zip(bytes: &[u8]) -> bool {
+pub(crate) fn is_pytorch_zip(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(300)];
     start.starts_with(b"PK\x03\x04") && start.windows(9).any(|window| window == b"/data.pkl")
 }
 
 /// The error for the folder at `path`.
-pub(super) fn folder(path: &Path) -> Error {
+pub(crate) fn folder(path: &Path) -> Error {
     match (path.join("saved_model.pb").is_file(), is_unpacked_keras(path)) {
         (true, _) => error("a SavedModel of TensorFlow", SAVED_MODEL),
         (_, true) => error("an unpacked .keras archive", IMPORT),
@@ -74,12 +74,12 @@ pub(super) fn folder(path: &Path) -> Error {
 }
 
 /// Whether `path` is the folder of an unpacked `.keras` archive.
-pub(super) fn is_unpacked_keras(path: &Path) -> bool {
+pub(crate) fn is_unpacked_keras(path: &Path) -> bool {
     ["config.json", "model.weights.h5"].iter().all(|name| path.join(name).is_file())
 }
 
 /// The error for what is `what`.
-pub(super) fn error(what: &str, help: &str) -> Error {
+pub(crate) fn error(what: &str, help: &str) -> Error {
     let error = Error::model("the file is no network").got(what);
     if help.is_empty() { error } else { error.help(help) }
 }

@@ -11,7 +11,7 @@ use super::foreign;
 use crate::error::{Error, Result};
 
 /// The longest JSON that is read, in bytes.
-pub(super) const MAX_JSON_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_JSON_BYTES: u64 = 64 << 20;
 
 /// Reads a JSON file of bounded size, in any form that `parse_json` knows.
 ///
@@ -36,7 +36,7 @@ pub fn read_json(path: &Path) -> Result<Value> {
 ///
 /// # Errors
 /// Where it is no JSON.
-pub(super) fn parse_json(bytes: &[u8]) -> serde_json::Result<Value> {
+pub(crate) fn parse_json(bytes: &[u8]) -> serde_json::Result<Value> {
     let value: Value = match text_of(bytes) {
         Some(text) => serde_json::from_str(&text)?,
         None => serde_json::from_slice(bytes)?, // says where it is no UTF-8
@@ -49,7 +49,7 @@ pub(super) fn parse_json(bytes: &[u8]) -> serde_json::Result<Value> {
 
 /// Text in UTF-8, with a byte order mark or without, or in UTF-16 behind one, as Windows' tools write it. `None` where it
 /// is neither.
-pub(super) fn text_of(bytes: &[u8]) -> Option<Cow<'_, str>> {
+pub(crate) fn text_of(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes.as_chunks::<2>();
         let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
@@ -67,7 +67,7 @@ pub(super) fn text_of(bytes: &[u8]) -> Option<Cow<'_, str>> {
 ///
 /// # Errors
 /// A model error where it cannot be read or is longer.
-pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+pub(crate) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let unreadable = |error| Error::model("cannot read the file").because(error);
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();

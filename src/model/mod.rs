@@ -2,12 +2,10 @@
 
 mod checksum;
 pub mod config;
-pub mod export;
-mod foreign;
+pub(crate) mod foreign;
 mod initialize;
-mod json_file;
-pub mod keras;
-mod layers;
+pub(crate) mod json_file;
+pub(crate) mod layers;
 pub mod network;
 mod output;
 mod penalties;

@@ -19,7 +19,7 @@ use tch::{Device, Kind, Tensor};
 use super::initialize::initial_values;
 use super::spec::{Activation, Form, Layer, LayerPlan, LayerSpec, Output, Spec, WeightInfo, flat_layers};
 use crate::rng::{Stream, generator};
-pub(super) use activation::activate;
+pub(crate) use activation::activate;
 pub use order::channels_last;
 pub(super) use order::to_keras_order;
 

@@ -113,7 +113,7 @@ impl Spec {
     }
 
     /// Takes the loss that the network was compiled with, unless softmax says what the outputs are.
-    pub(in crate::model) fn set_loss(&mut self, loss: Option<CompiledLoss>) {
+    pub(crate) fn set_loss(&mut self, loss: Option<CompiledLoss>) {
         self.loss = loss;
         if self.output_kind().is_ok_and(|kind| kind.head == Head::Softmax) {
             self.loss = None;
@@ -121,7 +121,7 @@ impl Spec {
     }
 
     /// The loss to note beside the network: where it, not softmax, says what the outputs are.
-    pub(in crate::model) fn noted_loss(&self) -> Option<&CompiledLoss> {
+    pub(crate) fn noted_loss(&self) -> Option<&CompiledLoss> {
         self.loss.as_ref().filter(|_| self.output_kind().is_ok_and(|kind| kind.head != Head::Softmax))
     }
 }
@@ -347,7 +347,7 @@ impl Names {
 }
 
 /// Keras's automatic layer name for a class: `MaxPooling2D` → `max_pooling2d`, `PReLU` → `p_re_lu`.
-pub(in crate::model) fn snake_case(class_name: &str) -> String {
+pub(crate) fn snake_case(class_name: &str) -> String {
     let characters: Vec<char> = class_name.chars().collect();
     let mut name = String::new();
     for (index, &character) in characters.iter().enumerate() {

@@ -20,14 +20,14 @@ mod window;
 
 pub use checks::mixed_policy;
 pub use info::{LayerPlan, WeightInfo, WeightOrder, flat_layers, in_path};
-pub(in crate::model) use json::snake_case;
+pub(crate) use json::snake_case;
 pub use kind::LayerSpec;
 pub use loss::CompiledLoss;
 pub use options::{
     Activation, Axes, Bounds, Constraint, Distribution, Fan, FunctionLayer, Initializer, Numbers, OrthogonalMode,
     Padding, Pair, Regularizer, Sides,
 };
-pub(in crate::model) use output::Output;
+pub(crate) use output::Output;
 pub use output::{Crossentropy, Form, Head, OutputKind};
 pub use short::ShortForm;
 pub use window::{same_padding, transposed_crop};

@@ -57,7 +57,7 @@ pub enum Form {
 
 /// An [`OutputKind`] with its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::model) struct Output {
+pub(crate) struct Output {
     pub kind: OutputKind,
     /// The number of the leaf whose activation makes the probabilities; none where there is no such.
     pub activated_by: Option<usize>,
@@ -280,7 +280,7 @@ impl Spec {
     }
 
     /// As [`Spec::output_kind`], of the network with its `plan`.
-    pub(in crate::model) fn output(&self, plan: &[LayerPlan]) -> Result<Output> {
+    pub(crate) fn output(&self, plan: &[LayerPlan]) -> Result<Output> {
         let (specs, infos) = (self.flat_layers(), flat_layers(plan));
         let (mut values, mut activated_by) = (Values::Numbers, None);
         for (leaf, (layer, (_, info))) in specs.iter().zip(&infos).enumerate() {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::keras::{self, KerasFormat, KerasModel};
-use super::{Model, ModelInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
+use crate::keras::{self, KerasFormat, KerasModel};
+use crate::model::{Model, ModelInfo};
 use crate::rng::{Stream, generator, uniform};
 
 /// How many images the export and the model are compared on.

@@ -1,18 +1,4 @@
-//! Models that Keras saved: `.keras`, whole-model `.h5`, or JSON with `.weights.h5` or legacy `.h5` weights.
-//!
-//! Every file is read as if a stranger had written it: sizes are checked against the file's length before anything is
-//! allocated, and each array's shape against the network's before it is read.
-
-mod archive;
-mod compile;
-mod hdf5;
-mod keras3;
-mod legacy;
-mod names;
-mod optimizer;
-mod portable;
-mod weight_mapping;
-mod write;
+//! A model that Keras saved, opened: its architecture, its weights, what it was compiled with, its optimizer's state.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,15 +8,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
 
-use super::foreign;
-use super::json_file::{parse_json, read_json};
-use super::saved::{self, CompileInfo};
-use super::spec::{CompiledLoss, LayerPlan, Spec, WeightInfo, flat_layers, mixed_policy};
-use super::{InputScale, Model};
-use crate::data::ImageShape;
+use super::hdf5::{Array, Hdf5, Node};
+use super::metadata::ConvnetMetadata;
+use super::weight_mapping::{self, FoundLayer};
+use super::{archive, compile, keras3, legacy, optimizer};
 use crate::error::{Error, Result};
-use hdf5::{Array, Hdf5, Node};
-use weight_mapping::FoundLayer;
+use crate::model::json_file::{parse_json, read_json};
+use crate::model::spec::{CompiledLoss, LayerPlan, Spec, WeightInfo, flat_layers, mixed_policy};
+use crate::model::{CompileInfo, Model, foreign, saved};
 
 /// A network that Keras saved, found complete: its architecture, and an array of the right shape for every weight.
 pub struct KerasModel {
@@ -39,19 +24,8 @@ pub struct KerasModel {
     layers: Vec<FoundLayer>,
     file: Hdf5,
     compile: Option<CompileInfo>,
-    remembered: Remembered,
+    metadata: ConvnetMetadata,
     mixed_policy: Option<String>,
-}
-
-/// What convnet wrote into a file beside Keras's own keys, for the way back.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Remembered {
-    /// The classes' names.
-    pub labels: Option<Vec<String>>,
-    /// What stored pixels are multiplied by.
-    pub input_scale: Option<InputScale>,
-    /// H, W, C of the images.
-    pub image_shape: Option<ImageShape>,
 }
 
 /// An optimizer's state, ready for [`crate::model::saved::Destination::state`].
@@ -90,9 +64,9 @@ impl KerasModel {
         if spec.loss.is_none() {
             spec.set_loss(compile.as_ref().and_then(|compile| CompiledLoss::from_json(&compile.loss)));
         }
-        let remembered = Remembered::from_json(&document);
+        let metadata = ConvnetMetadata::from_json(&document);
         let mixed_policy = mixed_policy(&document).map(str::to_owned);
-        Ok(KerasModel { spec, plan, layers, file, compile, remembered, mixed_policy })
+        Ok(KerasModel { spec, plan, layers, file, compile, metadata, mixed_policy })
     }
 
     /// The architecture.
@@ -111,8 +85,8 @@ impl KerasModel {
     }
 
     /// What convnet wrote into the file when it made it.
-    pub fn remembered(&self) -> &Remembered {
-        &self.remembered
+    pub fn metadata(&self) -> &ConvnetMetadata {
+        &self.metadata
     }
 
     /// The network with the file's weights on `device`. Stored pixels are multiplied by `input_scale` before they enter it.
@@ -146,63 +120,6 @@ impl KerasModel {
         }
         let metadata = HashMap::from([("steps".to_owned(), found.steps.to_string())]);
         Ok(Some(OptimizerState { steps: found.steps, bytes: saved::to_safetensors(tensors.into_iter(), metadata)? }))
-    }
-}
-
-/// Which of Keras's forms a model takes on the way out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KerasFormat {
-    /// One `.keras` archive.
-    Archive,
-    /// Keras 3's JSON and `.weights.h5`.
-    Json,
-    /// One `.h5` with the portable JSON in it.
-    LegacyModel,
-    /// The portable JSON and a legacy `.h5` of weights.
-    Portable,
-}
-
-/// The bytes of a model's files: the main one, then the weights where they are a file of their own.
-///
-/// # Errors
-/// A model error where the network cannot be said in that form.
-pub(super) fn to_files(model: &Model, labels: &[String], form: KerasFormat) -> Result<Vec<Vec<u8>>> {
-    let spec = names::usable(model.spec(), matches!(form, KerasFormat::LegacyModel | KerasFormat::Portable));
-    let plan = spec.plan()?;
-    let mut document = match form {
-        KerasFormat::Archive | KerasFormat::Json => spec.to_json(),
-        KerasFormat::LegacyModel | KerasFormat::Portable => portable::portable(&spec)?,
-    };
-    let shape = model.image_shape()?;
-    document["convnet"] = json!({ "labels": labels, "input": {
-        "scale": model.input_scale(), "height": shape.height, "width": shape.width, "channels": shape.channels,
-    } });
-    if let Some(loss) = model.spec().noted_loss() {
-        document["convnet"]["loss"] = json!(loss);
-    }
-    let text = |document: &Value| serde_json::to_string_pretty(document).expect("a JSON value is printable") + "\n";
-    Ok(match form {
-        KerasFormat::Archive => {
-            vec![archive::to_bytes(&document, &write::keras3_bytes(model, &plan)?, write::KERAS_VERSION)?]
-        }
-        KerasFormat::Json => vec![text(&document).into_bytes(), write::keras3_bytes(model, &plan)?],
-        KerasFormat::LegacyModel => vec![write::legacy_bytes(model, &plan, Some(&document))?],
-        KerasFormat::Portable => vec![text(&document).into_bytes(), write::legacy_bytes(model, &plan, None)?],
-    })
-}
-
-impl Remembered {
-    fn from_json(document: &Value) -> Self {
-        let key = document.get("convnet");
-        let labels = key.and_then(|key| serde_json::from_value(key.get("labels")?.clone()).ok());
-        let input_scale = key.and_then(|key| InputScale::new(key.pointer("/input/scale")?.as_f64()?));
-        let side = |name: &str| usize::try_from(key?.get("input")?.get(name)?.as_u64()?).ok();
-        let sides = (side("height"), side("width"), side("channels"));
-        let image_shape = match sides {
-            (Some(height), Some(width), Some(channels)) => Some(ImageShape { height, width, channels }),
-            _ => None,
-        };
-        Remembered { labels, input_scale, image_shape }
     }
 }
 
