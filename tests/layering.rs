@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 const LEAVES: [&str; 8] = ["error", "rng", "native", "device", "files", "libtorch", "settings", "metrics"];
 /// A part, and which parts it may use beside itself and the leaves. A part that is not named may use all.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("settings", &[]),
     ("rng", &[]),
