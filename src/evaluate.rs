@@ -1,4 +1,4 @@
-//! How good a model is: sums and counts over all images, divided once at the end.
+//! Evaluates a model on labelled images: metrics, confusion matrix, precision and recall of each class.
 
 use serde::Serialize;
 use tch::{Kind, Tensor};
@@ -15,7 +15,7 @@ const BATCH_SIZE: usize = 250;
 /// The 97.5 % point of the standard normal distribution.
 const Z_95: f64 = 1.959_963_984_540_054;
 
-/// What a model does on a data set.
+/// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Each metric's sum over the images.
@@ -43,7 +43,7 @@ pub struct ClassScores {
     pub support: u64,
 }
 
-/// Runs `model` over all `samples`. The loss includes what the weights' regularisers add, as in Keras. `top_k` is cut to the
+/// Evaluates `model` on all `samples`, as Keras's `evaluate` does. The loss includes what the weights' regularisers add, as in Keras. `top_k` is cut to the
 /// number of classes.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
-//! What a training run tells, and who listens: the console, `history.csv`, TensorBoard.
+//! Logs a training: to the console, to `history.csv`, to TensorBoard.
 //!
-//! Steps are written in the training loop; [`Event`]s go out to [`Sink`]s, which only listen.
+//! The training loop sends [`Event`]s to its [`Sink`]s, as Keras calls its callbacks. A sink cannot change the training.
 
 pub mod console;
 pub mod event_file;
@@ -11,7 +11,7 @@ pub mod tensorboard;
 use crate::error::Result;
 use crate::metrics::Scores;
 
-/// What is known of a run before its first step.
+/// A run's settings, sent before its first step.
 #[derive(Debug, Clone)]
 pub struct Start {
     /// The run's name: its folder in `logs/`.
@@ -30,7 +30,7 @@ pub struct Start {
     pub first_step: u64,
 }
 
-/// Where training stands inside an epoch. Sent a few times a second at most: making one waits for the device.
+/// The metrics and speed within an epoch. Sent a few times a second at most: making one waits for the device.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch {
     /// From 1.
@@ -100,36 +100,36 @@ pub enum Event {
     End,
 }
 
-/// Someone who listens to a run.
+/// A logger: receives the events of a run.
 pub trait Sink {
-    /// Takes note of `event`.
+    /// Logs `event`.
     ///
     /// # Errors
     /// What stops the sink from working. The caller says it once and does not call the sink again; training goes on.
     fn on(&mut self, event: &Event) -> Result<()>;
 }
 
-/// Those who listen to a run.
+/// The loggers of a run.
 #[derive(Default)]
 pub struct Sinks(Vec<Box<dyn Sink>>);
 
 impl Sinks {
-    /// Adds a listener.
+    /// Adds a logger.
     pub fn add(&mut self, sink: impl Sink + 'static) {
         self.0.push(Box::new(sink));
     }
 
-    /// Tells everyone a line of [`Event::Note`].
+    /// Sends [`Event::Note`] to all loggers.
     pub fn note(&mut self, line: impl Into<String>) {
         self.send(&Event::Note(line.into()));
     }
 
-    /// Tells everyone a line of [`Event::Detail`].
+    /// Sends [`Event::Detail`] to all loggers.
     pub fn detail(&mut self, line: impl Into<String>) {
         self.send(&Event::Detail(line.into()));
     }
 
-    /// Tells everyone. Who fails is not called again, and the others hear why: a full disk must not end a training.
+    /// Sends `event` to all loggers. One that fails is removed, and the others get a warning: a full disk must not end a training.
     pub fn send(&mut self, event: &Event) {
         let mut warnings = Vec::new();
         self.0.retain_mut(|sink| match sink.on(event) {

@@ -70,14 +70,14 @@ impl Trainer<'_> {
 fn save(
     checkpoints: Option<&Checkpoints>,
     sinks: &mut Sinks,
-    which: CheckpointKind,
+    kind: CheckpointKind,
     save_to: impl FnOnce(&Checkpoints) -> Result<()>,
 ) -> LastCheckpoint {
     let Some(checkpoints) = checkpoints else { return LastCheckpoint::None };
     sinks.send(&Event::Saving);
     let saved = save_to(checkpoints);
     if let Err(error) = &saved {
-        let kept = if checkpoints.json_path(which).exists() { ", the checkpoint before is kept" } else { "" };
+        let kept = if checkpoints.json_path(kind).exists() { ", the checkpoint before is kept" } else { "" };
         sinks.send(&Event::Warning(format!("{}; training goes on{kept}", log::describe(error))));
     }
     if saved.is_ok() { LastCheckpoint::Saved } else { LastCheckpoint::Failed }

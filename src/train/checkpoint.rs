@@ -1,6 +1,6 @@
 //! Checkpoints of a run: `last`, from which training continues bit for bit, and `best`, a model.
 //!
-//! `<which>.json` is a loadable model's JSON and is renamed into place last; it names the weights and the state by files
+//! `<kind>.json` is a loadable model's JSON and is renamed into place last; it names the weights and the state by files
 //! that carry the step in their names, so that an interrupted save leaves the checkpoint before it whole.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use crate::model::saved::{self, Destination};
 use crate::model::trained_on::TrainedOn;
 use crate::model::{Model, ModelInfo};
 
-/// Which checkpoint.
+/// The two checkpoints of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckpointKind {
     /// The latest, with all that is needed to go on.
@@ -66,42 +66,42 @@ impl Checkpoints {
     }
 
     /// The JSON of a checkpoint.
-    pub fn json_path(&self, which: CheckpointKind) -> PathBuf {
-        self.folder.join(format!("{}.json", which.name()))
+    pub fn json_path(&self, kind: CheckpointKind) -> PathBuf {
+        self.folder.join(format!("{}.json", kind.name()))
     }
 
-    /// Saves `model` as `which`, the last one with the optimizer's state and `progress`. No file is written over: until the
+    /// Saves `model` as `kind`, the last one with the optimizer's state and the run's `state`. No file is written over: until the
     /// new JSON takes the old one's place, the checkpoint before is whole.
     ///
     /// # Errors
     /// An internal error where the disk does not take it; the checkpoint before is whole then.
     pub fn save(
         &self,
-        which: CheckpointKind,
+        kind: CheckpointKind,
         model: &Model,
         optimizer: &Optimizer,
-        progress: &TrainState,
+        state: &TrainState,
         monitor: Monitor,
     ) -> Result<()> {
-        let stem = self.free_stem(which, progress.batches_seen);
+        let stem = self.free_stem(kind, state.batches_seen);
         let data = |suffix: &str| self.folder.join(format!("{stem}{suffix}"));
-        let state = match which {
-            CheckpointKind::Last => Some((data(".state.safetensors"), state_to_bytes(optimizer, progress)?)),
+        let state_file = match kind {
+            CheckpointKind::Last => Some((data(".state.safetensors"), state_to_bytes(optimizer, state)?)),
             CheckpointKind::Best => None,
         };
-        let best = progress.watch.best.map(|best| (format!("best_{monitor}"), best));
+        let best = state.watch.best.map(|best| (format!("best_{monitor}"), best));
         let metrics = best.into_iter().collect();
         let labels = self.labels.clone();
         let info = ModelInfo { labels, metrics, resize: self.resize, data: self.data.clone(), ..ModelInfo::default() };
-        let to = Destination { json: self.json_path(which), weights: data(".safetensors"), state };
+        let to = Destination { json: self.json_path(kind), weights: data(".safetensors"), state: state_file };
         saved::save(model, &info, &to)?;
-        self.remove_older(which, &to);
+        self.remove_older(kind, &to);
         Ok(())
     }
 
     /// `last.500`, or `last.500-2` where such a file is there.
-    fn free_stem(&self, which: CheckpointKind, step: u64) -> String {
-        let stem = format!("{}.{step}", which.name());
+    fn free_stem(&self, kind: CheckpointKind, step: u64) -> String {
+        let stem = format!("{}.{step}", kind.name());
         let is_free = |stem: &String| !self.folder.join(format!("{stem}.safetensors")).exists();
         let numbered = (2..).map(|number| format!("{stem}-{number}"));
         std::iter::once(stem.clone()).chain(numbered).find(is_free).expect("there are numbers enough")
@@ -117,10 +117,10 @@ impl Checkpoints {
         Ok((weights, info.metrics.get(&format!("best_{monitor}")).copied()))
     }
 
-    /// Removes the files of earlier saves of `which`. One that cannot be removed is only clutter.
-    fn remove_older(&self, which: CheckpointKind, kept: &Destination) {
+    /// Removes the files of earlier saves of `kind`. One that cannot be removed is only clutter.
+    fn remove_older(&self, kind: CheckpointKind, kept: &Destination) {
         let Ok(entries) = fs::read_dir(&self.folder) else { return };
-        let prefix = format!("{}.", which.name());
+        let prefix = format!("{}.", kind.name());
         for path in entries.flatten().map(|entry| entry.path()) {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let is_kept =
@@ -147,9 +147,9 @@ impl Checkpoints {
     }
 }
 
-fn state_to_bytes(optimizer: &Optimizer, progress: &TrainState) -> Result<Vec<u8>> {
-    let progress = serde_json::to_string(progress).expect("plain numbers");
-    let metadata = [("progress".to_owned(), progress), ("steps".to_owned(), optimizer.steps().to_string())];
+fn state_to_bytes(optimizer: &Optimizer, state: &TrainState) -> Result<Vec<u8>> {
+    let state = serde_json::to_string(state).expect("plain numbers");
+    let metadata = [("progress".to_owned(), state), ("steps".to_owned(), optimizer.steps().to_string())];
     saved::to_safetensors(optimizer.state().into_iter(), metadata.into())
 }
 
@@ -179,8 +179,8 @@ fn take_over(bytes: &[u8], optimizer: &mut Optimizer) -> Result<()> {
 fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<TrainState> {
     let saved = SavedState::read(bytes)?;
     optimizer.restore(saved.steps, |name| saved.find(name))?;
-    let progress = saved.metadata.get("progress").ok_or_else(damaged)?;
-    serde_json::from_str(progress).map_err(|error| damaged().because(error))
+    let state = saved.metadata.get("progress").ok_or_else(damaged)?;
+    serde_json::from_str(state).map_err(|error| damaged().because(error))
 }
 
 /// An optimizer's state in a safetensors file.

@@ -1,7 +1,7 @@
-//! Training: the loop, what it is told, what it needs.
+//! Trains an image classifier: the training loop, losses, optimizers, schedules, early stopping and checkpoints.
 //!
-//! A [`Trainer`] is a struct of what the loop uses, [`Trainer::fit`] runs it. What it is told is a [`TrainConfig`]; what it
-//! tells are [`crate::log::Event`]s. Order, semantics and defaults of early stopping, the plateau and the recipes are those
+//! [`Trainer::fit`] trains a [`Model`] on a [`DataLoader`] as its [`TrainConfig`] says, and sends [`crate::log::Event`]s to the
+//! loggers. Order, semantics and defaults of early stopping, the plateau and the recipes are those
 //! of Keras's `fit` and its callbacks.
 
 mod best_epoch;
@@ -51,40 +51,40 @@ use train_state::Stopwatch;
 /// step.
 pub type StopSignal = AtomicI32;
 
-/// A model in training: everything the loop uses.
+/// Trains a model: holds the model, its optimizer, the data loaders and the loggers. [`Trainer::fit`] runs the training.
 pub struct Trainer<'a> {
-    /// What the loop needs to know.
+    /// Epochs, batch size, schedule and the other settings.
     pub config: TrainConfig,
-    /// The model; its weights change.
+    /// The model, whose weights are trained in place.
     pub model: &'a Model,
-    /// Makes the steps.
+    /// Updates the weights from the gradients.
     pub optimizer: Optimizer,
-    /// The images to learn.
+    /// The training images.
     pub train: &'a DataLoader,
-    /// The images to look at after each epoch.
+    /// The validation images, evaluated after each epoch.
     pub validation: Option<&'a DataLoader>,
-    /// Where checkpoints go, if anywhere.
+    /// The folder of the checkpoints; none are saved where absent.
     pub checkpoints: Option<Checkpoints>,
-    /// The listeners that the events go to: console, history, TensorBoard.
+    /// The loggers that receive the events: console, history, TensorBoard.
     pub sinks: Sinks,
-    /// Asks the loop to stop.
+    /// Stops the training after the current step once it is set.
     pub stop: &'a StopSignal,
-    /// Where the run stands; the default is its beginning.
+    /// Epochs, batches and metrics so far: the default for a new run, a checkpoint's to resume one.
     pub state: TrainState,
 }
 
 /// The result of a training.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The epochs that were done, those before a resume not counted.
+    /// The metrics of each epoch that was trained, without those before a resume.
     pub epochs: Vec<log::Epoch>,
-    /// Why it ended.
+    /// Why training stopped.
     pub ending: StopReason,
-    /// What became of the last checkpoint.
+    /// Whether the last checkpoint was saved.
     pub last_checkpoint: LastCheckpoint,
 }
 
-/// What became of a training's last checkpoint.
+/// Whether the last checkpoint of a training was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LastCheckpoint {
     /// None was saved: the trainer has no place for them, or no step was made.
@@ -96,7 +96,7 @@ pub enum LastCheckpoint {
     Failed,
 }
 
-/// What the loop has beside its parts, while it runs.
+/// The state of a running [`Trainer::fit`] that no checkpoint keeps.
 struct LoopState {
     loss: Loss,
     meter: EpochMeter,
@@ -107,7 +107,7 @@ struct LoopState {
     last_checkpoint: LastCheckpoint,
 }
 
-/// What a trainer reads that nobody can ask to stop.
+/// The stop signal of a trainer that was given none.
 static NEVER: StopSignal = StopSignal::new(0);
 
 impl<'a> Trainer<'a> {
@@ -277,9 +277,9 @@ impl Trainer<'_> {
     /// What follows from a finished epoch: whether it is the best, patience runs out, the rate falls.
     fn update_best(&mut self, epoch: &mut log::Epoch) {
         if let Some(plateau) = self.config.reduce_on_plateau {
-            plateau.watch(&mut self.state.plateau, epoch);
+            plateau.update(&mut self.state.plateau, epoch);
         }
-        epoch.is_best = self.config.early_stopping.watch(&mut self.state.watch, epoch);
+        epoch.is_best = self.config.early_stopping.update(&mut self.state.watch, epoch);
     }
 
     fn begin(&mut self) -> Result<LoopState> {

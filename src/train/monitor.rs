@@ -1,4 +1,4 @@
-//! What is watched from epoch to epoch: the best one, patience, the plateau. Keras's `EarlyStopping`, `ReduceLROnPlateau`
+//! Early stopping, the best epoch and the plateau: Keras's `EarlyStopping`, `ReduceLROnPlateau`
 //! and `ModelCheckpoint`; their state is plain numbers that a checkpoint keeps.
 
 use std::fmt;
@@ -236,8 +236,8 @@ pub struct EarlyStoppingState {
 }
 
 impl EarlyStopping {
-    /// Takes note of `epoch`; true where it is the best so far.
-    pub fn watch(&self, state: &mut EarlyStoppingState, epoch: &Epoch) -> bool {
+    /// Updates `state` after `epoch`; true where it is the best so far.
+    pub fn update(&self, state: &mut EarlyStoppingState, epoch: &Epoch) -> bool {
         state.exhausted = false;
         let Some(value) = self.monitor.of(epoch).filter(|_| epoch.epoch > self.start_from_epoch) else { return false };
         state.wait += 1;
@@ -310,8 +310,8 @@ impl Default for Plateau {
 }
 
 impl ReduceOnPlateau {
-    /// Takes note of `epoch`.
-    pub fn watch(&self, state: &mut Plateau, epoch: &Epoch) {
+    /// Updates `state` after `epoch`: reduces the rate where it is time.
+    pub fn update(&self, state: &mut Plateau, epoch: &Epoch) {
         let Some(value) = self.monitor.of(epoch) else { return };
         if state.cooldown > 0 {
             state.cooldown -= 1;
@@ -353,7 +353,7 @@ mod tests {
     fn ends(stopping: EarlyStopping, losses: &[f64]) -> (Option<u64>, u64) {
         let mut watch = EarlyStoppingState::default();
         let stopped = (1..).zip(losses).find(|&(number, &loss)| {
-            stopping.watch(&mut watch, &epoch(number, loss, 0.1));
+            stopping.update(&mut watch, &epoch(number, loss, 0.1));
             watch.exhausted
         });
         (stopped.map(|(number, _)| number), watch.best_epoch)
@@ -384,7 +384,7 @@ mod tests {
             let mut state = Plateau::default();
             let after = |(number, &loss)| {
                 let rate = 0.1 * state.scale;
-                rule.watch(&mut state, &epoch(number, loss, rate));
+                rule.update(&mut state, &epoch(number, loss, rate));
                 (0.1 * state.scale * 1e6).round() / 1e6
             };
             (1..).zip(&losses).map(after).collect::<Vec<f64>>()

@@ -88,24 +88,24 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    pub(super) fn start(progress: &TrainState) -> Self {
+    pub(super) fn start(state: &TrainState) -> Self {
         let now = Instant::now();
         Stopwatch {
             started: now,
             reported: now,
             saved: now,
-            saved_batches: progress.batches_seen,
-            images_before: progress.sums.count,
-            seconds_before: progress.seconds,
-            epoch_seconds_before: progress.epoch_seconds,
+            saved_batches: state.batches_seen,
+            images_before: state.sums.count,
+            seconds_before: state.seconds,
+            epoch_seconds_before: state.epoch_seconds,
         }
     }
 
-    /// Writes the time that went by into `progress`.
-    pub(super) fn note(&self, progress: &mut TrainState) {
+    /// Writes the time that went by into `state`.
+    pub(super) fn note(&self, state: &mut TrainState) {
         let elapsed = self.started.elapsed().as_secs_f64();
-        progress.seconds = self.seconds_before + elapsed;
-        progress.epoch_seconds = self.epoch_seconds_before + elapsed;
+        state.seconds = self.seconds_before + elapsed;
+        state.epoch_seconds = self.epoch_seconds_before + elapsed;
     }
 
     pub(super) fn report_is_due(&mut self) -> bool {
@@ -116,16 +116,16 @@ impl Stopwatch {
         due
     }
 
-    pub(super) fn save_is_due(&mut self, every: Option<SaveEvery>, progress: &TrainState) -> bool {
+    pub(super) fn save_is_due(&mut self, every: Option<SaveEvery>, state: &TrainState) -> bool {
         let due = match every {
             None => false,
             Some(SaveEvery::Batches(batches)) => {
-                progress.batches_seen / batches.max(1) > self.saved_batches / batches.max(1)
+                state.batches_seen / batches.max(1) > self.saved_batches / batches.max(1)
             }
             Some(SaveEvery::Time(span)) => self.saved.elapsed().as_secs_f64() >= span.seconds,
         };
         if due {
-            (self.saved, self.saved_batches) = (Instant::now(), progress.batches_seen);
+            (self.saved, self.saved_batches) = (Instant::now(), state.batches_seen);
         }
         due
     }
