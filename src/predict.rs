@@ -14,7 +14,7 @@ use crate::model::saved;
 use crate::model::{Model, ModelInfo};
 use crate::native;
 
-/// A saved model, ready to tell what is in an image.
+/// A saved model with its labels and preprocessing, ready to predict images.
 pub struct Predictor {
     model: Model,
     info: ModelInfo,
@@ -103,12 +103,12 @@ impl Predictor {
         Ok(Predictor { model, info, preparation })
     }
 
-    /// H, W, C of the images that the model takes.
+    /// The input shape: height, width and channels.
     pub fn shape(&self) -> ImageShape {
         self.preparation.shape
     }
 
-    /// How image files are prepared for the model.
+    /// The preprocessing of image files for the model.
     pub fn preparation(&self) -> Preprocessing {
         self.preparation
     }

@@ -102,7 +102,7 @@ fn networks() -> Vec<(String, Spec)> {
     let mut networks: Vec<(String, Spec)> = of_layers
         .map(|case| (case["name"].as_str().unwrap().to_owned(), Spec::from_json(&case["model"]).unwrap()))
         .collect();
-    networks.extend(PRESETS.iter().map(|(name, _)| ((*name).to_owned(), preset(name).unwrap())));
+    networks.extend(PRESETS.iter().map(|of| (of.name.to_owned(), preset(of.name).unwrap())));
     for folder in folders() {
         let of_folder = architectures(&folder).filter_map(|(file, document)| {
             Some((format!("{}/{file}", folder.display()), Spec::from_json(&document).ok()?))

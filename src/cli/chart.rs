@@ -19,7 +19,7 @@ const RIGHT: u32 = 30;
 const TOP: u32 = 50;
 const BOTTOM: u32 = 60;
 
-/// What is drawn.
+/// A line chart of points, with a title, an axis label and one point marked.
 pub struct Chart<'a> {
     /// Above the plot.
     pub title: &'a str,
@@ -32,7 +32,7 @@ pub struct Chart<'a> {
 }
 
 impl Chart<'_> {
-    /// The picture.
+    /// Renders the chart as an RGB image.
     pub fn draw(&self) -> RgbImage {
         let mut canvas = RgbImage::from_pixel(SIZE[0], SIZE[1], PAPER);
         TEXT.draw(&mut canvas, LEFT, 16, self.title);

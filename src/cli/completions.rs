@@ -1,4 +1,4 @@
-//! `convnet completions SHELL`.
+//! `convnet completions SHELL`: a completion script for a shell.
 
 use clap::CommandFactory;
 use clap_complete::Shell;

@@ -11,12 +11,12 @@ use crate::log;
 /// What `convnet doctor` is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print JSON
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
 }
 
-/// One finding.
+/// One feature, and whether it is used.
 #[derive(Debug, Serialize)]
 struct Row {
     what: &'static str,
@@ -30,7 +30,7 @@ impl Row {
     }
 }
 
-/// Prints the findings.
+/// Prints one row per feature of libtorch and the machine: whether it is used, and why not.
 ///
 /// # Errors
 /// Where stdout takes nothing.
@@ -84,7 +84,7 @@ fn cuda() -> Vec<Row> {
             });
         }
         Err(reason) => {
-            let help = "without a GPU nothing needs mending";
+            let help = "without a GPU, nothing to do";
             rows.push(Row::new("CUDA", false, format!("{reason}; {help}")));
         }
     }

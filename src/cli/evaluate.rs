@@ -22,32 +22,36 @@ const LISTED_CONFUSIONS: usize = 10;
 /// What `convnet evaluate` is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model: a stem such as models/model, one of its files, or a run's folder
+    /// The model: a stem (models/model), either of its two files, or a run's name or folder
+    #[arg(value_name = "MODEL")]
     model: String,
-    /// The data set: a known name, a file or a folder (by default the one that the model was trained on)
-    #[arg(short, long)]
+    /// The data set: a known name or a path [default: the one that the model was trained on]
+    #[arg(value_name = "DATA", conflicts_with = "data")]
+    named_data: Option<String>,
+    /// The data set, as a flag
+    #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
-    /// Which of its images (by default test, or what there is); validation: those of the training, where it was on this data set
+    /// The data set's split; validation: the images that the training validated on [default: test, or what there is]
     #[arg(long, value_enum)]
     split: Option<Split>,
-    /// Compare classes by their numbers, whatever they are called
+    /// Match classes by number, whatever their names
     #[arg(long)]
     match_by_number: bool,
-    /// A label among this many of the largest outputs counts as a top-k hit
+    /// K of the top-k accuracy
     #[arg(long, value_name = "K", default_value = "5", value_parser = at_least_one)]
     top_k: NonZeroUsize,
-    /// Print one JSON document
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
-    /// auto, cpu, cuda or cuda:N
+    /// The device: auto, cpu, cuda or cuda:N
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
-    /// CPU threads of an operator (libtorch's choice by default)
+    /// CPU threads [default: one per core]
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }
 
-/// Evaluates and prints.
+/// Evaluates a saved model on one split of a data set and prints the report.
 ///
 /// # Errors
 /// Where the device, the model or the data cannot be used, or do not fit together.
@@ -56,7 +60,11 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let selected = device::select(args.device)?;
     let (model, info) = saved::load(&saved::locate(&args.model)?, selected.device)?;
     let shape = model.image_shape()?;
-    let wanted = Wanted { source: args.data.as_deref(), split: args.split, by_number: args.match_by_number };
+    let wanted = Wanted {
+        source: args.named_data.as_deref().or(args.data.as_deref()),
+        split: args.split,
+        by_number: args.match_by_number,
+    };
     let found = labelled::find(&args.model, &info, shape, wanted, globals)?;
     model.spec().check_fits(found.samples.shape(), found.classes.len())?;
     let samples = DataLoader::new(&found.samples, selected.device)?;
@@ -74,12 +82,12 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was measured on.
+/// The line that names the data set, the split and the number of images.
 fn data_line(found: &Found) -> String {
     format!("data      {}, {} split, {} images", found.source, found.split, found.samples.len())
 }
 
-/// What is printed.
+/// The metrics that are printed, as a table or as JSON.
 #[derive(Debug, Serialize)]
 struct EvaluationReport {
     #[serde(flatten)]

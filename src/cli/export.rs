@@ -1,4 +1,4 @@
-//! `convnet export`: a model of ours for Keras or PyTorch.
+//! `convnet export`: a saved model as files for Keras or PyTorch.
 
 use std::path::PathBuf;
 
@@ -12,16 +12,16 @@ use crate::model::saved;
 /// What `convnet export` is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A stem (models/model), either of its two files, or a run's folder
+    /// The model: a stem (models/model), either of its two files, or a run's name or folder
     #[arg(value_name = "MODEL")]
     model: String,
-    /// For whom
+    /// Output format
     #[arg(long, value_enum)]
     format: ExportFormat,
-    /// The main file; others get its name with another extension
-    #[arg(long, value_name = "FILE")]
+    /// The file to write; further files get its name with another extension
+    #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON document
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
 }
@@ -45,7 +45,7 @@ fn checked(format: ExportFormat) -> &'static str {
     }
 }
 
-/// Writes the files, reads them back and compares.
+/// Exports the model, reads the files back and compares weights and outputs.
 ///
 /// # Errors
 /// A model error where the model cannot be loaded or said in that format; a check error where what was written is not the

@@ -1,4 +1,4 @@
-//! `convnet import`: a model that Keras saved becomes one of ours.
+//! `convnet import`: a Keras model as `models/<name>.{json,safetensors}`.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -18,32 +18,32 @@ use crate::model::{CompileInfo, InputScale, Model, ModelInfo, OutputKind, ScaleO
 /// What `convnet import` is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A .keras file, a whole-model .h5, or an architecture's JSON
+    /// The Keras model: a .keras file, a whole-model .h5, or an architecture's JSON
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// The weights that go with a JSON: .weights.h5 or .h5
     #[arg(value_name = "WEIGHTS")]
     weights: Option<PathBuf>,
-    /// The model's name here; MODEL's without its extension where absent
+    /// The saved model's name [default: MODEL's file name without its extension]
     #[arg(long)]
     name: Option<String>,
-    /// The folder of the models
-    #[arg(long, value_name = "DIR", default_value = "models")]
+    /// The folder of the saved models
+    #[arg(long, value_name = "FOLDER", default_value = "models")]
     models: PathBuf,
-    /// What pixels 0 to 255 are multiplied by before they enter the network: 1/255, 1 or another number
+    /// What pixels 0 to 255 are multiplied by before they enter the network: 1/255, 1 or another number [default: asks]
     #[arg(long, value_name = "S")]
     input_scale: Option<InputScale>,
-    /// Height and width of the images, in pixels, where the network's input is flat [default: a square]
+    /// Height and width of the images, in pixels, if the network's input is flat [default: a square]
     #[arg(long, value_name = "N|HxW")]
     image_size: Option<ImageSize>,
-    /// The images' channels, where the network's input is flat: 1 (grey) or 3 (colour) [default: by the input's size]
+    /// The images' channels, if the network's input is flat: 1 (grayscale) or 3 (RGB) [default: by the input's size]
     #[arg(long, value_name = "1|3")]
     channels: Option<Channels>,
-    /// The classes' names in the order of the outputs: a file with a name on each line, a JSON list or Keras's class_indices; or
-    /// a,b,c
+    /// The classes' names in the order of the outputs: a file with one per line, a JSON list, Keras's class_indices, or a,b,c
+    /// [default: 0, 1, 2, …]
     #[arg(long, value_name = "FILE|A,B,C")]
     labels: Option<String>,
-    /// Print one JSON document
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
 }
@@ -63,7 +63,7 @@ struct ImportReport<'a> {
     notes: &'a [String],
 }
 
-/// Reads, checks and saves the model.
+/// Imports the Keras model, checks that it is a classifier and saves it.
 ///
 /// # Errors
 /// A model error where the files cannot be used; a configuration error where the input's scale is not known.

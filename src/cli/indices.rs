@@ -40,7 +40,7 @@ fn wrong(part: &str) -> String {
 }
 
 impl Indices {
-    /// The numbers, of `count` images.
+    /// The indices selected out of `count` images.
     ///
     /// # Errors
     /// A data error for one past the end.

@@ -12,7 +12,7 @@ use crate::model::ModelInfo;
 use crate::model::trained_on::{TrainedOn, digest_of_labels};
 use crate::run::RunFolder;
 
-/// What images are asked for.
+/// Which data set and split to load, and how its classes are matched with the model's.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// The data set; that of the training where absent.
@@ -23,7 +23,7 @@ pub struct Wanted<'a> {
     pub by_number: bool,
 }
 
-/// The images that were found.
+/// The loaded split of a data set, its labels in the model's order of classes.
 #[derive(Debug)]
 pub struct Found {
     /// The data set, as it was named.

@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 
 use super::chart::Chart;
 use super::train::Flags;
-use super::{Globals, inline, output};
+use super::{Globals, help, inline, output};
 use crate::config::effects::{NOT_IN_RANGE_TEST, without_effect_in_range_test};
 use crate::config::file::ConfigFile;
 use crate::config::{self, RunConfig};
@@ -24,13 +24,13 @@ pub struct Args {
     /// Read settings from a TOML or JSON file; flags win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The first rate
+    /// The rate of the first step
     #[arg(long, value_name = "RATE", default_value_t = 1e-6)]
     start_lr: f64,
-    /// The last rate, unless the loss explodes before
+    /// The rate of the last step, unless the loss explodes before
     #[arg(long, value_name = "RATE", default_value_t = 1.0)]
     end_lr: f64,
-    /// How many optimizer steps are made
+    /// Optimizer steps
     #[arg(long, value_name = "N", default_value_t = 200)]
     steps: u64,
     /// Print one JSON document on stdout
@@ -38,10 +38,10 @@ pub struct Args {
     json: bool,
 }
 
-/// Leaves out of the help what a range test takes, because a training does, and does not use.
-pub fn hide_idle(arg: clap::Arg) -> clap::Arg {
+/// The help of a flag of `train` in `lr-find`: its default, and nothing of what a range test does not use.
+pub fn in_range_test(arg: clap::Arg) -> clap::Arg {
     let is_idle = NOT_IN_RANGE_TEST.contains(&arg.get_id().as_str());
-    arg.hide(is_idle)
+    help::with_default(arg).hide(is_idle)
 }
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
@@ -71,8 +71,8 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         inline::show(&chart)?;
     }
     let line = match suggestion {
-        Some(rate) => format!("suggested --lr {rate:.1e}: half of the loss's fall is done there\n"),
-        None => "the loss falls nowhere: nothing to suggest\n".to_owned(),
+        Some(rate) => format!("suggested --lr {rate:.1e}: there the loss has fallen half of its way\n"),
+        None => "the loss does not fall: nothing to suggest\n".to_owned(),
     };
     output::result(&format!("{line}picture   {}\n", picture.display()))?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand. The only place that wires the parts together.
+//! The command line, one file per subcommand: each parses its flags, calls the library and prints.
 
 mod chart;
 mod class_labels;
@@ -7,6 +7,7 @@ mod data;
 mod doctor;
 mod evaluate;
 mod export;
+mod help;
 mod import;
 mod indices;
 mod inline;
@@ -22,9 +23,12 @@ use std::num::NonZeroUsize;
 
 use clap::{Parser, Subcommand};
 
+use help::examples;
+
 /// Trains convolutional image classifiers on libtorch, on CUDA or CPU, with Keras's files and TensorBoard's logs.
 #[derive(Debug, Parser)]
 #[command(name = "convnet", version, max_term_width = 100, propagate_version = true, arg_required_else_help = true)]
+#[command(disable_help_flag = true, disable_version_flag = true)] // Globals has them, so that they come last
 pub struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -32,48 +36,63 @@ pub struct Cli {
     command: Command,
 }
 
-/// Flags that every subcommand has.
+/// Flags that every subcommand has; its help shows them last.
 #[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Say more: what train was told, the data, the network
+    /// Print more: the settings of a run, its data, its network
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     verbose: bool,
+    /// Print help
+    #[arg(short, long, global = true, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(short = 'V', long, global = true, action = clap::ArgAction::Version)]
+    version: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train a network; writes logs/<run>/ and models/<name>.{json,safetensors}
-    #[command(visible_alias = "fit")]
+    #[command(visible_alias = "fit", mut_args(help::with_default), after_help = examples::TRAIN)]
     Train(Box<train::Args>),
-    /// Train a run again and compare: the same numbers and weights, or the first that differ
+    /// Train a run again and compare every number and weight with the first time
+    #[command(after_help = examples::REPRODUCE)]
     Reproduce(reproduce::Args),
-    /// Find a learning rate: it rises from batch to batch until the loss explodes
-    #[command(mut_args(lr_find::hide_idle))]
+    /// Suggest a learning rate: raise it from step to step until the loss explodes
+    #[command(mut_args(lr_find::in_range_test), after_help = examples::LR_FIND)]
     LrFind(Box<lr_find::Args>),
     /// Measure a model on a data set: loss, accuracy, per-class scores, confusion matrix
-    #[command(visible_alias = "val")]
+    #[command(visible_alias = "val", after_help = examples::EVALUATE)]
     Evaluate(evaluate::Args),
-    /// Predict images, folders, .npy arrays, or images of a data set
+    /// Predict the classes of image files, folders, .npy arrays, or images of a data set
+    #[command(after_help = examples::PREDICT)]
     Predict(predict::Args),
     /// Print a network's layers as Keras's table
+    #[command(after_help = examples::SUMMARY)]
     Summary(summary::Args),
-    /// Take over a model that Keras saved; writes models/<name>.{json,safetensors}
+    /// Import a Keras model; writes models/<name>.{json,safetensors}
+    #[command(after_help = examples::IMPORT)]
     Import(import::Args),
-    /// Write a model for Keras or PyTorch
+    /// Export a model for Keras or PyTorch
+    #[command(after_help = examples::EXPORT)]
     Export(export::Args),
-    /// Look at a data set
+    /// Inspect, check, download and export data sets
+    #[command(after_help = examples::DATA)]
     Data(data::Args),
-    /// Say which libtorch, CUDA and CPU features are used, which are not and why
+    /// Show which libtorch, CUDA and CPU features are used, and why others are not
+    #[command(after_help = examples::DOCTOR)]
     Doctor(doctor::Args),
     /// Print completions for a shell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(completions::Args),
 }
 
 impl Cli {
-    /// Does what was asked.
+    /// Runs the subcommand.
     ///
     /// # Errors
     /// Whatever went wrong, with a [`crate::error::Error`] somewhere in the chain where it has an exit code of its own.
@@ -100,12 +119,12 @@ impl Cli {
     }
 }
 
-/// A number of things, for a flag.
+/// Parses a count of at least 1.
 fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "expected a whole number from 1".to_owned())
 }
 
-/// Whether a signal ended the work, with everything saved.
+/// Whether the error is a stop by a signal (Ctrl-C), after a checkpoint was saved.
 pub fn is_stop(error: &anyhow::Error) -> bool {
     let own = error.chain().find_map(|cause| cause.downcast_ref::<crate::error::Error>());
     own.is_some_and(|error| matches!(error.kind(), crate::error::ErrorKind::Stopped { .. }))

@@ -1,4 +1,4 @@
-//! Where words go: results to stdout, notes to stderr.
+//! Printing: results go to stdout, notes and progress to stderr.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -30,37 +30,37 @@ pub fn json(value: &impl serde::Serialize) -> Result<()> {
     result(&(text + "\n"))
 }
 
-/// Says something on stderr, unless `--quiet`. Nobody has to listen.
+/// Prints a note on stderr, unless `--quiet`; a closed stderr is ignored.
 pub fn note(globals: Globals, text: &str) {
     if !globals.quiet {
         let _ = writeln!(io::stderr(), "{text}");
     }
 }
 
-/// Says each of `notes` on stderr, unless `--quiet`.
+/// Prints each of `notes` on stderr, unless `--quiet`.
 pub fn notes(globals: Globals, notes: &[String]) {
     notes.iter().for_each(|text| note(globals, &format!("note: {text}")));
 }
 
-/// What is said of the file at `path` that is about to be written: that it is written, or that it replaces one.
+/// The note for a file about to be written to `path`: `wrote` or `replaced`.
 pub fn written(path: &Path) -> String {
     let verb = if path.is_file() { "replaced" } else { "wrote" };
     format!("{verb} {}", path.display())
 }
 
-/// Says something on stderr that only `--verbose` asks for.
+/// Prints a note on stderr with `--verbose` only.
 pub fn detail(globals: Globals, text: &str) {
     if globals.verbose {
         note(globals, text);
     }
 }
 
-/// How far some work is, on stderr, unless `--quiet`: see [`Task`].
+/// A progress bar on stderr, unless `--quiet`: see [`Task`].
 pub fn task(globals: Globals, title: &str, unit: &'static str, total: u64) -> Task {
     Task::new(if globals.quiet { ProgressMode::None } else { ProgressMode::Auto }, title, unit, total)
 }
 
-/// The listeners that say on stderr what a run has to say, unless `--quiet`.
+/// The sinks that print a run's notes on stderr, unless `--quiet`.
 pub fn sinks(globals: Globals) -> Sinks {
     let mut sinks = Sinks::default();
     if !globals.quiet {

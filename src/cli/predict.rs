@@ -23,44 +23,44 @@ const BAR_WIDTH: f32 = 20.0;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A stem (models/model), either of its two files, or a run's folder
+    /// The model: a stem (models/model), either of its two files, or a run's name or folder
     #[arg(value_name = "MODEL")]
     model: String,
-    /// Image files, folders of images, .npy arrays [N, H, W, C] (uint8: images; float32: as they are)
+    /// Image files, folders of images, .npy arrays [N, H, W, C] (uint8: pixels; float32: the network's input)
     #[arg(
         value_name = "INPUT",
         required_unless_present_any = ["data", "split", "index", "wrong"],
         conflicts_with_all = ["data", "split", "index", "wrong"]
     )]
     inputs: Vec<PathBuf>,
-    /// Take the images from a data set: a known name or a path (by default the one that the model was trained on)
-    #[arg(short, long, value_name = "D")]
+    /// Predict a data set's images: a known name or a path [default: the one that the model was trained on]
+    #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
-    /// The data set's split (by default test, or what there is)
+    /// The data set's split; validation: the images that the training validated on [default: test, or what there is]
     #[arg(long, value_enum)]
     split: Option<Split>,
-    /// Which images of the split, from 0: all (the default), or numbers and ranges as 1,5,7-9
+    /// Which images of the split, counted from 0: numbers and ranges, as 1,5,7-9 [default: all]
     #[arg(long, value_name = "all|I,J-K,…")]
     index: Option<Indices>,
-    /// Only the images whose class the model does not find
+    /// Only the images that the model gets wrong
     #[arg(long)]
     wrong: bool,
-    /// Compare classes by their numbers, whatever they are called
+    /// Match classes by number, whatever their names
     #[arg(long, conflicts_with = "inputs")]
     match_by_number: bool,
-    /// How many of the most probable classes to name
+    /// Print the K most probable classes
     #[arg(long, value_name = "K", default_value = "3", value_parser = at_least_one)]
     top_k: NonZeroUsize,
     /// Write the predictions to a file: .csv, .jsonl, or .npy (the network's outputs, float32 [N, K])
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print one JSON document
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
-    /// auto, cpu, cuda or cuda:N
+    /// The device: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
-    /// CPU threads
+    /// CPU threads [default: one per core]
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }

@@ -17,8 +17,11 @@ pub struct Args {
     /// The run: its name in --logs, or its folder
     #[arg(value_name = "RUN")]
     run: String,
-    /// Where the run's images lie now, if elsewhere
-    #[arg(long, value_name = "D")]
+    /// Where the run's data set lies now, if it was moved
+    #[arg(value_name = "DATA", conflicts_with = "data")]
+    named_data: Option<String>,
+    /// The data set, as a flag
+    #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
     /// The folder of the logs
     #[arg(long, value_name = "FOLDER", default_value = "logs")]
@@ -34,7 +37,7 @@ pub struct Args {
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let original = RunFolder::open(&args.run, &args.logs)?;
     let mode = if globals.quiet { ProgressMode::None } else { args.progress };
-    let again = reproduce(&original, args.data, train::sinks(globals, mode), stop_on_signals()?)?;
+    let again = reproduce(&original, args.named_data.or(args.data), train::sinks(globals, mode), stop_on_signals()?)?;
     let Reproduction { epochs, is_whole, difference } = again;
     if args.json {
         let identical = difference.is_none();

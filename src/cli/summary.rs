@@ -7,7 +7,8 @@ use super::{Globals, output};
 use crate::data::ImageShape;
 use crate::error::{Error, Result, nearest};
 use crate::files;
-use crate::model::presets::{PRESETS, preset};
+use crate::model::presets::{PRESETS, Preset, preset};
+use crate::model::summary::thousands;
 use crate::model::{Network, Spec, Summary, plot, saved};
 
 /// What a network that leaves its input open is shown for: the size of Fashion-MNIST, as the presets have it.
@@ -18,33 +19,33 @@ const USUAL_CLASSES: usize = 10;
 /// What `convnet summary` is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A preset, a Keras JSON, a short form, a model's stem or a run's folder
+    /// The network: a preset, a Keras JSON, a short form, or a trained model (its stem, a file of it, a run)
     #[arg(value_name = "MODEL", required_unless_present = "presets")]
     model: Option<String>,
-    /// List the presets with their numbers of parameters
+    /// List the presets: what each is for, and its number of parameters
     #[arg(long, conflicts_with = "model")]
     presets: bool,
-    /// The input of a preset or a short form: height, width, channels [default: 28,28,1]
+    /// The input shape of a preset or a short form: height, width, channels [default: 28,28,1]
     #[arg(long, value_name = "H,W,C", value_parser = shape, conflicts_with = "presets")]
     input_shape: Option<ImageShape>,
-    /// The classes of a preset or a short form [default: 10]
+    /// The number of classes of a preset or a short form [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "presets")]
     classes: Option<u64>,
-    /// Print the network as a short form, a layer a line, to be edited and given to --model
+    /// Print the network as a short form, one layer per line, to edit and give to train --model
     #[arg(long, conflicts_with_all = ["presets", "json"])]
     short: bool,
     /// Write the network to a new file: Keras's JSON (.json) or a short form (.txt)
     #[arg(long, value_name = "FILE", conflicts_with = "presets")]
     write: Option<PathBuf>,
-    /// Draw the network too, as an SVG
+    /// Draw the network to an SVG file too
     #[arg(long, value_name = "FILE.svg", conflicts_with = "presets")]
     plot: Option<PathBuf>,
-    /// Print JSON
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
 }
 
-/// Prints the table, or the presets.
+/// Prints a network's table of layers, or the list of presets.
 ///
 /// # Errors
 /// A model error where there is no such network or it cannot be read; a configuration error where a file cannot be written.
@@ -148,15 +149,19 @@ fn write(path: &Path, network: &Network, spec: &Spec) -> Result<()> {
 
 /// Every preset under the name that `--model` takes, which need not be its network's.
 fn summarize_presets() -> Result<Vec<Summary>> {
-    let specs = PRESETS.iter().filter_map(|(name, _)| Some((name, preset(name)?)));
-    specs.map(|(name, spec)| Ok(Summary { name: (*name).to_owned(), ..Summary::new(&spec)? })).collect()
+    let specs = PRESETS.iter().filter_map(|of| Some((of.name, preset(of.name)?)));
+    specs.map(|(name, spec)| Ok(Summary { name: name.to_owned(), ..Summary::new(&spec)? })).collect()
 }
 
 fn list(presets: &[Summary]) -> String {
     let width = presets.iter().map(|summary| summary.name.len()).max().unwrap_or(0).max("preset".len());
-    let mut text = format!("{:<width$}  {:>12}\n", "preset", "parameters");
-    text.extend(presets.iter().map(|summary| format!("{:<width$}  {:>12}\n", summary.name, summary.total)));
-    text
+    let mut text = format!("{:<width$}  {:>10}  what for\n", "preset", "parameters");
+    text.extend(presets.iter().zip(PRESETS).map(|(summary, Preset { purpose, .. })| {
+        format!("{:<width$}  {:>10}  {purpose}\n", summary.name, thousands(summary.total))
+    }));
+    text + &format!(
+        "\nparameters for images of {USUAL_SHAPE} and {USUAL_CLASSES} classes; train --model PRESET fits it to the data\n"
+    )
 }
 
 /// A preset, an architecture in a file, or that of a saved model.
@@ -172,7 +177,7 @@ fn find(model: &str) -> Result<Network> {
 }
 
 fn unknown(model: &str) -> Error {
-    let names = PRESETS.map(|(name, _)| name);
+    let names = PRESETS.map(|preset| preset.name);
     Error::model(format!("there is no preset, file or model '{model}'{}", nearest(model, &names)))
         .help(format!("presets: {}", names.join(", ")))
 }
@@ -184,17 +189,20 @@ mod tests {
     #[test]
     fn presets_are_listed_with_their_parameters() {
         let text = list(&summarize_presets().unwrap());
-        assert_eq!(text.lines().count(), PRESETS.len() + 1);
+        for Preset { name, purpose, .. } in PRESETS {
+            let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+            assert!(line.ends_with(purpose), "{line}");
+        }
         let line = text.lines().find(|line| line.starts_with("keras-cnn ")).unwrap();
-        assert!(line.ends_with(" 34826"), "{line}");
+        assert!(line.contains(" 34,826  "), "{line}");
     }
 
     #[test]
     fn networks_are_found_by_name_and_by_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.json");
-        std::fs::write(&path, PRESETS[0].1).unwrap();
-        let named = find(PRESETS[0].0).unwrap().spec(USUAL_SHAPE, 10).unwrap();
+        std::fs::write(&path, PRESETS[0].json).unwrap();
+        let named = find(PRESETS[0].name).unwrap().spec(USUAL_SHAPE, 10).unwrap();
         assert_eq!(find(path.to_str().unwrap()).unwrap(), Network::Keras(named.clone()));
         let short = folder.path().join("net.txt");
         std::fs::write(&short, named.to_short(true).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! From a resolved run to what its parts take.
+//! Builds the training configuration of the loop from a resolved [`RunConfig`].
 
 use std::path::PathBuf;
 
@@ -39,7 +39,8 @@ impl RunConfig {
         }
     }
 
-    /// What the loop does with `num_images` training images. The run has no name yet, and the class weights are as they were given.
+    /// The [`TrainConfig`] of the loop for `num_images` training images. The run has no name yet, and the class weights are as
+    /// they were given.
     pub fn train_config(&self, num_images: usize) -> TrainConfig {
         let RunConfig { training, learning_rate, best_epoch, .. } = self;
         TrainConfig {

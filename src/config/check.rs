@@ -1,8 +1,8 @@
-//! Which settings go together.
+//! Validation of a configuration: every part's own check, and the settings that exclude each other.
 
 use super::RunConfig;
 use crate::data::split::Validation;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::settings::wrong;
 use crate::train::ScheduleKind;
 
@@ -35,8 +35,12 @@ impl RunConfig {
         let watches =
             best.patience.is_some() || best.restore_best || self.learning_rate.schedule == ScheduleKind::Plateau;
         if has_no_validation && watches && best.monitor.is_none() {
-            let expected = "--monitor loss or accuracy, because there are no validation images";
-            return wrong("patience, restore-best or schedule plateau", expected, "the default, a number of theirs");
+            let setting = match (best.patience.is_some(), best.restore_best) {
+                (true, _) => "--patience",
+                (false, true) => "--restore-best",
+                (false, false) => "--schedule plateau",
+            };
+            return Err(Error::config(format!("{setting} needs validation images, or --monitor loss")));
         }
         Ok(())
     }

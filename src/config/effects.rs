@@ -1,4 +1,4 @@
-//! Which settings do something in which runs.
+//! Finds settings that were given and have no effect, such as `--momentum` with Adam.
 
 use serde_json::{Map, Value};
 
@@ -91,7 +91,7 @@ pub const NOT_IN_RANGE_TEST: [&str; 23] = [
     "log_every",
 ];
 
-/// What was given for a run and does nothing in it, a sentence each.
+/// One warning for each setting that was given and has no effect in the run.
 pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> Vec<String> {
     let default = RunConfig::default().keys().expect("the defaults are plain values");
     let idle = SETTINGS.iter().filter(|setting| !(setting.is_used)(config, is_cuda));
@@ -106,7 +106,7 @@ pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> V
         .collect()
 }
 
-/// What was given for a range test and does nothing in it.
+/// One warning for each setting that was given and has no effect in a range test.
 pub fn without_effect_in_range_test(flags: &Map<String, Value>) -> Vec<String> {
     let idle = NOT_IN_RANGE_TEST.iter().filter(|key| flags.contains_key(**key));
     idle.map(|key| format!("--{} has no effect on lr-find", key.replace('_', "-"))).collect()

@@ -1,4 +1,4 @@
-//! What a run does, resolved: defaults, then a file, then flags. What was resolved is saved with the run.
+//! The configuration of a run: defaults, overridden by a file, overridden by flags; `run.json` keeps the resolved values.
 
 mod build;
 mod check;
@@ -69,7 +69,7 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// The defaults, overlaid by the keys of a configuration file's text.
+    /// Reads a configuration file's TOML; what it leaves out has its default.
     ///
     /// # Errors
     /// A configuration error where it is no TOML, for an unknown key or a value that cannot be used.
@@ -78,7 +78,7 @@ impl RunConfig {
         RunConfig::default().overlaid(keys)
     }
 
-    /// Defaults, overlaid by a file's keys, overlaid by the flags that were given.
+    /// Merges the defaults, a file's keys and the flags that were given; later ones win.
     ///
     /// # Errors
     /// A configuration error for an unknown key or a value that cannot be used.
@@ -94,7 +94,7 @@ impl RunConfig {
         keys_of(self)
     }
 
-    /// This configuration with `keys` in place of its own.
+    /// A copy of this configuration with the values of `keys`.
     ///
     /// # Errors
     /// As [`RunConfig::resolve`].
@@ -170,7 +170,7 @@ fn part<T: Serialize + DeserializeOwned + Default>(keys: &mut Map<String, Value>
 /// What Keras and this program take one of only: a layer that says one of them takes the others of the layers below back.
 const CLIPS: [&str; 3] = ["clip_value", "clip_norm", "global_clip_norm"];
 
-/// Layers of keys as one: later ones win.
+/// Merges layers of keys; later ones win.
 pub fn merged<const N: usize>(layers: [Map<String, Value>; N]) -> Map<String, Value> {
     layers.into_iter().fold(Map::new(), |mut below, above| {
         if CLIPS.iter().any(|key| above.contains_key(*key)) {

@@ -9,10 +9,11 @@ use serde_json::{Map, Value, json};
 use super::{OutputConfig, RunConfig};
 use crate::data::LoadOptions;
 use crate::data::config::DataConfig;
+use crate::device::DeviceConfig;
 use crate::error::Result;
 use crate::model::config::NetworkConfig;
 use crate::settings::Absent;
-use crate::train::{BestEpochConfig, OptimizerSettings, TrainConfig};
+use crate::train::{BestEpochConfig, LearningRateConfig, OptimizerSettings, TrainConfig};
 
 /// Where a value comes from; later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,10 +51,17 @@ fn absent() -> impl Iterator<Item = &'static Absent> {
         NetworkConfig::ABSENT,
         TrainConfig::ABSENT,
         OptimizerSettings::ABSENT,
+        LearningRateConfig::ABSENT,
         BestEpochConfig::ABSENT,
+        DeviceConfig::ABSENT,
         OutputConfig::ABSENT,
     ];
     parts.into_iter().flatten()
+}
+
+/// The words for the default of `key` where it has no value, because the data, the run or the clock decides.
+pub fn words_of_default(key: &str) -> Option<&'static str> {
+    absent().find(|(absent, _)| *absent == key).map(|(_, words)| *words)
 }
 
 /// A run's values with their origins.
@@ -92,7 +100,7 @@ impl Origins {
         self.values.get(key)
     }
 
-    /// The settings that somebody gave: `epochs = 3 (flag)`.
+    /// The settings that are not defaults, with their origins: `epochs = 3 (flag)`.
     pub fn given(&self) -> Vec<String> {
         let given = self.values.iter().filter(|(key, _)| self.origins.contains_key(*key));
         given.map(|(key, value)| format!("{key} = {value} ({})", self.of(key))).collect()
@@ -105,9 +113,7 @@ impl Origins {
             let setting = match toml::Value::try_from(value) {
                 Ok(value) if !value.is_table() => format!("{key} = {value}"),
                 Ok(toml::Value::Table(table)) => format!("{key} = {{ {} }}", inline(&table)),
-                _ => absent()
-                    .find(|(absent, _)| *absent == key)
-                    .map_or(format!("# {key}"), |(_, words)| format!("# {key}: {words}")),
+                _ => words_of_default(key).map_or(format!("# {key}"), |words| format!("# {key}: {words}")),
             };
             (setting, self.of(key))
         });

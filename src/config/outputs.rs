@@ -1,4 +1,4 @@
-//! Where a run writes what.
+//! The output settings of a run: folders and names.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ const LONGEST_SUFFIX: &str = ".safetensors";
 /// What is put behind a run's name where it is one of many folds.
 const LONGEST_RUN_SUFFIX: &str = "-fold100";
 
-/// Where a run writes what.
+/// The output settings of a run: the folders of logs and models, and the names in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputConfig {
@@ -37,7 +37,7 @@ impl Default for OutputConfig {
 
 impl OutputConfig {
     /// What absent settings stand for.
-    pub const ABSENT: &[Absent] = &[("run", "the time")];
+    pub const ABSENT: &[Absent] = &[("run", "the time, as YYYYmmdd-HHMMSS")];
 
     /// Checks the values.
     ///

@@ -33,8 +33,11 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
-    /// What absent settings stand for.
-    pub const ABSENT: &[Absent] = &[("limit_train", "all")];
+    /// What absent settings stand for, and the `auto` of `validation`.
+    pub const ABSENT: &[Absent] = &[
+        ("limit_train", "all"),
+        ("validation", "the data set's own, else 5000, or a tenth of fewer than 10,000 images"),
+    ];
 
     /// Checks the values.
     ///

@@ -29,7 +29,7 @@ pub struct LoadOptions {
 
 impl LoadOptions {
     /// What absent settings stand for.
-    pub const ABSENT: &[Absent] = &[("image_size", "the images' own"), ("exclude", "none")];
+    pub const ABSENT: &[Absent] = &[("image_size", "the images' own size, if all have the same"), ("exclude", "none")];
 
     /// As a model needs its images.
     pub fn of_model(shape: ImageShape, resize: Resize) -> Self {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DeviceChoice;
 use crate::error::Result;
-use crate::settings::wrong;
+use crate::settings::{Absent, wrong};
 
 /// Threads of an operator wait for each other: many more than there are cores take minutes to start and to end.
 const MAX_THREADS: usize = 256;
@@ -31,6 +31,9 @@ impl Default for DeviceConfig {
 }
 
 impl DeviceConfig {
+    /// What absent settings stand for.
+    pub const ABSENT: &[Absent] = &[("threads", "one per core")];
+
     /// Checks the values.
     ///
     /// # Errors

@@ -34,7 +34,10 @@ impl Default for NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// What absent settings stand for.
-    pub const ABSENT: &[Absent] =
-        &[("init_from", "none"), ("input_scale", "1/255, or 1 where the network scales pixels itself")];
+    /// What absent settings, and an empty list, stand for.
+    pub const ABSENT: &[Absent] = &[
+        ("init_from", "none"),
+        ("freeze", "none"),
+        ("input_scale", "1/255; 1 for a network that scales pixels itself"),
+    ];
 }

@@ -14,7 +14,7 @@ pub mod presets;
 pub mod saved;
 mod scaling;
 pub mod spec;
-mod summary;
+pub(crate) mod summary;
 pub mod trained_on;
 pub mod transfer;
 

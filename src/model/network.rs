@@ -32,7 +32,7 @@ impl Network {
         if path.exists() {
             return Network::read(path);
         }
-        let names = PRESETS.map(|(name, _)| name);
+        let names = PRESETS.map(|preset| preset.name);
         let (expected, known) =
             ("a preset's name, or the path of a Keras JSON or a short form", nearest(source, &names));
         Err(Error::model(format!("there is no network '{source}'{known}")).expected(expected))
@@ -123,11 +123,11 @@ mod tests {
     #[test]
     fn text_with_a_byte_order_mark_is_read() {
         assert!(matches!(Network::parse("\u{feff}Flatten\nDense softmax".as_bytes(), "net"), Ok(Network::Short(_))));
-        let json = format!("\u{feff}{}", PRESETS[0].1);
+        let json = format!("\u{feff}{}", PRESETS[0].json);
         assert!(matches!(Network::parse(json.as_bytes(), "net"), Ok(Network::Keras(_))));
         let utf16: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert!(matches!(Network::parse(&utf16, "net"), Ok(Network::Keras(_))));
-        let twice = serde_json::to_string(PRESETS[0].1).unwrap();
+        let twice = serde_json::to_string(PRESETS[0].json).unwrap();
         assert!(matches!(Network::parse(twice.as_bytes(), "net"), Ok(Network::Keras(_))));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether two runs came to the same numbers, bit for bit.
+//! Compares the histories and final weights of two runs, bit for bit.
 
 use serde_json::{Value, json};
 

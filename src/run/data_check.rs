@@ -1,4 +1,4 @@
-//! The look at a data set before its first training.
+//! The check of a data set for faults before its first training.
 
 use crate::data::check::cached_counts;
 use crate::data::{Dataset, registry};

@@ -29,7 +29,7 @@ use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
 use crate::train::{Checkpoints, LastCheckpoint, Outcome, StopReason, StopSignal, TrainState, Trainer};
 
-/// A training run that was asked for.
+/// A training run: its configuration, the sinks that its events go to, and when to stop.
 ///
 /// ```no_run
 /// use convnet::config::RunConfig;

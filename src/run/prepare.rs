@@ -1,4 +1,4 @@
-//! From a configuration to what computes: the device, the images, the network with its optimizer. The one wiring, for training,
+//! Builds what a configuration names: the device, the data splits, the network with its optimizer. The one wiring, for training,
 //! for the learning rate finder, and so for whatever trains a run again.
 
 use std::path::Path;
@@ -54,7 +54,7 @@ pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Resul
         split(dataset, &config.data.validation, config.data.split_mode, config.data.limit_train, config.training.seed)?;
     let are_characters = splits.classes.iter().all(|class| class.chars().count() == 1);
     if config.training.augment.flip > 0.0 && are_characters {
-        sinks.note("note: mirror images of digits and letters are others or none; --augment …,flip=0 leaves them out");
+        sinks.note("note: mirrored digits and letters become wrong; add flip=0 to --augment");
     }
     Ok(splits)
 }

@@ -1,4 +1,4 @@
-//! What came of a run, in the numbers that a user compares.
+//! The result of a run as one JSON document: epochs, best epoch, test scores, files.
 
 use serde::Serialize;
 

@@ -23,7 +23,7 @@ pub struct BestEpochConfig {
 impl BestEpochConfig {
     /// What absent settings stand for.
     pub const ABSENT: &[Absent] =
-        &[("monitor", "val_loss for the plateau, val_accuracy for the best epoch"), ("patience", "no end")];
+        &[("monitor", "val_accuracy; for --schedule plateau val_loss"), ("patience", "no early stopping")];
 
     /// Checks the values.
     ///

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Monitor, ReduceOnPlateau, Schedule, ScheduleKind};
 use crate::error::Result;
-use crate::settings::{above_0, at_least_0, from_0_to_below_1, wrong};
+use crate::settings::{Absent, above_0, at_least_0, from_0_to_below_1, wrong};
 
 /// The learning rate, and how it changes over the run. Each schedule takes the settings that it has and leaves the others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ impl Default for LearningRateConfig {
 }
 
 impl LearningRateConfig {
+    /// What absent settings stand for.
+    pub const ABSENT: &[Absent] = &[("decay_epochs", "a third of the run")];
+
     /// Checks the values.
     ///
     /// # Errors

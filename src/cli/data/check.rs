@@ -1,4 +1,4 @@
-//! `convnet data check`.
+//! `convnet data check`: unreadable images, duplicates, leaks between splits and other faults.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,10 @@ use crate::data::registry;
 pub struct Check {
     #[command(flatten)]
     source: Source,
-    /// Write the images that had better be left out, as --exclude takes them (without those that --exclude names now)
-    #[arg(long, value_name = "FILE.csv")]
+    /// Write the images to leave out, for --exclude of train (without those that --exclude lists now)
+    #[arg(short, long, value_name = "FILE.csv")]
     out: Option<PathBuf>,
-    /// Print JSON
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
 }
@@ -27,10 +27,10 @@ struct Document<'a> {
     report: &'a CheckReport,
 }
 
-/// Prints what was found. Findings are no failure.
+/// Prints the faults of a data set; faults do not make the command fail.
 pub fn run(args: Check, globals: Globals) -> anyhow::Result<()> {
     let options = args.source.options();
-    let dataset = registry::open(&args.source.data, &options)?;
+    let dataset = registry::open(args.source.set.name(), &options)?;
     output::notes(globals, &dataset.notes);
     let config = CheckConfig { finds_other_sizes: options.image_size.is_none(), ..CheckConfig::default() };
     let report = check_with(&dataset, &config)?;

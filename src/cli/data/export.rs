@@ -1,4 +1,4 @@
-//! `convnet data export`.
+//! `convnet data export`: a data set as IDX files, class folders of PNG images or a NumPy archive.
 
 use std::path::PathBuf;
 
@@ -10,17 +10,17 @@ use crate::data::registry;
 pub struct Export {
     #[command(flatten)]
     source: Source,
-    /// The form
+    /// File format
     #[arg(long, value_enum)]
     format: ExportFormat,
-    /// The folder, or for npz the file
-    #[arg(long, value_name = "PATH")]
+    /// The folder to write, or for npz the file
+    #[arg(short, long, value_name = "PATH")]
     out: PathBuf,
 }
 
-/// Writes the data set; where it lies then goes to stdout.
+/// Writes the data set and prints the path that was written.
 pub fn run(args: Export, globals: Globals) -> anyhow::Result<()> {
-    let dataset = registry::load_with(&args.source.data, &args.source.options())?;
+    let dataset = registry::load_with(args.source.set.name(), &args.source.options())?;
     output::notes(globals, &dataset.notes);
     let is_there = args.out.is_file() || args.out.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     export(&dataset, args.format, &args.out)?;

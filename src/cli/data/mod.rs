@@ -1,4 +1,4 @@
-//! `convnet data`: looks at a data set, looks for faults in it, or fetches one.
+//! `convnet data`: inspects, checks, downloads and exports data sets.
 
 mod check;
 mod export;
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::help::examples;
 use super::{Globals, output};
 use crate::data::image::Resize;
 use crate::data::options::{Channels, ImageSize};
@@ -22,34 +23,55 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print counts and pixel statistics; write a picture of some images
+    /// Print counts and pixel statistics; draw some images of each class
+    #[command(after_help = examples::DATA_SHOW)]
     Show(show::Show),
-    /// Look for images that cannot be read, duplicates, test images among the training images and other faults
+    /// Find unreadable images, duplicates, test images among the training images and other faults
+    #[command(after_help = examples::DATA_CHECK)]
     Check(check::Check),
-    /// Write a data set as IDX files, PNG images in class folders or a NumPy .npz
+    /// Export a data set as IDX files, class folders of PNG images or a NumPy .npz
+    #[command(after_help = examples::DATA_EXPORT)]
     Export(export::Export),
-    /// Fetch a known data set into the cache folder, where it is not there; prints its folder
+    /// Download a known data set into the cache folder if it is not there yet, and print its folder
+    #[command(after_help = examples::DATA_DOWNLOAD)]
     Download {
-        /// The data set's name
-        name: String,
+        #[command(flatten)]
+        set: DataSet,
     },
+}
+
+/// The data set, named with or without `--data`.
+#[derive(Debug, clap::Args)]
+struct DataSet {
+    /// The data set: a known name (digits, fashion-mnist, …), a folder of classes or IDX files, a manifest or an archive
+    #[arg(value_name = "DATA", required_unless_present = "data", conflicts_with = "data")]
+    named_data: Option<String>,
+    /// The data set, as a flag
+    #[arg(short, long, value_name = "DATA")]
+    data: Option<String>,
+}
+
+impl DataSet {
+    fn name(&self) -> &str {
+        self.named_data.as_deref().or(self.data.as_deref()).expect("clap requires one of them")
+    }
 }
 
 /// The data set, and how its images are prepared.
 #[derive(Debug, clap::Args)]
 struct Source {
-    /// The data set: a known name, a file or a folder
-    data: String,
-    /// Bring all images to this size, in pixels: one side, or height x width (by default their own, if it is the same for all)
+    #[command(flatten)]
+    set: DataSet,
+    /// Resize all images to this, in pixels: one side, or height x width [default: the images' own size, if all have the same]
     #[arg(long, value_name = "N|HxW")]
     image_size: Option<ImageSize>,
-    /// The images' channels: 1 (grey), 3 (colour) or auto
+    /// The images' channels: 1 (grayscale), 3 (RGB) or auto
     #[arg(long, value_name = "1|3|auto", default_value_t = Channels::Auto)]
     channels: Channels,
-    /// How images of another proportion come to the size
+    /// How to fit images with another aspect ratio
     #[arg(long, value_enum, default_value_t = Resize::Stretch)]
     resize: Resize,
-    /// Leave out the images that a CSV names by split and index (data check --out writes one)
+    /// Leave out the images that a CSV lists by split and index (data check --out writes one)
     #[arg(long, value_name = "FILE.csv")]
     exclude: Option<PathBuf>,
 }
@@ -66,7 +88,7 @@ impl Source {
     }
 }
 
-/// Does what was asked.
+/// Runs the subcommand.
 ///
 /// # Errors
 /// Where the data set cannot be read, split or fetched, or a file not written.
@@ -75,10 +97,10 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         Command::Show(args) => show::run(args, globals),
         Command::Check(args) => check::run(args, globals),
         Command::Export(args) => export::run(args, globals),
-        Command::Download { name } => {
-            let (folder, was_there) = registry::download(&name)?;
+        Command::Download { set } => {
+            let (folder, was_there) = registry::download(set.name())?;
             if was_there {
-                output::note(globals, &format!("note: {name} is there already"));
+                output::note(globals, &format!("note: {} is there already", set.name()));
             }
             Ok(output::result(&format!("{}\n", folder.display()))?)
         }

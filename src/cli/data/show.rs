@@ -1,4 +1,4 @@
-//! `convnet data show`.
+//! `convnet data show`: counts, pixel statistics and a picture of a data set.
 
 use std::path::{Path, PathBuf};
 
@@ -18,32 +18,32 @@ use crate::error::Result;
 pub struct Show {
     #[command(flatten)]
     source: Source,
-    /// Print JSON
+    /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
-    /// The picture's file (by default the data set's name with .png, in the current folder)
-    #[arg(long, value_name = "FILE.png")]
+    /// The picture to write [default: the data set's name with .png, in the current folder]
+    #[arg(short, long, value_name = "FILE.png")]
     out: Option<PathBuf>,
-    /// Draw each class's mean image into this file too
+    /// Draw each class's mean image to this file too
     #[arg(long, value_name = "FILE.png")]
     mean: Option<PathBuf>,
-    /// Take validation images out of the training images, as training does: a count, a fraction, test or none
-    #[arg(long)]
+    /// Split off validation images, as train does: a count, a fraction (0.1), a fold (2/5: the second of five), test or none
+    #[arg(long, value_name = "COUNT|FRACTION|FOLD|test|none")]
     validation: Option<Validation>,
     /// How the validation images are chosen; tail takes the last ones, as Keras does
     #[arg(long, value_enum, default_value_t = SplitMode::Stratified)]
     split_mode: SplitMode,
-    /// Show the images as training with this --augment sees them in its first epoch; mixup and cutmix are not shown
-    #[arg(long, value_name = "light|strong|LIST", default_value = "none", hide_default_value = true)]
+    /// Show the images as train --augment sees them in its first epoch (without mixup and cutmix)
+    #[arg(long, value_name = "none|light|strong|LIST", default_value = "none")]
     augment: AugmentConfig,
-    /// Chooses the validation images and the picture's
-    #[arg(long, default_value_t = 0)]
+    /// Random seed of the validation images and the picture
+    #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 }
 
-/// Prints a summary and writes a picture.
+/// Prints the counts and statistics of a data set and draws some images of each class.
 pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
-    let dataset = registry::load_with(&args.source.data, &args.source.options())?;
+    let dataset = registry::load_with(args.source.set.name(), &args.source.options())?;
     output::notes(globals, &dataset.notes);
     let dataset = match &args.validation {
         None => dataset,

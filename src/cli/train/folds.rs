@@ -12,12 +12,12 @@ type Scores = [(FoldScore, Vec<Option<f64>>)];
 /// The least width of a column: a mean with its deviation.
 const MIN_WIDTH: usize = "0.1234 ± 0.1234".len() - 1;
 
-/// For people: a line for each run, and the means.
+/// The scores as text: one line per fold, then mean and standard deviation.
 pub fn text(folds: &Folds) -> String {
     to_text(&folds.scores())
 }
 
-/// For programs.
+/// The scores as JSON.
 pub fn json(folds: &Folds) -> Value {
     to_json(&folds.reports, &folds.scores())
 }

@@ -1,4 +1,4 @@
-//! `convnet train`: what was asked for, the training, what came of it.
+//! `convnet train`: resolves the configuration, runs [`crate::run::Run`] and prints the result.
 
 mod args;
 mod folds;
@@ -21,17 +21,17 @@ pub use args::{Args, Flags};
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let started = Instant::now();
-    let resumed = match &args.resume {
+    let resumed = match &args.options.resume {
         None => None,
-        Some(run) if args.print_config => Some(RunFolder::open(run, &args.logs_folder())?),
+        Some(run) if args.options.print_config => Some(RunFolder::open(run, &args.logs_folder())?),
         Some(run) => Some(RunFolder::resume(run, &args.logs_folder())?),
     };
     let resolved = args.resolve(resumed.as_ref())?;
-    if args.print_config {
-        return Ok(print_config(&resolved, args.json)?);
+    if args.options.print_config {
+        return Ok(print_config(&resolved, args.options.json)?);
     }
-    if args.verify_resume {
-        return Ok(print_exact_resume(&verify_resume(&resolved.config)?, args.json)?);
+    if args.options.verify_resume {
+        return Ok(print_exact_resume(&verify_resume(&resolved.config)?, args.options.json)?);
     }
     for setting in resolved.origins.given() {
         output::detail(globals, &format!("setting: {setting}"));
@@ -40,7 +40,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         output::note(globals, &format!("note: the trained model was compiled with {setting}: not taken over"));
     }
     let mode = args.progress_mode(globals);
-    if let Some(num_folds) = args.folds {
+    if let Some(num_folds) = args.options.folds {
         return cross_validate(&args, num_folds, resolved, mode, globals);
     }
     let run = Run {
@@ -52,7 +52,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         ..Run::new(resolved.config)
     };
     let finished = run.execute()?;
-    match args.json {
+    match args.options.json {
         true => output::json(&RunReport::new(&finished, started.elapsed().as_secs_f64()))?,
         false => output::result(&report::text(&finished))?,
     }
@@ -78,14 +78,14 @@ fn cross_validate(
     if let Some(finished) = &folds.interrupted {
         check_ending(finished, || command_again(&folds.run))?;
     }
-    match args.json {
+    match args.options.json {
         true => output::json(&folds::json(&folds))?,
         false => output::result(&folds::text(&folds))?,
     }
     Ok(())
 }
 
-/// Those who listen to a run on the terminal.
+/// The sinks of a run on the terminal: notes and progress.
 pub fn sinks(globals: Globals, mode: ProgressMode) -> Sinks {
     let mut sinks = output::sinks(globals);
     sinks.add(ConsoleSink::new(mode));

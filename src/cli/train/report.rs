@@ -1,29 +1,34 @@
-//! What the user reads at the end of a training.
+//! The lines that `train` prints when it is done.
 
 use crate::run::FinishedRun;
 use crate::train::{CheckpointKind, EarlyStopping, StopReason};
 
-/// Why training ended before its last epoch, where it did.
+/// Why training stopped before its last epoch; none if it did not.
 fn why_it_ended(run: &FinishedRun) -> Option<String> {
     let EarlyStopping { monitor, .. } = run.config.best_epoch.early_stopping();
     let watch = run.state.watch;
     let best = watch.best.unwrap_or(f64::NAN);
     match run.ending {
-        StopReason::Patience => Some(format!(
-            "{monitor} was not better for {} epochs; the best is {best:.4}, epoch {}",
-            watch.wait, watch.best_epoch
-        )),
+        StopReason::Patience => {
+            let epochs = if watch.wait == 1 { "epoch" } else { "epochs" };
+            Some(format!(
+                "{monitor} did not improve for {} {epochs}; the best is {best:.4}, epoch {}",
+                watch.wait, watch.best_epoch
+            ))
+        }
         StopReason::Target => {
-            run.config.training.until.map(|target| format!("{target} is reached, epoch {}", run.state.epochs))
+            run.config.training.until.map(|target| format!("{target} reached in epoch {}", run.state.epochs))
         }
-        StopReason::Time => {
-            run.config.training.time.map(|limit| format!("{limit} are over, step {}", run.state.batches_seen))
-        }
+        StopReason::Time => run.config.training.time.map(|limit| {
+            let limit = limit.to_string();
+            let (number, unit) = limit.split_at(limit.len() - 1);
+            format!("time limit of {number} {unit} reached at step {}", run.state.batches_seen)
+        }),
         StopReason::Epochs | StopReason::Signal(_) => None,
     }
 }
 
-/// For people.
+/// The result as text: why training stopped, best epoch, test scores, the files.
 pub fn text(run: &FinishedRun) -> String {
     let mut text = why_it_ended(run).map(|why| format!("ended     {why}\n")).unwrap_or_default();
     text += &best_line(run);

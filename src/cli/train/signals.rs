@@ -1,4 +1,4 @@
-//! What a signal does to a training, and what goes on with it afterwards.
+//! Signals during training, and the command that resumes the run afterwards.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -66,7 +66,7 @@ pub fn check_ending(finished: &FinishedRun, way_on: impl FnOnce() -> String) -> 
     Err(stopped.at(place).help(format!("to go on: {}", way_on())))
 }
 
-/// The command that goes on with a run.
+/// The command that resumes a run.
 pub fn resume_command(folder: &RunFolder) -> String {
     let mut words = vec!["convnet".to_owned(), "train".into(), "--resume".into(), folder.name.clone()];
     let logs = folder.path.parent().unwrap_or(Path::new(""));

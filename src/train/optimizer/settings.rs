@@ -64,9 +64,15 @@ impl Default for OptimizerSettings {
 }
 
 impl OptimizerSettings {
-    /// What absent settings stand for, but those that the optimizer's kind decides.
-    pub const ABSENT: &[Absent] =
-        &[("clip_value", "none"), ("clip_norm", "none"), ("global_clip_norm", "none"), ("ema", "none")];
+    /// What absent settings stand for.
+    pub const ABSENT: &[Absent] = &[
+        ("beta2", "0.999; lion: 0.99"),
+        ("weight_decay", "0; adamw: 0.004"),
+        ("clip_value", "none"),
+        ("clip_norm", "none"),
+        ("global_clip_norm", "none"),
+        ("ema", "none"),
+    ];
 
     /// Checks the values.
     ///

@@ -1,4 +1,4 @@
-//! The flags that are settings: [`crate::config::RunConfig`]'s fields, each where it was given.
+//! The flags of `train` and `lr-find` that set a field of [`crate::config::RunConfig`].
 
 use std::path::{Path, PathBuf};
 
@@ -13,243 +13,282 @@ use crate::error::Error;
 use crate::model::{InputScale, Precision};
 use crate::train::{ClassWeightRule, ClassWeights, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target};
 
-/// All of them.
+/// The flags of a training. Their defaults are not written here: [`crate::cli::help::with_default`] takes them from
+/// [`crate::config::RunConfig::default`].
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
 pub struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
-    what: What,
+    run: Essentials,
+    #[command(flatten, next_help_heading = "Data")]
+    #[serde(flatten)]
+    data: Data,
+    #[command(flatten, next_help_heading = "Network")]
+    #[serde(flatten)]
+    network: Network,
+    #[command(flatten, next_help_heading = "Training")]
+    #[serde(flatten)]
+    training: Training,
     #[command(flatten, next_help_heading = "Optimizer")]
     #[serde(flatten)]
-    step: Step,
+    optimizer: Optimizer,
     #[command(flatten, next_help_heading = "Learning rate")]
     #[serde(flatten)]
-    rate: Rate,
-    #[command(flatten, next_help_heading = "Best epoch and ending")]
+    learning_rate: LearningRate,
+    #[command(flatten, next_help_heading = "Best epoch and early stopping")]
     #[serde(flatten)]
-    ending: Ending,
-    #[command(flatten, next_help_heading = "Machine and files")]
+    stopping: Stopping,
+    #[command(flatten, next_help_heading = "Device")]
     #[serde(flatten)]
-    place: Place,
+    device: Device,
+    #[command(flatten, next_help_heading = "Files")]
+    #[serde(flatten)]
+    files: Files,
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct What {
-    /// A known name (digits, fashion-mnist, …), a folder of classes or IDX files, a manifest, an archive [default: digits]
-    #[arg(long, value_name = "D")]
+struct Essentials {
+    /// The data set: a known name (digits, fashion-mnist, …), a folder of classes or IDX files, a manifest or an archive
+    #[arg(value_name = "DATA", conflicts_with = "data")]
+    #[serde(skip)]
+    named_data: Option<String>,
+    /// The data set, as a flag
+    #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
-    /// A preset's name, a Keras JSON or a short form (docs/layers.md) [default: keras-cnn]
+    /// A preset's name (summary --presets), a Keras JSON or a short form (docs/layers.md)
     #[arg(long, value_name = "PRESET|FILE")]
     model: Option<String>,
-    /// Start from a trained model: its network and weights, with a new last layer where the classes have other names
+    /// Start from a trained model: its network and weights, with a new last layer if the classes differ
     #[arg(long, value_name = "MODEL", conflicts_with = "model")]
     init_from: Option<String>,
-    /// Layers that stay as they are in this run, by name, with * and ?; none: train even what the model's file keeps
-    #[arg(long, value_name = "PATTERN|none", value_delimiter = ',')]
-    freeze: Option<Vec<String>>,
-    /// What pixels 0 to 255 are multiplied by [default: 1/255; 1 for a network that scales them itself]
-    #[arg(long, value_name = "S")]
-    input_scale: Option<InputScale>,
-    /// Change training images: none, light, strong or amounts (flip=0.5,shift=0.1) [default: none]
-    #[arg(long, value_name = "none|light|strong|LIST")]
-    augment: Option<String>,
-    /// Bring all images to this size, in pixels: one side, or height x width [default: their own, if it is the same for all]
-    #[arg(long, value_name = "N|HxW")]
-    image_size: Option<ImageSize>,
-    /// The images' channels: 1 (grey), 3 (colour) or auto [default: auto]
-    #[arg(long, value_name = "1|3|auto")]
-    channels: Option<Channels>,
-    /// How images of another proportion come to the size [default: stretch]
-    #[arg(long, value_enum)]
-    resize: Option<Resize>,
-    /// Leave out the images that a CSV names by split and index (data check --out writes one)
-    #[arg(long, value_name = "FILE.csv")]
-    exclude: Option<PathBuf>,
-    /// Where the images are kept while they are used; auto: on the device, up to 4 GiB, else none [default: auto]
-    #[arg(long, value_enum)]
-    cache: Option<Cache>,
-    /// Validation images: a count, a fraction, test or none [default: the data set's own, else 5000, or a tenth of fewer than 10,000]
-    #[arg(long, value_name = "COUNT|FRACTION|test|none")]
-    validation: Option<String>,
-    /// How the validation images are chosen; tail takes the last ones, as Keras does [default: stratified]
-    #[arg(long, value_enum)]
-    split_mode: Option<SplitMode>,
-    /// Train on at most so many images
-    #[arg(long, value_name = "N")]
-    limit_train: Option<usize>,
-    /// Epochs of the whole run [default: 10]
-    #[arg(long, value_name = "N")]
+    /// Epochs of the whole run
+    #[arg(short, long, value_name = "N")]
     epochs: Option<u64>,
-    /// Images a batch [default: 128]
+    /// Images per batch
     #[arg(short, long, value_name = "B")]
     batch_size: Option<usize>,
-    /// Batches whose gradients make one step: as one batch of N · B images [default: 1]
+    /// Random seed of weights, order, validation images, dropout and augmentation
     #[arg(long, value_name = "N")]
-    accumulate: Option<usize>,
-    /// Whether every epoch has an order of its own, else the files' order [default: true]
-    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
-    shuffle: Option<bool>,
-    /// Where all random numbers come from [default: 0]
-    #[arg(long)]
     seed: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Step {
-    /// The optimizer [default: adam]
+struct Data {
+    /// Validation images: a count, a fraction (0.1), a fold (2/5: the second of five), test or none
+    #[arg(long, value_name = "COUNT|FRACTION|FOLD|test|none")]
+    validation: Option<String>,
+    /// How the validation images are chosen; tail takes the last ones, as Keras does
     #[arg(long, value_enum)]
-    optimizer: Option<OptimizerKind>,
-    /// The learning rate [default: 0.002]
-    #[arg(long, value_name = "RATE", value_parser = finite)]
-    lr: Option<f64>,
-    /// Beta 1 of Adam, Nadam and Lion [default: 0.9]
-    #[arg(long, value_parser = finite)]
-    beta1: Option<f64>,
-    /// Beta 2 of Adam, Nadam and Lion [default: 0.999; lion: 0.99]
-    #[arg(long, value_parser = finite)]
-    beta2: Option<f64>,
-    /// Epsilon of Adam, Nadam and RMSprop, where Keras has it [default: 1e-7]
-    #[arg(long, value_parser = finite)]
-    epsilon: Option<f64>,
-    /// Momentum of SGD and RMSprop [default: 0]
-    #[arg(long, value_parser = finite)]
-    momentum: Option<f64>,
-    /// Let SGD's momentum look ahead
-    #[arg(long, num_args = 0, default_missing_value = "true")]
-    nesterov: Option<bool>,
-    /// RMSprop's rho [default: 0.9]
-    #[arg(long, value_parser = finite)]
-    rho: Option<f64>,
-    /// Let RMSprop take the gradient's mean off
-    #[arg(long, num_args = 0, default_missing_value = "true")]
-    centered: Option<bool>,
-    /// Every weight loses this times the learning rate of itself in each step [default: 0; adamw: 0.004]
-    #[arg(long, value_parser = finite)]
-    weight_decay: Option<f64>,
-    /// Cut each number of a gradient to -C … C
-    #[arg(long, value_name = "C", value_parser = finite)]
-    clip_value: Option<f64>,
-    /// Cut each weight's gradient to the length C
-    #[arg(long, value_name = "C", value_parser = finite)]
-    clip_norm: Option<f64>,
-    /// Cut all gradients together to the length C
-    #[arg(long, value_name = "C", value_parser = finite, visible_alias = "clip-grad")]
-    global_clip_norm: Option<f64>,
-    /// Keep the weights' moving average, validate and save that [try: 0.999]
-    #[arg(long, value_name = "DECAY", value_parser = finite)]
-    ema: Option<f64>,
-    /// Smooth labels by this [default: 0]
+    split_mode: Option<SplitMode>,
+    /// Train on at most this many images
+    #[arg(long, value_name = "N")]
+    limit_train: Option<usize>,
+    /// Augment the training images: none, light, strong, or amounts (flip=0.5,shift=0.1)
+    #[arg(long, value_name = "none|light|strong|LIST")]
+    augment: Option<String>,
+    /// Resize all images to this, in pixels: one side, or height x width
+    #[arg(long, value_name = "N|HxW")]
+    image_size: Option<ImageSize>,
+    /// The images' channels: 1 (grayscale), 3 (RGB) or auto
+    #[arg(long, value_name = "1|3|auto")]
+    channels: Option<Channels>,
+    /// How to fit images with another aspect ratio
+    #[arg(long, value_enum)]
+    resize: Option<Resize>,
+    /// Leave out the images that a CSV lists by split and index (data check --out writes one)
+    #[arg(long, value_name = "FILE.csv")]
+    exclude: Option<PathBuf>,
+    /// Where decoded images are kept; auto: on the device up to 4 GiB, else nowhere
+    #[arg(long, value_enum)]
+    cache: Option<Cache>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, clap::Args)]
+struct Network {
+    /// Layers to freeze (not trained), by name, with * and ?; repeat it or use commas; none: train all, whatever the model says
+    #[arg(long, value_name = "PATTERN,…|none", value_delimiter = ',')]
+    freeze: Option<Vec<String>>,
+    /// What pixels 0 to 255 are multiplied by before they enter the network
+    #[arg(long, value_name = "S")]
+    input_scale: Option<InputScale>,
+    /// The floating-point type of the computation
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, clap::Args)]
+struct Training {
+    /// Accumulate the gradients of N batches into one optimizer step, as for one batch of N · B images
+    #[arg(long, value_name = "N")]
+    accumulate: Option<usize>,
+    /// Shuffle the images anew each epoch
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    shuffle: Option<bool>,
+    /// Label smoothing
     #[arg(long, value_name = "EPSILON", value_parser = finite, visible_alias = "smoothing")]
     label_smoothing: Option<f64>,
-    /// How much each class counts: balanced, a JSON file with a list or a table, or numbers
+    /// Weight of each class in the loss: balanced, a JSON file with a list or a table, or numbers
     #[arg(long, value_name = "balanced|FILE|a,b,c", value_parser = class_weights)]
     class_weights: Option<ClassWeights>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Rate {
-    /// How the learning rate changes over the run [default: constant]
+struct Optimizer {
+    /// The optimizer
+    #[arg(long, value_enum)]
+    optimizer: Option<OptimizerKind>,
+    /// Beta 1 of Adam, Nadam and Lion
+    #[arg(long, value_parser = finite)]
+    beta1: Option<f64>,
+    /// Beta 2 of Adam, Nadam and Lion
+    #[arg(long, value_parser = finite)]
+    beta2: Option<f64>,
+    /// Epsilon of Adam, Nadam and RMSprop, where Keras has it
+    #[arg(long, value_parser = finite)]
+    epsilon: Option<f64>,
+    /// Momentum of SGD and RMSprop
+    #[arg(long, value_parser = finite)]
+    momentum: Option<f64>,
+    /// Use Nesterov momentum in SGD
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    nesterov: Option<bool>,
+    /// RMSprop's rho
+    #[arg(long, value_parser = finite)]
+    rho: Option<f64>,
+    /// Centre RMSprop on the gradient's mean
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    centered: Option<bool>,
+    /// Each step shrinks every weight by this × learning rate
+    #[arg(long, value_parser = finite)]
+    weight_decay: Option<f64>,
+    /// Clip each number of a gradient to -C … C
+    #[arg(long, value_name = "C", value_parser = finite)]
+    clip_value: Option<f64>,
+    /// Clip each weight's gradient to norm C
+    #[arg(long, value_name = "C", value_parser = finite)]
+    clip_norm: Option<f64>,
+    /// Clip all gradients together to norm C
+    #[arg(long, value_name = "C", value_parser = finite, visible_alias = "clip-grad")]
+    global_clip_norm: Option<f64>,
+    /// Keep an exponential moving average of the weights; validate and save it (try 0.999)
+    #[arg(long, value_name = "DECAY", value_parser = finite)]
+    ema: Option<f64>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, clap::Args)]
+struct LearningRate {
+    /// The learning rate
+    #[arg(long, value_name = "RATE", value_parser = finite)]
+    lr: Option<f64>,
+    /// How the learning rate changes over the run
     #[arg(long, value_enum)]
     schedule: Option<ScheduleKind>,
-    /// Epochs over which the learning rate rises first [default: 0]
+    /// Epochs over which the learning rate first rises linearly
     #[arg(long, value_name = "N", value_parser = finite)]
     warmup_epochs: Option<f64>,
-    /// The final rate of linear, cosine and polynomial; plateau's least [default: 0]
+    /// Final rate of linear, cosine and polynomial; lower bound of plateau
     #[arg(long, value_name = "RATE", value_parser = finite)]
     min_lr: Option<f64>,
-    /// What exponential and step multiply the rate by [default: 0.1]
-    #[arg(long, value_parser = finite)]
+    /// Factor for exponential and step
+    #[arg(long, value_name = "FACTOR", value_parser = finite)]
     decay_rate: Option<f64>,
-    /// Over how many epochs they do [default: a third of the run]
+    /// Epochs over which exponential and step apply the factor once
     #[arg(long, value_name = "N", value_parser = finite)]
     decay_epochs: Option<f64>,
-    /// Polynomial's exponent [default: 1]
+    /// Exponent of polynomial
     #[arg(long, value_parser = finite)]
     power: Option<f64>,
-    /// Epochs without improvement before plateau reduces the rate [default: 10]
+    /// Epochs without improvement before plateau reduces the rate
     #[arg(long, value_name = "N")]
     plateau_patience: Option<u64>,
-    /// What plateau multiplies the rate by [default: 0.1]
+    /// Factor by which plateau reduces the rate
     #[arg(long, value_name = "FACTOR", value_parser = finite)]
     plateau_factor: Option<f64>,
-    /// By how much an epoch has to be better for plateau [default: 0.0001]
+    /// Smallest change that counts as an improvement for plateau
     #[arg(long, value_name = "DELTA", value_parser = finite)]
     plateau_min_delta: Option<f64>,
-    /// Epochs after a reduction that do not count [default: 0]
+    /// Epochs after a reduction that plateau does not count
     #[arg(long, value_name = "N")]
     plateau_cooldown: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Ending {
-    /// What makes an epoch the best [default: val_accuracy; plateau: val_loss]
+struct Stopping {
+    /// The metric that decides which epoch is the best
     #[arg(long, value_parser = monitors())]
     monitor: Option<Monitor>,
-    /// By how much an epoch has to be better than the best [default: 0]
+    /// Smallest change of the metric that counts as an improvement
     #[arg(long, value_name = "DELTA", value_parser = finite)]
     min_delta: Option<f64>,
-    /// End after so many epochs without a better one
+    /// Stop after this many epochs without improvement
     #[arg(long, value_name = "N")]
     patience: Option<u64>,
     /// Save the best epoch's weights as the model, not the last one's
     #[arg(long, num_args = 0, default_missing_value = "true")]
     restore_best: Option<bool>,
-    /// End once a number is reached: val_accuracy=0.92
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// Stop once a metric reaches a value: val_accuracy=0.92
+    #[arg(long, value_name = "METRIC=VALUE")]
     until: Option<Target>,
-    /// End after this time: 90s, 10m, 1.5h
+    /// Stop after this time: 90s, 10m, 1.5h
     #[arg(long, value_name = "TIME")]
     time: Option<Span>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Place {
-    /// auto, cpu, cuda or cuda:N [default: auto]
+struct Device {
+    /// The device: auto, cpu, cuda or cuda:N
     #[arg(long)]
     device: Option<String>,
-    /// The kind of number to compute in [default: fp32]
-    #[arg(long, value_enum)]
-    precision: Option<Precision>,
-    /// Whether CUDA may round the factors of fp32 products to TF32: faster [default: true]
+    /// Let CUDA round the factors of fp32 products to TF32, which is faster
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     tf32: Option<bool>,
-    /// Hold cuDNN to algorithms that give the same bits each time: slower [default: false]
+    /// Use only cuDNN algorithms that give the same bits each time, which is slower
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     deterministic: Option<bool>,
-    /// CPU threads [default: one per core]
+    /// CPU threads
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<usize>,
-    /// The folder of the logs [default: logs]
+}
+
+#[derive(Debug, Clone, Default, Serialize, clap::Args)]
+struct Files {
+    /// The folder of the logs
     #[arg(long, value_name = "FOLDER")]
     logs: Option<PathBuf>,
-    /// The folder of the saved models [default: models]
+    /// The folder of the saved models
     #[arg(long, value_name = "FOLDER")]
     models: Option<PathBuf>,
-    /// The saved model's name [default: model]
+    /// The saved model's name
     #[arg(long)]
     name: Option<String>,
-    /// The run's name [default: the time, YYYYmmdd-HHMMSS]
+    /// The run's name
     #[arg(long)]
     run: Option<String>,
-    /// Save a checkpoint within an epoch, too: every so many batches (500), or so often (5m)
+    /// Save a checkpoint within epochs too: every so many batches (500) or so often (5m)
     #[arg(long, value_name = "BATCHES|TIME")]
     save_every: Option<SaveEvery>,
-    /// Batches between two points of the logs [default: a twentieth of an epoch]
+    /// Batches between two points of the logs
     #[arg(long, value_name = "N")]
     log_every: Option<u64>,
 }
 
 impl Flags {
-    /// The ones that were given, by their keys.
-    pub fn given(&self) -> crate::error::Result<Map<String, Value>> {
+    /// The flags that were given, by their configuration keys.
+    ///
+    /// # Errors
+    /// A configuration error for a path that is not UTF-8: configurations are JSON.
+    pub fn given(&self) -> Result<Map<String, Value>, Error> {
         let mut given = crate::config::keys_of(self)?;
         given.retain(|_, value| !value.is_null());
+        if let Some(data) = &self.run.named_data {
+            given.insert("data".into(), data.as_str().into());
+        }
         Ok(given)
     }
 
-    /// Where runs are looked for, where it was given.
+    /// The value of `--logs`, if given.
     pub fn logs(&self) -> Option<&Path> {
-        self.place.logs.as_deref()
+        self.files.logs.as_deref()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the user typed for `convnet train`, and the run that it means.
+//! The arguments of `convnet train`, and the configuration that they resolve to.
 
 mod flags;
 
@@ -20,22 +20,29 @@ pub use flags::Flags;
 pub struct Args {
     #[command(flatten)]
     flags: Flags,
+    #[command(flatten, next_help_heading = "Run")]
+    pub options: Options,
+}
+
+/// The flags that are no settings: resuming, cross-validation, checks and output.
+#[derive(Debug, clap::Args)]
+pub struct Options {
     /// Continue a run: its name in --logs, or its folder (--help: what may change then)
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run"], long_help = resume_help())]
     pub resume: Option<String>,
     /// Read settings from a TOML or JSON file; flags win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Do not look for faults in the data set
+    /// Do not check the data set for faults
     #[arg(long)]
     no_check: bool,
-    /// Cross-validate: so many runs, each with another part of the training images for validation
+    /// Cross-validate with K folds: K runs, each validated on another K-th of the training images
     #[arg(long, value_name = "K", conflicts_with_all = ["resume", "validation", "verify_resume", "print_config"])]
     pub folds: Option<usize>,
-    /// Print every setting and where it comes from, and do nothing else
+    /// Print every setting and where it comes from, without training
     #[arg(long)]
     pub print_config: bool,
-    /// Check on this machine, with a short run, that a stopped and resumed run is the uninterrupted one, bit for bit
+    /// Check with a short run that, on this machine, a resumed run equals an uninterrupted one bit for bit
     #[arg(long, conflicts_with_all = ["resume", "print_config"])]
     pub verify_resume: bool,
     /// Print one JSON document on stdout
@@ -51,31 +58,31 @@ fn resume_help() -> String {
     let rows =
         MUTABLE_ON_RESUME.iter().map(|(key, effect)| format!("  --{:<width$}  {effect}\n", key.replace('_', "-")));
     let rows: String = rows.collect();
-    format!("Continue a run: its name in --logs, or its folder. May change then, everything else may not:\n{rows}")
+    format!("Continue a run: its name in --logs, or its folder. Only these may change then:\n{rows}")
 }
 
 impl Args {
-    /// The run as it will be: a resumed run's own settings, or defaults and the file's; then the flags.
+    /// Resolves the configuration: a resumed run's settings, or the defaults and `--config`, overridden by the flags.
     pub fn resolve(&self, resumed: Option<&RunFolder>) -> Result<Resolved> {
         let flags = self.flags.given()?;
         match resumed {
             Some(folder) => folder.resolve(&flags),
-            None => Resolved::new(self.config.as_deref().map(ConfigFile::read).transpose()?.as_ref(), &flags),
+            None => Resolved::new(self.options.config.as_deref().map(ConfigFile::read).transpose()?.as_ref(), &flags),
         }
     }
 
-    /// Where runs are looked for by name.
+    /// The folder in which runs are looked up by name.
     pub fn logs_folder(&self) -> PathBuf {
         self.flags.logs().map_or_else(|| RunConfig::default().outputs.logs, PathBuf::from)
     }
 
-    /// How progress is shown.
+    /// The progress display; none with `--quiet`.
     pub fn progress_mode(&self, globals: Globals) -> ProgressMode {
-        if globals.quiet { ProgressMode::None } else { self.progress }
+        if globals.quiet { ProgressMode::None } else { self.options.progress }
     }
 
-    /// Whether faults in a new run's images are told. What nobody hears is said the next time.
+    /// Whether a new run checks its images for faults; not with `--quiet`, so that the next run reports them.
     pub fn checks_data(&self, globals: Globals) -> bool {
-        !self.no_check && !globals.quiet
+        !self.options.no_check && !globals.quiet
     }
 }

@@ -94,7 +94,7 @@ fn what_is_left_open_comes_from_the_data() {
 #[test]
 fn presets_are_written_short_and_adapt_as_they_do() {
     let colour = ImageShape { height: 32, width: 32, channels: 3 };
-    for (name, _) in PRESETS {
+    for name in PRESETS.map(|preset| preset.name) {
         let spec = preset(name).unwrap();
         let text = spec.to_short(true).unwrap();
         let mut adapted = spec.clone();

@@ -1,0 +1,251 @@
+//! What `--help` says beside the flags' own sentences: their defaults, from the settings themselves, and examples.
+
+use clap::Arg;
+use serde_json::Value;
+
+use crate::config::{RunConfig, origin};
+
+/// The flags that stand for a setting get its default behind their help: `[default: 128]`. A switch is off where it is not
+/// given, and an argument without a setting stays as it is.
+pub fn with_default(arg: Arg) -> Arg {
+    let is_switch = arg.get_num_args().is_some_and(|range| range.max_values() == 0);
+    let Some(default) = default(arg.get_id().as_str()).filter(|_| !is_switch) else { return arg };
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    arg.help(format!("{help} [default: {default}]"))
+}
+
+/// The default of the setting `key`, as a flag takes it; in words where the data, the run or the machine decides.
+fn default(key: &str) -> Option<String> {
+    if let Some(words) = origin::words_of_default(key) {
+        return Some(words.to_owned());
+    }
+    let Ok(Value::Object(defaults)) = serde_json::to_value(RunConfig::default()) else {
+        unreachable!("the defaults are finite numbers and text")
+    };
+    match defaults.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.as_f64().map_or_else(|| number.to_string(), short)),
+        other => Some(other.to_string()),
+    }
+}
+
+/// A number as people write it: `0`, `0.002`, `1e-7`.
+fn short(number: f64) -> String {
+    if number != 0.0 && number.abs() < 1e-4 { format!("{number:e}") } else { number.to_string() }
+}
+
+/// Two examples for each command, at the end of its help.
+pub mod examples {
+    pub const TRAIN: &str = "\
+Examples:
+  convnet train fashion-mnist --epochs 20 --augment light --run light
+  convnet train photos/ --image-size 64 --schedule cosine --patience 5 --restore-best";
+    pub const REPRODUCE: &str = "\
+Examples:
+  convnet reproduce 20260101-120000
+  convnet reproduce logs/light --data /mnt/fashion-mnist";
+    pub const LR_FIND: &str = "\
+Examples:
+  convnet lr-find fashion-mnist
+  convnet lr-find fashion-mnist --optimizer sgd --momentum 0.9 --end-lr 10";
+    pub const EVALUATE: &str = "\
+Examples:
+  convnet evaluate models/model
+  convnet evaluate logs/light photos/ --json";
+    pub const PREDICT: &str = "\
+Examples:
+  convnet predict models/model picture.png folder/ --out predictions.csv
+  convnet predict models/model --data fashion-mnist --index 786";
+    pub const SUMMARY: &str = "\
+Examples:
+  convnet summary keras-cnn --short > net.txt
+  convnet summary models/model --plot model.svg";
+    pub const IMPORT: &str = "\
+Examples:
+  convnet import model.keras --input-scale 1/255 --labels labels.txt
+  convnet import model.json model.weights.h5 --input-scale 1/255 --name clothes";
+    pub const EXPORT: &str = "\
+Examples:
+  convnet export models/model --format keras --out model.keras
+  convnet export models/model --format pytorch --out model.py";
+    pub const DATA: &str = "\
+Examples:
+  convnet data show fashion-mnist --validation 5000
+  convnet data check photos/ --out exclude.csv";
+    pub const DATA_SHOW: &str = "\
+Examples:
+  convnet data show fashion-mnist --validation 5000
+  convnet data show photos/ --image-size 64 --augment light -o photos.png";
+    pub const DATA_CHECK: &str = "\
+Examples:
+  convnet data check fashion-mnist
+  convnet data check photos/ --out exclude.csv";
+    pub const DATA_EXPORT: &str = "\
+Examples:
+  convnet data export fashion-mnist --format png --out fashion/
+  convnet data export photos/ --image-size 64 --format npz --out photos.npz";
+    pub const DATA_DOWNLOAD: &str = "\
+Examples:
+  convnet data download fashion-mnist
+  CONVNET_DATA=/mnt/data convnet data download cifar10";
+    pub const DOCTOR: &str = "\
+Examples:
+  convnet doctor
+  convnet doctor --json";
+    pub const COMPLETIONS: &str = "\
+Examples:
+  convnet completions bash > ~/.local/share/bash-completion/completions/convnet
+  convnet completions zsh > ~/.zfunc/_convnet";
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Command, CommandFactory, FromArgMatches};
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::Cli;
+    use crate::cli::train::Args;
+
+    fn command(path: &[&str]) -> Command {
+        let mut command = Cli::command();
+        command.build();
+        path.iter().fold(command, |command, name| command.find_subcommand(name).unwrap().clone())
+    }
+
+    /// All commands that do something, with their names.
+    fn all_commands(command: &Command, path: &str, found: &mut Vec<(String, Command)>) {
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            let path = format!("{path} {}", sub.get_name());
+            found.push((path.clone(), sub.clone()));
+            all_commands(sub, &path, found);
+        }
+    }
+
+    fn help_of(arg: &Arg) -> String {
+        arg.get_help().map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn printed_default(arg: &Arg) -> Option<String> {
+        let help = help_of(arg);
+        Some(help.split_once("[default: ")?.1.strip_suffix(']')?.to_owned())
+    }
+
+    #[test]
+    fn printed_defaults_are_those_of_a_run_without_flags() {
+        let Value::Object(defaults) = json!(RunConfig::default()) else { unreachable!() };
+        for name in ["train", "lr-find"] {
+            let command = command(&[name]);
+            for key in defaults.keys() {
+                let arg = command.get_arguments().find(|arg| arg.get_id() == key);
+                let arg = arg.unwrap_or_else(|| panic!("{name} has no flag for {key}"));
+                let is_switch = arg.get_num_args().unwrap().max_values() == 0;
+                match printed_default(arg) {
+                    None => assert!(is_switch && defaults[key] == false, "{name} --{key} prints no default"),
+                    Some(words) if origin::words_of_default(key) == Some(&words) => {}
+                    Some(text) => {
+                        let flag = format!("--{}", key.replace('_', "-"));
+                        let matches = super::super::Cli::command()
+                            .find_subcommand("train")
+                            .unwrap()
+                            .clone()
+                            .get_matches_from(["train", &flag, &text]);
+                        let resolved = Args::from_arg_matches(&matches).unwrap().resolve(None).unwrap();
+                        assert_eq!(resolved.config, RunConfig::default(), "{name} {flag} {text}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_setting_without_a_value_has_words_for_its_default() {
+        let Value::Object(defaults) = json!(RunConfig::default()) else { unreachable!() };
+        for (key, value) in defaults {
+            assert!(!value.is_null() || origin::words_of_default(&key).is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([0.0, 10.0, 0.002, 1e-7, 1e-4, 128.0].map(short), ["0", "10", "0.002", "1e-7", "0.0001", "128"]);
+    }
+
+    #[test]
+    fn every_command_ends_with_two_examples_that_parse() {
+        let mut commands = Vec::new();
+        all_commands(&command(&[]), "convnet", &mut commands);
+        for (path, command) in commands {
+            let after = command.get_after_help().unwrap_or_else(|| panic!("{path} has no examples")).to_string();
+            let examples: Vec<&str> = after.lines().skip(1).collect();
+            assert_eq!(examples.len(), 2, "{path}");
+            for example in examples {
+                let words = example.split('>').next().unwrap_or_default().split_whitespace();
+                let words = words.skip_while(|word| *word != "convnet");
+                Cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_flag_has_one_wording_in_every_command() {
+        let mut commands = Vec::new();
+        all_commands(&command(&[]), "convnet", &mut commands);
+        for flag in ["data", "json", "device", "threads", "logs", "models", "match_by_number", "progress", "config"] {
+            let mut seen: Vec<(String, String, String)> = Vec::new();
+            for (path, command) in &commands {
+                for arg in command.get_arguments().filter(|arg| arg.get_id() == flag) {
+                    let sentence = help_of(arg).split(" [default").next().unwrap_or_default().to_owned();
+                    seen.push((path.clone(), sentence, format!("{:?}{:?}", arg.get_value_names(), arg.get_short())));
+                }
+            }
+            // predict takes files in DATA's place
+            let seen: Vec<_> =
+                seen.iter().filter(|(path, ..)| !(path == "convnet predict" && flag == "data")).collect();
+            let first = seen.first().unwrap_or_else(|| panic!("nothing has --{flag}"));
+            for other in &seen {
+                assert_eq!((&other.1, &other.2), (&first.1, &first.2), "{} and {}", other.0, first.0);
+            }
+        }
+    }
+
+    #[test]
+    fn data_is_given_with_or_without_its_flag() {
+        for line in [
+            "train digits",
+            "train -d digits -e 1",
+            "lr-find digits",
+            "evaluate m digits",
+            "evaluate m -d digits",
+            "reproduce run digits",
+            "data show digits",
+            "data show --data digits -o a.png",
+            "data check -d digits",
+            "data download --data mnist",
+            "data export -d digits --format png -o out",
+        ] {
+            let words = std::iter::once("convnet").chain(line.split(' '));
+            Cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        for line in ["train digits --data mnist", "data show", "evaluate m digits -d digits"] {
+            let words = std::iter::once("convnet").chain(line.split(' '));
+            assert!(Cli::command().try_get_matches_from(words).is_err(), "{line}");
+        }
+        let matches = command(&["train"]).try_get_matches_from(["train", "mnist"]).unwrap();
+        let resolved = Args::from_arg_matches(&matches).unwrap().resolve(None).unwrap();
+        assert_eq!(resolved.config.data.source, "mnist");
+    }
+
+    #[test]
+    fn help_and_version_come_last() {
+        let mut commands = Vec::new();
+        all_commands(&command(&[]), "convnet", &mut commands);
+        for (path, command) in &mut commands {
+            let help = command.render_help().to_string();
+            let (own, global) = help.split_once("Global options:").unwrap_or_else(|| panic!("{path}"));
+            assert!(!own.contains("--help") && !own.contains("--quiet"), "{help}");
+            let order = ["--quiet", "--verbose", "--help", "--version"].map(|flag| global.find(flag).unwrap());
+            assert!(order.is_sorted(), "{help}");
+        }
+    }
+}
