@@ -1,4 +1,4 @@
-//! Starts from a trained network: its convolutions stay as they are, a new last layer learns other classes.
+//! Starts from a trained network: its convolutions are frozen, a new last layer learns other classes.
 //! `cargo run --release --example transfer`.
 
 use convnet::data::batches::DataLoader;
