@@ -272,6 +272,14 @@ fn a_keras_npz_is_read() {
         (dataset.test.unwrap().labels(), dataset.train.shape().to_string().as_str()),
         (&[3][..], "2 wide × 2 high, 1 channel")
     );
+}
+
+#[test]
+fn an_npz_that_is_no_data_set_is_refused_with_a_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.npz");
+    let images = |count: u8| (0..count * 4).collect::<Vec<u8>>();
+    let long = |labels: &[i64]| labels.iter().flat_map(|label| label.to_le_bytes()).collect::<Vec<u8>>();
     let train = ("x_train", "|u1", "(3, 2, 2)", images(3));
     for (arrays, part) in [
         (vec![train.clone()], "y_train"),

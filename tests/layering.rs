@@ -1,9 +1,14 @@
-//! Nothing in the library points upward: each part uses only the parts named for it here.
+//! Nothing in the library points upward: each part uses only the parts named for it here, and no two files each other.
+
+#[path = "layering/circles.rs"]
+mod circles;
 
 use std::path::{Path, PathBuf};
 
 const LEAVES: [&str; 8] = ["error", "rng", "native", "device", "files", "libtorch", "settings", "metrics"];
-/// A part, and which parts it may use beside itself and the leaves. A part that is not named may use all.
+/// What may use all.
+const TOP: [&str; 3] = ["cli", "main", "lib"];
+/// Every other part, and which parts it may use beside itself and the leaves.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("settings", &[]),
@@ -45,24 +50,34 @@ fn used_parts(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-#[test]
-fn no_part_uses_one_above_it() {
+/// Where the sources lie, and all their files.
+fn library() -> (PathBuf, Vec<PathBuf>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
+    assert!(files.len() > 20, "only {} sources were read", files.len());
+    (root, files)
+}
+
+#[test]
+fn no_part_uses_one_above_it() {
+    let (root, files) = library();
     let mut upward = Vec::new();
     for file in &files {
         let relative = file.strip_prefix(&root).unwrap();
         let first = Path::new(relative.iter().next().unwrap());
         let own = first.file_stem().unwrap().to_str().unwrap();
-        let Some((_, allowed)) = MAY_USE.iter().find(|(part, _)| *part == own) else { continue };
+        if TOP.contains(&own) {
+            continue;
+        }
+        let row = MAY_USE.iter().find(|(part, _)| *part == own);
+        let (_, allowed) = row.unwrap_or_else(|| panic!("MAY_USE does not say what {own} may use"));
         for (line, part) in used_parts(&std::fs::read_to_string(file).unwrap()) {
             if part != own && !allowed.contains(&part) && !LEAVES.contains(&part) {
                 upward.push(format!("{}:{line} uses {part}", relative.display()));
             }
         }
     }
-    assert!(files.len() > 20, "only {} sources were read", files.len());
     assert!(upward.is_empty(), "{}", upward.join("\n"));
 }
 
@@ -70,4 +85,19 @@ fn no_part_uses_one_above_it() {
 fn uses_are_found() {
     let text = "use crate::model::Spec;\n// crate::cli\nlet x: crate::data::Samples = crate::train::y();";
     assert_eq!(used_parts(text).collect::<Vec<_>>(), [(1, "model"), (3, "data"), (3, "train")]);
+}
+
+#[test]
+fn no_two_files_use_each_other() {
+    let (root, files) = library();
+    let arrows = circles::arrows(&root, &files);
+    let circles = circles::circles(&arrows);
+    let used_in = |circle: &std::collections::BTreeSet<&str>| -> String {
+        let line = |file: &&str| {
+            let used = arrows[*file].iter().map(String::as_str).filter(|used| circle.contains(used));
+            format!("  {file} uses {}\n", used.collect::<Vec<_>>().join(", "))
+        };
+        circle.iter().map(line).collect()
+    };
+    assert!(circles.is_empty(), "circles:\n{}", circles.iter().map(used_in).collect::<Vec<_>>().join("\n"));
 }

@@ -1,6 +1,6 @@
 //! `convnet completions SHELL`: a completion script for a shell.
 
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 
 /// Print completions for a shell.
@@ -10,9 +10,10 @@ pub struct Args {
     shell: Shell,
 }
 
-pub fn run(args: Args) -> anyhow::Result<()> {
+/// Prints what completes the words of `command`.
+pub fn run(args: Args, mut command: Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "convnet", &mut script);
+    clap_complete::generate(args.shell, &mut command, "convnet", &mut script);
     super::output::result(&String::from_utf8_lossy(&script))?;
     Ok(())
 }

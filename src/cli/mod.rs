@@ -7,6 +7,7 @@ mod data;
 mod doctor;
 mod evaluate;
 mod export;
+mod flags;
 mod help;
 mod import;
 mod indices;
@@ -19,9 +20,9 @@ mod reproduce;
 mod summary;
 mod train;
 
-use std::num::NonZeroUsize;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use clap::{Parser, Subcommand};
+use flags::{Globals, at_least_one};
 
 use help::examples;
 
@@ -34,24 +35,6 @@ pub struct Cli {
     globals: Globals,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Flags that every subcommand has; its help shows them last.
-#[derive(Debug, Clone, Copy, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Globals {
-    /// Print only results and errors
-    #[arg(short, long, global = true)]
-    quiet: bool,
-    /// Print more: the settings of a run, its data, its network
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    verbose: bool,
-    /// Print help
-    #[arg(short, long, global = true, action = clap::ArgAction::Help)]
-    help: Option<bool>,
-    /// Print the version
-    #[arg(short = 'V', long, global = true, action = clap::ArgAction::Version)]
-    version: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,14 +97,9 @@ impl Cli {
             Command::Export(args) => export::run(args),
             Command::Data(args) => data::run(args, globals),
             Command::Doctor(args) => doctor::run(args),
-            Command::Completions(args) => completions::run(args),
+            Command::Completions(args) => completions::run(args, Cli::command()),
         }
     }
-}
-
-/// Parses a count of at least 1.
-fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "expected a whole number from 1".to_owned())
 }
 
 /// Whether the error is a stop by a signal (Ctrl-C), after a checkpoint was saved.

@@ -3,14 +3,14 @@
 mod bar;
 mod fields;
 mod lines;
+mod mode;
 mod notes;
 mod task;
 mod terminal;
 
-use std::fmt;
-use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+pub use mode::ProgressMode;
 pub use notes::NoteSink;
 pub use task::Task;
 pub use terminal::{announce, stops_are_handled};
@@ -19,35 +19,7 @@ use super::{Event, Sink};
 use crate::error::Result;
 use bar::Bar;
 use lines::{Look, RunProgress};
-
-/// The least time between two lines in an epoch, where lines are printed: a night's log stays readable.
-const LINE_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProgressMode {
-    /// A bar on a terminal, lines elsewhere.
-    #[default]
-    Auto,
-    /// One line that is drawn again and again, and a lasting one per epoch; where stderr is no terminal: lines.
-    Bar,
-    /// A line per epoch, and one every 30 seconds in long epochs: no control characters.
-    Lines,
-    /// Warnings only.
-    None,
-}
-
-impl fmt::Display for ProgressMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ProgressMode::Auto => "auto",
-            ProgressMode::Bar => "bar",
-            ProgressMode::Lines => "lines",
-            ProgressMode::None => "none",
-        })
-    }
-}
+use mode::{LINE_INTERVAL, print};
 
 /// Shows on stderr how far a run is. A terminal that went away does not stop it: what cannot be printed is not.
 pub struct ConsoleSink {
@@ -128,13 +100,10 @@ fn plain_line(run: &RunProgress, event: &Event, last: &mut Instant, now: Instant
     Some(line)
 }
 
-/// Prints on stderr, at once. Nobody may be there to read it (EPIPE): no reason to stop.
-fn print(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tensorboard::tests::{batch, epoch, start};
     use super::*;
 

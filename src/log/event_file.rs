@@ -21,15 +21,9 @@ use tensorboard_proto::types::DataType;
 use tensorboard_rs::record_writer::RecordWriter;
 use tensorboard_rs::summary;
 
-use super::event_records::{collect_last_steps, event_files, second_of};
+use super::event_records::{GRAPH_TAG, PREFIX, collect_last_steps, event_files, second_of};
 use crate::error::{Error, Result};
 use crate::files;
-
-/// What the name of an event file begins with; the second of its creation follows.
-pub(super) const PREFIX: &str = "events.out.tfevents.";
-
-/// The tag of the model's graph, the one record that may be long.
-pub(super) const GRAPH_TAG: &str = "keras";
 
 /// An event file, open for writing. Each call writes a whole record and hands it to the operating system: it outlives
 /// the process, however that ends.

@@ -9,9 +9,14 @@ use protobuf::Message;
 use tensorboard_proto::event::Event;
 use tensorboard_rs::masked_crc32c::masked_crc32c;
 
-use super::event_file::{GRAPH_TAG, PREFIX};
 use crate::error::{Error, Result};
 use crate::files;
+
+/// What the name of an event file begins with; the second of its creation follows.
+pub(super) const PREFIX: &str = "events.out.tfevents.";
+
+/// The tag of the model's graph, the one record that may be long.
+pub(super) const GRAPH_TAG: &str = "keras";
 
 /// Records above this are no scalars (60 bytes here, 100 as TensorFlow writes them). They are skipped when older files
 /// are read, because protobuf 2 descends into nested groups without a limit (RUSTSEC-2024-0437).

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::TrainConfig;
 use crate::data::names::composed;
 use crate::error::{Error, Result, nearest};
 use crate::model::Outputs;
@@ -87,12 +86,12 @@ impl Loss {
         Loss { label_smoothing, class_weights: class_weights.map(to_device) }
     }
 
-    /// The loss that `config` asks for.
+    /// As [`Loss::new`], with class weights as a configuration has them.
     ///
     /// # Errors
-    /// A configuration error where its class weights are no list yet: see [`ClassWeights::resolve`].
-    pub(super) fn of(config: &TrainConfig, device: Device) -> Result<Self> {
-        let class_weights = match &config.class_weights {
+    /// A configuration error where they are no list yet: see [`ClassWeights::resolve`].
+    pub(super) fn of(label_smoothing: f64, class_weights: Option<&ClassWeights>, device: Device) -> Result<Self> {
+        let class_weights = match class_weights {
             None => None,
             Some(ClassWeights::List(weights)) => Some(&weights[..]),
             Some(ClassWeights::Rule(_) | ClassWeights::Table(_)) => {
@@ -101,7 +100,7 @@ impl Loss {
                     .help("ClassWeights::resolve makes them, for the classes of the data"));
             }
         };
-        Ok(Loss::new(config.label_smoothing, class_weights, device))
+        Ok(Loss::new(label_smoothing, class_weights, device))
     }
 
     /// The mean over the batch's images (not over their weights), as Keras has it; mixed images have both labels in their

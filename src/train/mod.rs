@@ -284,7 +284,7 @@ impl Trainer<'_> {
 
     fn begin(&mut self) -> Result<LoopState> {
         Ok(LoopState {
-            loss: Loss::of(&self.config, self.model.device())?,
+            loss: Loss::of(self.config.label_smoothing, self.config.class_weights.as_ref(), self.model.device())?,
             meter: EpochMeter::new(self.state.sums, self.model),
             clock: Stopwatch::start(&self.state),
             best: self.recall_best(),

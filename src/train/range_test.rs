@@ -112,7 +112,7 @@ struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     fn new(config: &'a TrainConfig, model: &'a Model, train: &'a DataLoader) -> Result<Self> {
-        let loss = Loss::of(config, model.device())?;
+        let loss = Loss::of(config.label_smoothing, config.class_weights.as_ref(), model.device())?;
         let next = StepStart { epoch: 0, batch: 0, batches_seen: 0 };
         Ok(Steps { config, model, train, loss, order: train.order(config.shuffle, config.seed, 0), next })
     }

@@ -3,16 +3,14 @@
 mod check;
 mod export;
 mod show;
-
-use std::path::PathBuf;
+mod source;
 
 use clap::Subcommand;
 
 use super::help::examples;
 use super::{Globals, output};
-use crate::data::image::Resize;
-use crate::data::options::{Channels, ImageSize};
-use crate::data::{LoadOptions, registry};
+use crate::data::registry;
+use source::{DataSet, Source};
 
 /// What `convnet data` is told.
 #[derive(Debug, clap::Args)]
@@ -38,54 +36,6 @@ enum Command {
         #[command(flatten)]
         set: DataSet,
     },
-}
-
-/// The data set, named with or without `--data`.
-#[derive(Debug, clap::Args)]
-struct DataSet {
-    /// The data set: a known name (digits, fashion-mnist, …), a folder of classes or IDX files, a manifest or an archive
-    #[arg(value_name = "DATA", required_unless_present = "data", conflicts_with = "data")]
-    named_data: Option<String>,
-    /// The data set, as a flag
-    #[arg(short, long, value_name = "DATA")]
-    data: Option<String>,
-}
-
-impl DataSet {
-    fn name(&self) -> &str {
-        self.named_data.as_deref().or(self.data.as_deref()).expect("clap requires one of them")
-    }
-}
-
-/// The data set, and how its images are prepared.
-#[derive(Debug, clap::Args)]
-struct Source {
-    #[command(flatten)]
-    set: DataSet,
-    /// Resize all images to this, in pixels: one side, or height x width [default: the images' own size, if all have the same]
-    #[arg(long, value_name = "N|HxW")]
-    image_size: Option<ImageSize>,
-    /// The images' channels: 1 (grayscale), 3 (RGB) or auto
-    #[arg(long, value_name = "1|3|auto", default_value_t = Channels::Auto)]
-    channels: Channels,
-    /// How to fit images with another aspect ratio
-    #[arg(long, value_enum, default_value_t = Resize::Stretch)]
-    resize: Resize,
-    /// Leave out the images that a CSV lists by split and index (data check --out writes one)
-    #[arg(long, value_name = "FILE.csv")]
-    exclude: Option<PathBuf>,
-}
-
-impl Source {
-    fn options(&self) -> LoadOptions {
-        LoadOptions {
-            image_size: self.image_size,
-            channels: self.channels,
-            resize: self.resize,
-            exclude: self.exclude.clone(),
-            ..LoadOptions::default()
-        }
-    }
 }
 
 /// Runs the subcommand.

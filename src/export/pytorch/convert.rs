@@ -4,7 +4,10 @@ use tch::Tensor;
 
 use super::module::Module;
 use crate::error::{Error, Result};
-use crate::model::spec::layers::{Conv2DTranspose, Interpolation, SeparableConv2D, Softmax};
+use crate::model::spec::layers::{
+    AveragePooling2D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Interpolation, MaxPooling2D, Permute,
+    SeparableConv2D, Softmax, UnitNormalization, UpSampling2D, ZeroPadding2D,
+};
 use crate::model::spec::{
     Activation, FunctionLayer, Layer, LayerPlan, LayerSpec, Padding, Pair, same_padding, transposed_crop,
 };
@@ -110,57 +113,23 @@ impl Steps<'_> {
 
     fn add_layer(&mut self, spec: &LayerSpec) -> Result<()> {
         match spec {
-            LayerSpec::Conv2D(conv) => {
-                let padding = self.padding(conv.padding, conv.kernel_size, conv.strides, conv.dilation_rate, 0.0);
-                let module = self.convolution(conv.kernel_size, conv.strides, conv.dilation_rate, padding, conv.groups);
-                let weights = self.weight_and_bias("weight");
-                self.push_with("", module, weights);
-            }
-            LayerSpec::DepthwiseConv2D(conv) => {
-                let padding = self.padding(conv.padding, conv.kernel_size, conv.strides, conv.dilation_rate, 0.0);
-                let groups = self.channels() as usize;
-                let module = self.convolution(conv.kernel_size, conv.strides, conv.dilation_rate, padding, groups);
-                let weights = self.weight_and_bias("weight");
-                self.push_with("", module, weights);
-            }
+            LayerSpec::Conv2D(conv) => self.conv2d(conv),
+            LayerSpec::DepthwiseConv2D(conv) => self.depthwise(conv),
             LayerSpec::SeparableConv2D(conv) => self.separable(conv),
             LayerSpec::Conv2DTranspose(conv) => self.transposed(conv),
-            LayerSpec::Dense(dense) => {
-                let module = Module::Linear { features: [self.channels(), dense.units as i64], bias: dense.use_bias };
-                let weights = self.weight_and_bias("weight");
-                self.push_to_keras();
-                self.push_with("", module, weights);
-                self.push_from_keras();
-            }
-            LayerSpec::MaxPooling2D(pool) => {
-                let strides = pool.strides.unwrap_or(pool.pool_size);
-                self.pad_all(pool.padding, pool.pool_size, strides, Pair::square(1), f64::NEG_INFINITY);
-                self.push("", Module::MaxPool { kernel: sizes(pool.pool_size), stride: sizes(strides) });
-            }
-            LayerSpec::AveragePooling2D(pool) => {
-                let strides = pool.strides.unwrap_or(pool.pool_size);
-                let sides = self.sides(pool.padding, pool.pool_size, strides, Pair::square(1));
-                self.push("", Module::AveragePool { kernel: sizes(pool.pool_size), stride: sizes(strides), sides });
-            }
+            LayerSpec::Dense(dense) => self.dense(dense),
+            LayerSpec::MaxPooling2D(pool) => self.max_pool(pool),
+            LayerSpec::AveragePooling2D(pool) => self.average_pool(pool),
             LayerSpec::GlobalAveragePooling2D(pool) => self.push("", Module::GlobalAverage { keepdims: pool.keepdims }),
             LayerSpec::GlobalMaxPooling2D(pool) => self.push("", Module::GlobalMax { keepdims: pool.keepdims }),
-            other => return self.add_other(other),
-        }
-        Ok(())
-    }
-
-    fn add_other(&mut self, spec: &LayerSpec) -> Result<()> {
-        match spec {
             LayerSpec::BatchNormalization(norm) => self.batch_norm(norm)?,
             LayerSpec::LayerNormalization(norm) => self.layer_norm(norm)?,
             LayerSpec::GroupNormalization(norm) => self.group_norm(norm)?,
-            LayerSpec::UnitNormalization(norm) => {
-                let dims = norm.axes(self.rank() as usize)?.into_iter().map(|axis| self.dim(axis)).collect();
-                self.push("", Module::UnitNorm { dims });
-            }
+            LayerSpec::UnitNormalization(norm) => self.unit_norm(norm)?,
             LayerSpec::Dropout(dropout) => self.push("", Module::Dropout(dropout.rate)),
             LayerSpec::SpatialDropout2D(dropout) => self.push("", Module::Dropout2d(dropout.rate)),
             LayerSpec::AlphaDropout(dropout) => self.push("", Module::AlphaDropout(dropout.rate)),
+            // at work in training only
             LayerSpec::GaussianDropout(_)
             | LayerSpec::GaussianNoise(_)
             | LayerSpec::ActivityRegularization(_)
@@ -170,54 +139,105 @@ impl Steps<'_> {
             | LayerSpec::RandomZoom(_)
             | LayerSpec::RandomTranslation(_)
             | LayerSpec::RandomContrast(_)
-            | LayerSpec::RandomBrightness(_) => self.push("", Module::Identity), // at work in training only
+            | LayerSpec::RandomBrightness(_) => self.push("", Module::Identity),
             LayerSpec::PReLU(_) => self.slopes(),
             LayerSpec::Rescaling(rescaling) => self.rescaling(rescaling),
             LayerSpec::Normalization(norm) => self.normalization(norm)?,
             LayerSpec::Resizing(_) => return Err(refused("Resizing")),
-            other => self.reshaping(other)?,
+            LayerSpec::Flatten(_) => self.flatten(),
+            LayerSpec::Reshape(_) => self.reshape(),
+            LayerSpec::Permute(permute) => self.permute(permute),
+            LayerSpec::ZeroPadding2D(pad) => self.zero_pad(pad),
+            LayerSpec::Cropping2D(crop) => self.crop(crop.cropping.top, crop.cropping.left)?,
+            LayerSpec::CenterCrop(_) => self.center_crop()?,
+            LayerSpec::UpSampling2D(up) => self.upsample(up),
+            // an activation alone, which `add_activation` adds
+            LayerSpec::Activation(_)
+            | LayerSpec::ReLU(_)
+            | LayerSpec::LeakyReLU(_)
+            | LayerSpec::ELU(_)
+            | LayerSpec::Softmax(_) => {}
+            LayerSpec::Sequential(_) => unreachable!("a nested network is converted layer by layer"),
         }
         Ok(())
     }
 
-    /// What moves values without changing them.
-    fn reshaping(&mut self, spec: &LayerSpec) -> Result<()> {
-        match spec {
-            LayerSpec::Flatten(_) => {
-                self.push_to_keras();
-                self.push("", Module::Flatten);
-            }
-            LayerSpec::Reshape(_) => {
-                self.push_to_keras();
-                let shape = self.info.output_shape.iter().map(|&size| size as i64).collect();
-                self.push("", Module::Reshape(shape));
-                self.push_from_keras();
-            }
-            LayerSpec::Permute(permute) => {
-                self.push_to_keras();
-                let dims = std::iter::once(0).chain(permute.dims.iter().map(|&axis| axis as i64)).collect();
-                self.push("", Module::Permute(dims));
-                self.push_from_keras();
-            }
-            LayerSpec::ZeroPadding2D(pad) => {
-                let sides = [pad.padding.left, pad.padding.right, pad.padding.top, pad.padding.bottom];
-                self.push("", Module::Pad { sides: sides.map(|size| size as i64), value: 0.0 });
-            }
-            LayerSpec::Cropping2D(crop) => self.crop(crop.cropping.top, crop.cropping.left)?,
-            LayerSpec::CenterCrop(_) => {
-                let offset = |axis: usize| (self.info.input_shape[axis] - self.info.output_shape[axis]) / 2;
-                self.crop(offset(0), offset(1))?;
-            }
-            LayerSpec::UpSampling2D(up) => {
-                let bilinear = match up.interpolation {
-                    Interpolation::Nearest => false,
-                    Interpolation::Bilinear => true,
-                };
-                self.push("", Module::Upsample { factors: sizes(up.size), bilinear });
-            }
-            _ => {} // an activation alone
-        }
+    fn conv2d(&mut self, conv: &Conv2D) {
+        let padding = self.padding(conv.padding, conv.kernel_size, conv.strides, conv.dilation_rate, 0.0);
+        let module = self.convolution(conv.kernel_size, conv.strides, conv.dilation_rate, padding, conv.groups);
+        let weights = self.weight_and_bias("weight");
+        self.push_with("", module, weights);
+    }
+
+    fn depthwise(&mut self, conv: &DepthwiseConv2D) {
+        let padding = self.padding(conv.padding, conv.kernel_size, conv.strides, conv.dilation_rate, 0.0);
+        let groups = self.channels() as usize;
+        let module = self.convolution(conv.kernel_size, conv.strides, conv.dilation_rate, padding, groups);
+        let weights = self.weight_and_bias("weight");
+        self.push_with("", module, weights);
+    }
+
+    fn dense(&mut self, dense: &Dense) {
+        let module = Module::Linear { features: [self.channels(), dense.units as i64], bias: dense.use_bias };
+        let weights = self.weight_and_bias("weight");
+        self.push_to_keras();
+        self.push_with("", module, weights);
+        self.push_from_keras();
+    }
+
+    fn max_pool(&mut self, pool: &MaxPooling2D) {
+        let strides = pool.strides.unwrap_or(pool.pool_size);
+        self.pad_all(pool.padding, pool.pool_size, strides, Pair::square(1), f64::NEG_INFINITY);
+        self.push("", Module::MaxPool { kernel: sizes(pool.pool_size), stride: sizes(strides) });
+    }
+
+    fn average_pool(&mut self, pool: &AveragePooling2D) {
+        let strides = pool.strides.unwrap_or(pool.pool_size);
+        let sides = self.sides(pool.padding, pool.pool_size, strides, Pair::square(1));
+        self.push("", Module::AveragePool { kernel: sizes(pool.pool_size), stride: sizes(strides), sides });
+    }
+
+    fn unit_norm(&mut self, norm: &UnitNormalization) -> Result<()> {
+        let dims = norm.axes(self.rank() as usize)?.into_iter().map(|axis| self.dim(axis)).collect();
+        self.push("", Module::UnitNorm { dims });
         Ok(())
+    }
+
+    fn flatten(&mut self) {
+        self.push_to_keras();
+        self.push("", Module::Flatten);
+    }
+
+    fn reshape(&mut self) {
+        self.push_to_keras();
+        let shape = self.info.output_shape.iter().map(|&size| size as i64).collect();
+        self.push("", Module::Reshape(shape));
+        self.push_from_keras();
+    }
+
+    fn permute(&mut self, permute: &Permute) {
+        self.push_to_keras();
+        let dims = std::iter::once(0).chain(permute.dims.iter().map(|&axis| axis as i64)).collect();
+        self.push("", Module::Permute(dims));
+        self.push_from_keras();
+    }
+
+    fn zero_pad(&mut self, pad: &ZeroPadding2D) {
+        let sides = [pad.padding.left, pad.padding.right, pad.padding.top, pad.padding.bottom];
+        self.push("", Module::Pad { sides: sides.map(|size| size as i64), value: 0.0 });
+    }
+
+    fn center_crop(&mut self) -> Result<()> {
+        let offset = |axis: usize| (self.info.input_shape[axis] - self.info.output_shape[axis]) / 2;
+        self.crop(offset(0), offset(1))
+    }
+
+    fn upsample(&mut self, up: &UpSampling2D) {
+        let bilinear = match up.interpolation {
+            Interpolation::Nearest => false,
+            Interpolation::Bilinear => true,
+        };
+        self.push("", Module::Upsample { factors: sizes(up.size), bilinear });
     }
 
     /// The output's height and width from `top`, `left` on.

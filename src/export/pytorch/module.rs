@@ -76,18 +76,13 @@ impl Module {
     pub fn python(&self) -> String {
         match self {
             Module::Conv2d { channels: [inputs, outputs], kernel, stride, padding, dilation, groups, bias } => format!(
-                "nn.Conv2d({inputs}, {outputs}, {}, stride={}, padding={}, dilation={}, groups={groups}, bias={})",
-                tuple(kernel),
-                tuple(stride),
-                tuple(padding),
-                tuple(dilation),
+                "nn.Conv2d({inputs}, {outputs}, {}, groups={groups}, bias={})",
+                window(kernel, &[("stride", stride), ("padding", padding), ("dilation", dilation)]),
                 boolean(*bias)
             ),
             Module::ConvTranspose2d { channels: [inputs, outputs], kernel, stride, output_padding, bias } => format!(
-                "nn.ConvTranspose2d({inputs}, {outputs}, {}, stride={}, output_padding={}, bias={})",
-                tuple(kernel),
-                tuple(stride),
-                tuple(output_padding),
+                "nn.ConvTranspose2d({inputs}, {outputs}, {}, bias={})",
+                window(kernel, &[("stride", stride), ("output_padding", output_padding)]),
                 boolean(*bias)
             ),
             Module::Linear { features: [inputs, outputs], bias } => {
@@ -119,37 +114,21 @@ impl Module {
             Module::Softmax { dim } => format!("nn.Softmax(dim={dim})"),
             Module::LogSoftmax { dim } => format!("nn.LogSoftmax(dim={dim})"),
             Module::Elementwise(activation) => elementwise(activation),
-            function => format!("Function(lambda x: {})", function.expression()),
-        }
-    }
-
-    /// What becomes of `x`, as a Python expression, for what is no module of PyTorch's.
-    fn expression(&self) -> String {
-        match self {
             Module::Crop { top, left, height, width } => {
-                format!("x[:, :, {top}:{}, {left}:{}]", top + height, left + width)
+                function(format!("x[:, :, {top}:{}, {left}:{}]", top + height, left + width))
             }
-            Module::AveragePool { kernel, stride, sides } => {
-                let pool = |x: &str| {
-                    format!("F.avg_pool2d(F.pad({x}, {}), {}, {})", tuple(sides), tuple(kernel), tuple(stride))
-                };
-                format!("{} / {}", pool("x"), pool("torch.ones_like(x[:1, :1])"))
-            }
-            Module::GlobalAverage { keepdims } => format!("x.mean((2, 3), keepdim={})", boolean(*keepdims)),
-            Module::GlobalMax { keepdims } => format!("x.amax((2, 3), keepdim={})", boolean(*keepdims)),
-            Module::Permute(dims) => format!("x.permute{}", tuple(dims)),
-            Module::Reshape(shape) => format!("x.reshape(len(x), *{})", tuple(shape)),
+            Module::AveragePool { kernel, stride, sides } => function(padded_average(kernel, stride, sides)),
+            Module::GlobalAverage { keepdims } => function(format!("x.mean((2, 3), keepdim={})", boolean(*keepdims))),
+            Module::GlobalMax { keepdims } => function(format!("x.amax((2, 3), keepdim={})", boolean(*keepdims))),
+            Module::Permute(dims) => function(format!("x.permute{}", tuple(dims))),
+            Module::Reshape(shape) => function(format!("x.reshape(len(x), *{})", tuple(shape))),
             Module::Affine { scale, offset, rank, dim } => {
-                let of = |numbers: &[f64]| match numbers {
-                    [one] => number(*one),
-                    many => format!("x.new_tensor({many:?}).reshape{}", tuple(&along(many.len(), *rank, *dim))),
-                };
-                format!("x * {} + {}", of(scale), of(offset))
+                let [scale, offset] = [scale, offset].map(|numbers| numbers_along(numbers, *rank, *dim));
+                function(format!("x * {scale} + {offset}"))
             }
             Module::UnitNorm { dims } => {
-                format!("x * x.square().sum({}, keepdim=True).clamp_min(1e-12).rsqrt()", tuple(dims))
+                function(format!("x * x.square().sum({}, keepdim=True).clamp_min(1e-12).rsqrt()", tuple(dims)))
             }
-            module => unreachable!("{module:?} is a module of PyTorch's"),
         }
     }
 
@@ -276,10 +255,35 @@ fn tuple(sizes: &[i64]) -> String {
     }
 }
 
+/// An operator's kernel, and what else is said of its windows.
+fn window(kernel: &[i64], others: &[(&str, &[i64; 2])]) -> String {
+    let others = others.iter().map(|(name, sizes)| format!(", {name}={}", tuple(*sizes)));
+    tuple(kernel) + &others.collect::<String>()
+}
+
+/// What becomes of `x`, where that is no module of PyTorch's: `expression`, in the script's own class.
+fn function(expression: String) -> String {
+    format!("Function(lambda x: {expression})")
+}
+
+/// One number, or several along the axis `dim` of `rank` axes.
+fn numbers_along(numbers: &[f64], rank: i64, dim: i64) -> String {
+    match numbers {
+        [one] => number(*one),
+        many => format!("x.new_tensor({many:?}).reshape{}", tuple(&along(many.len(), rank, dim))),
+    }
+}
+
 fn boolean(value: bool) -> &'static str {
     if value { "True" } else { "False" }
 }
 
 fn number(value: f64) -> String {
     if value.is_finite() { format!("{value:?}") } else { format!("float(\"{value}\")") }
+}
+
+/// The mean over the pixels of a window that are there, as Keras's `same` padding has it.
+fn padded_average(kernel: &[i64], stride: &[i64], sides: &[i64]) -> String {
+    let pool = |x: &str| format!("F.avg_pool2d(F.pad({x}, {}), {}, {})", tuple(sides), tuple(kernel), tuple(stride));
+    format!("{} / {}", pool("x"), pool("torch.ones_like(x[:1, :1])"))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::fields::Line;
+use super::mode::print;
 use super::terminal::{self, Terminal};
 
 /// The bar's colour, by ANSI's SGR: indicatif's own colours ask whether stdout takes them.
@@ -65,7 +66,7 @@ impl Bar {
     /// Prints a line that stays, in the bar's place; the bar comes back with the next [`Bar::show`].
     pub fn print(&self, text: &str) {
         self.clear();
-        super::print(&format!("{text}\n"));
+        print(&format!("{text}\n"));
     }
 
     /// Takes the bar from the screen.

@@ -1,7 +1,7 @@
 //! Notes on the terminal.
 
 use super::super::{Event, Sink};
-use super::print;
+use super::mode::print;
 use crate::error::Result;
 
 /// Prints a run's notes on stderr, a line each.

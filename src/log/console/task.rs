@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::bar::Bar;
 use super::fields::{Fields, Wording, clock, count, duration, percent, rate};
-use super::{LINE_INTERVAL, ProgressMode, print, terminal};
+use super::mode::{LINE_INTERVAL, ProgressMode, print};
+use super::terminal;
 
 /// Work that is over sooner shows nothing.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -145,6 +145,17 @@ fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerPlan, own: Vec<Tens
         LayerSpec::CenterCrop(_) => layers.add_fn(reshaping::center_crop(input, &info.output_shape)),
         LayerSpec::Rescaling(spec) => layers.add_fn(preprocessing::rescaling(spec, device)),
         LayerSpec::Normalization(spec) => layers.add_fn(preprocessing::normalization(spec, input, own, device)),
+        LayerSpec::Dropout(spec) => with_rate(layers, spec.rate, dropout::dropout),
+        LayerSpec::SpatialDropout2D(spec) => with_rate(layers, spec.rate, dropout::spatial),
+        LayerSpec::AlphaDropout(spec) => with_rate(layers, spec.rate, dropout::alpha),
+        LayerSpec::GaussianDropout(spec) => with_rate(layers, spec.rate, dropout::gaussian),
+        LayerSpec::GaussianNoise(spec) => with_rate(layers, spec.stddev, dropout::noise),
+        LayerSpec::RandomFlip(spec) => in_training(layers, spec, augmentation::flip),
+        LayerSpec::RandomRotation(spec) => in_training(layers, spec, augmentation::rotate),
+        LayerSpec::RandomZoom(spec) => in_training(layers, spec, augmentation::zoom),
+        LayerSpec::RandomTranslation(spec) => in_training(layers, spec, augmentation::translate),
+        LayerSpec::RandomContrast(spec) => in_training(layers, spec, augmentation::contrast),
+        LayerSpec::RandomBrightness(spec) => in_training(layers, spec, augmentation::brightness),
         LayerSpec::Identity(_)
         | LayerSpec::ActivityRegularization(_)
         | LayerSpec::Activation(_)
@@ -153,37 +164,22 @@ fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerPlan, own: Vec<Tens
         | LayerSpec::ELU(_)
         | LayerSpec::Softmax(_) => layers,
         LayerSpec::Sequential(_) => unreachable!("nested networks are built leaf by leaf"),
-        _ => add_random_layer(layers, &layer.spec),
     }
 }
 
-/// A layer that does something in training only, by random numbers.
-fn add_random_layer(layers: SequentialT, spec: &LayerSpec) -> SequentialT {
-    match spec.clone() {
-        LayerSpec::Dropout(spec) => in_training(layers, spec.rate != 0.0, move |x| dropout::dropout(x, spec.rate)),
-        LayerSpec::SpatialDropout2D(spec) => {
-            in_training(layers, spec.rate != 0.0, move |x| dropout::spatial(x, spec.rate))
-        }
-        LayerSpec::AlphaDropout(spec) => in_training(layers, spec.rate != 0.0, move |x| dropout::alpha(x, spec.rate)),
-        LayerSpec::GaussianDropout(spec) => {
-            in_training(layers, spec.rate != 0.0, move |x| dropout::gaussian(x, spec.rate))
-        }
-        LayerSpec::GaussianNoise(spec) => {
-            in_training(layers, spec.stddev != 0.0, move |x| dropout::noise(x, spec.stddev))
-        }
-        LayerSpec::RandomFlip(spec) => in_training(layers, true, move |x| augmentation::flip(x, &spec)),
-        LayerSpec::RandomRotation(spec) => in_training(layers, true, move |x| augmentation::rotate(x, &spec)),
-        LayerSpec::RandomZoom(spec) => in_training(layers, true, move |x| augmentation::zoom(x, &spec)),
-        LayerSpec::RandomTranslation(spec) => in_training(layers, true, move |x| augmentation::translate(x, &spec)),
-        LayerSpec::RandomContrast(spec) => in_training(layers, true, move |x| augmentation::contrast(x, &spec)),
-        LayerSpec::RandomBrightness(spec) => in_training(layers, true, move |x| augmentation::brightness(x, &spec)),
-        other => unreachable!("{} is built otherwise", other.class_name()),
-    }
+/// A layer that changes what goes through it in training only, by random numbers.
+fn in_training<S>(layers: SequentialT, spec: &S, change: fn(&Tensor, &S) -> Tensor) -> SequentialT
+where
+    S: Clone + Send + 'static,
+{
+    let spec = spec.clone();
+    layers.add_fn_t(move |x, train| if train { change(x, &spec) } else { x.shallow_clone() })
 }
 
-fn in_training(layers: SequentialT, on: bool, change: impl Fn(&Tensor) -> Tensor + Send + 'static) -> SequentialT {
-    if !on {
-        return layers;
+/// As [`in_training`], of a layer with one number, which changes nothing where that is 0.
+fn with_rate(layers: SequentialT, rate: f64, change: fn(&Tensor, f64) -> Tensor) -> SequentialT {
+    match rate {
+        0.0 => layers,
+        _ => layers.add_fn_t(move |x, train| if train { change(x, rate) } else { x.shallow_clone() }),
     }
-    layers.add_fn_t(move |x, train| if train { change(x) } else { x.shallow_clone() })
 }

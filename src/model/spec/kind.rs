@@ -1,8 +1,7 @@
-//! The closed set of layers.
+//! A network, its layers, and the closed set of what a layer computes.
 
 use serde::{Deserialize, Serialize};
 
-use super::Spec;
 use super::layers::{
     ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling2D, BatchNormalization, CenterCrop, Conv2D,
     Conv2DTranspose, Cropping2D, Dense, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianDropout, GaussianNoise,
@@ -11,7 +10,37 @@ use super::layers::{
     RandomTranslation, RandomZoom, ReLU, Rescaling, Reshape, Resizing, SeparableConv2D, Softmax, SpatialDropout2D,
     UnitNormalization, UpSampling2D, ZeroPadding2D,
 };
+use super::loss::CompiledLoss;
 use super::options::{Activation, FunctionLayer, Regularizer};
+
+/// A Sequential network: its layers, each taking what the one before gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// The network's name.
+    pub name: String,
+    /// `[H, W, C]`, `[H, W]` for grey images or `[H·W·C]`, without the batch axis; `None` until the data says it.
+    pub input_shape: Option<Vec<usize>>,
+    /// Keras's name of the kind of number that the input is: `float32`, `uint8` …
+    pub input_dtype: &'static str,
+    /// The layers in order, at least one; the input is not a layer.
+    pub layers: Vec<Layer>,
+    /// What it was compiled with in Keras, where its file says it and softmax does not say what the outputs are. See
+    /// [`Spec::output_kind`].
+    pub loss: Option<CompiledLoss>,
+}
+
+/// A layer with its name, unique in its network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Names the layer's weights in files: `<name>.weight`.
+    pub name: String,
+    /// Whether training changes its weights. A nested network's own says nothing: its layers' do.
+    pub trainable: bool,
+    /// Whether this run keeps its weights all the same. No file says it.
+    pub frozen: bool,
+    /// What it computes.
+    pub spec: LayerSpec,
+}
 
 /// What a layer computes, with its settings. In JSON: its class name and Keras's `config`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -216,7 +245,39 @@ impl LayerSpec {
             LayerSpec::LeakyReLU(layer) => Activation::Layer(FunctionLayer::LeakyReLU(layer.clone())),
             LayerSpec::ELU(layer) => Activation::Layer(FunctionLayer::ELU(layer.clone())),
             LayerSpec::Softmax(layer) => Activation::Layer(FunctionLayer::Softmax(layer.clone())),
-            _ => Activation::Linear,
+            LayerSpec::MaxPooling2D(_)
+            | LayerSpec::AveragePooling2D(_)
+            | LayerSpec::GlobalAveragePooling2D(_)
+            | LayerSpec::GlobalMaxPooling2D(_)
+            | LayerSpec::BatchNormalization(_)
+            | LayerSpec::LayerNormalization(_)
+            | LayerSpec::GroupNormalization(_)
+            | LayerSpec::UnitNormalization(_)
+            | LayerSpec::Dropout(_)
+            | LayerSpec::SpatialDropout2D(_)
+            | LayerSpec::AlphaDropout(_)
+            | LayerSpec::GaussianDropout(_)
+            | LayerSpec::GaussianNoise(_)
+            | LayerSpec::ActivityRegularization(_)
+            | LayerSpec::Identity(_)
+            | LayerSpec::Flatten(_)
+            | LayerSpec::Reshape(_)
+            | LayerSpec::Permute(_)
+            | LayerSpec::PReLU(_)
+            | LayerSpec::ZeroPadding2D(_)
+            | LayerSpec::Cropping2D(_)
+            | LayerSpec::UpSampling2D(_)
+            | LayerSpec::Rescaling(_)
+            | LayerSpec::Normalization(_)
+            | LayerSpec::CenterCrop(_)
+            | LayerSpec::Resizing(_)
+            | LayerSpec::RandomFlip(_)
+            | LayerSpec::RandomRotation(_)
+            | LayerSpec::RandomZoom(_)
+            | LayerSpec::RandomTranslation(_)
+            | LayerSpec::RandomContrast(_)
+            | LayerSpec::RandomBrightness(_)
+            | LayerSpec::Sequential(_) => Activation::Linear,
         }
     }
 
@@ -228,10 +289,46 @@ impl LayerSpec {
             LayerSpec::SeparableConv2D(layer) => layer.activity_regularizer,
             LayerSpec::Conv2DTranspose(layer) => layer.activity_regularizer,
             LayerSpec::Dense(layer) => layer.activity_regularizer,
-            LayerSpec::ActivityRegularization(ActivityRegularization { l1, l2 }) if *l1 != 0.0 || *l2 != 0.0 => {
-                Some(Regularizer::L1L2 { l1: *l1, l2: *l2 })
+            LayerSpec::ActivityRegularization(ActivityRegularization { l1, l2 }) => {
+                (*l1 != 0.0 || *l2 != 0.0).then_some(Regularizer::L1L2 { l1: *l1, l2: *l2 })
             }
-            _ => None,
+            LayerSpec::MaxPooling2D(_)
+            | LayerSpec::AveragePooling2D(_)
+            | LayerSpec::GlobalAveragePooling2D(_)
+            | LayerSpec::GlobalMaxPooling2D(_)
+            | LayerSpec::BatchNormalization(_)
+            | LayerSpec::LayerNormalization(_)
+            | LayerSpec::GroupNormalization(_)
+            | LayerSpec::UnitNormalization(_)
+            | LayerSpec::Dropout(_)
+            | LayerSpec::SpatialDropout2D(_)
+            | LayerSpec::AlphaDropout(_)
+            | LayerSpec::GaussianDropout(_)
+            | LayerSpec::GaussianNoise(_)
+            | LayerSpec::Identity(_)
+            | LayerSpec::Flatten(_)
+            | LayerSpec::Reshape(_)
+            | LayerSpec::Permute(_)
+            | LayerSpec::Activation(_)
+            | LayerSpec::ReLU(_)
+            | LayerSpec::LeakyReLU(_)
+            | LayerSpec::PReLU(_)
+            | LayerSpec::ELU(_)
+            | LayerSpec::Softmax(_)
+            | LayerSpec::ZeroPadding2D(_)
+            | LayerSpec::Cropping2D(_)
+            | LayerSpec::UpSampling2D(_)
+            | LayerSpec::Rescaling(_)
+            | LayerSpec::Normalization(_)
+            | LayerSpec::CenterCrop(_)
+            | LayerSpec::Resizing(_)
+            | LayerSpec::RandomFlip(_)
+            | LayerSpec::RandomRotation(_)
+            | LayerSpec::RandomZoom(_)
+            | LayerSpec::RandomTranslation(_)
+            | LayerSpec::RandomContrast(_)
+            | LayerSpec::RandomBrightness(_)
+            | LayerSpec::Sequential(_) => None,
         }
     }
 }

@@ -21,7 +21,7 @@ mod window;
 pub use checks::mixed_policy;
 pub use info::{LayerPlan, WeightInfo, WeightOrder, flat_layers, in_path};
 pub(crate) use json::snake_case;
-pub use kind::LayerSpec;
+pub use kind::{Layer, LayerSpec, Spec};
 pub use loss::CompiledLoss;
 pub use options::{
     Activation, Axes, Bounds, Constraint, Distribution, Fan, FunctionLayer, Initializer, Numbers, OrthogonalMode,
@@ -34,19 +34,6 @@ pub use window::{same_padding, transposed_crop};
 
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
-
-/// A layer with its name, unique in its network.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
-    /// Names the layer's weights in files: `<name>.weight`.
-    pub name: String,
-    /// Whether training changes its weights. A nested network's own says nothing: its layers' do.
-    pub trainable: bool,
-    /// Whether this run keeps its weights all the same. No file says it.
-    pub frozen: bool,
-    /// What it computes.
-    pub spec: LayerSpec,
-}
 
 impl Layer {
     /// Keeps its weights as they are in this run; a nested network's in each of its layers.
@@ -69,22 +56,6 @@ impl Layer {
     pub fn is_trained(&self) -> bool {
         self.trainable && !self.frozen
     }
-}
-
-/// A Sequential network: its layers, each taking what the one before gives.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Spec {
-    /// The network's name.
-    pub name: String,
-    /// `[H, W, C]`, `[H, W]` for grey images or `[H·W·C]`, without the batch axis; `None` until the data says it.
-    pub input_shape: Option<Vec<usize>>,
-    /// Keras's name of the kind of number that the input is: `float32`, `uint8` …
-    pub input_dtype: &'static str,
-    /// The layers in order, at least one; the input is not a layer.
-    pub layers: Vec<Layer>,
-    /// What it was compiled with in Keras, where its file says it and softmax does not say what the outputs are. See
-    /// [`Spec::output_kind`].
-    pub loss: Option<CompiledLoss>,
 }
 
 impl Spec {

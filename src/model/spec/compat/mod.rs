@@ -4,6 +4,7 @@
 //! same, and refused where it is not. Keys that nothing depends on are dropped by name; what is left is checked afterwards.
 
 mod keras1;
+mod origin;
 mod unsupported;
 
 use serde_json::{Map, Value, json};
@@ -11,7 +12,8 @@ use serde_json::{Map, Value, json};
 use super::options::keras2_hard_sigmoid;
 use crate::error::{Error, Result};
 
-pub(super) use unsupported::{check_origin, unknown_layer};
+pub(super) use origin::check_origin;
+pub(super) use unsupported::unknown_layer;
 
 /// Which Keras wrote a document. What differs between 2 and tf.keras does not matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
