@@ -61,10 +61,7 @@ fn columns_to_fill(width_px: u32, (columns, terminal_px): (u16, u16)) -> Option<
 
 /// Columns and width in pixels of the terminal that stdout is.
 fn terminal_size() -> (u16, u16) {
-    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: TIOCGWINSZ writes one winsize to the pointer, which is valid for it; stdout's number is always 1.
-    unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-    (size.ws_col, size.ws_xpixel)
+    rustix::termios::tcgetwinsize(io::stdout()).map_or((0, 0), |size| (size.ws_col, size.ws_xpixel))
 }
 
 /// What shows the picture `png`, and goes to the next line.

@@ -93,7 +93,7 @@ fn note_upright(source: &str, trained_on: Option<&TrainedOn>, globals: Globals) 
     if registry::canonical(now.0) == registry::canonical(then.0) && now.1 != then.1 {
         output::note(
             globals,
-            &format!("warning: the model was trained on {}: those images lie otherwise", trained_on.source),
+            &format!("warning: the model was trained on {}: those images are turned the other way", trained_on.source),
         );
     }
 }

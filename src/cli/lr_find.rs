@@ -71,7 +71,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         inline::show(&chart)?;
     }
     let line = match suggestion {
-        Some(rate) => format!("suggested --lr {rate:.1e}: there the loss has fallen half of its way\n"),
+        Some(rate) => format!("suggested --lr {rate:.1e}: half of the loss's fall is done there\n"),
         None => "the loss does not fall: nothing to suggest\n".to_owned(),
     };
     output::result(&format!("{line}picture   {}\n", picture.display()))?;

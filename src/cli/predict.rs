@@ -85,7 +85,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     if args.wrong {
         let count = records.len();
         records.retain(|record| record.expected != Some(record.prediction.class));
-        output::note(globals, &format!("note: {} of {count} images are wrong", records.len()));
+        output::note(globals, &format!("note: {} of {count} images are misclassified", records.len()));
     }
     if records.is_empty() && failures.len() == 1 {
         return Err(failures.remove(0).into());

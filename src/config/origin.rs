@@ -151,7 +151,7 @@ mod tests {
         assert!(line("epochs = 3 ").ends_with("# file"));
         assert!(line("lr = 0.2 ").ends_with("# flag"));
         assert!(line("batch_size = 128 ").ends_with("# default"));
-        assert!(line("# threads ").ends_with("# default"));
+        assert!(line("# threads: one per core ").ends_with("# default"));
         assert!(origins.given().contains(&"lr = 0.2 (flag)".to_owned()), "{:?}", origins.given());
         let keys: Map<String, Value> = toml::from_str(&text).unwrap();
         assert_eq!(RunConfig::resolve(keys, Map::new()).unwrap(), config);

@@ -82,9 +82,9 @@ fn new_model(config: &RunConfig, parts: &Dataset, device: Device, sinks: &mut Si
     let layer = transfer::copy_weights(&source, &model, &head)?;
     match (head, layer) {
         (Head::New, Some(layer)) => sinks
-            .note(format!("note: layer {layer} starts anew: the model's {} classes are others", parts.classes.len())),
+            .note(format!("note: layer {layer} starts anew: the model was trained on other classes than these {}", parts.classes.len())),
         (Head::New, None) => sinks
-            .note("warning: the model's classes are others, and it has no Dense layer that could start anew for them"),
+            .note("warning: the model was trained on other classes, and it has no Dense layer at its end to start anew for them"),
         (Head::Reordered(_), _) => sinks.note("note: the model's classes come in the order of the data"),
         (Head::Kept, _) => {}
     }

@@ -24,7 +24,7 @@ pub fn last_checkpoint(folder: &RunFolder, data: &DataRecord, sinks: &mut Sinks)
     if folder.result().is_some() || rows.len() > 1 {
         return Err(Error::model("the run's last checkpoint is not there, though the run had one")
             .at_path(&last)
-            .help("bring its files back, or start a new run"));
+            .help("restore its files, or start a new run"));
     }
     folder.check_init_from()?;
     sinks.note("note: the run was stopped before its first checkpoint: it begins again");

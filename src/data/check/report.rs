@@ -271,7 +271,7 @@ const HEADINGS: [(Problem, &str, &str); 6] = [
     ),
 ];
 
-/// Writes the images that had better be left out, a line each, as `--exclude` takes it; of two with different labels both,
+/// Writes the images to leave out, one per line, as `--exclude` takes it; of two with different labels both,
 /// as nobody knows which label is right. Wrong extensions do no harm and are not in it; nor are images of other sizes, where
 /// they are half of all or more.
 ///
