@@ -4,7 +4,8 @@ use std::path::Path;
 
 /// The paths between backticks that begin with a folder of the repository.
 fn named_paths(text: &str) -> impl Iterator<Item = &str> {
-    const FOLDERS: [&str; 8] = ["src/", "tests/", "scripts/", "docs/", "examples/", "fuzz/", "models/presets", "build.rs"];
+    const FOLDERS: [&str; 8] =
+        ["src/", "tests/", "scripts/", "docs/", "examples/", "fuzz/", "models/presets", "build.rs"];
     let quoted = text.split('`').skip(1).step_by(2);
     let paths = quoted.filter_map(|words| words.split_whitespace().next());
     paths.filter(|path| FOLDERS.iter().any(|folder| path.starts_with(folder)))

@@ -185,7 +185,8 @@ pub fn read(path: &Path) -> Result<Vec<HistoryRow>> {
         return Ok(Vec::new());
     }
     let columns = columns_of(header).map_err(|error| error.at_path(path))?;
-    let no_row = || bad("a line of the history is not an epoch's").help("correct or remove the line; the rest can stay");
+    let no_row =
+        || bad("a line of the history is not an epoch's").help("correct or remove the line; the rest can stay");
     let row = |record: Result<StringRecord, csv::Error>| {
         let record = record.map_err(|error| no_row().because(error))?;
         row_of(&columns, &record).map_err(|what| no_row().at(format!("line {}", line_number(&record))).got(what))

@@ -196,7 +196,7 @@ impl Modules {
     }
 
     fn imported(&self, module: &Module, name: &str, rest: &[String], depth: usize) -> Option<Module> {
-        let import = self.0[module].uses.iter().find(|import| import.name == *name && import.path.first().is_some())?;
+        let import = self.0[module].uses.iter().find(|import| import.name == *name && !import.path.is_empty())?;
         // `use image::error` does not lead through itself
         let path: Vec<String> = import.path.iter().chain(rest).cloned().collect();
         if import.path[0] == name && !self.0.contains_key(&child(module, name)) {
