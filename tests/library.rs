@@ -1,4 +1,4 @@
-//! The library as a program of its own uses it.
+//! The library as a program of its own uses it. `train_from` sets up libtorch for the whole process, so it has one of its own.
 
 use convnet::config::RunConfig;
 use convnet::predict::Predictor;

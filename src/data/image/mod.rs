@@ -2,7 +2,7 @@
 //!
 //! The pixels are those of Pillow, and so of Keras's `load_img`: colours become grey as in `convert("L")`, an alpha channel
 //! is dropped as in `convert("RGB")`, and then the image is resized as in `resize(size, BILINEAR)`, to within 1 of 255. JPEG
-//! comes from libjpeg, which is Pillow's decoder, too; `scripts/fixtures/odd_images.py` and `tests/odd_images.rs` compare
+//! comes from libjpeg, which is Pillow's decoder, too; `scripts/fixtures/odd_images.py` and `tests/it/odd_images.rs` compare
 //! files of every kind, whole and damaged. Two things differ on purpose: the EXIF orientation is applied (Pillow's
 //! `ImageOps.exif_transpose`), and 16-bit samples are scaled to 8 bits instead of cut.
 

@@ -1,6 +1,5 @@
 //! CUDA without a GPU: stand-ins for `libtorch_cuda.so` (CUDA's device over host memory) and `libcuda.so.1`, built by the C++
 //! compiler against the libtorch that the program was built with. `torch_cuda.cpp` beside this file says what they do.
-#![allow(dead_code)] // each test file uses some of it
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -28,7 +27,7 @@ fn build() -> Result<PathBuf, String> {
     if fs::read_to_string(folder.join("built_from")).is_ok_and(|before| before == built_from) {
         return Ok(folder);
     }
-    let source = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stand_in").join(name);
+    let source = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/stand_in").join(name);
     let torch = Path::new(LIBTORCH);
     compile(
         Command::new(std::env::var_os("CXX").unwrap_or("c++".into()))

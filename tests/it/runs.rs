@@ -1,13 +1,11 @@
 //! What becomes of runs when folders vanish, data changes, or settings meet: nothing is lost in silence.
 
-mod program;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use program::{SMALL, convnet, failed, json, succeeded, train};
+use crate::program::{SMALL, convnet, failed, json, succeeded, train};
 use serde_json::Value;
 
 /// Starts a training that takes a while, waits for its first epoch, does `meanwhile` and waits for its end.

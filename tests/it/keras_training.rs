@@ -1,13 +1,11 @@
 //! Training that Keras began and the program goes on with. Needs CONVNET_TEST_PYTHON.
 
-mod program;
-
 use std::path::Path;
 use std::process::Command;
 
+use crate::program::{convnet, failed, json, succeeded, train};
 use convnet::keras::KerasModel;
 use convnet::model::saved;
-use program::{convnet, failed, json, succeeded, train};
 use serde_json::{Value, json};
 use tch::Device;
 

@@ -1,12 +1,10 @@
 //! What goes into a network: pixels in the range that it wants, images in the form that it takes, files of every kind.
 
-mod program;
-
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use program::{assets, convnet, failed, json, succeeded, train};
+use crate::program::{assets, convnet, failed, json, succeeded, train};
 use serde_json::{Value, json as value};
 
 /// Keras's JSON of `layers` on an input of `config`.

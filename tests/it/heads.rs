@@ -1,12 +1,10 @@
 //! What networks end in: outputs, losses and short trainings are those that `scripts/fixtures/heads.py` recorded of Keras.
 
-mod program;
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::program::{convnet, failed, json, succeeded};
 use convnet::model::{Model, Spec};
-use program::{convnet, failed, json, succeeded};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -321,7 +319,7 @@ fn one_sigmoid_learns_two_classes() {
 
 #[test]
 fn the_given_models_evaluate_and_predict_as_in_keras() {
-    let Some(cases) = program::assets().map(|assets| assets.join("cases")).filter(|cases| cases.is_dir()) else {
+    let Some(cases) = crate::program::assets().map(|assets| assets.join("cases")).filter(|cases| cases.is_dir()) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! A run that is killed anywhere and resumed is the uninterrupted one, bit for bit: weights, optimizer state, history, curves.
 //!
-//! `CONVNET_KILLS=100 cargo test --release --test resume` kills as often, at random instants and at file operations.
+//! `CONVNET_KILLS=100 cargo test --release --test it resume::` kills as often, at random instants and at file operations.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tch::{Device, Tensor};
 
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("fixtures/histories.json")).unwrap()
+    serde_json::from_str(include_str!("../fixtures/histories.json")).unwrap()
 }
 
 /// Images `[N, side, side, 1]` with labels below `num_classes`.

@@ -1,5 +1,4 @@
 //! Runs the program in a folder and looks at how it ends.
-#![allow(dead_code)] // each test file uses some of it
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,11 +1,9 @@
 //! Networks of one's own, as a user writes them.
 
-mod program;
-
 use std::fs;
 use std::process::Command;
 
-use program::{convnet, failed, json, succeeded, train};
+use crate::program::{convnet, failed, json, succeeded, train};
 use serde_json::json as value;
 
 #[test]

@@ -1,14 +1,12 @@
 //! Every layer against Keras 3.15.1: outputs from the same weights, and one training step. `scripts/fixtures/keras_layers.py`
 //! and `keras_inputs.py` made the numbers.
 
-mod on_device;
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::on_device::device;
 use convnet::model::spec::{WeightInfo, flat_layers};
 use convnet::model::{Model, Precision, Spec};
-use on_device::device;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 

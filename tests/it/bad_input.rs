@@ -1,15 +1,13 @@
 //! What a broken file, a full disk or a wrong number does to the program: an exit code and one paragraph, nothing lost.
 
-mod program;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::program::{SMALL, convnet, failed, succeeded, train};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use program::{SMALL, convnet, failed, succeeded, train};
 
 /// An IDX file: its magic number, its sizes, its bytes.
 fn idx(kind: u8, sizes: &[u32], bytes: &[u8]) -> Vec<u8> {

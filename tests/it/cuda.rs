@@ -1,15 +1,12 @@
-//! CUDA, proven without a GPU: the unmodified program on a stand-in for it (`tests/stand_in/`). No tensor is on the wrong
+//! CUDA, proven without a GPU: the unmodified program on a stand-in for it (`stand_in/`). No tensor is on the wrong
 //! device, no step waits for the GPU, and what fails ends with a sentence.
-
-mod program;
-mod stand_in;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use program::{failed, json, succeeded};
-use stand_in::{Log, StandIn};
+use crate::program::{failed, json, succeeded};
+use crate::stand_in::{self, Log, StandIn};
 
 /// Steps of 16 of 150 images, and validation.
 const SMALL: [&str; 11] =
@@ -187,11 +184,12 @@ fn everything_else_runs_on_the_device_too() {
 #[test]
 fn layers_compute_on_the_device_what_they_do_on_the_cpu() {
     let Some(libraries) = stand_in::folder() else { return };
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["test", "--quiet", "--locked", "--test", "keras_layers"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.env("LD_LIBRARY_PATH", libraries).env("CONVNET_TEST_DEVICE", "cuda").env_remove("CUDA_VISIBLE_DEVICES");
-    let output = cargo.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    // this program again, with the stand-in in its process
+    let mut tests = Command::new(std::env::current_exe().unwrap());
+    tests.arg("keras_layers::").env("LD_LIBRARY_PATH", libraries).env("CONVNET_TEST_DEVICE", "cuda");
+    tests.env_remove("CUDA_VISIBLE_DEVICES");
+    let text = succeeded(&tests.output().unwrap());
+    assert!(text.contains("4 passed"), "{text}");
 }
 
 #[test]

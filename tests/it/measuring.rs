@@ -1,12 +1,10 @@
 //! `evaluate` and `predict` on data sets: which images, which classes, and what is said of them.
 
-mod program;
-
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use program::{convnet, failed, json, succeeded, train};
+use crate::program::{convnet, failed, json, succeeded, train};
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -1,12 +1,10 @@
 //! The program as its users run it: files, bits, exit codes.
 
-mod program;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use program::{assets, convnet, failed, json, succeeded, train};
+use crate::program::{assets, convnet, failed, json, succeeded, train};
 use serde_json::Value;
 
 #[test]

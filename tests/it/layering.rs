@@ -1,6 +1,5 @@
 //! Nothing in the library points upward: each part uses only the parts named for it here, and no two files each other.
 
-#[path = "layering/circles.rs"]
 mod circles;
 
 use std::path::{Path, PathBuf};

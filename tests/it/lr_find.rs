@@ -1,8 +1,6 @@
 //! `convnet lr-find`: what it prints and draws.
 
-mod program;
-
-use program::{convnet, failed, json, succeeded};
+use crate::program::{convnet, failed, json, succeeded};
 
 const SMALL: [&str; 7] = ["lr-find", "--data", "digits:600", "--validation", "60", "-q", "--device=cpu"];
 

@@ -1,13 +1,11 @@
 //! Training on images from files: the same numbers from every form of a data set and from every way to feed it.
 
-mod program;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::program::{convnet, failed, json, succeeded};
 use convnet::data::registry;
-use program::{convnet, failed, json, succeeded};
 use serde_json::Value;
 
 const SOME: [&str; 2] = ["--validation", "100"];
@@ -181,7 +179,8 @@ fn classes_are_matched_by_name_with_the_model_s() {
 #[cfg(target_os = "linux")]
 fn num_image_threads(at: &Path, num_threads: &str) -> usize {
     let mut command = Command::new(env!("CARGO_BIN_EXE_convnet"));
-    let args = [&["train", "--threads", num_threads, "--epochs", "3", "--cache", "ram"], &program::SMALL[..]].concat();
+    let args =
+        [&["train", "--threads", num_threads, "--epochs", "3", "--cache", "ram"], &crate::program::SMALL[..]].concat();
     command.env("XDG_CACHE_HOME", at).args(args).current_dir(at).stdout(Stdio::null());
     let mut child = command.spawn().unwrap();
     let tasks = format!("/proc/{}/task", child.id());
