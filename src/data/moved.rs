@@ -20,7 +20,7 @@ const MAX_READ_BYTES: u64 = 512 << 20;
 /// A fingerprint of images that are read from files as they are needed: their shape, preparation and labels, and of each
 /// file its path within the folder that holds all of them, its length and its content; of files that take more than 512 MiB
 /// together, the time when they were written in place of the content, as `mv`, `cp -a` and `rsync -a` keep it. `None` where
-/// the images are in memory ([`super::statistics::fingerprint`] does not depend on a place then) or a file cannot be read.
+/// the images are in memory ([`Samples::fingerprint`] does not depend on a place then) or a file cannot be read.
 pub fn relative_fingerprint(samples: &Samples) -> Option<String> {
     let preparation = samples.preparation()?;
     let images: Vec<&ImageSource> = (0..samples.len()).filter_map(|index| samples.file(index)).collect();

@@ -343,6 +343,26 @@ mod tests {
     }
 
     #[test]
+    fn an_older_history_gains_the_columns_that_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.csv");
+        HistorySink::create(&path, &METRICS).unwrap().on(&Event::Epoch(epoch(1, validation(0.5)))).unwrap();
+        let mut later = epoch(2, validation(0.25));
+        later.train.set(Metric::Top5Accuracy, 0.75);
+        HistorySink::append(&path, Metric::VARIANTS, 2).unwrap().on(&Event::Epoch(later)).unwrap();
+        let expected = "\
+epoch,loss,accuracy,top_5_accuracy,val_loss,val_accuracy,val_top_5_accuracy,learning_rate,seconds,images_per_second
+1,0.3012,0.8921,,0.5,0.30000000000000004,,0.002,7.1,9100.0
+2,0.3012,0.8921,0.75,0.25,0.30000000000000004,,0.002,7.1,9100.0
+";
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        let rows = read(&path).unwrap();
+        assert_eq!(rows, [HistoryRow::from(&epoch(1, validation(0.5))), HistoryRow::from(&later)]);
+        let json = serde_json::to_string(&rows[0]).unwrap();
+        assert!(json.starts_with(r#"{"epoch":1,"loss":0.3012,"accuracy":0.8921,"val_loss":0.5,"#), "{json}");
+    }
+
+    #[test]
     fn what_is_no_history_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.csv");
@@ -350,6 +370,11 @@ mod tests {
             ("epoch,loss\n1,0.5\n", "the history has other columns: expected epoch,loss,accuracy,"),
             (&format!("{}1,2\n", header(&Column::of(&METRICS))), "a line of the history is not an epoch's"),
             (&format!("{}one,0,0,,,0,0,0\n", header(&Column::of(&METRICS))), "a line of the history is not an epoch's"),
+            (&format!("{}1,,0,,,0,0,0\n", header(&Column::of(&METRICS))), "a line of the history is not an epoch's"),
+            (
+                "epoch,loss,accuracy,val_loss,val_accuracy,loss,learning_rate,seconds,images_per_second\n",
+                "the history has other columns",
+            ),
         ];
         for (text, message) in cases {
             fs::write(&path, text).unwrap();

@@ -3,7 +3,7 @@
 //!
 //! [`Run`] is a run that was asked for and [`Run::execute`] does it. Everything that it has to say goes to [`crate::log::Sinks`]
 //! as [`crate::log::Event`]s: nothing here knows of a terminal. What a run did is in its folder: [`RunFolder::open`] reads it,
-//! [`RunReport`] sums it up, [`compare`] finds the first number in which two runs differ.
+//! [`RunReport`] sums it up, [`compare()`] finds the first number in which two runs differ.
 
 pub mod compare;
 mod data_check;

@@ -398,6 +398,33 @@ mod tests {
     }
 
     #[test]
+    fn names_are_the_history_s_columns() {
+        let names: Vec<String> = Monitor::all().map(|monitor| monitor.to_string()).collect();
+        let expected = ["loss", "accuracy", "top_5_accuracy", "val_loss", "val_accuracy", "val_top_5_accuracy"];
+        assert_eq!(names, expected);
+        for monitor in Monitor::all() {
+            let text = serde_json::to_string(&monitor).unwrap();
+            assert_eq!(text, format!("\"{monitor}\""));
+            assert_eq!(serde_json::from_str::<Monitor>(&text).unwrap(), monitor);
+        }
+        let top_5 = Monitor { metric: Metric::Top5Accuracy, of_validation: true };
+        assert!(top_5.is_better(0.6, Some(0.5), 0.0) && !Monitor::VAL_LOSS.is_better(0.6, Some(0.5), 0.0));
+        assert!(top_5.check_classes(6).is_ok() && Monitor::VAL_ACCURACY.check_classes(2).is_ok());
+        let error = top_5.check_classes(5).unwrap_err().to_string();
+        assert!(error.contains("expected 6 classes or more, got 5"), "{error}");
+    }
+
+    #[test]
+    fn an_older_checkpoint_s_scores_are_read() {
+        let read = |json: &str| serde_json::from_str::<EpochScores>(json).unwrap();
+        let old = EpochScores { train: Scores::new(0.5, 0.25), validation: Some(Scores::new(1.5, 0.125)) };
+        assert_eq!(read("[0.5,0.25,1.5,0.125]"), old);
+        assert_eq!(read("[0.5,0.25,null,null]"), EpochScores { validation: None, ..old });
+        assert_eq!(read("[null,null,null,null]"), EpochScores::default());
+        assert_eq!(read(&serde_json::to_string(&old).unwrap()), old);
+    }
+
+    #[test]
     fn targets_are_words() {
         let target: Target = "val_accuracy=0.92".parse().unwrap();
         assert_eq!(target, Target { monitor: Monitor::VAL_ACCURACY, value: 0.92 });

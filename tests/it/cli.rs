@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::program::{assets, convnet, failed, json, succeeded, train};
+use convnet::metrics::Metric;
 use serde_json::Value;
 
 #[test]
@@ -190,7 +191,9 @@ fn real_tensorboard_pytorch_and_keras_read_what_was_written() {
         assert!(output.status.success(), "{name}: {output:?}");
     };
     // 540 training images in batches of 128
-    script("check_tensorboard.py", &["logs/a", "--epochs", "2", "--steps-per-epoch", "5", "--http"]);
+    let metrics = Metric::of(10).map(Metric::name).collect::<Vec<_>>().join(",");
+    let run = ["logs/a", "--epochs", "2", "--steps-per-epoch", "5", "--metrics", &metrics, "--http"];
+    script("check_tensorboard.py", &run);
     script("read_weights.py", &["models/model", "input.npy", "--expect", "output.npy"]);
     script("read_keras.py", &["models/model", "input.npy", "--expect", "output.npy", "--parameters", "34826"]);
 }

@@ -1,6 +1,6 @@
 """Checks a run's TensorBoard logs: folders, tags, steps, values and plugins are those of Keras 3's callback.
 
-    check_tensorboard.py RUN_FOLDER --epochs 3 --steps-per-epoch 430 [--no-validation] [--http]
+    check_tensorboard.py RUN_FOLDER --epochs 3 --steps-per-epoch 430 [--metrics loss,accuracy] [--no-validation] [--http]
 
 Reads the event files twice, record by record (with both checksums) and through TensorBoard's own loader, and compares
 them with history.csv where the run has one. With --http it also starts TensorBoard on a free port, once with each of
@@ -30,7 +30,6 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.data_compat import migrate_value
 from tensorboard.util import tensor_util
 
-BATCH_TAGS = {"batch_loss", "batch_accuracy"}
 GRAPH = ("keras", "graph_keras_model", b"1")  # tag, plugin, its content
 
 deviations = []
@@ -46,10 +45,10 @@ def expected_steps(arguments):
     """The steps of every tag that must be there: {run: {tag: steps}}."""
     epochs = list(range(arguments.epochs))
     batches_done = [(epoch + 1) * arguments.steps_per_epoch for epoch in epochs]
-    runs = {"train": {tag: epochs for tag in ("epoch_loss", "epoch_accuracy", "epoch_learning_rate")}}
+    runs = {"train": {f"epoch_{name}": epochs for name in (*arguments.metrics, "learning_rate")}}
     if arguments.validation:
-        runs["validation"] = {"epoch_loss": epochs, "epoch_accuracy": epochs}
-        for metric in ("loss", "accuracy"):
+        runs["validation"] = {f"epoch_{metric}": epochs for metric in arguments.metrics}
+        for metric in arguments.metrics:
             runs["validation"][f"evaluation_{metric}_vs_iterations"] = batches_done
     return runs
 
@@ -94,10 +93,11 @@ def read_run(folder):
     return dict(scalars), graphs
 
 
-def check_run(name, scalars, expected, last_step):
+def check_run(name, scalars, expected, last_step, metrics):
     """Compares a run's tags, steps and ranges with what is expected."""
-    batch_tags = BATCH_TAGS & scalars.keys()
-    check(batch_tags in (set(), BATCH_TAGS) if name == "train" else not batch_tags, f"{name}: only {batch_tags}")
+    all_batch_tags = {f"batch_{metric}" for metric in metrics}
+    batch_tags = all_batch_tags & scalars.keys()
+    check(batch_tags in (set(), all_batch_tags) if name == "train" else not batch_tags, f"{name}: only {batch_tags}")
     check(scalars.keys() - batch_tags == expected.keys(), f"{name}: tags {sorted(scalars)}, not {sorted(expected)}")
     for tag, points in scalars.items():
         steps = [step for step, _ in points]
@@ -125,10 +125,10 @@ def check_graph(graphs):
         return []
 
 
-def check_history(path, runs):
+def check_history(path, runs, metrics):
     """The same numbers, to float32, are in history.csv."""
-    columns = {("train", f"epoch_{name}"): name for name in ("loss", "accuracy", "learning_rate")}
-    columns |= {("validation", f"epoch_{name}"): f"val_{name}" for name in ("loss", "accuracy")}
+    columns = {("train", f"epoch_{name}"): name for name in (*metrics, "learning_rate")}
+    columns |= {("validation", f"epoch_{name}"): f"val_{name}" for name in metrics}
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for (run, tag), column in columns.items():
@@ -232,6 +232,8 @@ def parse_arguments():
     parser.add_argument("run_folder", type=pathlib.Path, help="the folder that holds train/ and validation/")
     parser.add_argument("--epochs", type=int, required=True, help="epochs that were trained, from the first")
     parser.add_argument("--steps-per-epoch", type=int, required=True, help="batches in an epoch")
+    names = lambda text: text.split(",")
+    parser.add_argument("--metrics", type=names, default=["loss", "accuracy"], help="the run's metrics, with commas")
     parser.add_argument("--no-validation", dest="validation", action="store_false", help="there must be no validation/")
     parser.add_argument("--http", action="store_true", help="start TensorBoard and check its answers")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds that each TensorBoard may take")
@@ -247,14 +249,14 @@ def main():
     runs, layers = {}, []
     for run in sorted(found & expected.keys()):
         runs[run], graphs = read_run(folder / run)
-        check_run(run, runs[run], expected[run], arguments.epochs * arguments.steps_per_epoch)
+        check_run(run, runs[run], expected[run], arguments.epochs * arguments.steps_per_epoch, arguments.metrics)
         check_loader(folder / run, run, runs[run])
         if run == "train":
             layers = check_graph(graphs)
         else:
             check(not graphs, f"{run}: has a graph")
     if (folder / "history.csv").exists():
-        check_history(folder / "history.csv", runs)
+        check_history(folder / "history.csv", runs, arguments.metrics)
     if arguments.http and not deviations:
         for loader in ("auto", "false"):
             check_http(folder, loader, arguments.timeout, runs, layers)

@@ -100,7 +100,7 @@ pub struct CheckReport {
     pub num_pairs: u64,
     /// Whether all pairs were compared. Else each image was compared with those nearest in brightness.
     pub is_exhaustive: bool,
-    /// Whether there are more near duplicates than are told ([`CheckConfig::max_near_duplicates`]).
+    /// Whether there are more near duplicates than are told ([`super::CheckConfig::max_near_duplicates`]).
     pub is_cut: bool,
 }
 

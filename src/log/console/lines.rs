@@ -264,6 +264,18 @@ mod tests {
     }
 
     #[test]
+    fn other_metrics_are_shown_where_there_is_room() {
+        let mut epoch = epoch(3, validation());
+        epoch.train.set(Metric::Top5Accuracy, 0.9876);
+        let line = |columns| run().epoch_line(&epoch, look(columns));
+        let full = "Epoch 3/3  loss 0.3012  accuracy 0.8921  top-5 0.9876  val_loss 0.2987  val_accuracy 0.8930   7.1 s   \
+                    14 ms/step  9.1k images/s  lr 2.00e-3  320 MB";
+        assert_eq!(line(200), full);
+        assert_eq!(line(full.len() - 1), full.replace("  top-5 0.9876", ""));
+        assert!(!line(99).contains("top-5"));
+    }
+
+    #[test]
     fn lines_are_as_wide_in_every_epoch() {
         let run = RunProgress { epochs: 10, ..run() };
         let widths = [(1, 0.0004, 7.1), (9, 0.3, 59.94), (10, 12.5, 3599.0), (10, 123.4, 71.0), (10, f64::NAN, 0.2)]

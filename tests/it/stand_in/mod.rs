@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use convnet::metrics::Metric;
+
 const LIBTORCH: &str = env!("CONVNET_LIBTORCH");
 const SOURCES: [&str; 2] = [include_str!("torch_cuda.cpp"), include_str!("driver.c")];
 
@@ -138,12 +140,15 @@ impl Log {
     /// waits. An epoch's last one does, for what follows it, and so does a step after which the progress is told, at most
     /// four times a second, for the metrics' sums: one copy.
     pub fn fault(&self, steps_per_epoch: i64, seconds: f64) -> Option<String> {
-        // with top-5 accuracy, and without it where there are too few classes
-        const TOLD: [&str; 2] = ["copy cpu:Double[3] <- cuda:0:Double[3]", "copy cpu:Double[2] <- cuda:0:Double[2]"];
+        // one copy of all sums, of more of them where there are more classes
+        let is_told = |waits: &[String]| {
+            let of_metrics = |count: usize| format!("copy cpu:Double[{count}] <- cuda:0:Double[{count}]");
+            let told = [2, 10].map(|num_classes| of_metrics(Metric::of(num_classes).count()));
+            told.iter().any(|told| waits == [told.as_str()])
+        };
         let most_told = 1 + (4.0 * seconds) as usize;
         let inner = || self.steps.range(0..).filter(|(step, _)| (*step + 1) % steps_per_epoch != 0);
-        let waiting =
-            inner().find(|(_, step)| !step.waits.is_empty() && !TOLD.iter().any(|told| step.waits == [*told]));
+        let waiting = inner().find(|(_, step)| !step.waits.is_empty() && !is_told(&step.waits));
         let told = inner().filter(|(_, step)| !step.waits.is_empty()).count();
         match (self.mismatches.first(), waiting) {
             (Some(mismatch), _) => Some(format!("not on the device: {mismatch}")),
