@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::labelled::{self, Found, Wanted};
 use super::{Globals, at_least_one, output};
+use crate::cli::names::names;
 use crate::data::Split;
 use crate::data::batches::DataLoader;
 use crate::device::{self, DeviceChoice};
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
     /// The data set's split; validation: the images that the training validated on [default: test, or what there is]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<Split>())]
     split: Option<Split>,
     /// Match classes by number, whatever their names
     #[arg(long)]

@@ -14,6 +14,7 @@ mod indices;
 mod inline;
 mod labelled;
 mod lr_find;
+mod names;
 mod output;
 mod predict;
 mod reproduce;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::indices::Indices;
 use super::labelled::{self, Wanted};
 use super::{Globals, at_least_one, output};
+use crate::cli::names::names;
 use crate::data::image;
 use crate::data::npy::{self, NpyImages};
 use crate::data::{ImageShape, Split};
@@ -37,7 +38,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
     /// The data set's split; validation: the images that the training validated on [default: test, or what there is]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<Split>())]
     split: Option<Split>,
     /// Which images of the split, counted from 0: numbers and ranges, as 1,5,7-9 [default: all]
     #[arg(long, value_name = "all|I,J-K,…")]

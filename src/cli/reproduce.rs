@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::train::signals::stop_on_signals;
 use super::{Globals, output, train};
+use crate::cli::names::names;
 use crate::error::{Error, ErrorKind};
 use crate::log::console::ProgressMode;
 use crate::run::reproduce::{Reproduction, reproduce};
@@ -30,7 +31,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// How to show progress
-    #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
+    #[arg(long, value_parser = names::<ProgressMode>(), default_value_t = ProgressMode::Auto)]
     progress: ProgressMode,
 }
 

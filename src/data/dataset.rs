@@ -1,7 +1,9 @@
 //! A data set in its splits: what a source holds, and what a training needs.
 
 use std::collections::BTreeMap;
-use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumMessage, EnumString, VariantArray};
 
 use super::samples::Samples;
 use crate::error::{Error, Result};
@@ -94,14 +96,28 @@ impl From<Dataset> for Splits {
 
 /// What images are there for.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, clap::ValueEnum,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumMessage,
+    EnumString,
+    VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Split {
     /// To learn from.
     Train,
     /// To look at after each epoch.
-    #[value(alias = "val")]
+    #[strum(to_string = "validation", serialize = "val")]
     Validation,
     /// To measure at the end.
     Test,
@@ -121,15 +137,5 @@ impl Split {
             "test" | "testing" => Some(Split::Test),
             _ => None,
         }
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Split::Train => "train",
-            Split::Validation => "validation",
-            Split::Test => "test",
-        })
     }
 }

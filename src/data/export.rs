@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use strum::{Display, EnumMessage, EnumString, VariantArray};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -17,7 +18,8 @@ use crate::files::walk::is_hidden;
 use crate::files::{write_atomically, write_output};
 
 /// The forms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumMessage, EnumString, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum ExportFormat {
     /// A folder of IDX files, as MNIST's.
     Idx,

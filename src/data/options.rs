@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use strum::{Display, EnumMessage, EnumString, VariantArray};
 
 use super::ImageShape;
 use super::image::Resize;
@@ -121,8 +122,11 @@ impl fmt::Display for Channels {
 }
 
 /// Where the images of a data set are kept while it is used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Display, EnumMessage, EnumString, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Cache {
     /// On the device up to 4 GiB of pixels, else decoded anew in each epoch.
     #[default]
@@ -140,18 +144,6 @@ pub enum Cache {
 impl Cache {
     /// The most bytes of pixels, over all splits, that [`Cache::Auto`] keeps.
     pub const MAX_AUTO_BYTES: usize = 4 << 30;
-}
-
-impl fmt::Display for Cache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Cache::Auto => "auto",
-            Cache::Device => "device",
-            Cache::Ram => "ram",
-            Cache::Disk => "disk",
-            Cache::None => "none",
-        })
-    }
 }
 
 /// Text or a whole number, as a configuration file may have it.

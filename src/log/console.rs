@@ -129,13 +129,4 @@ mod tests {
         assert_eq!(line(warning, 103).as_deref(), Some("warning: the log's disk is full"));
         assert_eq!(line(Event::End, 200), None);
     }
-
-    #[test]
-    fn modes_have_their_flags_names() {
-        for mode in <ProgressMode as clap::ValueEnum>::value_variants() {
-            let name = clap::ValueEnum::to_possible_value(mode).unwrap();
-            assert_eq!(mode.to_string(), name.get_name());
-            assert_eq!(serde_json::to_string(mode).unwrap(), format!("{:?}", name.get_name()));
-        }
-    }
 }

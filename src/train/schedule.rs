@@ -3,14 +3,18 @@
 use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumMessage, EnumString, VariantArray};
 
 /// One-cycle's share of rising steps, what the base is divided by for its first rate, and what that is divided by for its
 /// last: the defaults of PyTorch's `OneCycleLR`.
 const ONE_CYCLE: (f64, f64, f64) = (0.3, 25.0, 1e4);
 
 /// How the learning rate changes over a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Display, EnumMessage, EnumString, VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum ScheduleKind {
     /// It does not.
     #[default]
@@ -146,8 +150,7 @@ mod tests {
 
     #[test]
     fn every_rate_of_every_kind_is_a_number_from_0_to_the_base() {
-        use clap::ValueEnum;
-        for &kind in ScheduleKind::value_variants() {
+        for &kind in ScheduleKind::VARIANTS {
             for total_steps in [0, 1, 2, 3, 100] {
                 let schedule = Schedule { kind, base: 0.1, total_steps, ..Schedule::default() };
                 for step in 0..120 {

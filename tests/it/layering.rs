@@ -100,3 +100,15 @@ fn no_two_files_use_each_other() {
     };
     assert!(circles.is_empty(), "circles:\n{}", circles.iter().map(used_in).collect::<Vec<_>>().join("\n"));
 }
+
+/// Flags are the program's: who uses the library builds without them.
+#[test]
+fn only_the_command_line_knows_clap() {
+    let (root, files) = library();
+    let still = ["export/mod.rs", "model/mod.rs", "train/optimizer/rules.rs"].map(Path::new);
+    let is_program = |file: &Path| file.starts_with("cli") || file == Path::new("main.rs") || still.contains(&file);
+    let knows_clap = |file: &Path| std::fs::read_to_string(root.join(file)).unwrap().contains("clap");
+    let relative = files.iter().map(|file| file.strip_prefix(&root).unwrap());
+    let found: Vec<_> = relative.filter(|file| !is_program(file) && knows_clap(file)).collect();
+    assert!(found.is_empty(), "{found:?}");
+}

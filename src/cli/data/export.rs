@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Globals, Source, output};
+use crate::cli::names::names;
 use crate::data::export::{ExportFormat, export};
 use crate::data::registry;
 
@@ -11,7 +12,7 @@ pub struct Export {
     #[command(flatten)]
     source: Source,
     /// File format
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<ExportFormat>())]
     format: ExportFormat,
     /// The folder to write, or for npz the file
     #[arg(short, long, value_name = "PATH")]

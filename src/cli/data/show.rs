@@ -6,6 +6,7 @@ use image::RgbImage;
 
 use super::{Globals, Source, output};
 use crate::cli::inline;
+use crate::cli::names::names;
 use crate::data::ImageShape;
 use crate::data::augment::{AugmentConfig, augment};
 use crate::data::grid::{GridConfig, changed_grid, mean_grid, write_png};
@@ -31,7 +32,7 @@ pub struct Show {
     #[arg(long, value_name = "COUNT|FRACTION|FOLD|test|none")]
     validation: Option<Validation>,
     /// How the validation images are chosen; tail takes the last ones, as Keras does
-    #[arg(long, value_enum, default_value_t = SplitMode::Stratified)]
+    #[arg(long, value_parser = names::<SplitMode>(), default_value_t = SplitMode::Stratified)]
     split_mode: SplitMode,
     /// Show the images as train --augment sees them in its first epoch (without mixup and cutmix)
     #[arg(long, value_name = "none|light|strong|LIST", default_value = "none")]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::cli::names::names;
 use crate::data::LoadOptions;
 use crate::data::image::Resize;
 use crate::data::options::{Channels, ImageSize};
@@ -36,7 +37,7 @@ pub(super) struct Source {
     #[arg(long, value_name = "1|3|auto", default_value_t = Channels::Auto)]
     pub channels: Channels,
     /// How to fit images with another aspect ratio
-    #[arg(long, value_enum, default_value_t = Resize::Stretch)]
+    #[arg(long, value_parser = names::<Resize>(), default_value_t = Resize::Stretch)]
     pub resize: Resize,
     /// Leave out the images that a CSV lists by split and index (data check --out writes one)
     #[arg(long, value_name = "FILE.csv")]

@@ -4,14 +4,19 @@ use std::fmt;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumMessage, EnumString, VariantArray};
 
 use super::limits::MAX_SIDE_PX;
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
 
 /// What becomes of an image whose sides are in another proportion than the wanted ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Display, EnumMessage, EnumString, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Resize {
     /// Its proportion changes: Pillow's `resize`, Keras's default.
     #[default]
@@ -20,16 +25,6 @@ pub enum Resize {
     Fit,
     /// Its middle is shown: Pillow's `ImageOps.fit`, Keras's `crop_to_aspect_ratio`.
     Crop,
-}
-
-impl fmt::Display for Resize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Resize::Stretch => "stretch",
-            Resize::Fit => "fit",
-            Resize::Crop => "crop",
-        })
-    }
 }
 
 /// How images are prepared for a model: the same in training and in prediction.
@@ -196,7 +191,7 @@ mod tests {
         for line in expected.lines() {
             let [name, resize, width, height, channels, hex] = *line.split(' ').collect::<Vec<_>>() else { panic!() };
             let [width, height, channels] = [width, height, channels].map(|number| number.parse().unwrap());
-            let resize = clap::ValueEnum::from_str(resize, false).unwrap();
+            let resize = resize.parse().unwrap();
             let preparation = Preprocessing { shape: ImageShape { height, width, channels }, resize };
             let pixels = super::super::decode(&folder.join(name), preparation).unwrap();
             let expected = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());

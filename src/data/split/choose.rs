@@ -1,11 +1,17 @@
 //! Which images become validation images: exactly as many as asked, from the seed.
 
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumMessage, EnumString, VariantArray};
+
 use crate::error::{Error, Result};
 use crate::rng::{Stream, derive, generator, shuffle};
 
 /// How validation images are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Display, EnumMessage, EnumString, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum SplitMode {
     /// At random, and each class gives in proportion to its size, rounded by the largest remainder, but at least one.
     #[default]
@@ -23,16 +29,6 @@ impl SplitMode {
             SplitMode::Tail => count - (count as f64 * (1.0 - fraction)).floor() as usize,
             SplitMode::Stratified | SplitMode::Random => (fraction * count as f64).round() as usize,
         }
-    }
-}
-
-impl std::fmt::Display for SplitMode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            SplitMode::Stratified => "stratified",
-            SplitMode::Random => "random",
-            SplitMode::Tail => "tail",
-        })
     }
 }
 

@@ -1,15 +1,20 @@
 //! How progress is shown: what the user chose, and what holds in every mode.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumMessage, EnumString, VariantArray};
 
 /// The least time between two lines in an epoch, where lines are printed: a night's log stays readable.
 pub(super) const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Display, EnumMessage, EnumString, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum ProgressMode {
     /// A bar on a terminal, lines elsewhere.
     #[default]
@@ -20,17 +25,6 @@ pub enum ProgressMode {
     Lines,
     /// Warnings only.
     None,
-}
-
-impl fmt::Display for ProgressMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ProgressMode::Auto => "auto",
-            ProgressMode::Bar => "bar",
-            ProgressMode::Lines => "lines",
-            ProgressMode::None => "none",
-        })
-    }
 }
 
 /// Prints on stderr, at once. Nobody may be there to read it (EPIPE): no reason to stop.

@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::cli::names::names;
 use crate::data::image::Resize;
 use crate::data::options::{Cache, Channels, ImageSize};
 use crate::data::split::SplitMode;
@@ -78,7 +79,7 @@ struct Data {
     #[arg(long, value_name = "COUNT|FRACTION|FOLD|test|none")]
     validation: Option<String>,
     /// How the validation images are chosen; tail takes the last ones, as Keras does
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<SplitMode>())]
     split_mode: Option<SplitMode>,
     /// Train on at most this many images
     #[arg(long, value_name = "N")]
@@ -93,13 +94,13 @@ struct Data {
     #[arg(long, value_name = "1|3|auto")]
     channels: Option<Channels>,
     /// How to fit images with another aspect ratio
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<Resize>())]
     resize: Option<Resize>,
     /// Leave out the images that a CSV lists by split and index (data check --out writes one)
     #[arg(long, value_name = "FILE.csv")]
     exclude: Option<PathBuf>,
     /// Where decoded images are kept; auto: on the device up to 4 GiB, else nowhere
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<Cache>())]
     cache: Option<Cache>,
 }
 
@@ -181,7 +182,7 @@ struct LearningRate {
     #[arg(long, value_name = "RATE", value_parser = finite)]
     lr: Option<f64>,
     /// How the learning rate changes over the run
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<ScheduleKind>())]
     schedule: Option<ScheduleKind>,
     /// Epochs over which the learning rate first rises linearly
     #[arg(long, value_name = "N", value_parser = finite)]

@@ -5,6 +5,7 @@ mod flags;
 use std::path::PathBuf;
 
 use crate::cli::Globals;
+use crate::cli::names::names;
 use crate::config::RunConfig;
 use crate::config::file::ConfigFile;
 use crate::config::resolved::{MUTABLE_ON_RESUME, Resolved};
@@ -49,7 +50,7 @@ pub struct Options {
     #[arg(long)]
     pub json: bool,
     /// How to show progress
-    #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
+    #[arg(long, value_parser = names::<ProgressMode>(), default_value_t = ProgressMode::Auto)]
     progress: ProgressMode,
 }
 
