@@ -31,7 +31,6 @@
 //! Letters in every shape: `N` images in a data set, `B` in a batch, `H` `W` height and width in pixels, `C` channels,
 //! `K` classes. Stored images are `u8 [N, H, W, C]`, labels `i64 [N]`, logits `f32 [B, K]`.
 
-pub mod cli;
 pub mod config;
 pub mod data;
 pub mod device;

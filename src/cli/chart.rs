@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight};
 
-use crate::data::font::TextStyle;
+use convnet::data::font::TextStyle;
 
 const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
 const GRID: Rgb<u8> = Rgb([225, 225, 225]);

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::data::names::composed;
-use crate::error::{Error, Result};
+use convnet::data::names::composed;
+use convnet::error::{Error, Result};
 
 /// Endings of a file of names, which no class's name has.
 const FILE_ENDINGS: [&str; 9] = [".txt", ".json", ".csv", ".tsv", ".names", ".labels", ".list", ".yaml", ".yml"];

@@ -4,9 +4,9 @@ use serde::Serialize;
 use tch::Device;
 
 use super::output;
-use crate::device::{self, libraries};
-use crate::libtorch::{self, EXPECTED_VERSION};
-use crate::log;
+use convnet::device::{self, libraries};
+use convnet::libtorch::{self, EXPECTED_VERSION};
+use convnet::log;
 
 /// What `convnet doctor` is told.
 #[derive(Debug, clap::Args)]

@@ -8,12 +8,12 @@ use serde::Serialize;
 use super::labelled::{self, Found, Wanted};
 use super::{Globals, at_least_one, output};
 use crate::cli::names::names;
-use crate::data::Split;
-use crate::data::batches::DataLoader;
-use crate::device::{self, DeviceChoice};
-use crate::evaluate::{ClassScores, Evaluation, evaluate_smoothed};
-use crate::metrics::Scores;
-use crate::model::saved;
+use convnet::data::Split;
+use convnet::data::batches::DataLoader;
+use convnet::device::{self, DeviceChoice};
+use convnet::evaluate::{ClassScores, Evaluation, evaluate_smoothed};
+use convnet::metrics::Scores;
+use convnet::model::saved;
 
 /// Above this many classes the confusion matrix is too wide to read, and its largest cells are listed.
 const MAX_MATRIX_CLASSES: usize = 20;
@@ -188,7 +188,7 @@ impl EvaluationReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Sums;
+    use convnet::metrics::Sums;
 
     fn report(confusion: Vec<Vec<u64>>) -> EvaluationReport {
         let classes: Vec<String> = (0..confusion.len()).map(|class| format!("c{class}")).collect();

@@ -6,8 +6,8 @@ use serde::Serialize;
 use tch::Device;
 
 use super::output;
-use crate::export::{self, ExportFormat};
-use crate::model::saved;
+use convnet::export::{self, ExportFormat};
+use convnet::model::saved;
 
 /// What `convnet export` is told.
 #[derive(Debug, clap::Args)]

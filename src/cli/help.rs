@@ -3,7 +3,7 @@
 use clap::Arg;
 use serde_json::Value;
 
-use crate::config::{RunConfig, origin};
+use convnet::config::{RunConfig, origin};
 
 /// The flags that stand for a setting get its default behind their help: `[default: 128]`. A switch is off where it is not
 /// given, and an argument without a setting stays as it is.

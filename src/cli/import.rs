@@ -7,13 +7,13 @@ use serde::Serialize;
 use tch::Device;
 
 use super::{Globals, class_labels, output};
-use crate::data::ImageShape;
-use crate::data::options::{Channels, ImageSize};
-use crate::error::{Error, Result};
-use crate::keras::KerasModel;
-use crate::model::saved::{self, Destination};
-use crate::model::spec::CompiledLoss;
-use crate::model::{CompileInfo, InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
+use convnet::data::ImageShape;
+use convnet::data::options::{Channels, ImageSize};
+use convnet::error::{Error, Result};
+use convnet::keras::KerasModel;
+use convnet::model::saved::{self, Destination};
+use convnet::model::spec::CompiledLoss;
+use convnet::model::{CompileInfo, InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
 
 /// What `convnet import` is told.
 #[derive(Debug, clap::Args)]
@@ -89,7 +89,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         &mut notes,
     )?;
     let state = keras.optimizer_state().unwrap_or_else(|error| {
-        notes.push(format!("the optimizer's state is not taken over: {}", crate::log::describe(&error)));
+        notes.push(format!("the optimizer's state is not taken over: {}", convnet::log::describe(&error)));
         None
     });
     let info = ModelInfo { labels, compile: keras.compile().cloned(), ..ModelInfo::default() };

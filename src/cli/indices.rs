@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use convnet::error::{Error, Result};
 
 /// Images' numbers, from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use image::RgbImage;
 
 use super::output;
-use crate::data::grid::png_bytes;
-use crate::error::Result;
+use convnet::data::grid::png_bytes;
+use convnet::error::Result;
 
 /// How a terminal is told to show a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Globals, output};
-use crate::data::names::{are_numbers, composed, quoted};
-use crate::data::split::{Validation, split};
-use crate::data::{ImageShape, LoadOptions, Samples, Split, Splits, registry, sources};
-use crate::error::{Error, Result};
-use crate::model::ModelInfo;
-use crate::model::trained_on::{TrainedOn, digest_of_labels};
-use crate::run::RunFolder;
+use convnet::data::names::{are_numbers, composed, quoted};
+use convnet::data::split::{Validation, split};
+use convnet::data::{ImageShape, LoadOptions, Samples, Split, Splits, registry, sources};
+use convnet::error::{Error, Result};
+use convnet::model::ModelInfo;
+use convnet::model::trained_on::{TrainedOn, digest_of_labels};
+use convnet::run::RunFolder;
 
 /// Which data set and split to load, and how its classes are matched with the model's.
 #[derive(Debug, Clone, Copy)]

@@ -8,12 +8,12 @@ use serde_json::{Map, json};
 use super::chart::Chart;
 use super::train::Flags;
 use super::{Globals, help, inline, output};
-use crate::config::effects::{NOT_IN_RANGE_TEST, without_effect_in_range_test};
-use crate::config::file::ConfigFile;
-use crate::config::{self, RunConfig};
-use crate::data::grid::write_png;
-use crate::run::learning_rate::{FoundRate, RateRange, find_learning_rate};
-use crate::train::range_test::RangePoint;
+use convnet::config::effects::{NOT_IN_RANGE_TEST, without_effect_in_range_test};
+use convnet::config::file::ConfigFile;
+use convnet::config::{self, RunConfig};
+use convnet::data::grid::write_png;
+use convnet::run::learning_rate::{FoundRate, RateRange, find_learning_rate};
+use convnet::train::range_test::RangePoint;
 
 /// Find a learning rate.
 #[derive(Debug, clap::Args)]

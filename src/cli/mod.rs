@@ -79,10 +79,10 @@ impl Cli {
     /// Runs the subcommand.
     ///
     /// # Errors
-    /// Whatever went wrong, with a [`crate::error::Error`] somewhere in the chain where it has an exit code of its own.
+    /// Whatever went wrong, with a [`convnet::error::Error`] somewhere in the chain where it has an exit code of its own.
     pub fn run(self) -> anyhow::Result<()> {
         // an exception of libtorch, wherever it comes, is an error as any other
-        crate::native::guarded(|| Ok(self.dispatch()))?
+        convnet::native::guarded(|| Ok(self.dispatch()))?
     }
 
     fn dispatch(self) -> anyhow::Result<()> {
@@ -105,14 +105,14 @@ impl Cli {
 
 /// Whether the error is a stop by a signal (Ctrl-C), after a checkpoint was saved.
 pub fn is_stop(error: &anyhow::Error) -> bool {
-    let own = error.chain().find_map(|cause| cause.downcast_ref::<crate::error::Error>());
-    own.is_some_and(|error| matches!(error.kind(), crate::error::ErrorKind::Stopped { .. }))
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<convnet::error::Error>());
+    own.is_some_and(|error| matches!(error.kind(), convnet::error::ErrorKind::Stopped { .. }))
 }
 
-/// The exit code for an error: the first [`crate::error::Error`] in the chain says it, else 1.
+/// The exit code for an error: the first [`convnet::error::Error`] in the chain says it, else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    let own = error.chain().find_map(|cause| cause.downcast_ref::<crate::error::Error>());
-    own.map_or(1, crate::error::Error::exit_code)
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<convnet::error::Error>());
+    own.map_or(1, convnet::error::Error::exit_code)
 }
 
 #[cfg(test)]

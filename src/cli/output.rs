@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Globals;
-use crate::error::{Error, Result};
-use crate::log::Sinks;
-use crate::log::console::{NoteSink, ProgressMode, Task};
+use convnet::error::{Error, Result};
+use convnet::log::Sinks;
+use convnet::log::console::{NoteSink, ProgressMode, Task};
 
 /// Prints a result on stdout. A reader that has gone away (`| head`) is no fault: the program ends quietly.
 ///

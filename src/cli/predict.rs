@@ -10,12 +10,12 @@ use super::indices::Indices;
 use super::labelled::{self, Wanted};
 use super::{Globals, at_least_one, output};
 use crate::cli::names::names;
-use crate::data::image;
-use crate::data::npy::{self, NpyImages};
-use crate::data::{ImageShape, Split};
-use crate::device::{self, DeviceChoice};
-use crate::error::{Error, Result};
-use crate::predict::{InputImage, Prediction, PredictionFormat, Predictor, Record};
+use convnet::data::image;
+use convnet::data::npy::{self, NpyImages};
+use convnet::data::{ImageShape, Split};
+use convnet::device::{self, DeviceChoice};
+use convnet::error::{Error, Result};
+use convnet::predict::{InputImage, Prediction, PredictionFormat, Predictor, Record};
 
 /// Images that go through the network at once.
 const BATCH_SIZE: usize = 64;
@@ -92,7 +92,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         return Err(failures.remove(0).into());
     }
     for failure in &failures {
-        eprintln!("error: {}", crate::log::describe(failure));
+        eprintln!("error: {}", convnet::log::describe(failure));
     }
     if !records.is_empty() || args.wrong {
         if let Some((path, format)) = out {

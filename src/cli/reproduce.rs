@@ -7,10 +7,10 @@ use serde_json::json;
 use super::train::signals::stop_on_signals;
 use super::{Globals, output, train};
 use crate::cli::names::names;
-use crate::error::{Error, ErrorKind};
-use crate::log::console::ProgressMode;
-use crate::run::reproduce::{Reproduction, reproduce};
-use crate::run::{Difference, RunFolder};
+use convnet::error::{Error, ErrorKind};
+use convnet::log::console::ProgressMode;
+use convnet::run::reproduce::{Reproduction, reproduce};
+use convnet::run::{Difference, RunFolder};
 
 /// Train a run again and compare.
 #[derive(Debug, clap::Args)]

@@ -4,12 +4,12 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::{Globals, output};
-use crate::data::ImageShape;
-use crate::error::{Error, Result, nearest};
-use crate::files;
-use crate::model::presets::{PRESETS, Preset, preset};
-use crate::model::summary::thousands;
-use crate::model::{Network, Spec, Summary, plot, saved};
+use convnet::data::ImageShape;
+use convnet::error::{Error, Result, nearest};
+use convnet::files;
+use convnet::model::presets::{PRESETS, Preset, preset};
+use convnet::model::thousands;
+use convnet::model::{Network, Spec, Summary, plot, saved};
 
 /// What a network that leaves its input open is shown for: the size of Fashion-MNIST, as the presets have it.
 const USUAL_SHAPE: ImageShape = ImageShape { height: 28, width: 28, channels: 1 };

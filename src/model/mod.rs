@@ -26,7 +26,7 @@ pub use output::Outputs;
 pub use saved::{CompileInfo, InputInfo, ModelInfo};
 pub use scaling::{InputScale, ScaleOrigin};
 pub use spec::{OutputKind, Spec};
-pub use summary::{Summary, SummaryLayer};
+pub use summary::{Summary, SummaryLayer, thousands};
 
 use crate::data::ImageShape;
 use crate::error::{Error, Result};

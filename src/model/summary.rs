@@ -120,7 +120,7 @@ fn line([first, second, third]: [usize; 3], [layer, shape, parameters]: &[String
 }
 
 /// `1234567` as `1,234,567`.
-pub(crate) fn thousands(count: usize) -> String {
+pub fn thousands(count: usize) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Globals, Source, output};
-use crate::data::check::{CheckConfig, CheckReport, Counts, check_with, write_csv};
-use crate::data::registry;
+use convnet::data::check::{CheckConfig, CheckReport, Counts, check_with, write_csv};
+use convnet::data::registry;
 
 #[derive(Debug, clap::Args)]
 pub struct Check {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::{Globals, Source, output};
 use crate::cli::names::names;
-use crate::data::export::{ExportFormat, export};
-use crate::data::registry;
+use convnet::data::export::{ExportFormat, export};
+use convnet::data::registry;
 
 #[derive(Debug, clap::Args)]
 pub struct Export {

@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 use super::help::examples;
 use super::{Globals, output};
-use crate::data::registry;
+use convnet::data::registry;
 use source::{DataSet, Source};
 
 /// What `convnet data` is told.

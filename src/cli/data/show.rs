@@ -7,13 +7,13 @@ use image::RgbImage;
 use super::{Globals, Source, output};
 use crate::cli::inline;
 use crate::cli::names::names;
-use crate::data::ImageShape;
-use crate::data::augment::{AugmentConfig, augment};
-use crate::data::grid::{GridConfig, changed_grid, mean_grid, write_png};
-use crate::data::registry;
-use crate::data::split::{SplitMode, Validation, split};
-use crate::data::statistics::DatasetSummary;
-use crate::error::Result;
+use convnet::data::ImageShape;
+use convnet::data::augment::{AugmentConfig, augment};
+use convnet::data::grid::{GridConfig, changed_grid, mean_grid, write_png};
+use convnet::data::registry;
+use convnet::data::split::{SplitMode, Validation, split};
+use convnet::data::statistics::DatasetSummary;
+use convnet::error::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct Show {

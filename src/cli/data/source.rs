@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::cli::names::names;
-use crate::data::LoadOptions;
-use crate::data::image::Resize;
-use crate::data::options::{Channels, ImageSize};
+use convnet::data::LoadOptions;
+use convnet::data::image::Resize;
+use convnet::data::options::{Channels, ImageSize};
 
 /// The data set, named with or without `--data`.
 #[derive(Debug, clap::Args)]

@@ -6,12 +6,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::*;
-use crate::data::Split;
-use crate::data::image::Resize;
-use crate::data::options::Cache;
-use crate::data::split::SplitMode;
-use crate::log::console::ProgressMode;
-use crate::train::ScheduleKind;
+use convnet::data::Split;
+use convnet::data::image::Resize;
+use convnet::data::options::Cache;
+use convnet::data::split::SplitMode;
+use convnet::log::console::ProgressMode;
+use convnet::train::ScheduleKind;
 
 /// Flags (strum) and files (serde) spell every variant alike, and read it back.
 fn assert_one_spelling<T>()

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::metrics::Metric;
-use crate::run::RunReport;
-use crate::run::folds::{FoldScore, Folds, mean_and_deviation};
+use convnet::metrics::Metric;
+use convnet::run::RunReport;
+use convnet::run::folds::{FoldScore, Folds, mean_and_deviation};
 
 /// The scores with the values of the runs.
 type Scores = [(FoldScore, Vec<Option<f64>>)];

@@ -1,4 +1,4 @@
-//! `convnet train`: resolves the configuration, runs [`crate::run::Run`] and prints the result.
+//! `convnet train`: resolves the configuration, runs [`convnet::run::Run`] and prints the result.
 
 mod args;
 mod folds;
@@ -8,13 +8,13 @@ pub mod signals;
 use std::time::Instant;
 
 use super::{Globals, output};
-use crate::config::resolved::Resolved;
-use crate::error::Result;
-use crate::log::Sinks;
-use crate::log::console::{ConsoleSink, ProgressMode};
-use crate::run::folds::CrossValidation;
-use crate::run::verify::{ExactResume, verify_resume};
-use crate::run::{Resume, Run, RunFolder, RunReport};
+use convnet::config::resolved::Resolved;
+use convnet::error::Result;
+use convnet::log::Sinks;
+use convnet::log::console::{ConsoleSink, ProgressMode};
+use convnet::run::folds::CrossValidation;
+use convnet::run::verify::{ExactResume, verify_resume};
+use convnet::run::{Resume, Run, RunFolder, RunReport};
 use signals::{check_ending, command_again, resume_command, stop_on_signals};
 
 pub use args::{Args, Flags};

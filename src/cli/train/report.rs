@@ -1,7 +1,7 @@
 //! The lines that `train` prints when it is done.
 
-use crate::run::FinishedRun;
-use crate::train::{CheckpointKind, EarlyStopping, StopReason};
+use convnet::run::FinishedRun;
+use convnet::train::{CheckpointKind, EarlyStopping, StopReason};
 
 /// Why training stopped before its last epoch; none if it did not.
 fn why_it_ended(run: &FinishedRun) -> Option<String> {

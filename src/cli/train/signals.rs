@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::config::RunConfig;
-use crate::error::{Error, ErrorKind, Result};
-use crate::log::console;
-use crate::run::{FinishedRun, RunFolder};
-use crate::train::{StopReason, StopSignal};
+use convnet::config::RunConfig;
+use convnet::error::{Error, ErrorKind, Result};
+use convnet::log::console;
+use convnet::run::{FinishedRun, RunFolder};
+use convnet::train::{StopReason, StopSignal};
 
 /// The signals that end a training after a checkpoint, and their names.
 const SIGNALS: [(i32, &str); 3] = [(SIGHUP, "SIGHUP"), (SIGINT, "SIGINT (Ctrl-C)"), (SIGTERM, "SIGTERM")];

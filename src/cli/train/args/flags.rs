@@ -1,4 +1,4 @@
-//! The flags of `train` and `lr-find` that set a field of [`crate::config::RunConfig`].
+//! The flags of `train` and `lr-find` that set a field of [`convnet::config::RunConfig`].
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,15 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::names::names;
-use crate::data::image::Resize;
-use crate::data::options::{Cache, Channels, ImageSize};
-use crate::data::split::SplitMode;
-use crate::error::Error;
-use crate::model::{InputScale, Precision};
-use crate::train::{ClassWeightRule, ClassWeights, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target};
+use convnet::data::image::Resize;
+use convnet::data::options::{Cache, Channels, ImageSize};
+use convnet::data::split::SplitMode;
+use convnet::error::Error;
+use convnet::model::{InputScale, Precision};
+use convnet::train::{ClassWeightRule, ClassWeights, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target};
 
 /// The flags of a training. Their defaults are not written here: [`crate::cli::help::with_default`] takes them from
-/// [`crate::config::RunConfig::default`].
+/// [`convnet::config::RunConfig::default`].
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
 pub struct Flags {
     #[command(flatten)]
@@ -279,7 +279,7 @@ impl Flags {
     /// # Errors
     /// A configuration error for a path that is not UTF-8: configurations are JSON.
     pub fn given(&self) -> Result<Map<String, Value>, Error> {
-        let mut given = crate::config::keys_of(self)?;
+        let mut given = convnet::config::keys_of(self)?;
         given.retain(|_, value| !value.is_null());
         if let Some(data) = &self.run.named_data {
             given.insert("data".into(), data.as_str().into());

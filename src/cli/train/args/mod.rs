@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use crate::cli::Globals;
 use crate::cli::names::names;
-use crate::config::RunConfig;
-use crate::config::file::ConfigFile;
-use crate::config::resolved::{MUTABLE_ON_RESUME, Resolved};
-use crate::error::Result;
-use crate::log::console::ProgressMode;
-use crate::run::RunFolder;
+use convnet::config::RunConfig;
+use convnet::config::file::ConfigFile;
+use convnet::config::resolved::{MUTABLE_ON_RESUME, Resolved};
+use convnet::error::Result;
+use convnet::log::console::ProgressMode;
+use convnet::run::RunFolder;
 
 pub use flags::Flags;
 
