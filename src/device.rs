@@ -126,7 +126,7 @@ pub fn select(choice: DeviceChoice) -> Result<Selected> {
     };
     match gpu() {
         Err(error) if choice == DeviceChoice::Auto => Ok(cpu(Some(reason(&error)))),
-        Err(error) if error.advice().is_none() => Err(error.help("use --device cpu, or see: convnet doctor")),
+        Err(error) if error.advice().is_none() => Err(error.help("use `device = 'cpu'`, or see: convnet doctor")),
         selected => selected,
     }
 }

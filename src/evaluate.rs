@@ -105,7 +105,7 @@ fn run_over(
         return Err(Error::numeric("the loss over the images to evaluate is not finite")
             .expected("a number")
             .got(sums.scores().loss())
-            .help("an output of the network is not finite: look at its weights and at --input-scale"));
+            .help("an output of the network is not finite: look at its weights and at `input_scale`"));
     }
     Ok(Evaluation { sums, top_k, top_k_hits, confusion: rows.collect() })
 }

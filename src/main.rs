@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // to be stopped is no fault
             let prefix = if cli::is_stop(&error) { "" } else { "error: " };
-            let _ = writeln!(std::io::stderr(), "{prefix}{}", convnet::log::describe(error.as_ref()));
+            let _ = writeln!(std::io::stderr(), "{prefix}{}", cli::spelling::describe(error.as_ref()));
             ExitCode::from(cli::exit_code(&error))
         }
     }

@@ -219,7 +219,7 @@ impl PredictionFormat {
             "jsonl" => Ok(PredictionFormat::JsonLines),
             "npy" => Ok(PredictionFormat::Npy),
             _ => {
-                Err(Error::config("--out has no known extension").expected(".csv, .jsonl or .npy").got(path.display()))
+                Err(Error::config("`out` has no known extension").expected(".csv, .jsonl or .npy").got(path.display()))
             }
         }
     }

@@ -13,7 +13,7 @@ pub type Absent = (&'static str, &'static str);
 /// # Errors
 /// Always: a configuration error.
 pub fn wrong(key: &str, expected: impl Display, got: impl Display) -> Result<()> {
-    Err(Error::config(format!("{key} cannot be used")).expected(expected).got(got))
+    Err(Error::config(format!("`{key}` cannot be used")).expected(expected).got(got))
 }
 
 /// Refuses 0.

@@ -17,5 +17,5 @@ fn a_configuration_becomes_a_saved_model() {
 
     config.training.batch_size = 0;
     let error = convnet::train_from(&config).unwrap_err();
-    assert_eq!((error.exit_code(), format!("{error:?}").contains("batch-size")), (2, true), "{error:?}");
+    assert_eq!((error.exit_code(), format!("{error:?}").contains("`batch_size`")), (2, true), "{error:?}");
 }

@@ -3,10 +3,9 @@
 use serde::Serialize;
 use tch::Device;
 
-use super::output;
+use super::{output, spelling};
 use convnet::device::{self, libraries};
 use convnet::libtorch::{self, EXPECTED_VERSION};
-use convnet::log;
 
 /// What `convnet doctor` is told.
 #[derive(Debug, clap::Args)]
@@ -80,7 +79,7 @@ fn cuda() -> Vec<Row> {
             };
             rows.push(match device::try_out(Device::Cuda(0)) {
                 Ok(()) => Row::new("CUDA", true, format!("{name}{others}")),
-                Err(error) => Row::new("CUDA", false, format!("{name}{others}: {}", log::describe(&error))),
+                Err(error) => Row::new("CUDA", false, format!("{name}{others}: {}", spelling::describe(&error))),
             });
         }
         Err(reason) => {

@@ -3,6 +3,7 @@
 use clap::Arg;
 use serde_json::Value;
 
+use crate::cli::spelling::with_flags;
 use convnet::config::{RunConfig, origin};
 
 /// The flags that stand for a setting get its default behind their help: `[default: 128]`. A switch is off where it is not
@@ -17,7 +18,7 @@ pub fn with_default(arg: Arg) -> Arg {
 /// The default of the setting `key`, as a flag takes it; in words where the data, the run or the machine decides.
 fn default(key: &str) -> Option<String> {
     if let Some(words) = origin::words_of_default(key) {
-        return Some(words.to_owned());
+        return Some(with_flags(words));
     }
     let Ok(Value::Object(defaults)) = serde_json::to_value(RunConfig::default()) else {
         unreachable!("the defaults are finite numbers and text")

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tch::Device;
 
-use super::{Globals, class_labels, output};
+use super::{Globals, class_labels, output, spelling};
 use convnet::data::ImageShape;
 use convnet::data::options::{Channels, ImageSize};
 use convnet::error::{Error, Result};
@@ -78,7 +78,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let output = model.output_kind()?;
     notes.extend(note_on_outputs(output, keras.compile()));
     if let ScaleOrigin::Network(_) = origin {
-        notes.push(origin.describe(scale));
+        notes.push(spelling::with_flags(&origin.describe(scale)));
     }
     notes
         .extend(keras.mixed_policy().map(|policy| format!("the model's policy is {policy}; it computes in fp32 here")));
@@ -89,7 +89,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         &mut notes,
     )?;
     let state = keras.optimizer_state().unwrap_or_else(|error| {
-        notes.push(format!("the optimizer's state is not taken over: {}", convnet::log::describe(&error)));
+        notes.push(format!("the optimizer's state is not taken over: {}", spelling::describe(&error)));
         None
     });
     let info = ModelInfo { labels, compile: keras.compile().cloned(), ..ModelInfo::default() };
@@ -103,7 +103,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     for note in &notes {
         output::note(globals, &format!("note: {note}"));
     }
-    let warnings = model.scaling_warnings();
+    let warnings: Vec<String> = model.scaling_warnings().iter().map(|warning| spelling::with_flags(warning)).collect();
     for warning in &warnings {
         output::note(globals, &format!("warning: {warning}"));
     }

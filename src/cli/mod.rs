@@ -18,6 +18,7 @@ mod names;
 mod output;
 mod predict;
 mod reproduce;
+pub mod spelling;
 mod summary;
 mod train;
 

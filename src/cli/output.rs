@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Globals;
+use super::spelling::{FlagSpelling, with_flags};
 use convnet::error::{Error, Result};
 use convnet::log::Sinks;
 use convnet::log::console::{NoteSink, ProgressMode, Task};
@@ -33,7 +34,7 @@ pub fn json(value: &impl serde::Serialize) -> Result<()> {
 /// Prints a note on stderr, unless `--quiet`; a closed stderr is ignored.
 pub fn note(globals: Globals, text: &str) {
     if !globals.quiet {
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", with_flags(text));
     }
 }
 
@@ -64,7 +65,7 @@ pub fn task(globals: Globals, title: &str, unit: &'static str, total: u64) -> Ta
 pub fn sinks(globals: Globals) -> Sinks {
     let mut sinks = Sinks::default();
     if !globals.quiet {
-        sinks.add(NoteSink { with_details: globals.verbose });
+        sinks.add(FlagSpelling(NoteSink { with_details: globals.verbose }));
     }
     sinks
 }

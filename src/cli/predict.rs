@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::indices::Indices;
 use super::labelled::{self, Wanted};
-use super::{Globals, at_least_one, output};
+use super::{Globals, at_least_one, output, spelling};
 use crate::cli::names::names;
 use convnet::data::image;
 use convnet::data::npy::{self, NpyImages};
@@ -92,7 +92,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         return Err(failures.remove(0).into());
     }
     for failure in &failures {
-        eprintln!("error: {}", convnet::log::describe(failure));
+        eprintln!("error: {}", spelling::describe(failure));
     }
     if !records.is_empty() || args.wrong {
         if let Some((path, format)) = out {

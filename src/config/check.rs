@@ -36,11 +36,11 @@ impl RunConfig {
             best.patience.is_some() || best.restore_best || self.learning_rate.schedule == ScheduleKind::Plateau;
         if has_no_validation && watches && best.monitor.is_none() {
             let setting = match (best.patience.is_some(), best.restore_best) {
-                (true, _) => "--patience",
-                (false, true) => "--restore-best",
-                (false, false) => "--schedule plateau",
+                (true, _) => "`patience`",
+                (false, true) => "`restore_best`",
+                (false, false) => "`schedule = 'plateau'`",
             };
-            return Err(Error::config(format!("{setting} needs validation images, or --monitor loss")));
+            return Err(Error::config(format!("{setting} needs validation images, or `monitor = 'loss'`")));
         }
         Ok(())
     }
@@ -55,7 +55,7 @@ mod tests {
     fn what_cannot_be_used_is_refused() {
         for (keys, word) in [
             (json!({ "epoch": 3 }), "did you mean 'epochs'"),
-            (json!({ "batch_size": 0 }), "batch-size"),
+            (json!({ "batch_size": 0 }), "`batch_size`"),
             (json!({ "lr": -1.0 }), "lr"),
             (json!({ "lr": null }), "lr"),
             (json!({ "beta2": 1.0 }), "beta2"),
@@ -71,10 +71,10 @@ mod tests {
             (json!({ "run": "r".repeat(248) }), "at most 247 bytes"),
             (json!({ "threads": 0 }), "threads"),
             (json!({ "clip_norm": 1.0, "clip_value": 1.0 }), "one of them"),
-            (json!({ "clip_norm": 0.0 }), "clip-norm"),
+            (json!({ "clip_norm": 0.0 }), "`clip_norm`"),
             (json!({ "ema": 1.0 }), "ema"),
-            (json!({ "label_smoothing": -0.1 }), "label-smoothing"),
-            (json!({ "min_lr": 0.1 }), "min-lr"),
+            (json!({ "label_smoothing": -0.1 }), "`label_smoothing`"),
+            (json!({ "min_lr": 0.1 }), "`min_lr`"),
             (json!({ "schedule": "one-cycle", "warmup_epochs": 1 }), "warm-up of its own"),
             (json!({ "schedule": "cosin" }), "schedule"),
             (json!({ "validation": "none", "patience": 3 }), "validation images"),

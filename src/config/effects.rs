@@ -11,7 +11,7 @@ use crate::train::ScheduleKind as S;
 /// A setting that only some runs use.
 struct Setting {
     key: &'static str,
-    /// What uses it, in the flags' words.
+    /// What uses it.
     belongs_to: &'static str,
     /// Whether a run does, on CUDA or not.
     is_used: fn(&RunConfig, bool) -> bool,
@@ -23,35 +23,35 @@ const fn setting(key: &'static str, belongs_to: &'static str, is_used: fn(&RunCo
 
 /// All such settings.
 const SETTINGS: [Setting; 19] = [
-    setting("model", "a run without --init-from", |run, _| run.network.init_from.is_none()),
+    setting("model", "a run without `init_from`", |run, _| run.network.init_from.is_none()),
     setting("split_mode", "a validation that is taken from the training images", |run, _| {
         !matches!(run.data.validation, Validation::Test | Validation::None)
     }),
-    setting("beta1", "--optimizer adam, adamw, nadam or lion", |run, _| has_betas(run)),
-    setting("beta2", "--optimizer adam, adamw, nadam or lion", |run, _| has_betas(run)),
-    setting("epsilon", "--optimizer adam, adamw, nadam or rmsprop", |run, _| {
+    setting("beta1", "`optimizer` adam, adamw, nadam or lion", |run, _| has_betas(run)),
+    setting("beta2", "`optimizer` adam, adamw, nadam or lion", |run, _| has_betas(run)),
+    setting("epsilon", "`optimizer` adam, adamw, nadam or rmsprop", |run, _| {
         matches!(run.optimizer.kind, O::Adam | O::AdamW | O::Nadam | O::RmsProp)
     }),
-    setting("momentum", "--optimizer sgd or rmsprop", |run, _| matches!(run.optimizer.kind, O::Sgd | O::RmsProp)),
-    setting("nesterov", "--optimizer sgd with --momentum", |run, _| {
+    setting("momentum", "`optimizer` sgd or rmsprop", |run, _| matches!(run.optimizer.kind, O::Sgd | O::RmsProp)),
+    setting("nesterov", "`optimizer = 'sgd'` with `momentum`", |run, _| {
         run.optimizer.kind == O::Sgd && run.optimizer.momentum > 0.0
     }),
-    setting("rho", "--optimizer rmsprop", |run, _| run.optimizer.kind == O::RmsProp),
-    setting("centered", "--optimizer rmsprop", |run, _| run.optimizer.kind == O::RmsProp),
-    setting("min_lr", "--schedule linear, cosine, polynomial or plateau", |run, _| {
+    setting("rho", "`optimizer = 'rmsprop'`", |run, _| run.optimizer.kind == O::RmsProp),
+    setting("centered", "`optimizer = 'rmsprop'`", |run, _| run.optimizer.kind == O::RmsProp),
+    setting("min_lr", "`schedule` linear, cosine, polynomial or plateau", |run, _| {
         matches!(run.learning_rate.schedule, S::Linear | S::Cosine | S::Polynomial | S::Plateau)
     }),
-    setting("decay_rate", "--schedule exponential or step", |run, _| decays(run)),
-    setting("decay_epochs", "--schedule exponential or step", |run, _| decays(run)),
-    setting("power", "--schedule polynomial", |run, _| run.learning_rate.schedule == S::Polynomial),
-    setting("plateau_patience", "--schedule plateau", |run, _| run.learning_rate.schedule == S::Plateau),
-    setting("plateau_factor", "--schedule plateau", |run, _| run.learning_rate.schedule == S::Plateau),
-    setting("plateau_min_delta", "--schedule plateau", |run, _| run.learning_rate.schedule == S::Plateau),
-    setting("plateau_cooldown", "--schedule plateau", |run, _| run.learning_rate.schedule == S::Plateau),
-    setting("min_delta", "a run with validation images, or --monitor loss or accuracy", |run, _| {
+    setting("decay_rate", "`schedule` exponential or step", |run, _| decays(run)),
+    setting("decay_epochs", "`schedule` exponential or step", |run, _| decays(run)),
+    setting("power", "`schedule = 'polynomial'`", |run, _| run.learning_rate.schedule == S::Polynomial),
+    setting("plateau_patience", "`schedule = 'plateau'`", |run, _| run.learning_rate.schedule == S::Plateau),
+    setting("plateau_factor", "`schedule = 'plateau'`", |run, _| run.learning_rate.schedule == S::Plateau),
+    setting("plateau_min_delta", "`schedule = 'plateau'`", |run, _| run.learning_rate.schedule == S::Plateau),
+    setting("plateau_cooldown", "`schedule = 'plateau'`", |run, _| run.learning_rate.schedule == S::Plateau),
+    setting("min_delta", "a run with validation images, or `monitor` loss or accuracy", |run, _| {
         run.data.validation != Validation::None || run.best_epoch.monitor.is_some()
     }),
-    setting("tf32", "CUDA with --precision fp32", |run, is_cuda| {
+    setting("tf32", "CUDA with `precision = 'fp32'`", |run, is_cuda| {
         is_cuda && run.network.precision == crate::model::Precision::Fp32
     }),
 ];
@@ -109,16 +109,12 @@ pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> V
 /// One warning for each setting that was given and has no effect in a range test.
 pub fn without_effect_in_range_test(flags: &Map<String, Value>) -> Vec<String> {
     let idle = NOT_IN_RANGE_TEST.iter().filter(|key| flags.contains_key(**key));
-    idle.map(|key| format!("--{} has no effect on lr-find", key.replace('_', "-"))).collect()
+    idle.map(|key| format!("`{key}` has no effect on lr-find")).collect()
 }
 
-/// A flag as it is typed, a file's key as it stands there.
+/// A setting, and whether it stands in a file.
 fn named(key: &str, origins: &Origins) -> String {
-    if origins.of(key) == Origin::File {
-        format!("{key} (in the file)")
-    } else {
-        format!("--{}", key.replace('_', "-"))
-    }
+    if origins.of(key) == Origin::File { format!("{key} (in the file)") } else { format!("`{key}`") }
 }
 
 #[cfg(test)]
@@ -136,18 +132,18 @@ mod tests {
     #[test]
     fn what_does_nothing_is_said_with_what_it_belongs_to() {
         for (flags, word) in [
-            (json!({ "momentum": 0.9 }), "--momentum has no effect: it belongs to --optimizer sgd or rmsprop"),
-            (json!({ "nesterov": true }), "--nesterov"),
-            (json!({ "nesterov": true, "optimizer": "sgd" }), "sgd with --momentum"),
-            (json!({ "rho": 0.8 }), "--rho"),
-            (json!({ "beta1": 0.8, "optimizer": "sgd", "momentum": 0.5 }), "--beta1"),
-            (json!({ "schedule": "cosine", "power": 2.0 }), "--schedule polynomial"),
-            (json!({ "decay_rate": 0.5 }), "--schedule exponential or step"),
-            (json!({ "min_lr": 1e-5 }), "--min-lr"),
-            (json!({ "plateau_patience": 3 }), "--schedule plateau"),
+            (json!({ "momentum": 0.9 }), "`momentum` has no effect: it belongs to `optimizer` sgd or rmsprop"),
+            (json!({ "nesterov": true }), "`nesterov`"),
+            (json!({ "nesterov": true, "optimizer": "sgd" }), "`optimizer = 'sgd'` with `momentum`"),
+            (json!({ "rho": 0.8 }), "`rho`"),
+            (json!({ "beta1": 0.8, "optimizer": "sgd", "momentum": 0.5 }), "`beta1`"),
+            (json!({ "schedule": "cosine", "power": 2.0 }), "`schedule = 'polynomial'`"),
+            (json!({ "decay_rate": 0.5 }), "`schedule` exponential or step"),
+            (json!({ "min_lr": 1e-5 }), "`min_lr`"),
+            (json!({ "plateau_patience": 3 }), "`schedule = 'plateau'`"),
             (json!({ "tf32": true }), "CUDA"),
-            (json!({ "validation": "test", "split_mode": "tail" }), "--split-mode"),
-            (json!({ "validation": "none", "min_delta": 0.1 }), "--min-delta"),
+            (json!({ "validation": "test", "split_mode": "tail" }), "`split_mode`"),
+            (json!({ "validation": "none", "min_delta": 0.1 }), "`min_delta`"),
         ] {
             let said = said(json!({}), flags.clone(), false);
             assert!(said.len() == 1 && said[0].contains(word), "{flags}: {said:?}");

@@ -65,8 +65,8 @@ impl Resolved {
         let changed: Map<String, Value> =
             new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(own).collect();
         if let Some(key) = changed.keys().find(|key| MUTABLE_ON_RESUME.iter().all(|(free, _)| free != key)) {
-            let free: Vec<String> = MUTABLE_ON_RESUME.iter().map(|(free, _)| free.replace('_', "-")).collect();
-            return Err(Error::config(format!("{} cannot change when a run is resumed", key.replace('_', "-")))
+            let free: Vec<String> = MUTABLE_ON_RESUME.iter().map(|(free, _)| format!("`{free}`")).collect();
+            return Err(Error::config(format!("`{key}` cannot change when a run is resumed"))
                 .expected(&old[key])
                 .got(&new[key])
                 .help(format!("what may change: {}", free.join(", "))));

@@ -190,7 +190,7 @@ mod tests {
         let shape = ImageShape { height: 1, width: 2, channels: 1 };
         let samples = Samples::stored(files, shape.into(), vec![0], 1).unwrap();
         let error = DataLoader::new(&samples, Device::Cpu).unwrap().batch(0, 1).unwrap_err().to_string();
-        assert!(error.contains("none.png") && error.contains("--exclude"), "{error}");
+        assert!(error.contains("none.png") && error.contains("`exclude`"), "{error}");
     }
 
     #[test]

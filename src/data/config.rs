@@ -44,6 +44,6 @@ impl DataConfig {
     /// # Errors
     /// A configuration error for a value that cannot be used.
     pub fn check(&self) -> Result<()> {
-        at_least_1("limit-train", self.limit_train.map(|limit| limit as u64))
+        at_least_1("limit_train", self.limit_train.map(|limit| limit as u64))
     }
 }

@@ -80,7 +80,7 @@ impl Eq for PixelCache {}
 fn unusable(path: &Path, num_bytes: usize) -> Error {
     Error::config("cannot keep decoded images on the disk").at_path(path).help(format!(
         "they take {} MiB: free some space (what else lies in {} can be deleted: it is made again where it is needed), set \
-         XDG_CACHE_HOME to a folder on a larger disk, or use --cache none",
+         XDG_CACHE_HOME to a folder on a larger disk, or use `cache = 'none'`",
         num_bytes.div_ceil(1 << 20),
         folder_of(path).display()
     ))

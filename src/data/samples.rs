@@ -18,7 +18,7 @@ use crate::files::hex;
 const BLOCK: usize = 1024;
 
 /// What to do about an image that cannot be read.
-pub(super) const UNREADABLE_HELP: &str = "convnet data check finds all such images; --exclude leaves them out";
+pub(super) const UNREADABLE_HELP: &str = "convnet data check finds all such images; `exclude` leaves them out";
 
 /// Labelled images of one shape. A clone shares the pixels.
 ///
@@ -369,7 +369,7 @@ impl Samples {
 fn memory_for(count: usize, shape: ImageShape) -> Result<Vec<u8>> {
     let too_large = || {
         let error = Error::config("the images do not fit in memory").got(format!("{count} images"));
-        error.help("use --cache disk or none, or a smaller --image-size")
+        error.help("use `cache` disk or none, or a smaller `image_size`")
     };
     let num_bytes = shape.num_bytes().and_then(|bytes| bytes.checked_mul(count)).ok_or_else(too_large)?;
     let mut pixels = Vec::new();

@@ -87,7 +87,7 @@ impl ExportFormat {
         let stem = name.strip_suffix(main).unwrap_or(&name);
         let extension = Path::new(stem).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         if stem.is_empty() || OTHER_EXTENSIONS.contains(&extension.as_str()) {
-            return Err(Error::config("--out does not go with the format")
+            return Err(Error::config("`out` does not go with the format")
                 .expected(format!("a file name that ends in {main}"))
                 .got(out.display()));
         }

@@ -23,7 +23,7 @@ fn check(spec: &Spec) -> Result<()> {
         let refused = |what: &str| {
             Err(Error::model(what)
                 .at(format!("layer {}", layer.name))
-                .help("export for Keras 3 alone: --format keras or keras-json"))
+                .help("export for Keras 3 alone: `format` keras or keras-json"))
         };
         if let Activation::HardSigmoid | Activation::Keras2HardSigmoid = layer.spec.activation() {
             return refused("hard_sigmoid is another function in Keras 2 than in Keras 3");

@@ -31,7 +31,7 @@ const ENDINGS: [(&str, &str, &str); 8] = [
     (".pb", "a graph of TensorFlow", ORIGINAL),
     (".mlmodel", "a Core ML model", ORIGINAL),
 ];
-const IMPORT: &str = "what Keras saved (.keras, .h5) is taken over by convnet import; then train with --init-from";
+const IMPORT: &str = "what Keras saved (.keras, .h5) is taken over by convnet import; then train with `init_from`";
 const ORIGINAL: &str = "convnet import takes over the Keras model that it was made from";
 const REBUILD: &str =
     "only Keras's files hold an architecture: build the network there, give it these weights, save it";

@@ -102,8 +102,8 @@ impl ScaleOrigin {
             false => format!("pixels 0 to 255 times {scale}"),
         };
         match self {
-            ScaleOrigin::Default => format!("{what} (the default; --input-scale)"),
-            ScaleOrigin::Told => format!("{what} (--input-scale)"),
+            ScaleOrigin::Default => format!("{what} (the default; `input_scale`)"),
+            ScaleOrigin::Told => format!("{what} (`input_scale`)"),
             ScaleOrigin::Model => format!("{what} (the model's own)"),
             ScaleOrigin::Network(how) => format!("{what}: {how}"),
         }
@@ -119,7 +119,7 @@ impl Model {
         if self.input_scale() != 1.0 {
             let scale = InputScale(self.input_scale());
             warnings.push(format!(
-                "pixels are multiplied by {scale}, though {how}: --input-scale 1 lets them in as they are"
+                "pixels are multiplied by {scale}, though {how}: `input_scale = 1` lets them in as they are"
             ));
         }
         let mut names = self.spec().flat_layers().into_iter().zip(flat_layers(self.plan()));
@@ -142,7 +142,7 @@ impl Model {
                  and import it, or give it mean and variance"
             )),
             Some((path, true, _)) if self.input_scale() == 1.0 => warnings.push(format!(
-                "layer {path}'s numbers are those for pixels from 0 to 1: --input-scale 1/255, if it is so"
+                "layer {path}'s numbers are those for pixels from 0 to 1: `input_scale = '1/255'`, if it is so"
             )),
             _ => {}
         }
@@ -217,7 +217,7 @@ mod tests {
             origin.describe(scale),
             "pixels go in as they are, 0 to 255: layer rescaling (Rescaling) scales them"
         );
-        assert_eq!(ScaleOrigin::Told.describe(InputScale::UNIT), "pixels 0 to 255 times 1/255 (--input-scale)");
+        assert_eq!(ScaleOrigin::Told.describe(InputScale::UNIT), "pixels 0 to 255 times 1/255 (`input_scale`)");
     }
 
     #[test]

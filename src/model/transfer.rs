@@ -99,7 +99,7 @@ pub fn freeze(spec: &mut Spec, patterns: &[String]) -> Result<()> {
     match patterns {
         [only] if only == NONE => spec.layers.iter_mut().for_each(Layer::thaw),
         patterns if patterns.iter().any(|pattern| pattern == NONE) => {
-            return Err(Error::config("--freeze cannot be used").expected("none alone").got(patterns.join(",")));
+            return Err(Error::config("`freeze` cannot be used").expected("none alone").got(patterns.join(",")));
         }
         patterns => freeze_named(spec, patterns)?,
     }
@@ -107,12 +107,12 @@ pub fn freeze(spec: &mut Spec, patterns: &[String]) -> Result<()> {
         return Ok(());
     }
     let nothing = Error::config("nothing is left to train");
-    Err(nothing.expected("a layer with weights that --freeze does not name").help("--freeze none trains all layers"))
+    Err(nothing.expected("a layer with weights that `freeze` does not name").help("`freeze` none trains all layers"))
 }
 
 fn freeze_named(spec: &mut Spec, patterns: &[String]) -> Result<()> {
     for text in patterns {
-        let unusable = |got: String| Error::config("--freeze names no layer").got(got);
+        let unusable = |got: String| Error::config("`freeze` names no layer").got(got);
         let pattern = Pattern::new(text).map_err(|error| unusable(format!("'{text}'")).because(error))?;
         let mut matched = spec.layers.iter_mut().filter(|layer| pattern.matches(&layer.name)).peekable();
         if matched.peek().is_none() {
@@ -141,8 +141,8 @@ pub fn describe_frozen(model: &Model) -> Option<String> {
         .map(|count| thousands(layers.iter().map(|(_, info)| count(info)).sum::<usize>()));
     let by_file: Vec<&str> = kept.iter().filter(|layer| !layer.trainable).map(|layer| &*layer.name).collect();
     let why = match &by_file[..] {
-        [] => "--freeze keeps the others".to_owned(),
-        names => format!("the model's file keeps {} (trainable: false; --freeze none trains all)", names.join(", ")),
+        [] => "`freeze` keeps the others".to_owned(),
+        names => format!("the model's file keeps {} (trainable: false; `freeze` none trains all)", names.join(", ")),
     };
     Some(format!("trainable {trainable} of {total} parameters: {why}"))
 }
@@ -225,7 +225,7 @@ mod tests {
         freeze(&mut frozen, &["conv2d".into()]).unwrap();
         assert_eq!(Spec::from_json(&frozen.to_json()).unwrap(), spec(10, 12), "no file says it");
         let line = describe_frozen(&model(frozen, 0)).unwrap();
-        assert!(line.starts_with("trainable ") && line.ends_with("--freeze keeps the others"), "{line}");
+        assert!(line.starts_with("trainable ") && line.ends_with("`freeze` keeps the others"), "{line}");
         assert_eq!(describe_frozen(&model(spec(10, 12), 0)), None);
         let mut own = spec(10, 12);
         own.layers[0].trainable = false;

@@ -90,16 +90,16 @@ pub fn failure(text: &str) -> Error {
     let (what, help) = if has(&["out of memory", "can't allocate memory", "ALLOC_FAILED"]) {
         (
             "there is not enough memory for this",
-            "a smaller --batch-size (with --accumulate, the same step), --precision bf16, or --cache ram, which keeps the \
+            "a smaller `batch_size` (with `accumulate`, the same step), `precision = 'bf16'`, or `cache = 'ram'`, which keeps the \
              images off the GPU",
         )
     } else if has(&["no kernel image", "arch mismatch", "ARCH_MISMATCH"]) {
-        ("this libtorch has no code for this GPU", "--device cpu, or a libtorch that was built for the GPU")
+        ("this libtorch has no code for this GPU", "`device = 'cpu'`, or a libtorch that was built for the GPU")
     } else if has(&["CUDA error", "CUDA driver error", "cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS"]) {
         (
             "the GPU failed",
-            "a run goes on from its last checkpoint with --resume; where it fails again, look at nvidia-smi and at the \
-             system's log (dmesg, Xid), or take --device cpu",
+            "a run goes on from its last checkpoint with `resume`; where it fails again, look at nvidia-smi and at the \
+             system's log (dmesg, Xid), or take `device = 'cpu'`",
         )
     } else {
         ("libtorch failed", "where it fails again, please report it with this line and the command")
@@ -161,12 +161,12 @@ mod tests {
                       1.00 GiB is free. If reserved but unallocated memory is large try setting …\nException raised from";
         let launch = "CUDA error: unspecified launch failure\nCUDA kernel errors might be asynchronously reported";
         for (text, words) in [
-            (memory, ["there is not enough memory", "1.00 GiB is free;", "--batch-size"]),
+            (memory, ["there is not enough memory", "1.00 GiB is free;", "`batch_size`"]),
             (
                 "[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory: you tried",
                 ["not enough", "you tried", "bf16"],
             ),
-            (launch, ["the GPU failed", "unspecified launch failure;", "--resume"]),
+            (launch, ["the GPU failed", "unspecified launch failure;", "`resume`"]),
             ("CUDA error: no kernel image is available for execution on the device", ["no code", "no kernel", "cpu"]),
             ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", ["the GPU failed", "EXECUTION_FAILED", "dmesg"]),
         ] {

@@ -16,7 +16,7 @@ pub fn tell_faults(dataset: &Dataset, source: &str, sinks: &mut Sinks) {
         Ok(look) => {
             sinks.note(format!("data: {}", look.counts.line()));
             let which =
-                format!("      convnet data check {source} tells which; --exclude leaves images out (said once)");
+                format!("      convnet data check {source} tells which; `exclude` leaves images out (said once)");
             sinks.note(which);
         }
         Err(error) => sinks.note(format!("the data set was not checked: {}", log::describe(&error))),

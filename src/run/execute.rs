@@ -142,7 +142,7 @@ impl Run {
             self.sinks.note(resume::resume_line(&folder, &state, &train_config));
         }
         if let Some(other) = model_files::replaced(&self.config, &folder.name) {
-            self.sinks.note(format!("note: replaces {other} when it is done; another --name keeps both"));
+            self.sinks.note(format!("note: replaces {other} when it is done; another `name` keeps both"));
         }
         let mut history = resume::history_before(&folder, &state, &mut self.sinks);
         let metrics: Vec<Metric> = Metric::of(model.num_classes()).collect();

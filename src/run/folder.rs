@@ -37,7 +37,7 @@ impl RunFolder {
             Error::config("cannot write the logs")
                 .at_path(&config.outputs.logs)
                 .because(error)
-                .help("choose another folder with --logs")
+                .help("choose another folder with `logs`")
         };
         fs::create_dir_all(&config.outputs.logs).map_err(unwritable)?;
         let aside = new_folder_in(&config.outputs.logs).map_err(unwritable)?;
@@ -56,7 +56,7 @@ impl RunFolder {
                 Err(_) if path.symlink_metadata().is_ok() && config.outputs.run.is_some() => {
                     return Err(Error::config(format!("there is a run '{name}' already"))
                         .at_path(&path)
-                        .help("choose another --run, or continue it with --resume"));
+                        .help("choose another `run`, or continue it with `resume`"));
                 }
                 Err(_) if path.symlink_metadata().is_ok() && attempt < 1000 => {
                     attempt += 1;
@@ -171,7 +171,7 @@ impl RunFolder {
     /// A data error that says which images are others.
     pub fn check_data(&self, data: &DataRecord) -> Result<()> {
         let checked = self.record.data.check_same(data);
-        checked.map_err(|error| error.at_path(&self.path).help("--data names them where they lie now"))
+        checked.map_err(|error| error.at_path(&self.path).help("`data` names them where they lie now"))
     }
 
     /// Refuses to begin from another model than the run was started from.

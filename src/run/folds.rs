@@ -90,7 +90,7 @@ impl CrossValidation<'_> {
     pub fn execute(&self) -> Result<Folds> {
         let num_folds = self.num_folds;
         if num_folds < 2 {
-            return Err(Error::config("--folds cannot be used").expected("at least 2").got(num_folds));
+            return Err(Error::config("`folds` cannot be used").expected("at least 2").got(num_folds));
         }
         let run = self.config.outputs.run.clone().unwrap_or_else(folder::name_of_now);
         let configs: Vec<RunConfig> =
@@ -163,7 +163,7 @@ fn existing(config: &RunConfig) -> Result<Option<RunFolder>> {
         true => Ok(Some(folder)),
         false => Err(Error::config(format!("there is a run '{name}' already, with other settings"))
             .at_path(&folder.path)
-            .help("choose another --run")),
+            .help("choose another `run`")),
     }
 }
 

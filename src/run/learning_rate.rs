@@ -65,7 +65,7 @@ pub fn find_learning_rate(
 
 fn check(RateRange { start, end, steps }: RateRange) -> Result<()> {
     if !(start > 0.0 && end > start && end.is_finite()) {
-        let expected = "0 < --start-lr < --end-lr";
+        let expected = "0 < `start_lr` < `end_lr`";
         return Err(Error::config("the range of rates cannot be used")
             .expected(expected)
             .got(format!("{start}, {end}")));
@@ -80,7 +80,7 @@ fn check(RateRange { start, end, steps }: RateRange) -> Result<()> {
 /// second.
 fn new_folder(config: &RunConfig) -> Result<PathBuf> {
     let unwritable = |error: io::Error, folder: &Path| {
-        Error::config("cannot write the logs").at_path(folder).because(error).help("choose another --logs or --run")
+        Error::config("cannot write the logs").at_path(folder).because(error).help("choose another `logs` or `run`")
     };
     fs::create_dir_all(&config.outputs.logs).map_err(|error| unwritable(error, &config.outputs.logs))?;
     let now = || jiff::Zoned::now().strftime("lr-find-%Y%m%d-%H%M%S").to_string();
@@ -95,7 +95,7 @@ fn new_folder(config: &RunConfig) -> Result<PathBuf> {
             Err(error) => return Err(unwritable(error, &folder)),
         }
     }
-    Err(Error::config("cannot write the logs").at_path(&folder).help("choose another --logs or --run"))
+    Err(Error::config("cannot write the logs").at_path(&folder).help("choose another `logs` or `run`"))
 }
 
 /// For TensorBoard: loss and rate by step.

@@ -29,7 +29,7 @@ pub fn check_places(config: &RunConfig) -> Result<()> {
             return Err(Error::config("cannot write the model")
                 .got("a folder")
                 .at_path(&path)
-                .help("choose another --name"));
+                .help("choose another `name`"));
         }
     }
     Ok(())

@@ -98,7 +98,7 @@ fn note_policy(config: &RunConfig, network: &Network, sinks: &mut Sinks) {
     if let Some(policy) = mixed_policy(&document) {
         let precision = config.network.precision;
         sinks.note(format!(
-            "note: the network's policy is {policy}; it computes in {precision} (--precision fp32 or bf16)"
+            "note: the network's policy is {policy}; it computes in {precision} (`precision` fp32 or bf16)"
         ));
     }
 }

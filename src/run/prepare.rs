@@ -54,7 +54,7 @@ pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Resul
         split(dataset, &config.data.validation, config.data.split_mode, config.data.limit_train, config.training.seed)?;
     let are_characters = splits.classes.iter().all(|class| class.chars().count() == 1);
     if config.training.augment.flip > 0.0 && are_characters {
-        sinks.note("note: mirrored digits and letters become wrong; add flip=0 to --augment");
+        sinks.note("note: mirrored digits and letters become wrong; add flip=0 to `augment`");
     }
     Ok(splits)
 }

@@ -62,7 +62,7 @@ pub fn check_something_is_left(
     let begun = state.epochs + u64::from(state.batches > 0);
     if config.epochs < begun {
         return Err(Error::config("the run is past that epoch")
-            .expected(format!("--epochs {begun} or more"))
+            .expected(format!("`epochs = {begun}` or more"))
             .got(config.epochs));
     }
     let Some(ending) = state.ending(config) else { return Ok(()) };
@@ -72,12 +72,12 @@ pub fn check_something_is_left(
     }
     let finished = Error::config("the run is finished");
     Err(match ending {
-        StopReason::Patience => finished.help("to train on: a larger --patience"),
-        StopReason::Target => finished.help("to train on: another --until"),
-        StopReason::Time => finished.help("to train on: more --time, counted from the run's start"),
+        StopReason::Patience => finished.help("to train on: a larger `patience`"),
+        StopReason::Target => finished.help("to train on: another `until`"),
+        StopReason::Time => finished.help("to train on: more `time`, counted from the run's start"),
         StopReason::Epochs | StopReason::Signal(_) => finished
             .expected(format!("more than {} epochs", state.epochs))
             .got(config.epochs)
-            .help(format!("to train on: --epochs {}", state.epochs + 10)),
+            .help(format!("to train on: `epochs = {}`", state.epochs + 10)),
     })
 }

@@ -108,7 +108,7 @@ fn check_same(whole: &FinishedRun, stopped: &FinishedRun) -> Result<()> {
             Error::new(ErrorKind::Check, format!("a resumed run is not the uninterrupted one: its {what} differs"));
         Err(error
             .at(&whole.selected.name)
-            .help("on CUDA some operations round differently each time; try --device cpu"))
+            .help("on CUDA some operations round differently each time; try `device = 'cpu'`"))
     };
     let history = |run: &FinishedRun| run.folder.history().map(without_times);
     if history(whole)? != history(stopped)? {

@@ -23,14 +23,14 @@ pub struct BestEpochConfig {
 impl BestEpochConfig {
     /// What absent settings stand for.
     pub const ABSENT: &[Absent] =
-        &[("monitor", "val_accuracy; for --schedule plateau val_loss"), ("patience", "no early stopping")];
+        &[("monitor", "val_accuracy; for `schedule = 'plateau'` val_loss"), ("patience", "no early stopping")];
 
     /// Checks the values.
     ///
     /// # Errors
     /// A configuration error for a value that cannot be used.
     pub fn check(&self) -> Result<()> {
-        at_least_0(&[("min-delta", Some(self.min_delta))])
+        at_least_0(&[("min_delta", Some(self.min_delta))])
     }
 
     /// Which epoch is the best, and when to give up.

@@ -96,11 +96,11 @@ impl TrainConfig {
     pub fn check(&self) -> Result<()> {
         at_least_1("epochs", Some(self.epochs))?;
         at_least_1("accumulate", Some(self.accumulate as u64))?;
-        at_least_1("log-every", self.log_every)?;
+        at_least_1("log_every", self.log_every)?;
         if !(1..=MAX_BATCH_SIZE).contains(&self.batch_size) {
-            return wrong("batch-size", format!("1 to {MAX_BATCH_SIZE}"), self.batch_size);
+            return wrong("batch_size", format!("1 to {MAX_BATCH_SIZE}"), self.batch_size);
         }
-        from_0_to_below_1(&[("label-smoothing", Some(self.label_smoothing))])
+        from_0_to_below_1(&[("label_smoothing", Some(self.label_smoothing))])
     }
 
     /// Refuses to watch a metric that tells nothing of a classifier of `num_classes` classes.

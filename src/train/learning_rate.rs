@@ -65,20 +65,20 @@ impl LearningRateConfig {
         above_0(&[
             ("lr", Some(self.lr)),
             ("power", Some(self.power)),
-            ("decay-rate", Some(self.decay_rate)),
-            ("decay-epochs", self.decay_epochs),
+            ("decay_rate", Some(self.decay_rate)),
+            ("decay_epochs", self.decay_epochs),
         ])?;
-        from_0_to_below_1(&[("plateau-factor", Some(self.plateau_factor))])?;
+        from_0_to_below_1(&[("plateau_factor", Some(self.plateau_factor))])?;
         at_least_0(&[
-            ("warmup-epochs", Some(self.warmup_epochs)),
-            ("min-lr", Some(self.min_lr)),
-            ("plateau-min-delta", Some(self.plateau_min_delta)),
+            ("warmup_epochs", Some(self.warmup_epochs)),
+            ("min_lr", Some(self.min_lr)),
+            ("plateau_min_delta", Some(self.plateau_min_delta)),
         ])?;
         if self.min_lr > self.lr {
-            return wrong("min-lr", format!("at most the learning rate, {}", self.lr), self.min_lr);
+            return wrong("min_lr", format!("at most the learning rate, {}", self.lr), self.min_lr);
         }
         match self.schedule == ScheduleKind::OneCycle && self.warmup_epochs > 0.0 {
-            true => wrong("warmup-epochs", "none: one-cycle has a warm-up of its own", self.warmup_epochs),
+            true => wrong("warmup_epochs", "none: one-cycle has a warm-up of its own", self.warmup_epochs),
             false => Ok(()),
         }
     }

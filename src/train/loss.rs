@@ -46,7 +46,7 @@ impl ClassWeights {
             ClassWeights::List(weights) => weights.clone(),
             ClassWeights::Table(table) => weights_of_table(table, classes)?,
         };
-        let wrong = Error::config("class-weights cannot be used");
+        let wrong = Error::config("`class_weights` cannot be used");
         if weights.len() != classes.len() {
             return Err(wrong.expected(format!("{} numbers, one a class", classes.len())).got(weights.len()));
         }

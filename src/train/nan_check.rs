@@ -46,7 +46,7 @@ pub(super) fn weight_error(model: &Model, epoch: u64, step: u64, learning_rate: 
     Some(error.at(format!("epoch {epoch}")).help(HELP))
 }
 
-const HELP: &str = "a lower --lr or --global-clip-norm often mends this; the checkpoint before is kept";
+const HELP: &str = "a lower `lr` or `global_clip_norm` often mends this; the checkpoint before is kept";
 
 /// The first layer, and its weight, that is not finite.
 fn bad_weight(model: &Model) -> Option<String> {

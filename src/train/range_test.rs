@@ -93,7 +93,7 @@ impl RangeTest {
         match points.len() > FIRST_STEPS {
             true => Ok(points),
             false => {
-                Err(Error::config("the loss explodes at the first rates").got(self.start).help("a lower --start-lr"))
+                Err(Error::config("the loss explodes at the first rates").got(self.start).help("a lower `start_lr`"))
             }
         }
     }

@@ -142,7 +142,7 @@ fn the_size_and_the_channels_can_be_chosen() {
     );
     write_image(&folder.path().join("b/3.png"), (7, 9), 3);
     let error = failure(folder.path(), &LoadOptions::default());
-    for part in ["differ in size", "expected 4 wide × 3 high in", "got 7 wide × 9 high in", "b/3.png", "--image-size"]
+    for part in ["differ in size", "expected 4 wide × 3 high in", "got 7 wide × 9 high in", "b/3.png", "`image_size`"]
     {
         assert!(error.contains(part), "{part}: {error}");
     }

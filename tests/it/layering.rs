@@ -112,3 +112,19 @@ fn only_the_command_line_knows_clap() {
     let found: Vec<_> = relative.filter(|file| !is_program(file) && knows_clap(file)).collect();
     assert!(found.is_empty(), "{found:?}");
 }
+
+/// What the library says names a setting by its key; the program makes a flag of it (`cli::spelling`).
+#[test]
+fn only_the_command_line_names_flags() {
+    let settings = convnet::config::RunConfig::default().keys().unwrap();
+    let flags: Vec<String> = settings.keys().map(|key| format!("--{}", key.replace('_', "-"))).collect();
+    let (root, files) = library();
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| !file.starts_with(root.join("cli"))) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = (1..).zip(text.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let named = code.filter(|(_, line)| flags.iter().any(|flag| line.contains(flag)));
+        found.extend(named.map(|(line, _)| format!("{}:{line}", file.strip_prefix(&root).unwrap().display())));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Globals, Source, output};
+use crate::cli::spelling::with_flags;
 use convnet::data::check::{CheckConfig, CheckReport, Counts, check_with, write_csv};
 use convnet::data::registry;
 
@@ -41,7 +42,7 @@ pub fn run(args: Check, globals: Globals) -> anyhow::Result<()> {
     }
     match args.json {
         true => output::json(&Document { counts: report.counts(), report: &report })?,
-        false => output::result(&report.to_string())?,
+        false => output::result(&with_flags(&report.to_string()))?,
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ pub mod signals;
 
 use std::time::Instant;
 
+use super::spelling::{FlagSpelling, with_flags};
 use super::{Globals, output};
 use convnet::config::resolved::Resolved;
 use convnet::error::Result;
@@ -88,7 +89,7 @@ fn cross_validate(
 /// The sinks of a run on the terminal: notes and progress.
 pub fn sinks(globals: Globals, mode: ProgressMode) -> Sinks {
     let mut sinks = output::sinks(globals);
-    sinks.add(ConsoleSink::new(mode));
+    sinks.add(FlagSpelling(ConsoleSink::new(mode)));
     sinks
 }
 
@@ -97,7 +98,7 @@ fn print_config(resolved: &Resolved, as_json: bool) -> Result<()> {
     let origins = resolved.origins.of_values(&resolved.config.with_defaults(num_threads))?;
     match as_json {
         true => output::json(&origins.to_json()),
-        false => output::result(&origins.to_toml()),
+        false => output::result(&with_flags(&origins.to_toml())),
     }
 }
 

@@ -233,11 +233,11 @@ impl fmt::Display for CheckReport {
                 findings.iter().take(MAX_PRINTED).try_for_each(|finding| writeln!(f, "  {finding}"))?;
             }
             if findings.len() > MAX_PRINTED {
-                writeln!(f, "  … and {} more: --out FILE.csv lists all", findings.len() - MAX_PRINTED)?;
+                writeln!(f, "  … and {} more: `out` FILE.csv lists all", findings.len() - MAX_PRINTED)?;
             }
         }
         if self.is_cut {
-            writeln!(f, "  there may be more near duplicates: check again without these (--exclude)")?;
+            writeln!(f, "  there may be more near duplicates: check again without these (`exclude`)")?;
         }
         if !self.leaks.is_empty() {
             let images = if self.leaks.len() == 1 {
@@ -259,8 +259,8 @@ const HEADINGS: [(Problem, &str, &str); 6] = [
     (Problem::WrongExtension, "with a wrong extension", "with a wrong extension"),
     (
         Problem::OtherSize,
-        "of another size than most (--image-size brings all to one)",
-        "of other sizes than most (--image-size brings all to one)",
+        "of another size than most (`image_size` brings all to one)",
+        "of other sizes than most (`image_size` brings all to one)",
     ),
     (Problem::OneColour, "of one colour", "of one colour"),
     (Problem::Duplicate, "duplicate (the same pixels)", "duplicates (the same pixels)"),

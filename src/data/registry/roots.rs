@@ -40,13 +40,13 @@ pub(super) fn find(folder: &Path) -> Result<Option<PathBuf>> {
         ([], Some(pickles)) => Err(Error::data("Python pickles are not read")
             .expected("CIFAR's binary version (data_batch_1.bin)")
             .at_path(&pickles)
-            .help("--data cifar10 or cifar100 downloads it, or save the arrays with np.savez as x_train, y_train, x_test, y_test")),
+            .help("`data` cifar10 or cifar100 downloads it, or save the arrays with np.savez as x_train, y_train, x_test, y_test")),
         ([], None) => Ok(None),
         ([only], _) => Ok(Some(only.clone())),
         (several, _) => {
             let names: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
             let error = Error::data("there are several data sets in the folder").expected("one").got(quoted(&names));
-            Err(error.at_path(folder).help("name one of them with --data"))
+            Err(error.at_path(folder).help("name one of them with `data`"))
         }
     }
 }

@@ -83,7 +83,7 @@ impl ImageList {
         } else if classes != by_letters {
             notes.push(format!(
                 "classes that are numbers are in the order of their values ({}); Keras and torchvision sort them as text ({}): \
-                 a model from there needs that order in the --labels of its import",
+                 a model from there needs that order in the `labels` of its import",
                 quoted(&classes),
                 quoted(&by_letters)
             ));

@@ -115,5 +115,5 @@ pub fn finish(splits: Splits, options: &LoadOptions) -> Result<Splits> {
 }
 
 fn no_cache_folder() -> Error {
-    cache::no_folder("there is no folder for decoded images").help("set one, or use another --cache")
+    cache::no_folder("there is no folder for decoded images").help("set one, or use another `cache`")
 }

@@ -76,7 +76,7 @@ fn sizes_differ(images: &ImageList, own: (usize, ImageShape), other: (usize, Ima
         format!("{} in {}", size_text(shape.width, shape.height), images.images[at].image)
     };
     Error::data("the images differ in size").expected(tell(own)).got(tell(other)).help(
-        "choose one size for all with --image-size, and with --resize how they come to it; or leave out what convnet data \
-         check lists with --exclude",
+        "choose one size for all with `image_size`, and with `resize` how they come to it; or leave out what convnet data \
+         check lists with `exclude`",
     )
 }

@@ -138,7 +138,7 @@ impl Tree {
         };
         let (classes, below) = (at(depth - 1), at(depth));
         let way_out = match depth {
-            1 => format!("name one of the folders with --data (…/{}), or put what is in them together", classes[0]),
+            1 => format!("name one of the folders with `data` (…/{}), or put what is in them together", classes[0]),
             _ => "move them up by one folder".to_owned(),
         };
         Some(format!(

@@ -63,9 +63,9 @@ pub fn choose(
         SplitMode::Tail => ((count - num_validation..count).collect(), (0..count - num_validation).collect()),
     };
     let help = match mode {
-        SplitMode::Stratified => "choose another number of validation images, or --validation none",
+        SplitMode::Stratified => "choose another number of validation images, or `validation = 'none'`",
         SplitMode::Random | SplitMode::Tail => {
-            "choose another number of validation images or --split-mode stratified, or --validation none"
+            "choose another number of validation images or `split_mode = 'stratified'`, or `validation = 'none'`"
         }
     };
     check_no_class_vanishes(labels, classes, &train, &validation).map_err(|error| error.help(help))?;
@@ -322,7 +322,7 @@ mod tests {
             let error = choose(&labels(counts), &names(counts.len()), num_validation, mode, 0).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(part), "{counts:?} {mode:?}: {error}");
-            let advises_mode = error.to_string().contains("--split-mode stratified");
+            let advises_mode = error.to_string().contains("`split_mode = 'stratified'`");
             assert_eq!(advises_mode, mode != SplitMode::Stratified, "the mode that is on is no advice: {error}");
         }
     }

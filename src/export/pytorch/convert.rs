@@ -375,5 +375,5 @@ fn image(shape: &[usize]) -> Result<[i64; 3]> {
 }
 
 pub(super) fn refused(what: &str) -> Error {
-    Error::model(format!("{what} cannot be written as modules of PyTorch")).help("use another --format")
+    Error::model(format!("{what} cannot be written as modules of PyTorch")).help("use another `format`")
 }

@@ -46,7 +46,7 @@ impl Spec {
                     Error::model("the network's input does not say how large its images are")
                         .expected("a square number of values, or three times one")
                         .got(format!("{values} values"))
-                        .help("say it with --image-size HxW and --channels 1 or 3")
+                        .help("say it with `image_size` HxW and `channels` 1 or 3")
                 })
             }
         }
@@ -70,7 +70,7 @@ impl Spec {
             [values] => (format!("images of {values} values together, the model's input {input:?}"), IMAGE_SIZE),
             [height, width] if shape.channels != 1 && (height, width) == (shape.height, shape.width) => (
                 format!("grey images of {height}×{width}, the model's input {input:?}"),
-                "--channels 1 makes them grey",
+                "`channels = 1` makes them grey",
             ),
             [height, width] => (format!("grey images of {height}×{width}, the model's input {input:?}"), IMAGE_SIZE),
             _ => (format!("images of {}, the model's input", self.image_shape()?), IMAGE_SIZE),
@@ -106,7 +106,7 @@ impl Spec {
     }
 }
 
-const IMAGE_SIZE: &str = "choose other data, bring it to that size with --image-size, or change the model's InputLayer";
+const IMAGE_SIZE: &str = "choose other data, bring it to that size with `image_size`, or change the model's InputLayer";
 
 /// Height and width of a grey square of `values` values, or of one in three colours.
 fn square(values: usize) -> Option<ImageShape> {
@@ -183,7 +183,7 @@ mod tests {
             assert_eq!(spec.image_shape().unwrap(), expected, "{shape}");
             assert!(spec.takes(expected) && spec.check_takes(expected).is_ok());
         }
-        assert!(shaped(json!([null, 60])).image_shape().unwrap_err().to_string().contains("--image-size"));
+        assert!(shaped(json!([null, 60])).image_shape().unwrap_err().to_string().contains("`image_size`"));
         assert!(shaped(json!([null, 60])).takes(image(4, 5, 3)));
         assert!(shaped(json!([null, 2, 3, 4, 5])).image_shape().is_err());
     }
@@ -192,8 +192,8 @@ mod tests {
     fn images_that_do_not_go_in_are_refused_by_what_the_input_is() {
         for (shape, images, says) in [
             (json!([null, 28, 28]), image(28, 28, 3), "grey images of 28×28"),
-            (json!([null, 28, 28]), image(28, 28, 3), "--channels 1"),
-            (json!([null, 28, 28]), image(32, 32, 1), "--image-size"),
+            (json!([null, 28, 28]), image(28, 28, 3), "`channels = 1`"),
+            (json!([null, 28, 28]), image(32, 32, 1), "`image_size`"),
             (json!([null, 784]), image(28, 28, 3), "784 values"),
             (json!([null, 28, 28, 1]), image(28, 28, 3), "the model's input"),
         ] {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Clip, OptimizerConfig, OptimizerKind, StepOptions};
-use crate::error::Result;
-use crate::settings::{Absent, above_0, at_least_0, from_0_to_below_1, wrong};
+use crate::error::{Error, Result};
+use crate::settings::{Absent, above_0, at_least_0, from_0_to_below_1};
 
 /// AdamW's weight decay in Keras.
 const ADAMW_DECAY: f64 = 0.004;
@@ -81,9 +81,9 @@ impl OptimizerSettings {
     pub fn check(&self) -> Result<()> {
         above_0(&[
             ("epsilon", Some(self.epsilon)),
-            ("clip-value", self.clip_value),
-            ("clip-norm", self.clip_norm),
-            ("global-clip-norm", self.global_clip_norm),
+            ("clip_value", self.clip_value),
+            ("clip_norm", self.clip_norm),
+            ("global_clip_norm", self.global_clip_norm),
         ])?;
         from_0_to_below_1(&[
             ("beta1", Some(self.beta1)),
@@ -92,11 +92,13 @@ impl OptimizerSettings {
             ("rho", Some(self.rho)),
             ("ema", self.ema),
         ])?;
-        at_least_0(&[("weight-decay", self.weight_decay)])?;
+        at_least_0(&[("weight_decay", self.weight_decay)])?;
         let clips = [self.clip_value, self.clip_norm, self.global_clip_norm];
         match clips.iter().flatten().count() {
             0 | 1 => Ok(()),
-            _ => wrong("clip-value, clip-norm and global-clip-norm", "one of them, as in Keras", "more"),
+            _ => Err(Error::config("`clip_value`, `clip_norm` and `global_clip_norm` cannot be used")
+                .expected("one of them, as in Keras")
+                .got("more")),
         }
     }
 

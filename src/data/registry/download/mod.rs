@@ -69,7 +69,7 @@ fn download(
         _ => ", unpacked,",
     };
     Err(Error::data(format!("cannot download {} of {}", file.name, set.name)).got(reasons.join("; ")).help(format!(
-        "try again later{kept}, or put {}{by_hand} into {} by hand, or name with --data a folder that holds \
+        "try again later{kept}, or put {}{by_hand} into {} by hand, or name with `data` a folder that holds \
          them",
         names.join(", "),
         folder.display()
