@@ -33,18 +33,6 @@ struct ExportReport {
     max_difference: f64,
 }
 
-/// What was done to compare the export with the model.
-fn checked(format: ExportFormat) -> &'static str {
-    match format {
-        ExportFormat::Keras | ExportFormat::KerasJson | ExportFormat::KerasLegacy | ExportFormat::Portable => {
-            "read back by convnet: every weight the same"
-        }
-        ExportFormat::Pytorch => {
-            "weights read back: every one the same; the script's modules computed by libtorch (no Python was run)"
-        }
-    }
-}
-
 /// Exports the model, reads the files back and compares weights and outputs.
 ///
 /// # Errors
@@ -62,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         false => output::result(&format!(
             "exported  {}\n{replaced}checked   {}, outputs within {:.1e}\n",
             report.files.join(", "),
-            checked(args.format),
+            exported.checked,
             report.max_difference
         ))?,
     }

@@ -5,6 +5,7 @@ mod module;
 mod normalization;
 
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 use serde_json::json;
@@ -13,7 +14,7 @@ use tch::{Device, Kind, Tensor};
 use self::module::Module;
 use crate::error::{Error, Result};
 use crate::model::spec::{Layer, LayerPlan, LayerSpec};
-use crate::model::{Model, saved};
+use crate::model::{Model, ModelInfo, saved};
 
 /// Names that `nn.Sequential` has uses of its own for, beside those that begin with `_` or like a method.
 const RESERVED: [&str; 31] = [
@@ -50,6 +51,26 @@ const RESERVED: [&str; 31] = [
     "dump_patches",
 ];
 
+/// The bytes of the script and of the weights' file beside it, which lie at `paths`.
+///
+/// # Errors
+/// A model error that names the first layer that PyTorch has no module for.
+pub(super) fn to_files(model: &Model, info: &ModelInfo, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>> {
+    let network = Network::new(model)?;
+    let weights_file = paths.last().and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy();
+    Ok(vec![network.script(model, &info.labels, &weights_file).into_bytes(), network.weights_to_bytes()?])
+}
+
+/// The outputs `f32 [B, classes]` of the script's modules, computed by libtorch with the weights' file of `written`, for
+/// `images` `f32 [B, H, W, C]`.
+///
+/// # Errors
+/// A check error where the file cannot be read, or a weight is not `model`'s.
+pub(super) fn outputs(model: &Model, written: &[&Path], images: &Tensor) -> Result<Tensor> {
+    let weights = std::fs::read(written[1]).map_err(|error| super::errors::unreadable().because(error))?;
+    Network::new(model)?.forward(images, &weights)
+}
+
 /// A module with its name in the `nn.Sequential`.
 struct Named {
     name: String,
@@ -58,7 +79,7 @@ struct Named {
 }
 
 /// The network as modules in order.
-pub(super) struct Network(Vec<Named>);
+struct Network(Vec<Named>);
 
 impl Network {
     /// The modules of `model`.
@@ -158,7 +179,7 @@ impl Network {
             weights = json!(weights_file),
             shape = shape(model),
             outputs = format_args!("[B, {}]", model.num_outputs()),
-            kind = outputs(model),
+            kind = meaning(model),
             modules = lines.concat(),
         )
     }
@@ -178,7 +199,7 @@ fn shape(model: &Model) -> String {
 }
 
 /// What the outputs mean, in words.
-fn outputs(model: &Model) -> String {
+fn meaning(model: &Model) -> String {
     model.output_kind().map_or_else(|_| "no classes".into(), |kind| kind.to_string())
 }
 

@@ -1,0 +1,148 @@
+//! The table of export formats: what each is called, its files, and how they are written and read back. A format is a
+//! variant of [`ExportFormat`], its row here, and where it is not one of Keras's a file of its own beside this one.
+
+use std::path::{Path, PathBuf};
+
+use tch::Tensor;
+
+use super::{keras_files, pytorch};
+use crate::error::{Error, Result};
+use crate::keras::KerasFormat;
+use crate::model::{Model, ModelInfo};
+
+/// What files are called that hold none of the formats here: a name that ends so says another format than was asked for.
+const FOREIGN_EXTENSIONS: [&str; 16] = [
+    "hdf5", "onnx", "pt", "pth", "ts", "ckpt", "pb", "tflite", "npz", "npy", "pkl", "zip", "toml", "txt", "csv", "bin",
+];
+
+/// What an export is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// FILE.keras: architecture and weights for Keras 3
+    Keras,
+    /// FILE.json and FILE.weights.h5 for Keras 3
+    KerasJson,
+    /// FILE.h5: a whole model that Keras 3, Keras 2 and TF 1.15 load
+    KerasLegacy,
+    /// FILE.json and FILE.h5 (weights) that Keras 3, Keras 2 and TF 1.15 load
+    Portable,
+    /// FILE.py and FILE.safetensors: an nn.Sequential and its weights
+    Pytorch,
+}
+
+/// The bytes of each of an export's files.
+pub(super) type Contents = Vec<Vec<u8>>;
+
+/// What is to be known of a format.
+pub(super) struct Row {
+    /// The extensions of its files, the main one first.
+    extensions: &'static [&'static str],
+    /// What was compared after the files were read back, for the user.
+    pub checked: &'static str,
+    /// The bytes of the files that will lie at these paths.
+    ///
+    /// # Errors
+    /// A model error where the network cannot be said in the format.
+    pub to_files: fn(&Model, &ModelInfo, &[PathBuf]) -> Result<Contents>,
+    /// Reads the files at these paths back, compares every weight with the model's bit for bit, and computes the outputs
+    /// `f32 [B, classes]` of images `f32 [B, …]`.
+    ///
+    /// # Errors
+    /// A check error where a file cannot be read or holds another weight.
+    pub outputs: fn(&Model, &[&Path], &Tensor) -> Result<Tensor>,
+}
+
+const KERAS: Row = Row {
+    extensions: &[".keras"],
+    checked: "read back by convnet: every weight the same",
+    to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::Archive),
+    outputs: keras_files::outputs,
+};
+
+const KERAS_JSON: Row = Row {
+    extensions: &[".json", ".weights.h5"],
+    to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::Json),
+    ..KERAS
+};
+
+const KERAS_LEGACY: Row = Row {
+    extensions: &[".h5"],
+    to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::LegacyModel),
+    ..KERAS
+};
+
+const PORTABLE: Row = Row {
+    extensions: &[".json", ".h5"],
+    to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::Portable),
+    ..KERAS
+};
+
+const PYTORCH: Row = Row {
+    extensions: &[".py", ".safetensors"],
+    checked: "weights read back: every one the same; the script's modules computed by libtorch (no Python was run)",
+    to_files: pytorch::to_files,
+    outputs: pytorch::outputs,
+};
+
+impl ExportFormat {
+    pub(super) fn row(self) -> Row {
+        match self {
+            ExportFormat::Keras => KERAS,
+            ExportFormat::KerasJson => KERAS_JSON,
+            ExportFormat::KerasLegacy => KERAS_LEGACY,
+            ExportFormat::Portable => PORTABLE,
+            ExportFormat::Pytorch => PYTORCH,
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        <Self as clap::ValueEnum>::value_variants().iter().copied()
+    }
+
+    /// Where its files go when the main one is `out`, which may lack its extension.
+    ///
+    /// # Errors
+    /// A configuration error where the name is empty or ends like another format's.
+    pub(super) fn paths(self, out: &Path) -> Result<Vec<PathBuf>> {
+        let extensions = self.row().extensions;
+        let [main, ..] = extensions else { unreachable!("every format has a file") };
+        let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem = name.strip_suffix(main).unwrap_or(&name);
+        if stem.is_empty() || names_a_format(stem) {
+            return Err(Error::config("`out` does not go with the format")
+                .expected(format!("a file name that ends in {main}"))
+                .got(out.display()));
+        }
+        Ok(extensions.iter().map(|extension| out.with_file_name(format!("{stem}{extension}"))).collect())
+    }
+}
+
+/// Whether a file name ends in the extension of a format, of those here or of another program's.
+fn names_a_format(name: &str) -> bool {
+    let last = |name: &str| Path::new(name).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let extension = last(name);
+    FOREIGN_EXTENSIONS.contains(&&*extension)
+        || ExportFormat::all()
+            .flat_map(|format| format.row().extensions)
+            .any(|own| last(&format!("name{own}")) == extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_after_the_main_one() {
+        let paths = |format: ExportFormat, out: &str| {
+            let paths = format.paths(Path::new(out))?;
+            Ok::<_, Error>(paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(paths(ExportFormat::Keras, "a/b.keras").unwrap(), ["a/b.keras"]);
+        assert_eq!(paths(ExportFormat::Keras, "a/b.v2").unwrap(), ["a/b.v2.keras"]);
+        assert_eq!(paths(ExportFormat::KerasJson, "b").unwrap(), ["b.json", "b.weights.h5"]);
+        assert_eq!(paths(ExportFormat::Portable, "b.json").unwrap(), ["b.json", "b.h5"]);
+        for out in ["b.h5", ".keras", "", "b.json.keras", "m.onnx", "m.PT", "m.zip", "m.py", "m.safetensors"] {
+            assert_eq!(paths(ExportFormat::Keras, out).unwrap_err().exit_code(), 2, "{out}");
+        }
+    }
+}
