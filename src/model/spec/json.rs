@@ -259,7 +259,7 @@ impl Reader {
     }
 
     fn layer(&mut self, class_name: &str, config: &Map<String, Value>) -> Result<Layer> {
-        if !LayerSpec::CLASS_NAMES.contains(&class_name) {
+        if !LayerSpec::class_names().contains(&class_name) {
             return Err(compat::unknown_layer(class_name));
         }
         let at_config = |error: Error| error.at("config");

@@ -1,6 +1,7 @@
 //! A network, its layers, and the closed set of what a layer computes.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::layers::{
     ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling2D, BatchNormalization, CenterCrop, Conv2D,
@@ -43,7 +44,7 @@ pub struct Layer {
 }
 
 /// What a layer computes, with its settings. In JSON: its class name and Keras's `config`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "class_name", content = "config")]
 pub enum LayerSpec {
     /// See [`Conv2D`].
@@ -137,98 +138,13 @@ pub enum LayerSpec {
 
 impl LayerSpec {
     /// Every class name but `Sequential`.
-    pub(super) const CLASS_NAMES: [&str; 42] = [
-        "Conv2D",
-        "DepthwiseConv2D",
-        "SeparableConv2D",
-        "Conv2DTranspose",
-        "MaxPooling2D",
-        "AveragePooling2D",
-        "GlobalAveragePooling2D",
-        "GlobalMaxPooling2D",
-        "BatchNormalization",
-        "LayerNormalization",
-        "GroupNormalization",
-        "UnitNormalization",
-        "Dropout",
-        "SpatialDropout2D",
-        "AlphaDropout",
-        "GaussianDropout",
-        "GaussianNoise",
-        "ActivityRegularization",
-        "Identity",
-        "Flatten",
-        "Reshape",
-        "Permute",
-        "Dense",
-        "Activation",
-        "ReLU",
-        "LeakyReLU",
-        "PReLU",
-        "ELU",
-        "Softmax",
-        "ZeroPadding2D",
-        "Cropping2D",
-        "UpSampling2D",
-        "Rescaling",
-        "Normalization",
-        "CenterCrop",
-        "Resizing",
-        "RandomFlip",
-        "RandomRotation",
-        "RandomZoom",
-        "RandomTranslation",
-        "RandomContrast",
-        "RandomBrightness",
-    ];
+    pub(super) fn class_names() -> Vec<&'static str> {
+        <Self as VariantNames>::VARIANTS.iter().copied().filter(|name| *name != "Sequential").collect()
+    }
 
-    /// Keras's name of the layer's class.
+    /// Keras's name of the layer's class: the variant's own.
     pub fn class_name(&self) -> &'static str {
-        match self {
-            LayerSpec::Conv2D(_) => "Conv2D",
-            LayerSpec::DepthwiseConv2D(_) => "DepthwiseConv2D",
-            LayerSpec::SeparableConv2D(_) => "SeparableConv2D",
-            LayerSpec::Conv2DTranspose(_) => "Conv2DTranspose",
-            LayerSpec::MaxPooling2D(_) => "MaxPooling2D",
-            LayerSpec::AveragePooling2D(_) => "AveragePooling2D",
-            LayerSpec::GlobalAveragePooling2D(_) => "GlobalAveragePooling2D",
-            LayerSpec::GlobalMaxPooling2D(_) => "GlobalMaxPooling2D",
-            LayerSpec::BatchNormalization(_) => "BatchNormalization",
-            LayerSpec::LayerNormalization(_) => "LayerNormalization",
-            LayerSpec::GroupNormalization(_) => "GroupNormalization",
-            LayerSpec::UnitNormalization(_) => "UnitNormalization",
-            LayerSpec::Dropout(_) => "Dropout",
-            LayerSpec::SpatialDropout2D(_) => "SpatialDropout2D",
-            LayerSpec::AlphaDropout(_) => "AlphaDropout",
-            LayerSpec::GaussianDropout(_) => "GaussianDropout",
-            LayerSpec::GaussianNoise(_) => "GaussianNoise",
-            LayerSpec::ActivityRegularization(_) => "ActivityRegularization",
-            LayerSpec::Identity(_) => "Identity",
-            LayerSpec::Flatten(_) => "Flatten",
-            LayerSpec::Reshape(_) => "Reshape",
-            LayerSpec::Permute(_) => "Permute",
-            LayerSpec::Dense(_) => "Dense",
-            LayerSpec::Activation(_) => "Activation",
-            LayerSpec::ReLU(_) => "ReLU",
-            LayerSpec::LeakyReLU(_) => "LeakyReLU",
-            LayerSpec::PReLU(_) => "PReLU",
-            LayerSpec::ELU(_) => "ELU",
-            LayerSpec::Softmax(_) => "Softmax",
-            LayerSpec::ZeroPadding2D(_) => "ZeroPadding2D",
-            LayerSpec::Cropping2D(_) => "Cropping2D",
-            LayerSpec::UpSampling2D(_) => "UpSampling2D",
-            LayerSpec::Rescaling(_) => "Rescaling",
-            LayerSpec::Normalization(_) => "Normalization",
-            LayerSpec::CenterCrop(_) => "CenterCrop",
-            LayerSpec::Resizing(_) => "Resizing",
-            LayerSpec::RandomFlip(_) => "RandomFlip",
-            LayerSpec::RandomRotation(_) => "RandomRotation",
-            LayerSpec::RandomZoom(_) => "RandomZoom",
-            LayerSpec::RandomTranslation(_) => "RandomTranslation",
-            LayerSpec::RandomContrast(_) => "RandomContrast",
-            LayerSpec::RandomBrightness(_) => "RandomBrightness",
-            LayerSpec::Sequential(_) => "Sequential",
-        }
+        self.into()
     }
 
     /// The activation that the layer ends in: the identity where it has none, and for a nested network, whose layers have

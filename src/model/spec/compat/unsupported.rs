@@ -73,7 +73,7 @@ pub(in super::super) fn unknown_layer(class_name: &str) -> Error {
     let reason = REASONS.iter().find(|(names, _)| names.contains(&class_name)).map(|(_, reason)| reason);
     let error = match reason {
         Some(reason) => Error::model(format!("the layer '{class_name}' is not supported: {reason}")),
-        None => Error::model(format!("unknown layer '{class_name}'{}", nearest(class_name, &LayerSpec::CLASS_NAMES))),
+        None => Error::model(format!("unknown layer '{class_name}'{}", nearest(class_name, &LayerSpec::class_names()))),
     };
     error.at("class_name")
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::super::layers::{ELU, LeakyReLU, ReLU, Softmax};
 use super::object::to_json;
@@ -107,7 +108,7 @@ pub enum Activation {
 }
 
 /// A layer without weights that can stand for an activation's name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "class_name", content = "config")]
 pub enum FunctionLayer {
     /// See [`ReLU`].
@@ -121,16 +122,9 @@ pub enum FunctionLayer {
 }
 
 impl FunctionLayer {
-    const CLASS_NAMES: [&'static str; 4] = ["ReLU", "LeakyReLU", "ELU", "Softmax"];
-
     /// Keras's name of the layer's class.
     pub fn class_name(&self) -> &'static str {
-        match self {
-            FunctionLayer::ReLU(_) => "ReLU",
-            FunctionLayer::LeakyReLU(_) => "LeakyReLU",
-            FunctionLayer::ELU(_) => "ELU",
-            FunctionLayer::Softmax(_) => "Softmax",
-        }
+        self.into()
     }
 }
 
@@ -186,7 +180,7 @@ impl Activation {
                 .map_err(|error| error.to_string()),
             "Identity" => Ok(Activation::Linear),
             "Sequential" if is_keras2_hard_sigmoid(&config) => Ok(Activation::Keras2HardSigmoid),
-            _ if FunctionLayer::CLASS_NAMES.contains(&class_name) => {
+            _ if FunctionLayer::VARIANTS.contains(&class_name) => {
                 let object = json!({ "class_name": class_name, "config": config });
                 let layer: FunctionLayer = serde_json::from_value(object).map_err(|error| error.to_string())?;
                 let written = serde_json::to_value(&layer).unwrap_or_default();
@@ -195,10 +189,9 @@ impl Activation {
                     None => Ok(Activation::Layer(layer)),
                 }
             }
-            other => Err(format!(
-                "the layer '{other}' cannot be an activation{}",
-                nearest(other, &FunctionLayer::CLASS_NAMES)
-            )),
+            other => {
+                Err(format!("the layer '{other}' cannot be an activation{}", nearest(other, FunctionLayer::VARIANTS)))
+            }
         }
     }
 
