@@ -127,7 +127,7 @@ impl Evaluation {
         self.sums.scores().iter().map(move |(metric, value)| {
             let interval = match metric {
                 Metric::Accuracy => format!(" (95 % interval {low:.4} to {high:.4})"),
-                _ => String::new(),
+                Metric::Loss | Metric::Top5Accuracy => String::new(),
             };
             (metric.definition().label, format!("{value:.4}{interval}"))
         })
