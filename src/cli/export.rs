@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tch::Device;
 
+use super::names::names;
 use super::output;
 use convnet::export::{self, ExportFormat};
 use convnet::model::saved;
@@ -16,7 +17,7 @@ pub struct Args {
     #[arg(value_name = "MODEL")]
     model: String,
     /// Output format
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<ExportFormat>())]
     format: ExportFormat,
     /// The file to write; further files get its name with another extension
     #[arg(short, long, value_name = "FILE")]

@@ -5,14 +5,23 @@ use serde_json::Value;
 
 use crate::cli::spelling::with_flags;
 use convnet::config::{RunConfig, origin};
+use convnet::train::OptimizerKind;
 
-/// The flags that stand for a setting get its default behind their help: `[default: 128]`. A switch is off where it is not
-/// given, and an argument without a setting stays as it is.
+/// The flags that stand for a setting get its default behind their help, `[default: 128]`, and those of some optimizers
+/// only their names before it, `(sgd, rmsprop)`. A switch is off where it is not given, and an argument without a setting
+/// stays as it is.
 pub fn with_default(arg: Arg) -> Arg {
+    let key = arg.get_id().as_str();
     let is_switch = arg.get_num_args().is_some_and(|range| range.max_values() == 0);
-    let Some(default) = default(arg.get_id().as_str()).filter(|_| !is_switch) else { return arg };
-    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    arg.help(format!("{help} [default: {default}]"))
+    let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let optimizers = OptimizerKind::names_taking(key);
+    if !optimizers.is_empty() {
+        help += &format!(" ({})", optimizers.join(", "));
+    }
+    if let Some(default) = default(key).filter(|_| !is_switch) {
+        help += &format!(" [default: {default}]");
+    }
+    arg.help(help)
 }
 
 /// The default of the setting `key`, as a flag takes it; in words where the data, the run or the machine decides.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::spec::CompiledLoss;
 use crate::model::{CompileInfo, OutputKind};
+use crate::train::OptimizerKind;
 
 /// Keras's setting, and this program's key for it.
 const KEYS: [(&str, &str); 12] = [
@@ -20,18 +21,15 @@ const KEYS: [(&str, &str); 12] = [
     ("global_clipnorm", "global_clip_norm"),
     ("learning_rate", "lr"),
 ];
-/// Optimizers that are known by the same name in lower case.
-const OPTIMIZERS: [&str; 6] = ["Adam", "AdamW", "Nadam", "SGD", "RMSprop", "Lion"];
 
 /// The keys that `compile` says of a network whose outputs are `output`, and what of it cannot be taken over, in words.
 pub fn keys(compile: &CompileInfo, output: OutputKind) -> (Map<String, Value>, Vec<String>) {
     let (mut keys, mut left) = (Map::new(), Vec::new());
-    if OPTIMIZERS.contains(&compile.optimizer.as_str()) {
-        keys.insert("optimizer".into(), json!(compile.optimizer.to_lowercase()));
-    } else {
+    let Some(kind) = OptimizerKind::of_keras(&compile.optimizer) else {
         left.push(format!("the optimizer {}", compile.optimizer));
         return (keys, left);
-    }
+    };
+    keys.insert("optimizer".into(), json!(kind));
     for (keras, key) in KEYS {
         match compile.optimizer_config.get(keras) {
             None => {}
@@ -105,7 +103,6 @@ mod tests {
     use super::*;
     use crate::config::RunConfig;
     use crate::model::spec::{Crossentropy, Form, Head};
-    use crate::train::OptimizerKind;
 
     fn compiled(document: Value) -> (Map<String, Value>, Vec<String>) {
         compiled_for(document, Head::Softmax, Form::Activated)

@@ -5,20 +5,61 @@ use serde_json::{Map, Value};
 use super::RunConfig;
 use super::origin::{Origin, Origins};
 use crate::data::split::Validation;
-use crate::train::OptimizerKind as O;
+use crate::train::OptimizerKind;
 use crate::train::ScheduleKind as S;
 
 /// A setting that only some runs use.
 struct Setting {
     key: &'static str,
-    /// What uses it.
-    belongs_to: &'static str,
-    /// Whether a run does, on CUDA or not.
-    is_used: fn(&RunConfig, bool) -> bool,
+    owner: Owner,
+}
+
+/// What uses a setting.
+enum Owner {
+    /// What these words say, and whether a run is such, on CUDA or not.
+    Run(&'static str, fn(&RunConfig, bool) -> bool),
+    /// The optimizers whose rules take it.
+    Optimizers,
+    /// These, where the momentum is above 0.
+    OptimizersWithMomentum,
 }
 
 const fn setting(key: &'static str, belongs_to: &'static str, is_used: fn(&RunConfig, bool) -> bool) -> Setting {
-    Setting { key, belongs_to, is_used }
+    Setting { key, owner: Owner::Run(belongs_to, is_used) }
+}
+
+const fn of_optimizers(key: &'static str) -> Setting {
+    Setting { key, owner: Owner::Optimizers }
+}
+
+impl Setting {
+    fn is_used(&self, run: &RunConfig, is_cuda: bool) -> bool {
+        match self.owner {
+            Owner::Run(_, is_used) => is_used(run, is_cuda),
+            Owner::Optimizers => run.optimizer.kind.takes(self.key),
+            Owner::OptimizersWithMomentum => run.optimizer.kind.takes(self.key) && run.optimizer.momentum > 0.0,
+        }
+    }
+
+    /// What uses it, in words.
+    fn belongs_to(&self) -> String {
+        match self.owner {
+            Owner::Run(words, _) => words.to_owned(),
+            Owner::Optimizers => of_either(&OptimizerKind::names_taking(self.key)),
+            Owner::OptimizersWithMomentum => {
+                format!("{} with `momentum`", of_either(&OptimizerKind::names_taking(self.key)))
+            }
+        }
+    }
+}
+
+/// An optimizer of these names, as a setting.
+fn of_either(names: &[&str]) -> String {
+    match names {
+        [name] => format!("`optimizer = '{name}'`"),
+        [others @ .., last] => format!("`optimizer` {} or {last}", others.join(", ")),
+        [] => unreachable!("the table of optimizers has the key"),
+    }
 }
 
 /// All such settings.
@@ -27,17 +68,13 @@ const SETTINGS: [Setting; 19] = [
     setting("split_mode", "a validation that is taken from the training images", |run, _| {
         !matches!(run.data.validation, Validation::Test | Validation::None)
     }),
-    setting("beta1", "`optimizer` adam, adamw, nadam or lion", |run, _| has_betas(run)),
-    setting("beta2", "`optimizer` adam, adamw, nadam or lion", |run, _| has_betas(run)),
-    setting("epsilon", "`optimizer` adam, adamw, nadam or rmsprop", |run, _| {
-        matches!(run.optimizer.kind, O::Adam | O::AdamW | O::Nadam | O::RmsProp)
-    }),
-    setting("momentum", "`optimizer` sgd or rmsprop", |run, _| matches!(run.optimizer.kind, O::Sgd | O::RmsProp)),
-    setting("nesterov", "`optimizer = 'sgd'` with `momentum`", |run, _| {
-        run.optimizer.kind == O::Sgd && run.optimizer.momentum > 0.0
-    }),
-    setting("rho", "`optimizer = 'rmsprop'`", |run, _| run.optimizer.kind == O::RmsProp),
-    setting("centered", "`optimizer = 'rmsprop'`", |run, _| run.optimizer.kind == O::RmsProp),
+    of_optimizers("beta1"),
+    of_optimizers("beta2"),
+    of_optimizers("epsilon"),
+    of_optimizers("momentum"),
+    Setting { key: "nesterov", owner: Owner::OptimizersWithMomentum },
+    of_optimizers("rho"),
+    of_optimizers("centered"),
     setting("min_lr", "`schedule` linear, cosine, polynomial or plateau", |run, _| {
         matches!(run.learning_rate.schedule, S::Linear | S::Cosine | S::Polynomial | S::Plateau)
     }),
@@ -55,10 +92,6 @@ const SETTINGS: [Setting; 19] = [
         is_cuda && run.network.precision == crate::model::Precision::Fp32
     }),
 ];
-
-fn has_betas(run: &RunConfig) -> bool {
-    matches!(run.optimizer.kind, O::Adam | O::AdamW | O::Nadam | O::Lion)
-}
 
 fn decays(run: &RunConfig) -> bool {
     matches!(run.learning_rate.schedule, S::Exponential | S::Step)
@@ -94,7 +127,7 @@ pub const NOT_IN_RANGE_TEST: [&str; 23] = [
 /// One warning for each setting that was given and has no effect in the run.
 pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> Vec<String> {
     let default = RunConfig::default().keys().expect("the defaults are plain values");
-    let idle = SETTINGS.iter().filter(|setting| !(setting.is_used)(config, is_cuda));
+    let idle = SETTINGS.iter().filter(|setting| !setting.is_used(config, is_cuda));
     let given = idle.filter(|setting| match origins.of(setting.key) {
         Origin::Flag => true,
         // a file may say everything, as --print-config and run.json do
@@ -102,7 +135,7 @@ pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> V
         Origin::Default | Origin::ResumedRun | Origin::TrainedModel => false,
     });
     given
-        .map(|setting| format!("{} has no effect: it belongs to {}", named(setting.key, origins), setting.belongs_to))
+        .map(|setting| format!("{} has no effect: it belongs to {}", named(setting.key, origins), setting.belongs_to()))
         .collect()
 }
 
@@ -162,6 +195,21 @@ mod tests {
         assert!(said(everything, json!({ "optimizer": "sgd" }), false).is_empty());
         let file = said(json!({ "momentum": 0.9 }), json!({}), false);
         assert!(file[0].starts_with("momentum (in the file) has no effect"), "{file:?}");
+    }
+
+    #[test]
+    fn an_optimizer_s_setting_belongs_to_those_that_take_it() {
+        for (key, expected) in [
+            ("beta1", "`optimizer` adam, adamw, nadam or lion"),
+            ("beta2", "`optimizer` adam, adamw, nadam or lion"),
+            ("epsilon", "`optimizer` adam, adamw, nadam or rmsprop"),
+            ("momentum", "`optimizer` sgd or rmsprop"),
+            ("nesterov", "`optimizer = 'sgd'` with `momentum`"),
+            ("rho", "`optimizer = 'rmsprop'`"),
+            ("centered", "`optimizer = 'rmsprop'`"),
+        ] {
+            assert_eq!(SETTINGS.iter().find(|setting| setting.key == key).unwrap().belongs_to(), expected);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use strum::{Display, EnumMessage, EnumString, VariantArray};
 use tch::Tensor;
 
 use super::{keras_files, pytorch};
@@ -16,7 +17,8 @@ const FOREIGN_EXTENSIONS: [&str; 16] = [
 ];
 
 /// What an export is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumMessage, EnumString, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ExportFormat {
     /// FILE.keras: architecture and weights for Keras 3
     Keras,
@@ -95,10 +97,6 @@ impl ExportFormat {
         }
     }
 
-    fn all() -> impl Iterator<Item = Self> {
-        <Self as clap::ValueEnum>::value_variants().iter().copied()
-    }
-
     /// Where its files go when the main one is `out`, which may lack its extension.
     ///
     /// # Errors
@@ -122,7 +120,8 @@ fn names_a_format(name: &str) -> bool {
     let last = |name: &str| Path::new(name).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let extension = last(name);
     FOREIGN_EXTENSIONS.contains(&&*extension)
-        || ExportFormat::all()
+        || ExportFormat::VARIANTS
+            .iter()
             .flat_map(|format| format.row().extensions)
             .any(|own| last(&format!("name{own}")) == extension)
 }

@@ -12,6 +12,7 @@ use super::weight_mapping;
 use crate::error::{Error, Result};
 use crate::model::CompileInfo;
 use crate::model::spec::WeightInfo;
+use crate::train::{OptimizerKind, OptimizerSettings, StateOrder};
 
 /// What an optimizer keeps for each weight.
 pub(super) struct FoundState {
@@ -78,7 +79,7 @@ struct Kept {
     /// Numbered arrays: what lies before those of the rule, all weights' one after the other.
     before: Vec<&'static str>,
     /// The rule's.
-    of_rule: Vec<&'static str>,
+    of_rule: &'static [&'static str],
     /// Whether the rule's lie by weight (momentum 0, velocity 0, momentum 1 …), not by name.
     by_weight: bool,
     /// How many batches make a step.
@@ -94,29 +95,23 @@ impl Kept {
     fn of(compile: &CompileInfo) -> Result<Self> {
         let setting = |key: &str| compile.optimizer_config.get(key);
         let is_on = |key: &str| setting(key).is_some_and(|value| value.as_bool() == Some(true));
-        let has_momentum = setting("momentum").and_then(Value::as_f64).unwrap_or(0.0) > 0.0;
-        let of_rule: Vec<&'static str> = match compile.optimizer.as_str() {
-            "Adam" | "AdamW" | "Nadam" if !is_on("amsgrad") => vec!["momentum", "velocity"],
-            "Lion" => vec!["momentum"],
-            "SGD" => has_momentum.then_some("momentum").into_iter().collect(),
-            "RMSprop" => {
-                let more = [(has_momentum, "momentum"), (is_on("centered"), "average_gradient")];
-                let more = more.into_iter().filter(|(is_kept, _)| *is_kept).map(|(_, name)| name);
-                std::iter::once("velocity").chain(more).collect()
-            }
-            other => {
-                let with = if is_on("amsgrad") { " with amsgrad" } else { "" };
-                return Err(Error::model("the optimizer's state is not known here")
-                    .expected("Adam or AdamW without amsgrad, Nadam, SGD, RMSprop or Lion")
-                    .got(format!("{other}{with}")));
-            }
-        };
+        let kind = OptimizerKind::of_keras(&compile.optimizer).filter(|_| !is_on("amsgrad")).ok_or_else(|| {
+            let known: Vec<&str> = OptimizerKind::all().map(OptimizerKind::keras_name).collect();
+            let with = if is_on("amsgrad") { " with amsgrad" } else { "" };
+            Error::model("the optimizer's state is not known here")
+                .expected(format!("one of {} without amsgrad", known.join(", ")))
+                .got(format!("{}{with}", compile.optimizer))
+        })?;
+        let momentum = setting("momentum").and_then(Value::as_f64).unwrap_or(0.0);
+        let settings =
+            OptimizerSettings { kind, momentum, centered: is_on("centered"), ..OptimizerSettings::default() };
+        let of_rule = settings.rule().state_names();
         let batches_per_step = setting("gradient_accumulation_steps").and_then(Value::as_u64).unwrap_or(1).max(1);
         let average = is_on("use_ema").then_some(AVERAGE);
         Ok(Kept {
             names: of_rule.iter().copied().chain(average).collect(),
             before: average.into_iter().chain((batches_per_step > 1).then_some(SUM)).collect(),
-            by_weight: compile.optimizer != "RMSprop",
+            by_weight: kind.state_order() == StateOrder::ByWeight,
             of_rule,
             batches_per_step,
         })
@@ -127,7 +122,7 @@ impl Kept {
         let of_all = |name: &&'static str| std::iter::repeat_n(*name, num_weights);
         let mut labels: Vec<_> = self.before.iter().flat_map(of_all).collect();
         match self.by_weight {
-            true => labels.extend((0..num_weights).flat_map(|_| &self.of_rule)),
+            true => labels.extend((0..num_weights).flat_map(|_| self.of_rule)),
             false => labels.extend(self.of_rule.iter().flat_map(of_all)),
         }
         if self.of_rule.is_empty() {

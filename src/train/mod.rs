@@ -39,7 +39,7 @@ pub use learning_rate::LearningRateConfig;
 pub use limits::{SaveEvery, Span};
 pub use loss::{ClassWeightRule, ClassWeights, Loss, Targets};
 pub use monitor::{EarlyStopping, EarlyStoppingState, EpochScores, Monitor, Plateau, ReduceOnPlateau, Target};
-pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, OptimizerSettings, StepOptions};
+pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, OptimizerSettings, StateOrder, StepOptions};
 pub use schedule::{Schedule, ScheduleKind};
 pub use train_state::{StopReason, TrainState};
 

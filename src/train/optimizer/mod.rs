@@ -4,30 +4,23 @@
 //! state: a step takes the same few operations however many layers there are, and none of them waits for the device.
 
 mod clip;
+mod options;
 mod rules;
 mod settings;
+mod table;
 
 use tch::{Kind, Tensor};
 
 pub use clip::Clip;
+pub use options::StepOptions;
 pub use rules::{OptimizerConfig, OptimizerKind};
 pub use settings::OptimizerSettings;
+pub use table::StateOrder;
 
 use crate::error::{Error, Result};
 use crate::model::Weight;
 use clip::Segments;
 use rules::Update;
-
-/// What happens around an optimizer's own rule, in Keras's order: clip, decay, step, average.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct StepOptions {
-    /// How gradients are kept small.
-    pub clip: Option<Clip>,
-    /// λ of `w -= λ·η·w`, before the step, for every trainable weight.
-    pub weight_decay: f64,
-    /// δ of the weights' moving average `a = δa + (1 - δ)w`, after the step.
-    pub ema: Option<f64>,
-}
 
 /// An optimizer at work on a network's weights.
 pub struct Optimizer {

@@ -3,27 +3,41 @@
 //! In the formulas `g` is the gradient, `η` the learning rate, `t` the step from 1.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 use tch::Tensor;
 
 /// Nadam's momentum decay: Keras has no setting for it.
 const NADAM_DECAY: f32 = 0.96;
 
 /// Which optimizer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumMessage,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum OptimizerKind {
     /// Adam (Kingma and Ba 2014), as Keras computes it.
     #[default]
     Adam,
     /// Adam with weight decay beside the gradient (Loshchilov and Hutter 2017): 0.004 unless another is given.
-    #[value(name = "adamw")]
     AdamW,
     /// Adam with Nesterov's momentum (Dozat 2016).
     Nadam,
     /// Stochastic gradient descent, with momentum where it is above 0.
     Sgd,
     /// A running mean of squared gradients divides the step (Hinton 2012).
-    #[value(name = "rmsprop")]
     RmsProp,
     /// The sign of an interpolated momentum (Chen and others 2023).
     Lion,
@@ -99,7 +113,7 @@ pub(super) struct Update<'a> {
 
 impl OptimizerConfig {
     /// What is kept from step to step, by Keras's names.
-    pub(super) fn state_names(self) -> &'static [&'static str] {
+    pub fn state_names(self) -> &'static [&'static str] {
         match self {
             OptimizerConfig::Adam { .. } | OptimizerConfig::Nadam { .. } => &["momentum", "velocity"],
             OptimizerConfig::Sgd { momentum: 0.0, .. } => &[],

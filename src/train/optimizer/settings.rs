@@ -2,12 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clip, OptimizerConfig, OptimizerKind, StepOptions};
+use super::OptimizerKind;
 use crate::error::{Error, Result};
 use crate::settings::{Absent, above_0, at_least_0, from_0_to_below_1};
-
-/// AdamW's weight decay in Keras.
-const ADAMW_DECAY: f64 = 0.004;
 
 /// Which optimizer, and its numbers. Each optimizer takes those that it has and leaves the others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -99,42 +96,6 @@ impl OptimizerSettings {
             _ => Err(Error::config("`clip_value`, `clip_norm` and `global_clip_norm` cannot be used")
                 .expected("one of them, as in Keras")
                 .got("more")),
-        }
-    }
-
-    /// The same with the numbers in place that its kind decides where nobody says any.
-    #[must_use]
-    pub fn with_defaults(&self) -> Self {
-        let beta2 = match self.rule() {
-            OptimizerConfig::Adam { beta2, .. }
-            | OptimizerConfig::Nadam { beta2, .. }
-            | OptimizerConfig::Lion { beta2, .. } => Some(beta2),
-            OptimizerConfig::Sgd { .. } | OptimizerConfig::RmsProp { .. } => self.beta2.or(Some(0.999)),
-        };
-        OptimizerSettings { beta2, weight_decay: Some(self.step_options().weight_decay), ..*self }
-    }
-
-    /// The optimizer's rule.
-    pub fn rule(&self) -> OptimizerConfig {
-        let &OptimizerSettings { beta1, epsilon, momentum, nesterov, rho, centered, .. } = self;
-        let beta2 = |default| self.beta2.unwrap_or(default);
-        match self.kind {
-            OptimizerKind::Adam | OptimizerKind::AdamW => OptimizerConfig::Adam { beta1, beta2: beta2(0.999), epsilon },
-            OptimizerKind::Nadam => OptimizerConfig::Nadam { beta1, beta2: beta2(0.999), epsilon },
-            OptimizerKind::Sgd => OptimizerConfig::Sgd { momentum, nesterov },
-            OptimizerKind::RmsProp => OptimizerConfig::RmsProp { rho, momentum, epsilon, centered },
-            OptimizerKind::Lion => OptimizerConfig::Lion { beta1, beta2: beta2(0.99) },
-        }
-    }
-
-    /// What happens around the rule.
-    pub fn step_options(&self) -> StepOptions {
-        let clip = self.clip_value.map(Clip::Value).or(self.clip_norm.map(Clip::Norm));
-        let default_decay = if self.kind == OptimizerKind::AdamW { ADAMW_DECAY } else { 0.0 };
-        StepOptions {
-            clip: clip.or(self.global_clip_norm.map(Clip::GlobalNorm)),
-            weight_decay: self.weight_decay.unwrap_or(default_decay),
-            ema: self.ema,
         }
     }
 }

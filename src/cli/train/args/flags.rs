@@ -113,7 +113,7 @@ struct Network {
     #[arg(long, value_name = "S")]
     input_scale: Option<InputScale>,
     /// The floating-point type of the computation
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<Precision>())]
     precision: Option<Precision>,
 }
 
@@ -136,27 +136,27 @@ struct Training {
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
 struct Optimizer {
     /// The optimizer
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = names::<OptimizerKind>())]
     optimizer: Option<OptimizerKind>,
-    /// Beta 1 of Adam, Nadam and Lion
+    /// Beta 1
     #[arg(long, value_parser = finite)]
     beta1: Option<f64>,
-    /// Beta 2 of Adam, Nadam and Lion
+    /// Beta 2
     #[arg(long, value_parser = finite)]
     beta2: Option<f64>,
-    /// Epsilon of Adam, Nadam and RMSprop, where Keras has it
+    /// Epsilon, where Keras has it
     #[arg(long, value_parser = finite)]
     epsilon: Option<f64>,
-    /// Momentum of SGD and RMSprop
+    /// Momentum
     #[arg(long, value_parser = finite)]
     momentum: Option<f64>,
-    /// Use Nesterov momentum in SGD
+    /// Use Nesterov momentum
     #[arg(long, num_args = 0, default_missing_value = "true")]
     nesterov: Option<bool>,
-    /// RMSprop's rho
+    /// Rho
     #[arg(long, value_parser = finite)]
     rho: Option<f64>,
-    /// Centre RMSprop on the gradient's mean
+    /// Divide by the gradient's variance in place of its mean square
     #[arg(long, num_args = 0, default_missing_value = "true")]
     centered: Option<bool>,
     /// Each step shrinks every weight by this × learning rate
