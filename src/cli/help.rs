@@ -152,7 +152,7 @@ mod tests {
                 let is_switch = arg.get_num_args().unwrap().max_values() == 0;
                 match printed_default(arg) {
                     None => assert!(is_switch && defaults[key] == false, "{name} --{key} prints no default"),
-                    Some(words) if origin::words_of_default(key) == Some(&words) => {}
+                    Some(words) if origin::words_of_default(key).map(with_flags).as_ref() == Some(&words) => {}
                     Some(text) => {
                         let flag = format!("--{}", key.replace('_', "-"));
                         let matches = super::super::Cli::command()
