@@ -7,8 +7,6 @@ pub mod walk;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::NamedTempFile;
 
@@ -81,6 +79,7 @@ pub fn rename_into_place(aside: NamedTempFile, path: &Path) -> io::Result<()> {
 /// Whatever the disk says.
 pub fn append(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     crash_point();
+    #[cfg(any(debug_assertions, feature = "crash-points"))]
     if crash_at() > 0 {
         let (first, second) = bytes.split_at(bytes.len() / 2);
         file.write_all(first)?;
@@ -100,22 +99,28 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// For the tests of crash safety: where the environment variable `CONVNET_CRASH_AT` is N, the process is killed at the N-th
-/// call. Calls stand around every operation on files that a crash must not hurt.
+/// call. Calls stand around every operation on files that a crash must not hurt. Nothing in a release build, unless it has
+/// the feature `crash-points`.
 pub fn crash_point() {
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    if crash_at() > 0 && CALLS.fetch_add(1, Ordering::Relaxed) + 1 == crash_at() {
-        #[cfg(unix)]
-        // SAFETY: the process ends itself, with the signal that cannot be caught.
-        unsafe {
-            libc::kill(libc::getpid(), libc::SIGKILL);
+    #[cfg(any(debug_assertions, feature = "crash-points"))]
+    {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        if crash_at() > 0 && CALLS.fetch_add(1, Ordering::Relaxed) + 1 == crash_at() {
+            #[cfg(unix)]
+            // SAFETY: the process ends itself, with the signal that cannot be caught.
+            unsafe {
+                libc::kill(libc::getpid(), libc::SIGKILL);
+            }
+            std::process::abort();
         }
-        std::process::abort();
     }
 }
 
 /// The call at which the process dies; 0, never, unless a test says otherwise.
+#[cfg(any(debug_assertions, feature = "crash-points"))]
 fn crash_at() -> u64 {
-    static AT: OnceLock<u64> = OnceLock::new();
+    static AT: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
     *AT.get_or_init(|| std::env::var("CONVNET_CRASH_AT").ok().and_then(|at| at.parse().ok()).unwrap_or(0))
 }
 

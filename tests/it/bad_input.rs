@@ -100,6 +100,7 @@ fn a_folder_that_cannot_be_written_is_found_before_training() {
 }
 
 #[test]
+#[ignore = "needs unshare"]
 #[cfg(target_os = "linux")]
 fn a_full_disk_for_logs_costs_logs_and_checkpoints_but_not_the_training() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,12 +113,8 @@ fn a_full_disk_for_logs_costs_logs_and_checkpoints_but_not_the_training() {
         .args(SMALL)
         .args(["--epochs", "3", "--run", "a"])
         .current_dir(at)
-        .output();
-    let output = match output {
-        Ok(output) if matches!(output.status.code(), Some(1 | 99)) => return eprintln!("skipped: {output:?}"),
-        Ok(output) => output,
-        Err(error) => return eprintln!("skipped: no unshare: {error}"),
-    };
+        .output()
+        .expect("unshare starts");
     let stdout = succeeded(&output);
     assert!(!stdout.contains("last"), "no partial checkpoint: {stdout}");
     let stderr = String::from_utf8_lossy(&output.stderr);

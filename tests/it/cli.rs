@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::program::{assets, convnet, failed, json, succeeded, train};
+use crate::program::{assets, convnet, failed, json, succeeded, train, wait_for_first_epoch, with_default_signals};
 use convnet::metrics::Metric;
 use serde_json::Value;
 
@@ -79,16 +79,13 @@ fn ctrl_c_saves_and_the_run_goes_on_bit_for_bit() {
     let data = ["train", "--data", "digits:3000", "--validation", "none", "--epochs", "3", "-q", "--device=cpu"];
     let args = [&data[..], &["--augment", "strong,mixup=0.2,cutmix=1"]].concat();
     succeeded(&convnet(at, &[&args[..], &["--name", "whole", "--run", "whole"]].concat()));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_convnet"))
+    let mut child = with_default_signals(&mut Command::new(env!("CARGO_BIN_EXE_convnet")))
         .args(&args)
         .args(["--name", "cut", "--run", "cut"])
         .current_dir(at)
         .spawn()
         .expect("the program starts");
-    while !at.join("logs/cut/train").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_for_first_epoch(&mut child, at, "cut");
     // SAFETY: the child is ours and not yet waited for.
     unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
     let status = child.wait().unwrap();
@@ -172,11 +169,9 @@ fn a_corrupt_image_among_good_ones_is_reported() {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_PYTHON"]
 fn real_tensorboard_pytorch_and_keras_read_what_was_written() {
-    let Some(python) = std::env::var_os("CONVNET_TEST_PYTHON") else {
-        eprintln!("skipped: CONVNET_TEST_PYTHON is not set");
-        return;
-    };
+    let python = crate::program::python();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     succeeded(&train(at, &["--run", "a"]));
@@ -199,8 +194,9 @@ fn real_tensorboard_pytorch_and_keras_read_what_was_written() {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn fashion_mnist_s_image_786_is_a_bag() {
-    let Some(assets) = assets() else { return };
+    let assets = assets();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let data = assets.join("data/fashion-mnist");
@@ -215,8 +211,9 @@ fn fashion_mnist_s_image_786_is_a_bag() {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn training_goes_on_as_keras_compiled_the_model() {
-    let Some(assets) = assets() else { return };
+    let assets = assets();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let source = assets.join("fixtures/keras/seed_trained/model.keras");

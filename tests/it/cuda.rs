@@ -92,7 +92,7 @@ fn two_classes(at: &Path) {
 
 #[test]
 fn no_step_waits_whatever_is_trained() {
-    let Some(libraries) = stand_in::folder() else { return };
+    let libraries = stand_in::folder();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fs::write(at.join("layers.json"), LAYERS).unwrap();
@@ -131,7 +131,7 @@ fn no_step_waits_whatever_is_trained() {
 
 #[test]
 fn no_step_waits_whatever_the_outputs_mean() {
-    let Some(libraries) = stand_in::folder() else { return };
+    let libraries = stand_in::folder();
     let folder = tempfile::tempdir().unwrap();
     let stand_in = StandIn::new(folder.path(), libraries);
     two_classes(folder.path());
@@ -154,7 +154,7 @@ fn no_step_waits_whatever_the_outputs_mean() {
 
 #[test]
 fn everything_else_runs_on_the_device_too() {
-    let Some(libraries) = stand_in::folder() else { return };
+    let libraries = stand_in::folder();
     let folder = tempfile::tempdir().unwrap();
     let stand_in = StandIn::new(folder.path(), libraries);
     let streamed = ["--cache", "ram", "--augment", "light,mixup=1"];
@@ -183,7 +183,7 @@ fn everything_else_runs_on_the_device_too() {
 
 #[test]
 fn layers_compute_on_the_device_what_they_do_on_the_cpu() {
-    let Some(libraries) = stand_in::folder() else { return };
+    let libraries = stand_in::folder();
     // this program again, with the stand-in in its process
     let mut tests = Command::new(std::env::current_exe().unwrap());
     tests.arg("keras_layers::").env("LD_LIBRARY_PATH", libraries).env("CONVNET_TEST_DEVICE", "cuda");
@@ -194,7 +194,7 @@ fn layers_compute_on_the_device_what_they_do_on_the_cpu() {
 
 #[test]
 fn a_host_copy_in_a_step_is_found() {
-    let Some(libraries) = stand_in::folder() else { return };
+    let libraries = stand_in::folder();
     let folder = tempfile::tempdir().unwrap();
     let planted = StandIn::new(folder.path(), libraries).with("STAND_IN_PLANT", "aten::convolution");
     let (output, log) = planted.watched(&small(&[]));
@@ -220,7 +220,7 @@ fn is_refused(output: &Output, words: &[&str]) {
 
 #[test]
 fn failures_of_libtorch_are_sentences_and_leave_nothing_behind() {
-    let Some(libraries) = stand_in::folder() else { return };
+    let libraries = stand_in::folder();
     let folder = tempfile::tempdir().unwrap();
     let stand_in = StandIn::new(folder.path(), libraries);
     let memory = ["not enough memory", "1.00 GiB is free", "--batch-size", "--precision bf16", "--cache ram"];
@@ -260,7 +260,7 @@ fn failures_of_libtorch_are_sentences_and_leave_nothing_behind() {
 
 #[test]
 fn a_failure_after_a_checkpoint_leaves_it_whole() {
-    let Some(libraries) = stand_in::folder() else { return };
+    let libraries = stand_in::folder();
     let folder = tempfile::tempdir().unwrap();
     let stand_in = StandIn::new(folder.path(), libraries);
     succeeded(&stand_in.convnet(&small(&["--run", "whole", "--name", "whole"])));
@@ -282,7 +282,7 @@ fn a_failure_after_a_checkpoint_leaves_it_whole() {
 
 #[test]
 fn a_driver_that_cannot_be_used_says_why() {
-    let Some(libraries) = stand_in::folder() else { return };
+    let libraries = stand_in::folder();
     let folder = tempfile::tempdir().unwrap();
     let stand_in = StandIn::new(folder.path(), libraries);
     let train = ["train", "--data", "digits:150", "--epochs", "1", "--model", "mlp", "--device"];
@@ -315,7 +315,7 @@ fn a_driver_that_cannot_be_used_says_why() {
 
 #[test]
 fn a_library_that_is_missing_is_named() {
-    let Some(libraries) = stand_in::folder() else { return };
+    let libraries = stand_in::folder();
     let folder = tempfile::tempdir().unwrap();
     let broken = folder.path().join("lib");
     fs::create_dir(&broken).unwrap();

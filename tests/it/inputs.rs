@@ -259,8 +259,9 @@ fn files_are_read_in_every_form_or_called_what_they_are() {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn starter_files_train() {
-    let Some(assets) = assets() else { return };
+    let assets = assets();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     for (name, says) in [

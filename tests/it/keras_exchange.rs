@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::program::python;
 use convnet::export::{ExportFormat, export};
 use convnet::keras::KerasModel;
 use convnet::model::presets::preset;
@@ -11,20 +12,8 @@ use convnet::model::{Model, ModelInfo, Spec};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-fn python() -> Option<OsString> {
-    let python = std::env::var_os("CONVNET_TEST_PYTHON");
-    if python.is_none() {
-        eprintln!("skipped: CONVNET_TEST_PYTHON is not set");
-    }
-    python
-}
-
-fn fixtures() -> Option<PathBuf> {
-    let assets = std::env::var_os("CONVNET_TEST_ASSETS");
-    if assets.is_none() {
-        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
-    }
-    assets.map(|assets| Path::new(&assets).join("fixtures/keras"))
+fn fixtures() -> PathBuf {
+    crate::program::assets().join("fixtures/keras")
 }
 
 /// Runs tests/python/exchange.py.
@@ -48,8 +37,9 @@ fn models(root: &Path) -> Vec<(PathBuf, f64)> {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS, CONVNET_TEST_PYTHON"]
 fn keras_s_models_come_back_to_keras_bit_for_bit() {
-    let (Some(python), Some(root)) = (python(), fixtures()) else { return };
+    let (python, root) = (python(), fixtures());
     for (folder, _) in models(&root) {
         let original = folder.join("model.keras");
         let model = KerasModel::open(&original, None).unwrap().build(1.0, Device::Cpu).unwrap();
@@ -77,8 +67,9 @@ fn keras_s_models_come_back_to_keras_bit_for_bit() {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_PYTHON"]
 fn our_models_come_back_from_keras_bit_for_bit() {
-    let Some(python) = python() else { return };
+    let python = python();
     let model = Model::new(preset("keras-cnn").unwrap(), 1.0 / 255.0, Device::Cpu, 7).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let path = |name: &str| scratch.path().join(name);
@@ -103,8 +94,9 @@ fn our_models_come_back_from_keras_bit_for_bit() {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_PYTHON"]
 fn networks_in_networks_cross_both_ways() {
-    let Some(python) = python() else { return };
+    let python = python();
     let scratch = tempfile::tempdir().unwrap();
     let path = |name: &str| scratch.path().join(name);
     let files = ["a.keras", "a.h5", "a.json", "a.weights.h5"].map(path);
@@ -132,8 +124,9 @@ fn networks_in_networks_cross_both_ways() {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_PYTHON"]
 fn layers_that_versions_of_keras_write_differently_cross_in_every_form() {
-    let Some(python) = python() else { return };
+    let python = python();
     let layer = |class_name: &str, config: Value| json!({ "class_name": class_name, "config": config });
     let activation = |class_name: &str, config: Value| json!({ "module": "keras.layers", "class_name": class_name, "config": config, "registered_name": null });
     let leaky = activation("LeakyReLU", json!({ "negative_slope": 0.3 }));
@@ -164,8 +157,9 @@ fn layers_that_versions_of_keras_write_differently_cross_in_every_form() {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS, CONVNET_TEST_PYTHON"]
 fn exported_scripts_compute_the_same_under_pytorch() {
-    let (Some(python), Some(root)) = (python(), fixtures()) else { return };
+    let (python, root) = (python(), fixtures());
     for (folder, tolerance) in models(&root) {
         let model = KerasModel::open(&folder.join("model.keras"), None).unwrap().build(1.0, Device::Cpu).unwrap();
         let scratch = tempfile::tempdir().unwrap();

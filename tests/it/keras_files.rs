@@ -8,12 +8,8 @@ use convnet::model::Model;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-fn fixtures() -> Option<PathBuf> {
-    let Some(assets) = std::env::var_os("CONVNET_TEST_ASSETS") else {
-        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
-        return None;
-    };
-    Some(Path::new(&assets).join("fixtures/keras"))
+fn fixtures() -> PathBuf {
+    crate::program::assets().join("fixtures/keras")
 }
 
 fn document(path: &Path) -> Value {
@@ -61,8 +57,9 @@ fn difference(got: &Tensor, expected: &Tensor) -> f64 {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn every_file_gives_keras_s_outputs() {
-    let Some(root) = fixtures() else { return };
+    let root = fixtures();
     let mut tried = 0;
     for folder in folders(&root) {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
@@ -90,8 +87,9 @@ fn every_file_gives_keras_s_outputs() {
 
 /// Where the file holds settings of `compile` and an optimizer's state, both are taken over.
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn settings_and_state_of_training_are_taken_over() {
-    let Some(root) = fixtures() else { return };
+    let root = fixtures();
     let keras = KerasModel::open(&root.join("seed_trained/model.keras"), None).unwrap();
     let compile = keras.compile().unwrap();
     assert_eq!((compile.optimizer.as_str(), compile.learning_rate()), ("Adam", Some(0.0020000000949949026)));
@@ -127,8 +125,9 @@ fn refusal(architecture: &Path, weights: Option<&Path>) -> String {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn weights_of_another_network_are_refused_by_name() {
-    let Some(root) = fixtures() else { return };
+    let root = fixtures();
     let of = |folder: &str, file: &str| root.join(folder).join(file);
     let seed = of("seed_trained", "model.json");
     let message = refusal(&seed, Some(&of("trajectory_bn_sgd", "final.weights.h5")));
@@ -181,8 +180,9 @@ fn open_bytes(bytes: &[u8], architecture: Option<&Path>, at: &Path) -> Result<Mo
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn files_cut_short_are_refused() {
-    let Some(root) = fixtures() else { return };
+    let root = fixtures();
     let scratch = tempfile::tempdir().unwrap();
     for (architecture, file) in DAMAGED {
         let architecture = architecture.map(|name| root.join("batchnorm").join(name));
@@ -197,9 +197,10 @@ fn files_cut_short_are_refused() {
 
 /// Flipped bytes are an error or change a weight; they never panic and never take long.
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn flipped_bytes_do_no_harm() {
     use convnet::rng::{Stream, below, generator};
-    let Some(root) = fixtures() else { return };
+    let root = fixtures();
     let scratch = tempfile::tempdir().unwrap();
     let mut random = generator(0, Stream::Show);
     let mut refused = 0;

@@ -27,12 +27,8 @@ const FIXTURES: [&str; 17] = [
     "trajectory_seed",
 ];
 
-fn fixtures() -> Option<PathBuf> {
-    let Some(assets) = std::env::var_os("CONVNET_TEST_ASSETS") else {
-        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
-        return None;
-    };
-    Some(Path::new(&assets).join("fixtures/keras"))
+fn fixtures() -> PathBuf {
+    crate::program::assets().join("fixtures/keras")
 }
 
 fn document(path: &Path) -> Value {
@@ -54,8 +50,9 @@ fn as_floats(value: &Value) -> Value {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn models_are_written_as_keras_writes_them() {
-    let Some(folder) = fixtures() else { return };
+    let folder = fixtures();
     for name in FIXTURES {
         let keras = document(&folder.join(name).join("model.json"));
         let spec = Spec::from_json(&keras).unwrap();
@@ -71,8 +68,9 @@ fn models_are_written_as_keras_writes_them() {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn the_minimal_file_is_the_same_network() {
-    let Some(folder) = fixtures() else { return };
+    let folder = fixtures();
     let minimal = Spec::from_json(&document(&folder.join("seed_trained/minimal.json"))).unwrap();
     let full = Spec::from_json(&document(&folder.join("seed_trained/model.json"))).unwrap();
     assert_eq!(Spec::from_json(&minimal.to_json()).unwrap(), minimal);

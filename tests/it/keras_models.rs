@@ -20,10 +20,7 @@ const DIALECTS: [&str; 7] = [
 
 /// The folders of models among the fixtures; empty where there are none.
 fn folders() -> Vec<PathBuf> {
-    let Some(assets) = std::env::var_os("CONVNET_TEST_ASSETS") else {
-        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
-        return Vec::new();
-    };
+    let assets = crate::program::assets();
     let entries = std::fs::read_dir(Path::new(&assets).join("fixtures/keras")).unwrap();
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     folders.retain(|folder| folder.join("meta.json").is_file());
@@ -47,6 +44,7 @@ fn sizes(shape: &Value) -> Vec<usize> {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS"]
 fn every_dialect_is_the_network_that_keras_built() {
     for folder in folders() {
         let meta = json(&folder.join("meta.json"));
@@ -113,11 +111,9 @@ fn networks() -> Vec<(String, Spec)> {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_ASSETS, CONVNET_TEST_PYTHON"]
 fn real_keras_takes_what_is_written() {
-    let Some(python) = std::env::var_os("CONVNET_TEST_PYTHON") else {
-        eprintln!("skipped: CONVNET_TEST_PYTHON is not set");
-        return;
-    };
+    let python = crate::program::python();
     let documents = networks().into_iter().filter(|(_, spec)| spec.input_shape.is_some()).map(|(name, spec)| {
         let mut model = spec.to_json();
         model["convnet"] = json!({ "version": 1, "labels": ["a", "b"] });

@@ -28,11 +28,9 @@ fn goes_on_as_keras(at: &Path, name: &str) {
 }
 
 #[test]
+#[ignore = "needs CONVNET_TEST_PYTHON"]
 fn every_optimizer_goes_on_from_its_state_in_keras() {
-    let Some(python) = std::env::var_os("CONVNET_TEST_PYTHON") else {
-        eprintln!("skipped: CONVNET_TEST_PYTHON is not set");
-        return;
-    };
+    let python = crate::program::python();
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/exchange.py");
     let made = Command::new(python).arg(script).arg("warm").arg(folder.path()).output().unwrap();

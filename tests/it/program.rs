@@ -1,7 +1,9 @@
 //! Runs the program in a folder and looks at how it ends.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -41,11 +43,46 @@ pub fn failed(output: &Output, code: i32, word: &str) {
     assert!(stderr.contains(word) && !stderr.contains("panicked"), "{word}: {stderr}");
 }
 
-/// The folder with real data and Keras's files, where there is one.
-pub fn assets() -> Option<PathBuf> {
-    let assets = std::env::var_os("CONVNET_TEST_ASSETS").map(PathBuf::from);
-    if assets.is_none() {
-        eprintln!("skipped: CONVNET_TEST_ASSETS is not set");
+/// The folder with real data and Keras's files: tests that use it are `#[ignore = "needs CONVNET_TEST_ASSETS"]`.
+pub fn assets() -> PathBuf {
+    std::env::var_os("CONVNET_TEST_ASSETS").expect("CONVNET_TEST_ASSETS is set").into()
+}
+
+/// A Python with Keras, PyTorch and TensorBoard: tests that use it are `#[ignore = "needs CONVNET_TEST_PYTHON"]`.
+pub fn python() -> OsString {
+    std::env::var_os("CONVNET_TEST_PYTHON").expect("CONVNET_TEST_PYTHON is set")
+}
+
+/// Lets `command` die of the signals that a shell or nohup had this process ignore, as a user's would.
+#[cfg(unix)]
+pub fn with_default_signals(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+    let reset = || {
+        for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGTERM] {
+            // SAFETY: the child, which has one thread, takes the system's own handler.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: `signal` may be called between fork and exec.
+    unsafe { command.pre_exec(reset) }
+}
+
+/// Waits until `is_so`; false where `child` ended before.
+pub fn wait_until(child: &mut Child, is_so: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !is_so() {
+        if child.try_wait().expect("the child is ours").is_some() {
+            return false;
+        }
+        assert!(start.elapsed() < Duration::from_secs(300), "nothing came in five minutes");
+        std::thread::sleep(Duration::from_millis(10));
     }
-    assets
+    true
+}
+
+/// Waits until the run `name` in `folder`, which `child` trains, has a row in its history; false where `child` ended before.
+pub fn wait_for_first_epoch(child: &mut Child, folder: &Path, name: &str) -> bool {
+    let history = folder.join("logs").join(name).join("history.csv");
+    wait_until(child, || std::fs::read_to_string(&history).map_or(0, |text| text.lines().count()) >= 2)
 }

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
-use crate::program::{SMALL, convnet, failed, json, succeeded, train};
+use crate::program::{SMALL, convnet, failed, json, succeeded, train, wait_for_first_epoch, with_default_signals};
 use serde_json::Value;
 
 /// Starts a training that takes a while, waits for its first epoch, does `meanwhile` and waits for its end.
@@ -13,24 +12,14 @@ fn interfered(folder: &Path, more: &[&str], meanwhile: impl FnOnce(u32)) -> Outp
     let mut command = Command::new(env!("CARGO_BIN_EXE_convnet"));
     let epochs = if more.contains(&"--epochs") { &[][..] } else { &["--epochs", "8"] };
     command.arg("train").args(SMALL).args(["-b", "4", "--run", "a", "--json"]).args(epochs).args(more);
+    #[cfg(unix)]
+    with_default_signals(&mut command);
     let mut child = command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    match wait_for_first_epoch(&mut child, folder) {
+    match wait_for_first_epoch(&mut child, folder, "a") {
         true => meanwhile(child.id()),
         false => eprintln!("the training ended before its first epoch"), // what follows says why
     }
     child.wait_with_output().unwrap()
-}
-
-/// Waits until the run `a` in `folder`, which `child` trains, has a row in its history; false where `child` ended before.
-fn wait_for_first_epoch(child: &mut Child, folder: &Path) -> bool {
-    let history = folder.join("logs/a/history.csv");
-    while fs::read_to_string(&history).map_or(0, |text| text.lines().count()) < 2 {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    true
 }
 
 fn interrupt(process: u32) {
@@ -43,7 +32,12 @@ fn interrupt(process: u32) {
 fn a_run_folder_that_vanishes_costs_logs_but_not_the_result() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let output = interfered(at, &[], |_| fs::remove_dir_all(at.join("logs")).unwrap());
+    let output = interfered(at, &[], |_| {
+        // the run writes into it meanwhile, so that it may take several goes
+        while at.join("logs").exists() {
+            let _ = fs::remove_dir_all(at.join("logs"));
+        }
+    });
     let report = json(&output);
     assert_eq!(report["epochs"].as_array().unwrap().len(), 8);
     assert!(report["test"]["accuracy"].is_number());
@@ -248,7 +242,7 @@ fn a_signal_that_nohup_ignores_stays_ignored() {
     );
     let mut command = Command::new("sh");
     let mut child = command.args(["-c", &line]).current_dir(at).stdout(Stdio::null()).spawn().unwrap();
-    assert!(wait_for_first_epoch(&mut child, at));
+    assert!(wait_for_first_epoch(&mut child, at, "a"));
     for signal in ["-INT", "-HUP"] {
         Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     }

@@ -12,11 +12,11 @@ use convnet::metrics::Metric;
 const LIBTORCH: &str = env!("CONVNET_LIBTORCH");
 const SOURCES: [&str; 2] = [include_str!("torch_cuda.cpp"), include_str!("driver.c")];
 
-/// The folder of both libraries; none, said on stderr, where they cannot be built.
-pub fn folder() -> Option<&'static Path> {
-    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let built = || build().map_err(|reason| eprintln!("skipped: the stand-in for CUDA was not built: {reason}")).ok();
-    FOLDER.get_or_init(built).as_deref()
+/// The folder of both libraries.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let built = || build().unwrap_or_else(|reason| panic!("the stand-in for CUDA was not built: {reason}"));
+    FOLDER.get_or_init(built)
 }
 
 /// Builds them once for these sources and this libtorch; tests that run at the same time wait for one another.
