@@ -29,6 +29,8 @@ mod lr_find;
 mod measuring;
 mod networks;
 mod odd_images;
+mod printed;
+mod properties;
 mod recipes;
 mod resume;
 mod runs;
