@@ -17,15 +17,15 @@ pub struct Args {
 
 /// One feature, and whether it is used.
 #[derive(Debug, Serialize)]
-struct Row {
+struct Feature {
     what: &'static str,
     used: bool,
     detail: String,
 }
 
-impl Row {
+impl Feature {
     fn new(what: &'static str, used: bool, detail: impl Into<String>) -> Self {
-        Row { what, used, detail: detail.into() }
+        Feature { what, used, detail: detail.into() }
     }
 }
 
@@ -51,7 +51,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-fn libtorch_row() -> Row {
+fn libtorch_row() -> Feature {
     let library = libraries::mapped("libtorch_cpu.so");
     // <libtorch>/lib/libtorch_cpu.so
     let found = library.as_deref().and_then(|library| libtorch::version(library.parent()?.parent()?));
@@ -64,11 +64,11 @@ fn libtorch_row() -> Row {
         ),
         None => format!("{EXPECTED_VERSION} expected; {place} does not tell its version"),
     };
-    Row::new("libtorch", true, detail)
+    Feature::new("libtorch", true, detail)
 }
 
 /// The GPU, what is missing where none is used, and NVRTC where libtorch's CUDA half loads.
-fn cuda() -> Vec<Row> {
+fn cuda() -> Vec<Feature> {
     let mut rows = Vec::new();
     match device::gpus() {
         Ok(gpus) => {
@@ -78,57 +78,57 @@ fn cuda() -> Vec<Row> {
                 count => format!(", one of {count} GPUs; --device cuda:N chooses another"),
             };
             rows.push(match device::try_out(Device::Cuda(0)) {
-                Ok(()) => Row::new("CUDA", true, format!("{name}{others}")),
-                Err(error) => Row::new("CUDA", false, format!("{name}{others}: {}", spelling::describe(&error))),
+                Ok(()) => Feature::new("CUDA", true, format!("{name}{others}")),
+                Err(error) => Feature::new("CUDA", false, format!("{name}{others}: {}", spelling::describe(&error))),
             });
         }
         Err(reason) => {
             let help = "without a GPU, nothing to do";
-            rows.push(Row::new("CUDA", false, format!("{reason}; {help}")));
+            rows.push(Feature::new("CUDA", false, format!("{reason}; {help}")));
         }
     }
     // without a driver, too: what is to be fetched is then known before there is one
     rows.push(match libraries::load_cuda() {
-        Ok(()) => Row::new("libtorch's CUDA half", true, "loads"),
-        Err(reason) => Row::new("libtorch's CUDA half", false, reason),
+        Ok(()) => Feature::new("libtorch's CUDA half", true, "loads"),
+        Err(reason) => Feature::new("libtorch's CUDA half", false, reason),
     });
     if rows[1].used {
         rows.push(match libraries::try_nvrtc() {
-            Ok(()) => Row::new("NVRTC", true, "compiles kernels"),
-            Err(reason) => Row::new("NVRTC", false, format!("{reason}; few operators need it")),
+            Ok(()) => Feature::new("NVRTC", true, "compiles kernels"),
+            Err(reason) => Feature::new("NVRTC", false, format!("{reason}; few operators need it")),
         });
     }
     rows
 }
 
 /// From the text of `/proc/cpuinfo`.
-fn cpu(cpuinfo: &str) -> Vec<Row> {
+fn cpu(cpuinfo: &str) -> Vec<Feature> {
     let field = |name: &str| {
         let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
         lines.into_iter().find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
     };
     let flags: Vec<&str> = field("flags").unwrap_or_default().split_whitespace().collect();
     let feature = |name: &'static str, needs_bf16: bool| match (flags.contains(&name), needs_bf16) {
-        (false, _) => Row::new(name, false, "the CPU does not have it, or the system does not show it"),
-        (true, false) => Row::new(name, true, "the CPU has it; libtorch chooses its kernels by it"),
-        (true, true) => Row::new(name, false, "the CPU has it; only computing in bfloat16 uses it"),
+        (false, _) => Feature::new(name, false, "the CPU does not have it, or the system does not show it"),
+        (true, false) => Feature::new(name, true, "the CPU has it; libtorch chooses its kernels by it"),
+        (true, true) => Feature::new(name, false, "the CPU has it; only computing in bfloat16 uses it"),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = tch::get_num_threads();
     vec![
-        Row::new("CPU", true, field("model name").unwrap_or("its name is not shown by the system")),
+        Feature::new("CPU", true, field("model name").unwrap_or("its name is not shown by the system")),
         feature("avx2", false),
         feature("avx512f", false),
         feature("avx512_bf16", true),
         feature("amx_bf16", true),
-        Row::new("threads", true, format!("{threads} of {cores} cores; --threads changes it")),
+        Feature::new("threads", true, format!("{threads} of {cores} cores; --threads changes it")),
     ]
 }
 
-fn libraries() -> Vec<Row> {
+fn libraries() -> Vec<Feature> {
     let built_in = |what, present, purpose: &str| {
         let state = if present { "in this libtorch" } else { "not in this libtorch" };
-        Row::new(what, present, format!("{state}: {purpose}"))
+        Feature::new(what, present, format!("{state}: {purpose}"))
     };
     let tuned = cfg!(all(target_os = "linux", target_env = "gnu"));
     let allocator = match tuned {
@@ -139,13 +139,13 @@ fn libraries() -> Vec<Row> {
         built_in("oneDNN", tch::utils::has_mkldnn(), "convolutions on the CPU"),
         built_in("MKL", tch::utils::has_mkl(), "matrix products on the CPU"),
         built_in("OpenMP", tch::utils::has_openmp(), "several threads an operator"),
-        Row::new("allocator tuning", tuned, allocator),
+        Feature::new("allocator tuning", tuned, allocator),
     ]
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[Feature]) -> String {
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
-    let line = |row: &Row| {
+    let line = |row: &Feature| {
         let used = if row.used { "used" } else { "not used" };
         format!("{:<width$}  {used:<8}  {}\n", row.what, row.detail)
     };
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn rows_are_aligned() {
-        let rows = [Row::new("CUDA", false, "no driver"), Row::new("libtorch", true, "2.11.0")];
+        let rows = [Feature::new("CUDA", false, "no driver"), Feature::new("libtorch", true, "2.11.0")];
         assert_eq!(table(&rows), "CUDA      not used  no driver\nlibtorch  used      2.11.0\n");
     }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use serde::Serialize;
 
-use super::labelled::{self, Found, Wanted};
+use super::labelled::{self, LabelledSplit, Wanted};
 use super::{Globals, at_least_one, output};
 use crate::cli::names::names;
 use convnet::data::Split;
@@ -84,7 +84,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
 }
 
 /// The line that names the data set, the split and the number of images.
-fn data_line(found: &Found) -> String {
+fn data_line(found: &LabelledSplit) -> String {
     format!("data      {}, {} split, {} images", found.source, found.split, found.samples.len())
 }
 

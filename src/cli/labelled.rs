@@ -25,7 +25,7 @@ pub struct Wanted<'a> {
 
 /// The loaded split of a data set, its labels in the model's order of classes.
 #[derive(Debug)]
-pub struct Found {
+pub struct LabelledSplit {
     /// The data set, as it was named.
     pub source: String,
     /// Which of its images.
@@ -42,7 +42,13 @@ pub struct Found {
 /// # Errors
 /// A configuration error where no data set is named and the model does not know its own; a data error where there are no such
 /// images, and where their classes are not the model's.
-pub fn find(model: &str, info: &ModelInfo, shape: ImageShape, wanted: Wanted, globals: Globals) -> Result<Found> {
+pub fn find(
+    model: &str,
+    info: &ModelInfo,
+    shape: ImageShape,
+    wanted: Wanted,
+    globals: Globals,
+) -> Result<LabelledSplit> {
     let trained_on = match &info.data {
         Some(data) => Some(data.clone()),
         None => of_run(model),
@@ -76,7 +82,7 @@ pub fn find(model: &str, info: &ModelInfo, shape: ImageShape, wanted: Wanted, gl
     note_order(&chosen.classes, info, globals);
     let Splits { classes, mut samples, .. } = sources::finish(chosen, &options)?;
     let samples = samples.remove(&split).expect("it was chosen");
-    Ok(Found { source, split, samples, classes })
+    Ok(LabelledSplit { source, split, samples, classes })
 }
 
 /// What the run in the folder `model` was trained on, where its checkpoints are older than the key that says it.

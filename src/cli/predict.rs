@@ -67,7 +67,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct PredictDocument<'a> {
     predictions: &'a [Record],
 }
 
@@ -101,7 +101,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
             output::note(globals, &written);
         }
         match args.json {
-            true => output::json(&Document { predictions: &records })?,
+            true => output::json(&PredictDocument { predictions: &records })?,
             false => output::result(&describe(&records, predictor.labels()))?,
         }
     }

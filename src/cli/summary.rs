@@ -9,7 +9,7 @@ use convnet::error::{Error, Result, nearest};
 use convnet::files;
 use convnet::model::presets::{PRESETS, Preset, preset};
 use convnet::model::thousands;
-use convnet::model::{Network, Spec, Summary, plot, saved};
+use convnet::model::{Architecture, Spec, Summary, plot, saved};
 
 /// What a network that leaves its input open is shown for: the size of Fashion-MNIST, as the presets have it.
 const USUAL_SHAPE: ImageShape = ImageShape { height: 28, width: 28, channels: 1 };
@@ -64,7 +64,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     }
     let network = find(model)?;
     let spec = resolve(&network, &args)?;
-    if matches!(network, Network::Short(_)) && (args.input_shape.is_none() || args.classes.is_none()) {
+    if matches!(network, Architecture::Short(_)) && (args.input_shape.is_none() || args.classes.is_none()) {
         output::note(globals, &format!("note: {}", what_is_shown(&spec)));
     }
     let summary = Summary::new(&spec)?;
@@ -96,9 +96,9 @@ fn shape(text: &str) -> Result<ImageShape, String> {
 }
 
 /// The network with the input and the classes that were asked for.
-fn resolve(network: &Network, args: &Args) -> Result<Spec> {
+fn resolve(network: &Architecture, args: &Args) -> Result<Spec> {
     let classes = args.classes.map(|classes| usize::try_from(classes).unwrap_or(usize::MAX));
-    if let (Network::Preset(spec), None, None) = (network, args.input_shape, classes) {
+    if let (Architecture::Preset(spec), None, None) = (network, args.input_shape, classes) {
         return Ok(spec.clone());
     }
     let spec = network.spec(args.input_shape.unwrap_or(USUAL_SHAPE), classes.unwrap_or(USUAL_CLASSES))?;
@@ -127,11 +127,11 @@ fn what_is_shown(spec: &Spec) -> String {
 }
 
 /// A short form that adapts to the data where `network` does.
-fn short_form(network: &Network, spec: &Spec) -> Result<String> {
-    spec.to_short(!matches!(network, Network::Keras(_)))
+fn short_form(network: &Architecture, spec: &Spec) -> Result<String> {
+    spec.to_short(!matches!(network, Architecture::Keras(_)))
 }
 
-fn write(path: &Path, network: &Network, spec: &Spec) -> Result<()> {
+fn write(path: &Path, network: &Architecture, spec: &Spec) -> Result<()> {
     let text = match path.extension().and_then(OsStr::to_str) {
         Some("json") => serde_json::to_string_pretty(&spec.to_json()).expect("a JSON value is printable") + "\n",
         Some("txt") => short_form(network, spec)?,
@@ -165,14 +165,14 @@ fn list(presets: &[Summary]) -> String {
 }
 
 /// A preset, an architecture in a file, or that of a saved model.
-fn find(model: &str) -> Result<Network> {
+fn find(model: &str) -> Result<Architecture> {
     let path = Path::new(model);
     if let Some(spec) = preset(model) {
-        return Ok(Network::Preset(spec));
+        return Ok(Architecture::Preset(spec));
     }
     match path.is_file() && path.extension().is_none_or(|extension| extension != "safetensors") {
-        true => Network::read(path),
-        false => Network::read(&saved::locate(model).map_err(|error| unknown(model).because(error))?),
+        true => Architecture::read(path),
+        false => Architecture::read(&saved::locate(model).map_err(|error| unknown(model).because(error))?),
     }
 }
 
@@ -203,7 +203,7 @@ mod tests {
         let path = folder.path().join("net.json");
         std::fs::write(&path, PRESETS[0].json).unwrap();
         let named = find(PRESETS[0].name).unwrap().spec(USUAL_SHAPE, 10).unwrap();
-        assert_eq!(find(path.to_str().unwrap()).unwrap(), Network::Keras(named.clone()));
+        assert_eq!(find(path.to_str().unwrap()).unwrap(), Architecture::Keras(named.clone()));
         let short = folder.path().join("net.txt");
         std::fs::write(&short, named.to_short(true).unwrap()).unwrap();
         assert_eq!(find(short.to_str().unwrap()).unwrap().spec(USUAL_SHAPE, 10).unwrap().layers, named.layers);

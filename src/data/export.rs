@@ -20,7 +20,7 @@ use crate::files::{write_atomically, write_output};
 /// The forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "lowercase")]
-pub enum ExportFormat {
+pub enum DatasetFormat {
     /// A folder of IDX files, as MNIST's.
     Idx,
     /// A folder of class folders of PNG files.
@@ -34,11 +34,11 @@ pub enum ExportFormat {
 /// # Errors
 /// A configuration error where the form cannot hold the data set or a file cannot be written; a data error where an image
 /// cannot be read.
-pub fn export(dataset: &Dataset, format: ExportFormat, out: &Path) -> Result<()> {
+pub fn export(dataset: &Dataset, format: DatasetFormat, out: &Path) -> Result<()> {
     match format {
-        ExportFormat::Idx => write_idx(dataset, out),
-        ExportFormat::Png => write_folders(dataset, out),
-        ExportFormat::Npz => write_npz(dataset, out),
+        DatasetFormat::Idx => write_idx(dataset, out),
+        DatasetFormat::Png => write_folders(dataset, out),
+        DatasetFormat::Npz => write_npz(dataset, out),
     }
 }
 
@@ -241,7 +241,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for channels in [1, 3] {
             let dataset = dataset(channels);
-            for (format, name) in [(ExportFormat::Idx, "idx"), (ExportFormat::Png, "png"), (ExportFormat::Npz, "a.npz")]
+            for (format, name) in
+                [(DatasetFormat::Idx, "idx"), (DatasetFormat::Png, "png"), (DatasetFormat::Npz, "a.npz")]
             {
                 let path = folder.path().join(format!("{channels}-{name}"));
                 export(&dataset, format, &path).unwrap();
@@ -249,7 +250,7 @@ mod tests {
                 assert_eq!(again.train.fingerprint(), dataset.train.fingerprint(), "{name}");
                 let (test, expected) = (again.test.unwrap(), dataset.test.as_ref().unwrap());
                 assert_eq!(test.fingerprint(), expected.fingerprint(), "{name}");
-                if format != ExportFormat::Npz {
+                if format != DatasetFormat::Npz {
                     assert_eq!(again.classes, ["z/b", "c"], "names and order");
                 }
             }
@@ -259,16 +260,16 @@ mod tests {
     #[test]
     fn class_folders_of_two_data_sets_are_not_mixed() {
         let folder = tempfile::tempdir().unwrap();
-        export(&dataset(1), ExportFormat::Png, folder.path()).unwrap();
+        export(&dataset(1), DatasetFormat::Png, folder.path()).unwrap();
         let smaller = Dataset { test: None, ..dataset(3) };
-        let error = export(&smaller, ExportFormat::Png, folder.path()).unwrap_err();
+        let error = export(&smaller, DatasetFormat::Png, folder.path()).unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains("a new or an empty folder"), "{error}");
         fs::remove_dir_all(folder.path().join("train")).unwrap();
-        let error = export(&smaller, ExportFormat::Png, folder.path()).unwrap_err().to_string();
+        let error = export(&smaller, DatasetFormat::Png, folder.path()).unwrap_err().to_string();
         assert!(error.contains("/test"), "{error}");
         fs::remove_dir_all(folder.path().join("test")).unwrap();
         fs::create_dir(folder.path().join("train")).unwrap();
-        export(&smaller, ExportFormat::Png, folder.path()).unwrap();
+        export(&smaller, DatasetFormat::Png, folder.path()).unwrap();
     }
 
     #[test]
@@ -281,14 +282,14 @@ mod tests {
             assert_eq!(error.exit_code(), 2);
             error.to_string()
         };
-        assert!(refused(&set, ExportFormat::Idx, "idx").contains("no validation images"));
-        assert!(refused(&set, ExportFormat::Npz, "a.zip").contains("FILE.npz"));
+        assert!(refused(&set, DatasetFormat::Idx, "idx").contains("no validation images"));
+        assert!(refused(&set, DatasetFormat::Npz, "a.zip").contains("FILE.npz"));
         set.classes = ["a/b", "a-b"].map(String::from).to_vec();
-        assert!(refused(&set, ExportFormat::Png, "png").contains("'a-b'"));
+        assert!(refused(&set, DatasetFormat::Png, "png").contains("'a-b'"));
         set.classes[0] = "..".into();
-        assert!(refused(&set, ExportFormat::Png, "png").contains("'..'"));
+        assert!(refused(&set, DatasetFormat::Png, "png").contains("'..'"));
         set.classes[0] = "__MACOSX".into();
-        assert!(refused(&set, ExportFormat::Png, "png").contains("'__MACOSX'"), "it would be passed over");
+        assert!(refused(&set, DatasetFormat::Png, "png").contains("'__MACOSX'"), "it would be passed over");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -114,11 +114,11 @@ fn draw_grid(
     samples: &Samples,
     num_classes: usize,
     config: &GridConfig,
-    rows: &[Row],
+    rows: &[ClassRow],
     pixels: impl Fn(usize) -> Result<Vec<u8>>,
 ) -> Result<RgbImage> {
     let heading = [shorten(&config.title, MAX_TITLE_CHARS), describe(samples, num_classes, rows.len())];
-    let layout = Layout::new(samples.shape(), rows, &heading);
+    let layout = GridLayout::new(samples.shape(), rows, &heading);
     let mut canvas = RgbImage::from_pixel(layout.width_px, layout.height_px, PAPER);
     draw_heading(&mut canvas, &heading);
     for (row, top) in rows.iter().zip((layout.rows_top_px..).step_by(layout.row_step_px as usize)) {
@@ -154,13 +154,13 @@ pub fn png_bytes(picture: &RgbImage) -> Result<Vec<u8>> {
 }
 
 /// One class of the picture.
-struct Row {
+struct ClassRow {
     name: String,
     note: String,
     images: Vec<usize>,
 }
 
-fn choose_rows(samples: &Samples, classes: &[String], config: &GridConfig) -> Result<Vec<Row>> {
+fn choose_rows(samples: &Samples, classes: &[String], config: &GridConfig) -> Result<Vec<ClassRow>> {
     let mut of_class = vec![Vec::new(); classes.len()];
     for (index, &label) in samples.labels().iter().enumerate() {
         let nameless = || Error::data(format!("label {label} has no name")).got(format!("{} names", classes.len()));
@@ -171,7 +171,7 @@ fn choose_rows(samples: &Samples, classes: &[String], config: &GridConfig) -> Re
         let note = count_of(images.len(), "image", "images");
         rng::shuffle(&mut random, &mut images);
         images.truncate(config.images_per_class);
-        Row { name: shorten(name, MAX_NAME_CHARS), note, images }
+        ClassRow { name: shorten(name, MAX_NAME_CHARS), note, images }
     };
     Ok(classes.iter().zip(of_class).take(config.max_classes).map(row).collect())
 }
@@ -193,7 +193,7 @@ fn count_of(count: usize, one: &str, many: &str) -> String {
 }
 
 /// Where things are, in pixels.
-struct Layout {
+struct GridLayout {
     tile: (u32, u32),
     tiles_left_px: u32,
     rows_top_px: u32,
@@ -203,8 +203,8 @@ struct Layout {
     height_px: u32,
 }
 
-impl Layout {
-    fn new(shape: ImageShape, rows: &[Row], heading: &[String; 2]) -> Self {
+impl GridLayout {
+    fn new(shape: ImageShape, rows: &[ClassRow], heading: &[String; 2]) -> Self {
         let tile = tile_size(shape);
         let label_px = rows.iter().map(|row| NAME.width_px(&row.name).max(NOTE.width_px(&row.note))).max().unwrap_or(0);
         let num_tiles = rows.iter().map(|row| row.images.len() as u32).max().unwrap_or(0);
@@ -216,7 +216,7 @@ impl Layout {
         let row_step_px = row_px + GAP_PX;
         let height_px = rows_top_px + rows.len() as u32 * row_step_px - GAP_PX + MARGIN_PX;
         let width_px = (tiles_left_px + tiles_px).max(MARGIN_PX + heading_px) + MARGIN_PX;
-        Layout { tile, tiles_left_px, rows_top_px, row_step_px, row_px, width_px, height_px }
+        GridLayout { tile, tiles_left_px, rows_top_px, row_step_px, row_px, width_px, height_px }
     }
 }
 
@@ -239,8 +239,8 @@ fn draw_heading(canvas: &mut RgbImage, [title, description]: &[String; 2]) {
 
 fn draw_row(
     canvas: &mut RgbImage,
-    layout: &Layout,
-    row: &Row,
+    layout: &GridLayout,
+    row: &ClassRow,
     top: u32,
     shape: ImageShape,
     pixels: &impl Fn(usize) -> Result<Vec<u8>>,

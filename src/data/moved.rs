@@ -54,14 +54,14 @@ pub fn relative_fingerprint(samples: &Samples) -> Option<String> {
 }
 
 /// What a directory says of a file.
-struct Entry {
+struct FileEntry {
     length: u64,
     /// When it was written: nanoseconds since 1970.
     nanoseconds: u64,
 }
 
 /// Every file that holds one of `images`, by its absolute path.
-fn files_of(images: &[&ImageSource]) -> Option<BTreeMap<PathBuf, Entry>> {
+fn files_of(images: &[&ImageSource]) -> Option<BTreeMap<PathBuf, FileEntry>> {
     let mut files = BTreeMap::new();
     for image in images {
         let path = absolute(image.container())?;
@@ -71,7 +71,7 @@ fn files_of(images: &[&ImageSource]) -> Option<BTreeMap<PathBuf, Entry>> {
         let metadata = path.metadata().ok()?;
         let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let nanoseconds = written.map_or(0, |time| time.as_nanos() as u64);
-        files.insert(path, Entry { length: metadata.len(), nanoseconds });
+        files.insert(path, FileEntry { length: metadata.len(), nanoseconds });
     }
     Some(files)
 }

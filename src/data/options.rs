@@ -149,16 +149,16 @@ impl Cache {
 /// Text or a whole number, as a configuration file may have it.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+enum SizeValue {
     Number(u64),
     Text(String),
 }
 
-impl Written {
+impl SizeValue {
     fn parse<T: FromStr<Err = Error>, E: serde::de::Error>(self) -> Result<T, E> {
         match self {
-            Written::Number(number) => number.to_string().parse(),
-            Written::Text(text) => text.parse(),
+            SizeValue::Number(number) => number.to_string().parse(),
+            SizeValue::Text(text) => text.parse(),
         }
         .map_err(E::custom)
     }
@@ -166,7 +166,7 @@ impl Written {
 
 impl<'de> Deserialize<'de> for ImageSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Written::deserialize(deserializer)?.parse()
+        SizeValue::deserialize(deserializer)?.parse()
     }
 }
 
@@ -178,7 +178,7 @@ impl Serialize for ImageSize {
 
 impl<'de> Deserialize<'de> for Channels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Written::deserialize(deserializer)?.parse()
+        SizeValue::deserialize(deserializer)?.parse()
     }
 }
 

@@ -12,7 +12,7 @@ use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use sha2::{Digest, Sha256};
 
-use super::image::{self, Header, MAX_FILE_BYTES, Preprocessing};
+use super::image::{self, ImageHeader, MAX_FILE_BYTES, Preprocessing};
 use crate::error::{Error, Result};
 use crate::files::bounded::read_up_to;
 
@@ -102,7 +102,7 @@ impl ImageSource {
     ///
     /// # Errors
     /// A data error that names the image, where it cannot be read or is none.
-    pub fn header(&self) -> Result<Header> {
+    pub fn header(&self) -> Result<ImageHeader> {
         let mut start = Vec::new();
         let read = self.reader().and_then(|reader| reader.take(HEADER_BYTES).read_to_end(&mut start));
         match read.ok().and_then(|_| image::header(&start).ok()) {
@@ -165,12 +165,12 @@ pub(super) struct Identifier {
     sha256: Sha256,
     /// Folders as they were named, and as they are without links.
     folders: HashMap<PathBuf, PathBuf>,
-    archives: HashMap<Arc<Path>, Written>,
+    archives: HashMap<Arc<Path>, FileStamp>,
 }
 
 /// A file's own path, its length, and when it was written: nanoseconds since 1970.
 #[derive(Clone, Default)]
-struct Written {
+struct FileStamp {
     path: PathBuf,
     numbers: [u64; 2],
 }
@@ -195,10 +195,10 @@ impl Identifier {
                     Some(folder) => folder.clone(),
                     None => self.folders.entry(folder.to_owned()).or_insert(canonical(folder)).clone(),
                 };
-                Written { path: folder.join(path.file_name().unwrap_or_default()), numbers: length_and_time(path) }
+                FileStamp { path: folder.join(path.file_name().unwrap_or_default()), numbers: length_and_time(path) }
             }
             ImageSource::Part { archive, .. } | ImageSource::Memory { archive, .. } => {
-                let look = || Written { path: canonical(archive), numbers: length_and_time(archive) };
+                let look = || FileStamp { path: canonical(archive), numbers: length_and_time(archive) };
                 self.archives.entry(archive.clone()).or_insert_with(look).clone()
             }
         };

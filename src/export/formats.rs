@@ -36,7 +36,7 @@ pub enum ExportFormat {
 pub(super) type Contents = Vec<Vec<u8>>;
 
 /// What is to be known of a format.
-pub(super) struct Row {
+pub(super) struct FormatRow {
     /// The extensions of its files, the main one first.
     extensions: &'static [&'static str],
     /// What was compared after the files were read back, for the user.
@@ -54,32 +54,32 @@ pub(super) struct Row {
     pub outputs: fn(&Model, &[&Path], &Tensor) -> Result<Tensor>,
 }
 
-const KERAS: Row = Row {
+const KERAS: FormatRow = FormatRow {
     extensions: &[".keras"],
     checked: "read back by convnet: every weight the same",
     to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::Archive),
     outputs: keras_files::outputs,
 };
 
-const KERAS_JSON: Row = Row {
+const KERAS_JSON: FormatRow = FormatRow {
     extensions: &[".json", ".weights.h5"],
     to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::Json),
     ..KERAS
 };
 
-const KERAS_LEGACY: Row = Row {
+const KERAS_LEGACY: FormatRow = FormatRow {
     extensions: &[".h5"],
     to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::LegacyModel),
     ..KERAS
 };
 
-const PORTABLE: Row = Row {
+const PORTABLE: FormatRow = FormatRow {
     extensions: &[".json", ".h5"],
     to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::Portable),
     ..KERAS
 };
 
-const PYTORCH: Row = Row {
+const PYTORCH: FormatRow = FormatRow {
     extensions: &[".py", ".safetensors"],
     checked: "weights read back: every one the same; the script's modules computed by libtorch (no Python was run)",
     to_files: pytorch::to_files,
@@ -87,7 +87,7 @@ const PYTORCH: Row = Row {
 };
 
 impl ExportFormat {
-    pub(super) fn row(self) -> Row {
+    pub(super) fn row(self) -> FormatRow {
         match self {
             ExportFormat::Keras => KERAS,
             ExportFormat::KerasJson => KERAS_JSON,

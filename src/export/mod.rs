@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use self::errors::not_the_model;
 pub use self::formats::ExportFormat;
-use self::formats::Row;
+use self::formats::FormatRow;
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -61,7 +61,7 @@ pub fn export(model: &Model, info: &ModelInfo, format: ExportFormat, out: &Path)
 }
 
 /// Reads the files back: every weight must be the model's bit for bit, every output within [`TOLERANCE`].
-fn verify(model: &Model, row: &Row, written: &[&Path]) -> Result<f64> {
+fn verify(model: &Model, row: &FormatRow, written: &[&Path]) -> Result<f64> {
     let images = probes(model)?;
     let expected = tch::no_grad(|| model.predict(&images.to_device(model.device())));
     let got = tch::no_grad(|| (row.outputs)(model, written, &images))?;

@@ -33,7 +33,7 @@ pub(super) fn find(root: &Node, compile: &CompileInfo, weights: &[&WeightInfo]) 
     if arrays.is_empty() {
         return Ok(None);
     }
-    let kept = Kept::of(compile)?;
+    let kept = StateLayout::of(compile)?;
     let labels = match root.child("optimizer_weights")? {
         Some(_) => arrays.iter().map(label_of).collect::<Result<Vec<_>>>()?,
         None => kept.labels(weights.len(), arrays.len())?,
@@ -73,7 +73,7 @@ fn read(root: &Node) -> Result<Option<(u64, Vec<Array>)>> {
 }
 
 /// What an optimizer keeps for each weight.
-struct Kept {
+struct StateLayout {
     /// By Keras's names, which are those of `OptimizerConfig::state_names`, and [`AVERAGE`].
     names: Vec<&'static str>,
     /// Numbered arrays: what lies before those of the rule, all weights' one after the other.
@@ -91,7 +91,7 @@ const AVERAGE: &str = "average";
 /// The sum of the gradients of the step that is under way, which is not taken over.
 const SUM: &str = "gradient_accumulator";
 
-impl Kept {
+impl StateLayout {
     fn of(compile: &CompileInfo) -> Result<Self> {
         let setting = |key: &str| compile.optimizer_config.get(key);
         let is_on = |key: &str| setting(key).is_some_and(|value| value.as_bool() == Some(true));
@@ -108,7 +108,7 @@ impl Kept {
         let of_rule = settings.rule().state_names();
         let batches_per_step = setting("gradient_accumulation_steps").and_then(Value::as_u64).unwrap_or(1).max(1);
         let average = is_on("use_ema").then_some(AVERAGE);
-        Ok(Kept {
+        Ok(StateLayout {
             names: of_rule.iter().copied().chain(average).collect(),
             before: average.into_iter().chain((batches_per_step > 1).then_some(SUM)).collect(),
             by_weight: kind.state_order() == StateOrder::ByWeight,
@@ -210,9 +210,9 @@ mod tests {
         }
     }
 
-    fn kept(optimizer: &str, config: Value) -> Kept {
+    fn kept(optimizer: &str, config: Value) -> StateLayout {
         let document = json!({ "optimizer": optimizer, "optimizer_config": config });
-        Kept::of(&serde_json::from_value(document).unwrap()).unwrap()
+        StateLayout::of(&serde_json::from_value(document).unwrap()).unwrap()
     }
 
     #[test]

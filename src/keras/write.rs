@@ -22,12 +22,12 @@ pub(super) const KERAS_VERSION: &str = "3.15.1";
 const MAX_ATTRIBUTE_BYTES: usize = 64512;
 
 /// The values of a weight, row-major in Keras's shape.
-struct Values<'a> {
+struct WeightValues<'a> {
     info: &'a WeightInfo,
     values: Vec<f32>,
 }
 
-impl Values<'_> {
+impl WeightValues<'_> {
     fn put(&self, dataset: &mut DatasetBuilder) {
         let shape: Vec<u64> = self.info.keras_shape.iter().map(|&size| size as u64).collect();
         match self.info.is_integer_in_keras() {
@@ -52,7 +52,11 @@ pub(super) fn keras3_bytes(model: &Model, plan: &[LayerPlan]) -> Result<Vec<u8>>
     file.finish().map_err(failed)
 }
 
-fn add_layers<'a>(container: &mut GroupBuilder, plan: &[LayerPlan], values: &mut impl Iterator<Item = Values<'a>>) {
+fn add_layers<'a>(
+    container: &mut GroupBuilder,
+    plan: &[LayerPlan],
+    values: &mut impl Iterator<Item = WeightValues<'a>>,
+) {
     let mut counters = Counters::default();
     for layer in plan {
         let mut group = group(&counters.next(layer.class_name));
@@ -108,7 +112,7 @@ pub(super) fn legacy_bytes(model: &Model, plan: &[LayerPlan], config: Option<&Va
 }
 
 /// A top-level layer's group: a group `<layer>` in it for every leaf, its arrays called `<weight>:0`.
-fn legacy_layer<'a>(layer: &LayerPlan, values: &mut impl Iterator<Item = Values<'a>>) -> FinishedGroup {
+fn legacy_layer<'a>(layer: &LayerPlan, values: &mut impl Iterator<Item = WeightValues<'a>>) -> FinishedGroup {
     let leaves = flat_layers(std::slice::from_ref(layer));
     let mut taken = HashSet::new();
     let mut below = |path: &str| {
@@ -169,14 +173,14 @@ fn ascii(document: &Value) -> String {
 }
 
 /// Every weight's values in Keras's order, in the order of the network.
-fn values_of(model: &Model) -> Vec<Values<'_>> {
+fn values_of(model: &Model) -> Vec<WeightValues<'_>> {
     let infos = flat_layers(model.plan()).into_iter().flat_map(|(_, leaf)| &leaf.weights);
     let values = |tensor: &Tensor| {
         let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
         Vec::<f32>::try_from(&flat).expect("a flat f32 tensor on the CPU")
     };
     let pairs = infos.zip(model.weights());
-    pairs.map(|(info, weight)| Values { info, values: info.to_keras(&values(&weight.tensor)) }).collect()
+    pairs.map(|(info, weight)| WeightValues { info, values: info.to_keras(&values(&weight.tensor)) }).collect()
 }
 
 fn new_file() -> FileBuilder {

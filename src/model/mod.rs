@@ -21,7 +21,7 @@ pub mod transfer;
 use tch::{Device, Kind, Tensor, nn};
 
 pub use layers::{Weight, channels_last};
-pub use network::Network;
+pub use network::Architecture;
 pub use output::Outputs;
 pub use saved::{CompileInfo, InputInfo, ModelInfo};
 pub use scaling::{InputScale, ScaleOrigin};

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, nearest};
 
 /// A network's architecture, and what of it the data decides.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Network {
+pub enum Architecture {
     /// Comes with the program; its input and its classes are those of the data.
     Preset(Spec),
     /// Keras's JSON: as it stands, but for an input that it does not say.
@@ -19,18 +19,18 @@ pub enum Network {
     Short(ShortForm),
 }
 
-impl Network {
+impl Architecture {
     /// The preset called `source`, or the network in the file at that path.
     ///
     /// # Errors
     /// A model error that says what the file is, and where in it something cannot be used.
     pub fn find(source: &str) -> Result<Self> {
         if let Some(spec) = presets::preset(source) {
-            return Ok(Network::Preset(spec));
+            return Ok(Architecture::Preset(spec));
         }
         let path = Path::new(source);
         if path.exists() {
-            return Network::read(path);
+            return Architecture::read(path);
         }
         let names = PRESETS.map(|preset| preset.name);
         let (expected, known) =
@@ -48,9 +48,9 @@ impl Network {
         }
         let file_name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         json_file::read_bounded(path, json_file::MAX_JSON_BYTES)
-            .and_then(|bytes| Network::parse(&bytes, &file_name))
+            .and_then(|bytes| Architecture::parse(&bytes, &file_name))
             .map(|network| match network {
-                Network::Short(form) => Network::Short(form.found_at(path.display())),
+                Architecture::Short(form) => Architecture::Short(form.found_at(path.display())),
                 other => other,
             })
             .map_err(|error| error.at_path(path))
@@ -67,11 +67,11 @@ impl Network {
         let text = text.expect("it is text");
         if !text.trim_start().starts_with(['{', '[', '"']) {
             let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
-            return ShortForm::parse(&text, stem).map(Network::Short);
+            return ShortForm::parse(&text, stem).map(Architecture::Short);
         }
         let document = json_file::parse_json(bytes)
             .map_err(|error| Error::model("the file is not JSON, though it begins as such").at(error.to_string()))?;
-        Spec::from_json(&document).map(Network::Keras)
+        Spec::from_json(&document).map(Architecture::Keras)
     }
 
     /// The network for images of `shape` in `num_classes` classes.
@@ -80,17 +80,17 @@ impl Network {
     /// A model error where a short form's layers do not go together for them.
     pub fn spec(&self, shape: ImageShape, num_classes: usize) -> Result<Spec> {
         match self {
-            Network::Preset(spec) => {
+            Architecture::Preset(spec) => {
                 let mut spec = spec.clone();
                 spec.adapt(shape, num_classes);
                 Ok(spec)
             }
-            Network::Keras(spec) => {
+            Architecture::Keras(spec) => {
                 let mut spec = spec.clone();
                 spec.input_shape.get_or_insert_with(|| vec![shape.height, shape.width, shape.channels]);
                 Ok(spec)
             }
-            Network::Short(form) => form.spec(shape, num_classes),
+            Architecture::Short(form) => form.spec(shape, num_classes),
         }
     }
 }
@@ -114,20 +114,23 @@ mod tests {
             (b"[{\"a\": 1}]", "not a JSON object"),
         ];
         for (bytes, expected) in cases {
-            let message = Network::parse(bytes, "net").unwrap_err().to_string();
+            let message = Architecture::parse(bytes, "net").unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
-        assert!(Network::find("no-such-net").unwrap_err().to_string().contains("there is no network"));
+        assert!(Architecture::find("no-such-net").unwrap_err().to_string().contains("there is no network"));
     }
 
     #[test]
     fn text_with_a_byte_order_mark_is_read() {
-        assert!(matches!(Network::parse("\u{feff}Flatten\nDense softmax".as_bytes(), "net"), Ok(Network::Short(_))));
+        assert!(matches!(
+            Architecture::parse("\u{feff}Flatten\nDense softmax".as_bytes(), "net"),
+            Ok(Architecture::Short(_))
+        ));
         let json = format!("\u{feff}{}", PRESETS[0].json);
-        assert!(matches!(Network::parse(json.as_bytes(), "net"), Ok(Network::Keras(_))));
+        assert!(matches!(Architecture::parse(json.as_bytes(), "net"), Ok(Architecture::Keras(_))));
         let utf16: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert!(matches!(Network::parse(&utf16, "net"), Ok(Network::Keras(_))));
+        assert!(matches!(Architecture::parse(&utf16, "net"), Ok(Architecture::Keras(_))));
         let twice = serde_json::to_string(PRESETS[0].json).unwrap();
-        assert!(matches!(Network::parse(twice.as_bytes(), "net"), Ok(Network::Keras(_))));
+        assert!(matches!(Architecture::parse(twice.as_bytes(), "net"), Ok(Architecture::Keras(_))));
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// What becomes of the layer whose outputs are the classes, when a model is trained on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Head {
+pub enum HeadTransfer {
     /// The classes are the same.
     Kept,
     /// They are the same in another order: for each class now, its number before.
@@ -21,13 +21,13 @@ pub enum Head {
     New,
 }
 
-impl Head {
+impl HeadTransfer {
     /// What becomes of the head of a model of which `info` is known, for `classes`. The classes of a model that was imported
     /// without names are taken for the same where there are as many.
     pub fn of(info: &ModelInfo, classes: &[String]) -> Self {
         let is_named = info.data.is_some() || !info.metrics.is_empty() || !are_numbers(&info.labels);
         if info.labels == classes || info.labels.len() == classes.len() && !is_named {
-            return Head::Kept;
+            return HeadTransfer::Kept;
         }
         let number = |class: &String| {
             let same = |label: &String| composed(label) == composed(class);
@@ -35,10 +35,10 @@ impl Head {
         };
         match classes.iter().map(number).collect::<Option<Vec<i64>>>() {
             Some(order) if order.len() == info.labels.len() => match order.is_sorted() {
-                true => Head::Kept,
-                false => Head::Reordered(order),
+                true => HeadTransfer::Kept,
+                false => HeadTransfer::Reordered(order),
             },
-            _ => Head::New,
+            _ => HeadTransfer::New,
         }
     }
 }
@@ -48,7 +48,7 @@ impl Head {
 ///
 /// # Errors
 /// A model error that names the first weight that does not fit.
-pub fn copy_weights(source: &Model, target: &Model, head: &Head) -> Result<Option<String>> {
+pub fn copy_weights(source: &Model, target: &Model, head: &HeadTransfer) -> Result<Option<String>> {
     let last = last_dense(&target.spec().layers);
     for weight in target.weights() {
         let layer = weight.name.rsplit_once('.').map_or(weight.name.as_str(), |(layer, _)| layer);
@@ -65,8 +65,8 @@ pub fn copy_weights(source: &Model, target: &Model, head: &Head) -> Result<Optio
         let fits = found.tensor.size() == weight.tensor.size();
         let values = match head {
             // [K, inputs] and [K]: only K may differ
-            Head::New if is_head && found.tensor.size().get(1) == weight.tensor.size().get(1) => continue,
-            Head::Reordered(order) if is_head && fits => {
+            HeadTransfer::New if is_head && found.tensor.size().get(1) == weight.tensor.size().get(1) => continue,
+            HeadTransfer::Reordered(order) if is_head && fits => {
                 found.tensor.index_select(0, &Tensor::from_slice(order).to_device(found.tensor.device()))
             }
             _ if fits => found.tensor.shallow_clone(),
@@ -175,33 +175,33 @@ mod tests {
     #[test]
     fn the_head_is_new_where_the_classes_names_differ() {
         for (labels, trained, classes, head) in [
-            (["cat", "dog"], true, &["cat", "dog"][..], Head::Kept),
-            (["cat", "dog"], true, &["dog", "cat"], Head::Reordered(vec![1, 0])),
-            (["cat", "dog"], true, &["cat", "owl"], Head::New),
-            (["cat", "dog"], true, &["0", "1"], Head::New),
-            (["cat", "dog"], true, &["cat", "dog", "owl"], Head::New),
-            (["cat", "dog"], true, &["cat"], Head::New),
-            (["0", "1"], true, &["cat", "dog"], Head::New),   // digits
-            (["0", "1"], false, &["cat", "dog"], Head::Kept), // imported without names
-            (["0", "1"], false, &["cat", "dog", "owl"], Head::New),
+            (["cat", "dog"], true, &["cat", "dog"][..], HeadTransfer::Kept),
+            (["cat", "dog"], true, &["dog", "cat"], HeadTransfer::Reordered(vec![1, 0])),
+            (["cat", "dog"], true, &["cat", "owl"], HeadTransfer::New),
+            (["cat", "dog"], true, &["0", "1"], HeadTransfer::New),
+            (["cat", "dog"], true, &["cat", "dog", "owl"], HeadTransfer::New),
+            (["cat", "dog"], true, &["cat"], HeadTransfer::New),
+            (["0", "1"], true, &["cat", "dog"], HeadTransfer::New), // digits
+            (["0", "1"], false, &["cat", "dog"], HeadTransfer::Kept), // imported without names
+            (["0", "1"], false, &["cat", "dog", "owl"], HeadTransfer::New),
         ] {
-            assert_eq!(Head::of(&info(&labels, trained), &names(classes)), head, "{labels:?} {classes:?}");
+            assert_eq!(HeadTransfer::of(&info(&labels, trained), &names(classes)), head, "{labels:?} {classes:?}");
         }
     }
 
     #[test]
     fn all_but_a_new_head_is_copied() {
         let source = model(spec(10, 12), 1);
-        for (classes, head) in [(10, Head::Kept), (10, Head::New), (3, Head::New)] {
+        for (classes, head) in [(10, HeadTransfer::Kept), (10, HeadTransfer::New), (3, HeadTransfer::New)] {
             let target = model(spec(classes, 12), 2);
             assert_eq!(copy_weights(&source, &target, &head).unwrap().as_deref(), Some("dense"));
             for (weight, from) in target.weights().iter().zip(source.weights()) {
-                let is_new = head == Head::New && weight.name.starts_with("dense.");
+                let is_new = head == HeadTransfer::New && weight.name.starts_with("dense.");
                 // biases begin with zeros in both
                 assert_eq!(weight.tensor.equal(&from.tensor), !is_new || classes == 10 && weight.name == "dense.bias");
             }
         }
-        let error = copy_weights(&source, &model(spec(10, 16), 2), &Head::Kept).unwrap_err();
+        let error = copy_weights(&source, &model(spec(10, 16), 2), &HeadTransfer::Kept).unwrap_err();
         assert_eq!(error.exit_code(), 4);
         assert!(error.to_string().contains("dense.weight"), "{error}");
     }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_head_follows_its_classes() {
         let (source, target) = (model(spec(3, 12), 1), model(spec(3, 12), 2));
-        copy_weights(&source, &target, &Head::Reordered(vec![2, 0, 1])).unwrap();
+        copy_weights(&source, &target, &HeadTransfer::Reordered(vec![2, 0, 1])).unwrap();
         let row = |model: &Model, class: i64| {
             let weight = model.weights().iter().find(|weight| weight.name == "dense.weight").unwrap();
             weight.tensor.get(class)

@@ -10,8 +10,8 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::log::Sinks;
 use crate::model::spec::mixed_policy;
-use crate::model::transfer::Head;
-use crate::model::{InputScale, Model, Network, ScaleOrigin, Spec, presets, saved, transfer};
+use crate::model::transfer::HeadTransfer;
+use crate::model::{Architecture, InputScale, Model, ScaleOrigin, Spec, presets, saved, transfer};
 use crate::train::{self, Optimizer};
 
 /// The network that the run goes on with: that of `checkpoint`, a JSON's path, or a new one. Says what becomes of pixels
@@ -61,7 +61,7 @@ fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBu
 /// A network with first weights, or with those of the model to start from.
 fn new_model(config: &RunConfig, parts: &Dataset, device: Device, sinks: &mut Sinks) -> Result<(Model, ScaleOrigin)> {
     let Some(source) = &config.network.init_from else {
-        let network = Network::find(&config.network.model)?;
+        let network = Architecture::find(&config.network.model)?;
         note_policy(config, &network, sinks);
         let mut spec = network.spec(parts.train.shape(), parts.classes.len())?;
         transfer::freeze(&mut spec, &config.network.freeze)?;
@@ -78,22 +78,22 @@ fn new_model(config: &RunConfig, parts: &Dataset, device: Device, sinks: &mut Si
         let own = InputScale::new(source.input_scale()).unwrap_or(InputScale::NONE);
         sinks.note(format!("warning: the model to start from was trained with pixels times {own}"));
     }
-    let head = Head::of(&info, &parts.classes);
+    let head = HeadTransfer::of(&info, &parts.classes);
     let layer = transfer::copy_weights(&source, &model, &head)?;
     match (head, layer) {
-        (Head::New, Some(layer)) => sinks
+        (HeadTransfer::New, Some(layer)) => sinks
             .note(format!("note: layer {layer} starts anew: the model was trained on other classes than these {}", parts.classes.len())),
-        (Head::New, None) => sinks
+        (HeadTransfer::New, None) => sinks
             .note("warning: the model was trained on other classes, and it has no Dense layer at its end to start anew for them"),
-        (Head::Reordered(_), _) => sinks.note("note: the model's classes come in the order of the data"),
-        (Head::Kept, _) => {}
+        (HeadTransfer::Reordered(_), _) => sinks.note("note: the model's classes come in the order of the data"),
+        (HeadTransfer::Kept, _) => {}
     }
     Ok((model, origin))
 }
 
 /// Says what becomes of a mixed precision policy in a Keras JSON.
-fn note_policy(config: &RunConfig, network: &Network, sinks: &mut Sinks) {
-    let Network::Keras(_) = network else { return };
+fn note_policy(config: &RunConfig, network: &Architecture, sinks: &mut Sinks) {
+    let Architecture::Keras(_) = network else { return };
     let Ok(document) = saved::read_json(Path::new(&config.network.model)) else { return };
     if let Some(policy) = mixed_policy(&document) {
         let precision = config.network.precision;
@@ -116,7 +116,7 @@ pub fn take_over_state(
     if compiled::keys(&compile, output).0.get("optimizer") != Some(&json!(config.optimizer.kind)) {
         return Ok(());
     }
-    if Head::of(&saved::info(&path)?, classes) != Head::Kept {
+    if HeadTransfer::of(&saved::info(&path)?, classes) != HeadTransfer::Kept {
         sinks.note("note: the optimizer starts anew: its state belongs to other classes");
         return Ok(());
     }

@@ -55,7 +55,7 @@ impl From<Span> for String {
 
 /// How often a checkpoint is saved within an epoch, written as a number of batches, `500`, or a time, `5m`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "String")]
+#[serde(try_from = "LimitValue", into = "String")]
 pub enum SaveEvery {
     /// After so many batches, counted over the run.
     Batches(u64),
@@ -66,7 +66,7 @@ pub enum SaveEvery {
 /// A configuration file may leave a number's quotes away.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+enum LimitValue {
     Number(u64),
     Text(String),
 }
@@ -95,13 +95,13 @@ impl fmt::Display for SaveEvery {
     }
 }
 
-impl TryFrom<Written> for SaveEvery {
+impl TryFrom<LimitValue> for SaveEvery {
     type Error = Error;
 
-    fn try_from(written: Written) -> Result<Self> {
+    fn try_from(written: LimitValue) -> Result<Self> {
         match written {
-            Written::Number(number) => number.to_string().parse(),
-            Written::Text(text) => text.parse(),
+            LimitValue::Number(number) => number.to_string().parse(),
+            LimitValue::Text(text) => text.parse(),
         }
     }
 }

@@ -76,7 +76,7 @@ impl RangeTest {
         train: &DataLoader,
         mut listen: impl FnMut(u64, RangePoint),
     ) -> Result<Vec<RangePoint>> {
-        let mut steps = Steps::new(&self.config, model, train)?;
+        let mut steps = RangeSteps::new(&self.config, model, train)?;
         let (mut points, mut average, mut lowest) = (Vec::new(), 0.0, f64::INFINITY);
         for step in 0..self.steps {
             let learning_rate = self.learning_rate(step);
@@ -100,7 +100,7 @@ impl RangeTest {
 }
 
 /// The optimizer steps of a training, one after the other, at rates of their own.
-struct Steps<'a> {
+struct RangeSteps<'a> {
     config: &'a TrainConfig,
     model: &'a Model,
     train: &'a DataLoader,
@@ -110,16 +110,16 @@ struct Steps<'a> {
     next: StepStart,
 }
 
-impl<'a> Steps<'a> {
+impl<'a> RangeSteps<'a> {
     fn new(config: &'a TrainConfig, model: &'a Model, train: &'a DataLoader) -> Result<Self> {
         let loss = Loss::of(config.label_smoothing, config.class_weights.as_ref(), model.device())?;
         let next = StepStart { epoch: 0, batch: 0, batches_seen: 0 };
-        Ok(Steps { config, model, train, loss, order: train.order(config.shuffle, config.seed, 0), next })
+        Ok(RangeSteps { config, model, train, loss, order: train.order(config.shuffle, config.seed, 0), next })
     }
 
     /// Takes one step; the mean loss of its images before the update. Waits for the device.
     fn step(&mut self, optimizer: &mut Optimizer, learning_rate: f64) -> Result<f64> {
-        let Steps { config, model, train, loss, order, next } = self;
+        let RangeSteps { config, model, train, loss, order, next } = self;
         let step = Step { config, model, train, loss };
         let mut mean = 0.0;
         step.run(optimizer, order, *next, learning_rate, |batch| {

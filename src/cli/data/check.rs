@@ -22,7 +22,7 @@ pub struct Check {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct CheckDocument<'a> {
     counts: Counts,
     #[serde(flatten)]
     report: &'a CheckReport,
@@ -41,7 +41,7 @@ pub fn run(args: Check, globals: Globals) -> anyhow::Result<()> {
         output::note(globals, &written);
     }
     match args.json {
-        true => output::json(&Document { counts: report.counts(), report: &report })?,
+        true => output::json(&CheckDocument { counts: report.counts(), report: &report })?,
         false => output::result(&with_flags(&report.to_string()))?,
     }
     Ok(())

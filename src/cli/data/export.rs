@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Globals, Source, output};
 use crate::cli::names::names;
-use convnet::data::export::{ExportFormat, export};
+use convnet::data::export::{DatasetFormat, export};
 use convnet::data::registry;
 
 #[derive(Debug, clap::Args)]
@@ -12,8 +12,8 @@ pub struct Export {
     #[command(flatten)]
     source: Source,
     /// File format
-    #[arg(long, value_parser = names::<ExportFormat>())]
-    format: ExportFormat,
+    #[arg(long, value_parser = names::<DatasetFormat>())]
+    format: DatasetFormat,
     /// The folder to write, or for npz the file
     #[arg(short, long, value_name = "PATH")]
     out: PathBuf,

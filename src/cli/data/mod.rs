@@ -16,11 +16,11 @@ use source::{DataSet, Source};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: DataCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum DataCommand {
     /// Print counts and pixel statistics; draw some images of each class
     #[command(after_help = examples::DATA_SHOW)]
     Show(show::Show),
@@ -44,10 +44,10 @@ enum Command {
 /// Where the data set cannot be read, split or fetched, or a file not written.
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     match args.command {
-        Command::Show(args) => show::run(args, globals),
-        Command::Check(args) => check::run(args, globals),
-        Command::Export(args) => export::run(args, globals),
-        Command::Download { set } => {
+        DataCommand::Show(args) => show::run(args, globals),
+        DataCommand::Check(args) => check::run(args, globals),
+        DataCommand::Export(args) => export::run(args, globals),
+        DataCommand::Download { set } => {
             let (folder, was_there) = registry::download(set.name())?;
             if was_there {
                 output::note(globals, &format!("note: {} is there already", set.name()));

@@ -7,7 +7,7 @@ use convnet::run::RunReport;
 use convnet::run::folds::{FoldScore, Folds, mean_and_deviation};
 
 /// The scores with the values of the runs.
-type Scores = [(FoldScore, Vec<Option<f64>>)];
+type FoldScores = [(FoldScore, Vec<Option<f64>>)];
 
 /// The least width of a column: a mean with its deviation.
 const MIN_WIDTH: usize = "0.1234 ± 0.1234".len() - 1;
@@ -22,7 +22,7 @@ pub fn json(folds: &Folds) -> Value {
     to_json(&folds.reports, &folds.scores())
 }
 
-fn to_json(reports: &[RunReport], scores: &Scores) -> Value {
+fn to_json(reports: &[RunReport], scores: &FoldScores) -> Value {
     let mut document = json!({ "folds": reports });
     for (score, values) in scores {
         if let Some((mean, deviation)) = mean_and_deviation(values) {
@@ -33,7 +33,7 @@ fn to_json(reports: &[RunReport], scores: &Scores) -> Value {
 }
 
 /// Loss and accuracy have their columns in any case, other metrics where a run has them.
-fn to_text(scores: &Scores) -> String {
+fn to_text(scores: &FoldScores) -> String {
     let is_shown = |score: FoldScore, values: &[Option<f64>]| {
         let (FoldScore::Validation(metric) | FoldScore::Test(metric)) = score;
         matches!(metric, Metric::Loss | Metric::Accuracy) || values.iter().any(Option::is_some)

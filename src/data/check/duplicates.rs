@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::inspect::{Inspection, Signature};
+use super::inspect::{Inspection, PixelSums};
 use crate::data::{Samples, Split};
 use crate::device::threads;
 use crate::error::Result;
@@ -60,7 +60,7 @@ pub(super) struct Search {
 /// A data error where an image cannot be read any more.
 pub(super) fn find(splits: &[(Split, &Samples)], inspections: &[Vec<Inspection>], max_near: usize) -> Result<Search> {
     let mut firsts: HashMap<[u8; 16], ImageIndex> = HashMap::new();
-    let mut distinct: Vec<(&Signature, ImageIndex)> = Vec::new();
+    let mut distinct: Vec<(&PixelSums, ImageIndex)> = Vec::new();
     let mut pairs = Vec::new();
     let mut count = 0;
     for (part, inspections) in inspections.iter().enumerate() {
@@ -152,7 +152,7 @@ fn is_leak(a: ImageIndex, b: ImageIndex) -> bool {
 }
 
 /// For each image, where those begin whose sums are too large for it.
-fn windows(images: &[(&Signature, ImageIndex)], num_values: u64) -> Vec<usize> {
+fn windows(images: &[(&PixelSums, ImageIndex)], num_values: u64) -> Vec<usize> {
     let mut end = 0;
     let end_of = |start: usize| {
         end = end.max(start + 1);
@@ -167,7 +167,7 @@ fn windows(images: &[(&Signature, ImageIndex)], num_values: u64) -> Vec<usize> {
 /// Images by their sums.
 struct Sorted<'a> {
     splits: &'a [(Split, &'a Samples)],
-    images: &'a [(&'a Signature, ImageIndex)],
+    images: &'a [(&'a PixelSums, ImageIndex)],
     ends: &'a [usize],
     longest: usize,
     num_values: u64,

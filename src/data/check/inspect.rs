@@ -20,12 +20,12 @@ pub(super) struct Inspection {
     /// What may be wrong, and more about it.
     pub problems: Vec<(Problem, Option<String>)>,
     /// What comparing needs; `None` where the image cannot be read.
-    pub signature: Option<Signature>,
+    pub signature: Option<PixelSums>,
 }
 
 /// Sums over an image's pixels. The difference of two images' sums is never greater than the sum of their pixels'
 /// differences, as |Σ(a − b)| ≤ Σ|a − b|: so most pairs need no look at their pixels.
-pub(super) struct Signature {
+pub(super) struct PixelSums {
     /// Over all pixels.
     pub sum: u64,
     /// Over the pixels of each quarter of the image.
@@ -61,7 +61,7 @@ fn inspect_one(samples: &Samples, index: usize, finds_other_sizes: bool) -> Insp
             if is_one_colour(&pixels, samples.shape().channels) {
                 inspection.problems.push((Problem::OneColour, None));
             }
-            inspection.signature = Some(Signature::new(&pixels, samples.shape()));
+            inspection.signature = Some(PixelSums::new(&pixels, samples.shape()));
         }
     }
     inspection
@@ -92,7 +92,7 @@ fn is_one_colour(pixels: &[u8], channels: usize) -> bool {
     pixels.len() > channels && pixels.chunks_exact(channels).all(|pixel| pixel == &pixels[..channels])
 }
 
-impl Signature {
+impl PixelSums {
     fn new(pixels: &[u8], shape: ImageShape) -> Self {
         let mut cells = [0; CELLS * CELLS];
         for (y, row) in pixels.chunks_exact(shape.width * shape.channels).enumerate() {
@@ -108,12 +108,12 @@ impl Signature {
             let (y, x) = (at / CELLS, at % CELLS);
             quarters[y / (CELLS / 2) * 2 + x / (CELLS / 2)] += u64::from(cell);
         }
-        Signature { sum: quarters.iter().sum(), quarters, cells, digest }
+        PixelSums { sum: quarters.iter().sum(), quarters, cells, digest }
     }
 
     /// Whether the sum of the two images' pixels' differences may be as small as `limit`: of most pairs the quarters tell
     /// that it is not.
-    pub fn may_be_within(&self, limit: u64, other: &Signature) -> bool {
+    pub fn may_be_within(&self, limit: u64, other: &PixelSums) -> bool {
         let ([a, b, c, d], [e, f, g, h]) = (self.quarters, other.quarters);
         if a.abs_diff(e) + b.abs_diff(f) + c.abs_diff(g) + d.abs_diff(h) > limit {
             return false;

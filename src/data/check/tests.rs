@@ -288,7 +288,7 @@ fn numbers_are_those_of_the_whole_data_set_for_arrays_too() {
     train[20] = train[10].clone();
     let folder = tempfile::tempdir().unwrap();
     let (path, list) = (folder.path().join("set.npz"), folder.path().join("list.csv"));
-    crate::data::export::export(&dataset(&train, &[]), crate::data::export::ExportFormat::Npz, &path).unwrap();
+    crate::data::export::export(&dataset(&train, &[]), crate::data::export::DatasetFormat::Npz, &path).unwrap();
     std::fs::write(&list, "split,index\ntrain,3\ntrain,15\n").unwrap();
     let report = check_folder(&path, &LoadOptions { exclude: Some(list), ..LoadOptions::default() });
     assert_eq!((report.findings[0].image.index, report.images[&Split::Train]), (20, 28));

@@ -18,27 +18,27 @@ pub(super) struct FilePair {
 
 /// The files of a data set: of training, of testing or of both.
 #[derive(Debug, PartialEq)]
-pub(super) struct Files {
+pub(super) struct IdxFiles {
     pub train: Option<FilePair>,
     pub test: Option<FilePair>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Split {
+enum IdxSplit {
     Train,
     Test,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
-    Images,
+    IdxImages,
     Labels,
 }
 
 /// A file that is an IDX file by its name. `stem` is the name in one spelling: `train-images.idx3-ubyte.gz` and
 /// `train-images-idx3-ubyte` have the same.
-struct Candidate {
-    split: Split,
+struct IdxCandidate {
+    split: IdxSplit,
     content: Content,
     stem: String,
     path: PathBuf,
@@ -49,14 +49,14 @@ struct Candidate {
 /// # Errors
 /// A data error where the folder cannot be read, holds no IDX files, images without labels or labels without images,
 /// or two different files for one part.
-pub(super) fn find(folder: &Path) -> Result<Files> {
+pub(super) fn find(folder: &Path) -> Result<IdxFiles> {
     let candidates = candidates(folder)?;
     if candidates.is_empty() {
         return Err(nothing_found(folder)?);
     }
-    let train = find_pair(&candidates, Split::Train).map_err(|error| error.at_path(folder))?;
-    let test = find_pair(&candidates, Split::Test).map_err(|error| error.at_path(folder))?;
-    Ok(Files { train, test })
+    let train = find_pair(&candidates, IdxSplit::Train).map_err(|error| error.at_path(folder))?;
+    let test = find_pair(&candidates, IdxSplit::Test).map_err(|error| error.at_path(folder))?;
+    Ok(IdxFiles { train, test })
 }
 
 /// Whether `folder` is a folder with at least one file that is an IDX file by its name.
@@ -68,26 +68,26 @@ pub(super) fn has_files(folder: &Path) -> Result<bool> {
 }
 
 /// In the order of their names, so that a choice between two never depends on the file system.
-fn candidates(folder: &Path) -> Result<Vec<Candidate>> {
+fn candidates(folder: &Path) -> Result<Vec<IdxCandidate>> {
     let mut found = Vec::new();
     for Entry { path, is_folder } in list(folder)? {
         let parsed = path.file_name().and_then(OsStr::to_str).and_then(parse_name);
         if let Some((split, content, stem)) = parsed.filter(|_| !is_folder && path.is_file()) {
-            found.push(Candidate { split, content, stem, path });
+            found.push(IdxCandidate { split, content, stem, path });
         }
     }
     Ok(found)
 }
 
 /// `[prefix-](train|t10k|test)-(images|labels)-(idxN|ubyte)…[.gz]`, with `-`, `.` or `_` between the words.
-fn parse_name(name: &str) -> Option<(Split, Content, String)> {
+fn parse_name(name: &str) -> Option<(IdxSplit, Content, String)> {
     let lower = name.to_ascii_lowercase();
     let stem = lower.strip_suffix(".gz").unwrap_or(&lower).replace(['.', '_'], "-");
     let words: Vec<&str> = stem.split('-').collect();
     let at = words.iter().position(|word| matches!(*word, "train" | "t10k" | "test"))?;
-    let split = if words[at] == "train" { Split::Train } else { Split::Test };
+    let split = if words[at] == "train" { IdxSplit::Train } else { IdxSplit::Test };
     let content = match *words.get(at + 1)? {
-        "images" => Content::Images,
+        "images" => Content::IdxImages,
         "labels" => Content::Labels,
         _ => return None,
     };
@@ -96,8 +96,8 @@ fn parse_name(name: &str) -> Option<(Split, Content, String)> {
     (is_idx && !endings.is_empty()).then_some((split, content, stem))
 }
 
-fn find_pair(candidates: &[Candidate], split: Split) -> Result<Option<FilePair>> {
-    let images = find_one(candidates, split, Content::Images)?;
+fn find_pair(candidates: &[IdxCandidate], split: IdxSplit) -> Result<Option<FilePair>> {
+    let images = find_one(candidates, split, Content::IdxImages)?;
     let labels = find_one(candidates, split, Content::Labels)?;
     match (images, labels) {
         (Some(images), Some(labels)) => Ok(Some(FilePair { images: images.path.clone(), labels: labels.path.clone() })),
@@ -109,7 +109,7 @@ fn find_pair(candidates: &[Candidate], split: Split) -> Result<Option<FilePair>>
 
 /// The one file for `split` and `content`. A plain file and its compressed copy are one file, and the plain one is
 /// read; files of other names could be of another data set, and choosing between them would be a guess.
-fn find_one(candidates: &[Candidate], split: Split, content: Content) -> Result<Option<&Candidate>> {
+fn find_one(candidates: &[IdxCandidate], split: IdxSplit, content: Content) -> Result<Option<&IdxCandidate>> {
     let mut all = candidates.iter().filter(|candidate| candidate.split == split && candidate.content == content);
     let Some(first) = all.next() else { return Ok(None) };
     let other = all.clone().find(|other| other.stem != first.stem);
@@ -119,13 +119,13 @@ fn find_one(candidates: &[Candidate], split: Split, content: Content) -> Result<
             .got(format!("{} and {}", name_of(&first.path), name_of(&other.path)))
             .help("give each data set a folder of its own"));
     }
-    let is_plain = |candidate: &&Candidate| !name_of(&candidate.path).to_ascii_lowercase().ends_with(".gz");
+    let is_plain = |candidate: &&IdxCandidate| !name_of(&candidate.path).to_ascii_lowercase().ends_with(".gz");
     Ok(Some([first].into_iter().chain(all).find(is_plain).unwrap_or(first)))
 }
 
-fn partner_missing(present: &Candidate) -> Error {
+fn partner_missing(present: &IdxCandidate) -> Error {
     let (partner, name) = match present.content {
-        Content::Images => ("labels", present.stem.replace("images", "labels").replace("idx3", "idx1")),
+        Content::IdxImages => ("labels", present.stem.replace("images", "labels").replace("idx3", "idx1")),
         Content::Labels => ("images", present.stem.replace("labels", "images").replace("idx1", "idx3")),
     };
     Error::data(format!("the {partner} for {} are missing", name_of(&present.path)))
@@ -169,7 +169,7 @@ mod tests {
         folder
     }
 
-    fn find_in(names: &[&str]) -> Result<Files, String> {
+    fn find_in(names: &[&str]) -> Result<IdxFiles, String> {
         let folder = folder_with(names);
         find(folder.path()).map_err(|error| {
             assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");

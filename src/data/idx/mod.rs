@@ -12,7 +12,7 @@ use crate::data::{Dataset, Samples, Split, Splits};
 use crate::error::{Error, Result};
 
 use find::FilePair;
-use read::Images;
+use read::IdxImages;
 
 /// Reads a folder of IDX files: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, where there are any, test files
 /// (`t10k-…` or `test-…`), under any of the usual names, plain or gzip.
@@ -57,7 +57,7 @@ pub fn has_files(folder: &Path) -> Result<bool> {
     find::has_files(folder)
 }
 
-fn read_split(files: &FilePair) -> Result<(Images, Vec<u8>)> {
+fn read_split(files: &FilePair) -> Result<(IdxImages, Vec<u8>)> {
     let labels = read::read_labels(&files.labels)?;
     let images = read::read_images(&files.images)?;
     if images.count != labels.len() {
@@ -68,7 +68,7 @@ fn read_split(files: &FilePair) -> Result<(Images, Vec<u8>)> {
     Ok((images, labels))
 }
 
-fn check_same_shape(train: &Images, train_files: &FilePair, test: &Images, test_files: &FilePair) -> Result<()> {
+fn check_same_shape(train: &IdxImages, train_files: &FilePair, test: &IdxImages, test_files: &FilePair) -> Result<()> {
     if train.shape == test.shape {
         return Ok(());
     }
@@ -77,7 +77,7 @@ fn check_same_shape(train: &Images, train_files: &FilePair, test: &Images, test_
         .got(format!("{} in {}", test.shape, test_files.images.display())))
 }
 
-fn to_samples((images, labels): (Images, Vec<u8>), num_classes: usize) -> Result<Samples> {
+fn to_samples((images, labels): (IdxImages, Vec<u8>), num_classes: usize) -> Result<Samples> {
     Samples::new(images.shape, images.pixels, labels.into_iter().map(i64::from).collect(), num_classes)
 }
 

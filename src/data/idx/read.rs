@@ -24,7 +24,7 @@ const MAGIC_IMAGES: u32 = 0x0803;
 const MAGIC_IMAGES_WITH_CHANNELS: u32 = 0x0804;
 
 /// The images of one file: `pixels` is `u8 [N, H, W, C]`.
-pub(super) struct Images {
+pub(super) struct IdxImages {
     pub count: usize,
     pub shape: ImageShape,
     pub pixels: Vec<u8>,
@@ -34,7 +34,7 @@ pub(super) struct Images {
 ///
 /// # Errors
 /// A data error that names the file, for whatever it claims and does not hold.
-pub(super) fn read_images(path: &Path) -> Result<Images> {
+pub(super) fn read_images(path: &Path) -> Result<IdxImages> {
     open(path).and_then(|mut reader| images_from(&mut reader)).map_err(|error| error.at_path(path))
 }
 
@@ -56,7 +56,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
     Ok(if is_gzip { Box::new(BoundedReader::unpacking(MultiGzDecoder::new(file), packed)) } else { Box::new(file) })
 }
 
-fn images_from(reader: &mut dyn Read) -> Result<Images> {
+fn images_from(reader: &mut dyn Read) -> Result<IdxImages> {
     let magic = read_u32(reader)?;
     let [count, height, width] = match magic {
         MAGIC_IMAGES | MAGIC_IMAGES_WITH_CHANNELS => [read_size(reader)?, read_size(reader)?, read_size(reader)?],
@@ -65,7 +65,7 @@ fn images_from(reader: &mut dyn Read) -> Result<Images> {
     let channels = if magic == MAGIC_IMAGES { 1 } else { read_size(reader)? };
     let shape = ImageShape { height, width, channels };
     let expected = num_pixel_bytes(count, shape)?;
-    Ok(Images { count, shape, pixels: read_body(reader, expected)? })
+    Ok(IdxImages { count, shape, pixels: read_body(reader, expected)? })
 }
 
 fn labels_from(reader: &mut dyn Read) -> Result<Vec<u8>> {

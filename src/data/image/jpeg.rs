@@ -8,7 +8,7 @@ use crate::native::jpeg::{self, Frame};
 
 /// What stands before a JPEG's first scan.
 #[derive(Debug, PartialEq)]
-pub(super) struct Head {
+pub(super) struct JpegHeader {
     pub frame: Frame,
     pub orientation: Orientation,
 }
@@ -17,7 +17,7 @@ pub(super) struct Head {
 ///
 /// # Errors
 /// A data error where there is none, or one of a kind that is not read.
-pub(super) fn head(bytes: &[u8]) -> Result<Head> {
+pub(super) fn head(bytes: &[u8]) -> Result<JpegHeader> {
     let mut orientation = None;
     let mut at = 2;
     while let Some(&[first, marker]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
@@ -32,7 +32,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head> {
                 match marker {
                     0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                         let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-                        return Ok(Head { frame: frame(marker, body)?, orientation });
+                        return Ok(JpegHeader { frame: frame(marker, body)?, orientation });
                     }
                     0xe1 if orientation.is_none() => {
                         orientation = body.strip_prefix(b"Exif\0\0").and_then(Orientation::from_exif_chunk);
@@ -121,7 +121,7 @@ mod tests {
         let frame = b"\xff\xc0\0\x0b\x08\0\x05\0\x07\x01\x01\x11\0";
         let bytes = [b"\xff\xd8\0\0\xff\xff\xe0\0\x03\xff\xff\xd0", &frame[..]].concat();
         let frame = Frame { width: 7, height: 5, channels: 1 };
-        assert_eq!(head(&bytes).unwrap(), Head { frame, orientation: Orientation::NoTransforms });
+        assert_eq!(head(&bytes).unwrap(), JpegHeader { frame, orientation: Orientation::NoTransforms });
         for length in 0..bytes.len() {
             assert!(head(&bytes[..length]).is_err());
         }

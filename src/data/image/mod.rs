@@ -67,7 +67,7 @@ pub fn decode_bytes(bytes: &[u8], preparation: impl Into<Preprocessing>) -> Resu
 
 /// What an image file's beginning tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub struct ImageHeader {
     /// The kind of file.
     pub format: ImageFormat,
     /// H, W (as the image is meant to be looked at) and C: 1 where it has no colour, else 3.
@@ -78,7 +78,7 @@ pub struct Header {
 ///
 /// # Errors
 /// A data error where they are no image, or too few to tell.
-pub fn header(bytes: &[u8]) -> Result<Header> {
+pub fn header(bytes: &[u8]) -> Result<ImageHeader> {
     guard::caught(|| {
         let format = formats::format_of(bytes)?;
         let ((width, height), has_color, orientation) = match format {
@@ -96,7 +96,7 @@ pub fn header(bytes: &[u8]) -> Result<Header> {
         let is_turned = (5..=8).contains(&orientation.to_exif());
         let (width, height) = if is_turned { (height, width) } else { (width, height) };
         let channels = if has_color { 3 } else { 1 };
-        Ok(Header { format, shape: ImageShape { height: height as usize, width: width as usize, channels } })
+        Ok(ImageHeader { format, shape: ImageShape { height: height as usize, width: width as usize, channels } })
     })
 }
 
@@ -125,7 +125,7 @@ fn decode_upright(bytes: &[u8]) -> Result<DynamicImage> {
     Ok(image)
 }
 
-fn jpeg_head(bytes: &[u8]) -> Result<jpeg::Head> {
+fn jpeg_head(bytes: &[u8]) -> Result<jpeg::JpegHeader> {
     let head = jpeg::head(bytes)?;
     let native::jpeg::Frame { width, height, channels } = head.frame;
     check_size(width.into(), height.into(), u64::from(width) * u64::from(height) * u64::from(channels))?;

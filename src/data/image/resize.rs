@@ -118,15 +118,15 @@ struct Plain<'a> {
 }
 
 /// Left, top, width and height of a part of an image, in pixels and their fractions.
-type Part = [f64; 4];
+type Region = [f64; 4];
 
 impl Plain<'_> {
-    fn whole(&self) -> Part {
+    fn whole(&self) -> Region {
         [0.0, 0.0, self.width as f64, self.height as f64]
     }
 
     /// The largest part in the middle that has the proportion of `width` to `height`.
-    fn middle(&self, width: usize, height: usize) -> Part {
+    fn middle(&self, width: usize, height: usize) -> Region {
         let (own_width, own_height) = (self.width as f64, self.height as f64);
         let proportion = width as f64 / height as f64;
         let (part_width, part_height) = match own_width / own_height >= proportion {
@@ -148,7 +148,7 @@ impl Plain<'_> {
     }
 
     /// `part` of the image at another size: a triangle filter as wide as a new pixel, as Pillow's `BILINEAR`.
-    fn resized(&self, width: usize, height: usize, part: Part) -> Result<Vec<u8>> {
+    fn resized(&self, width: usize, height: usize, part: Region) -> Result<Vec<u8>> {
         let failed = |error: &dyn fmt::Display| Error::data(format!("cannot resize the image: {error}"));
         let kind = if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
         let source = ImageRef::new(self.width as u32, self.height as u32, self.pixels, kind);

@@ -61,13 +61,13 @@ pub(super) fn read_header_text(file: &mut dyn Read) -> Result<(String, u64)> {
 }
 
 /// What the header's dict says, its types checked, its meaning not yet.
-pub(super) struct Header<'a> {
+pub(super) struct NpyHeader<'a> {
     pub(super) descr: &'a str,
     pub(super) fortran_order: bool,
     pub(super) shape: Vec<usize>,
 }
 
-impl<'a> Header<'a> {
+impl<'a> NpyHeader<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self> {
         if text.contains('[') {
             // NumPy writes a list for the fields of a structured array, and for nothing else
@@ -95,7 +95,7 @@ impl<'a> Header<'a> {
             literal.separator("}")?;
         }
         let end = literal.0.trim();
-        Some(Header { descr: descr?, fortran_order: fortran_order?, shape: shape? }).filter(|_| end.is_empty())
+        Some(NpyHeader { descr: descr?, fortran_order: fortran_order?, shape: shape? }).filter(|_| end.is_empty())
     }
 }
 

@@ -12,7 +12,7 @@ use super::ImageShape;
 use crate::error::{Error, Result};
 use crate::files::write_output;
 pub(super) use header::array_header;
-use header::{Header, f32_header, read_header_text, wrong_kind};
+use header::{NpyHeader, f32_header, read_header_text, wrong_kind};
 
 /// The most bytes of numbers that are read.
 const MAX_DATA_BYTES: u64 = 16 << 30;
@@ -86,7 +86,7 @@ fn read_file(path: &Path) -> Result<NpyImages> {
 /// As [`read_images`].
 pub fn read_images_from(reader: &mut dyn Read, length: u64) -> Result<NpyImages> {
     let (text, header_bytes) = read_header_text(reader)?;
-    let header = Header::parse(&text)?;
+    let header = NpyHeader::parse(&text)?;
     let (kind, dimensions) = (ElementKind::from_descr(header.descr)?, image_dimensions(&header.shape)?);
     let data = read_data(reader, kind.data_bytes(dimensions)?, length.saturating_sub(header_bytes))?;
     Ok(kind.images(data, dimensions, header.fortran_order))
@@ -98,7 +98,7 @@ pub fn read_images_from(reader: &mut dyn Read, length: u64) -> Result<NpyImages>
 /// As [`read_images`], for another kind or shape.
 pub fn read_labels_from(reader: &mut dyn Read, length: u64) -> Result<Vec<i64>> {
     let (text, header_bytes) = read_header_text(reader)?;
-    let header = Header::parse(&text)?;
+    let header = NpyHeader::parse(&text)?;
     let (count @ 1.., [_] | [_, 1]) = (header.shape.first().copied().unwrap_or(0), &header.shape[..]) else {
         let error =
             Error::data("the array holds no labels").expected("[N] or [N, 1]").got(format!("{:?}", header.shape));

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub use crate::files::cache::cache_folder;
 use crate::files::cache::{self, CacheKind};
 
-use download::Network;
+use download::Connection;
 use known::{KNOWN_SETS, KnownSet};
 
 /// Loads the data set that `source` names:
@@ -152,7 +152,7 @@ struct DataDirs {
     cache: Option<PathBuf>,
     /// Takes the place of every set's mirrors.
     mirror: Option<String>,
-    network: Network,
+    network: Connection,
 }
 
 impl DataDirs {
@@ -161,7 +161,7 @@ impl DataDirs {
             folders: variable("CONVNET_DATA").map(PathBuf::from).into_iter().chain([PathBuf::from("data")]).collect(),
             cache: CacheKind::Downloads.folder(),
             mirror: variable("CONVNET_MIRROR").map(|url| url.to_string_lossy().into_owned()),
-            network: Network::default(),
+            network: Connection::default(),
         }
     }
 }

@@ -104,14 +104,14 @@ pub(super) fn read_tar_gz(path: &Path) -> Result<ImageList> {
 
 /// The images and folders of an archive, as they come. Of images with one name the last one counts, as when it is unpacked.
 #[derive(Default)]
-struct Contents {
+struct ArchiveContents {
     images: BTreeMap<Vec<String>, ImageSource>,
     folders: Vec<Vec<String>>,
     left_out: LeftOut,
     class_names: BTreeMap<Vec<String>, ClassNames>,
 }
 
-impl Contents {
+impl ArchiveContents {
     fn check_count(&self) -> Result<()> {
         match self.images.len() + self.folders.len() < MAX_ENTRIES {
             true => Ok(()),
@@ -145,7 +145,7 @@ impl Contents {
     }
 
     fn into_tree(self) -> Tree {
-        let Contents { images, folders, left_out, class_names } = self;
+        let ArchiveContents { images, folders, left_out, class_names } = self;
         Tree { images: images.into_iter().collect(), folders, left_out, class_names }
     }
 }
@@ -155,7 +155,7 @@ fn tar_tree<R: Read>(
     reader: R,
     mut store: impl FnMut(&str, &mut tar::Entry<'_, R>) -> Result<ImageSource>,
 ) -> Result<Tree> {
-    let mut contents = Contents::default();
+    let mut contents = ArchiveContents::default();
     let mut archive = Archive::new(reader);
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
@@ -215,7 +215,7 @@ fn zip_tree(path: &Path) -> Result<Tree> {
     let archive: Arc<Path> = path.into();
     let file = File::open(path).map_err(damaged)?;
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    let mut contents = Contents::default();
+    let mut contents = ArchiveContents::default();
     for index in 0..zip.len() {
         let entry = zip.by_index_raw(index).map_err(damaged)?;
         let Some(parts) = parts(entry.name()) else { continue };

@@ -28,7 +28,7 @@ struct CifarKind {
 const CIFAR_10: CifarKind = CifarKind { label_bytes: 1, num_classes: 10, names: "batches.meta.txt" };
 const CIFAR_100: CifarKind = CifarKind { label_bytes: 2, num_classes: 100, names: "fine_label_names.txt" };
 
-struct Files {
+struct CifarFiles {
     kind: CifarKind,
     train: Vec<PathBuf>,
     test: Vec<PathBuf>,
@@ -60,7 +60,7 @@ pub fn read_folder(folder: &Path) -> Result<Splits> {
     Ok(Splits { name: idx::folder_name(folder), classes, samples, notes: Vec::new() })
 }
 
-fn find(folder: &Path) -> Result<Option<Files>> {
+fn find(folder: &Path) -> Result<Option<CifarFiles>> {
     let files = list(folder)?.into_iter().filter(|entry| !entry.is_folder);
     let mut paths: Vec<PathBuf> = files.map(|entry| entry.path).collect();
     paths.sort_by_key(|path| (path.as_os_str().len(), path.clone())); // data_batch_10 behind data_batch_9
@@ -72,7 +72,7 @@ fn find(folder: &Path) -> Result<Option<Files>> {
         paths.iter().filter(is_named).cloned().collect()
     };
     let kinds = [(CIFAR_10, "data_batch", "test_batch"), (CIFAR_100, "train.", "test.")];
-    let files = kinds.map(|(kind, train, test)| Files { kind, train: named(train), test: named(test) });
+    let files = kinds.map(|(kind, train, test)| CifarFiles { kind, train: named(train), test: named(test) });
     Ok(files.into_iter().find(|files| !files.train.is_empty() || !files.test.is_empty()))
 }
 

@@ -10,7 +10,7 @@ use crate::data::{Split, Splits};
 use crate::error::{Error, Result};
 
 /// What a list's lines can name.
-struct Listing<'a> {
+struct KnownImages<'a> {
     /// The class of each image of a split.
     classes: BTreeMap<Split, Vec<&'a str>>,
     /// An image's path relative to the data set, where it has a file.
@@ -26,7 +26,7 @@ pub(super) fn from_splits(splits: Splits, list: &Path) -> Result<Splits> {
     let name = |label: &i64| splits.classes[*label as usize].as_str();
     let classes =
         splits.samples.iter().map(|(&split, samples)| (split, samples.labels().iter().map(name).collect())).collect();
-    let kept = kept(list, &Listing { classes, path: &|_, _| None })?;
+    let kept = kept(list, &KnownImages { classes, path: &|_, _| None })?;
     splits.map(|split, samples| match kept.get(&split) {
         Some(kept) => samples.select(kept)?.numbered(kept.clone()),
         None => Ok(samples),
@@ -47,7 +47,7 @@ pub(super) fn from_images(mut labelled: ImageList, list: &Path) -> Result<ImageL
         let place: usize = *places.get(&split)?.get(index)?;
         Some(relative(&labelled.images[place].image, &labelled.root))
     };
-    let kept = kept(list, &Listing { classes, path: &path })?;
+    let kept = kept(list, &KnownImages { classes, path: &path })?;
     let mut numbers: BTreeMap<Split, std::ops::RangeFrom<usize>> = BTreeMap::new();
     labelled.images.retain(|image| {
         let number = numbers.entry(image.split).or_insert(0..).next();
@@ -69,7 +69,7 @@ fn relative(image: &ImageSource, root: &Path) -> PathBuf {
 }
 
 /// What `list` leaves of the splits that it names.
-fn kept(list: &Path, listing: &Listing) -> Result<Kept> {
+fn kept(list: &Path, listing: &KnownImages) -> Result<Kept> {
     let excluded = read(list, listing).map_err(|error| error.at_path(list))?;
     let kept = excluded.into_iter().map(|(split, excluded)| {
         let classes = &listing.classes[&split];
@@ -92,7 +92,7 @@ fn check_classes(classes: &[&str], kept: &[usize], split: Split) -> Result<()> {
     }
 }
 
-fn read(list: &Path, listing: &Listing) -> Result<BTreeMap<Split, BTreeSet<usize>>> {
+fn read(list: &Path, listing: &KnownImages) -> Result<BTreeMap<Split, BTreeSet<usize>>> {
     let mut table = Table::open(list, "the list of images to exclude", &["split", "index"])?;
     let columns = ["split", "index", "path"].map(|name| table.column(name));
     let mut excluded: BTreeMap<Split, BTreeSet<usize>> = BTreeMap::new();
@@ -110,7 +110,7 @@ fn read(list: &Path, listing: &Listing) -> Result<BTreeMap<Split, BTreeSet<usize
 }
 
 /// The image that a line names, where it names one of the data set.
-fn check(listing: &Listing, split: &str, index: &str, path: &str) -> Result<(Split, usize)> {
+fn check(listing: &KnownImages, split: &str, index: &str, path: &str) -> Result<(Split, usize)> {
     let known = Split::from_name(split).and_then(|name| Some((name, listing.classes.get(&name)?)));
     let (split, classes) = known.ok_or_else(|| {
         let splits: Vec<String> = listing.classes.keys().map(ToString::to_string).collect();

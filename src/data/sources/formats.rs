@@ -16,13 +16,13 @@ pub struct Format {
     pub name: &'static str,
     /// What it is, for messages.
     pub what: &'static str,
-    found: Found,
-    pub(super) read: Reader,
+    found: FormatSign,
+    pub(super) read: FormatReader,
 }
 
 /// How a format is told from others.
 #[derive(Debug)]
-enum Found {
+enum FormatSign {
     /// A folder with such files in it.
     Folder(fn(&Path) -> Result<bool>),
     /// A file with one of these extensions, in small letters.
@@ -36,15 +36,15 @@ pub(in crate::data) type ReadArrays = fn(&Path) -> Result<Splits>;
 
 /// What reads it.
 #[derive(Debug)]
-pub(super) enum Reader {
+pub(super) enum FormatReader {
     /// Images and labels that are numbers in arrays, into memory.
     Arrays(ReadArrays),
     /// Images that are files, to be decoded later.
     Images(fn(&Path) -> Result<ImageList>),
 }
 
-use Found::{Bytes, Extension, Folder};
-use Reader::{Arrays, Images};
+use FormatReader::{Arrays, Images};
+use FormatSign::{Bytes, Extension, Folder};
 
 /// All of them. The first one counts that a file or folder is found to be.
 pub const FORMATS: &[Format] = &[

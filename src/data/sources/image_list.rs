@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
-use crate::data::image::Header;
+use crate::data::image::ImageHeader;
 use crate::data::names::quoted;
 use crate::data::stored::{Identifier, ImageSource};
 use crate::data::{LoadOptions, Split};
@@ -107,7 +107,7 @@ impl ImageList {
     ///
     /// # Errors
     /// An internal error where there are no threads.
-    pub(super) fn headers(&self) -> Result<Vec<Result<Header>>> {
+    pub(super) fn headers(&self) -> Result<Vec<Result<ImageHeader>>> {
         threads::install(|| self.images.par_iter().map(|image| image.image.header()).collect())
     }
 }

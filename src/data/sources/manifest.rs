@@ -21,7 +21,7 @@ const MAX_LINES: usize = 100_000_000;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One image, as a manifest has it.
-struct Row {
+struct ManifestRow {
     path: String,
     class: String,
     split: Option<String>,
@@ -48,7 +48,7 @@ pub(super) fn read_csv(path: &Path) -> Result<ImageList> {
         let row = table.next().and_then(|record| {
             let Some(record) = record else { return Ok(None) };
             let [path, class, split] = columns.map(|column| column.and_then(|at| record.get(at)).map(str::to_owned));
-            let row = Row { path: path.unwrap_or_default(), class: class.unwrap_or_default(), split };
+            let row = ManifestRow { path: path.unwrap_or_default(), class: class.unwrap_or_default(), split };
             builder.push(row, table.line()).map(Some)
         });
         if row.map_err(|error| builder.at(error, table.line()))?.is_none() {
@@ -80,7 +80,7 @@ pub(super) fn read_json_lines(path: &Path) -> Result<ImageList> {
     builder.finish()
 }
 
-fn json_row(line: &[u8]) -> Result<Row> {
+fn json_row(line: &[u8]) -> Result<ManifestRow> {
     if line.len() as u64 > MAX_LINE_BYTES {
         return Err(
             Error::data("cannot read the manifest").expected(format!("lines of at most {MAX_LINE_BYTES} bytes"))
@@ -89,8 +89,8 @@ fn json_row(line: &[u8]) -> Result<Row> {
     let JsonRow { path, label, split } = serde_json::from_slice(line)
         .map_err(|error| unreadable(error).expected(r#"{"path": "cat/1.png", "label": "cat", "split": "train"}"#))?;
     let got = match label {
-        Value::String(class) => return Ok(Row { path, class, split }),
-        Value::Number(number) if !number.is_f64() => return Ok(Row { path, class: number.to_string(), split }),
+        Value::String(class) => return Ok(ManifestRow { path, class, split }),
+        Value::Number(number) if !number.is_f64() => return Ok(ManifestRow { path, class: number.to_string(), split }),
         Value::Number(number) => number.to_string(),
         Value::Bool(value) => value.to_string(),
         Value::Null => "null".to_owned(),
@@ -124,8 +124,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds the image of line `line`.
-    fn push(&mut self, row: Row, line: usize) -> Result<()> {
-        let Row { path, class, split } = row;
+    fn push(&mut self, row: ManifestRow, line: usize) -> Result<()> {
+        let ManifestRow { path, class, split } = row;
         let class = composed(class.trim()).into_owned();
         if path.is_empty() || class.is_empty() || self.images.len() == MAX_LINES {
             let missing = if path.is_empty() { "no path" } else { "no label" };

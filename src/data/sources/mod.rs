@@ -23,7 +23,7 @@ use super::stored::ImageSource;
 use super::{ImageShape, LoadOptions, Samples, Split, Splits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::cache::{self, CacheKind};
-use formats::Reader;
+use formats::FormatReader;
 
 pub use formats::FORMATS;
 pub use image_list::{ImageList, LabelledImage, Purpose};
@@ -35,8 +35,8 @@ pub use image_list::{ImageList, LabelledImage, Purpose};
 /// A data error that names the file, for whatever cannot be used.
 pub fn read(path: &Path, options: &LoadOptions, purpose: Purpose) -> Result<Splits> {
     match formats::of(path)?.read {
-        Reader::Arrays(read) => prepare(read(path)?, options),
-        Reader::Images(read) => splits_of(read(path)?, options, purpose),
+        FormatReader::Arrays(read) => prepare(read(path)?, options),
+        FormatReader::Images(read) => splits_of(read(path)?, options, purpose),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Tree {
 
 /// Where the classes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+enum FolderLayout {
     /// `<class>/…`
     Classes,
     /// `<split>/<class>/…`
@@ -53,8 +53,8 @@ impl Tree {
         self.images.sort_by(|(a, _), (b, _)| a.cmp(b));
         let layout = self.layout()?;
         let depth = match layout {
-            Layout::Classes => 1,
-            Layout::Splits => 2,
+            FolderLayout::Classes => 1,
+            FolderLayout::Splits => 2,
         };
         let mut notes = Vec::new();
         notes.extend(self.left_out.note());
@@ -66,7 +66,7 @@ impl Tree {
         let images = images.collect::<Result<Vec<_>>>()?;
         // beside class folders an empty train/ is no class
         let is_class = |parts: &&Vec<String>| {
-            parts.len() == depth && (layout == Layout::Splits || Split::from_name(&parts[0]).is_none())
+            parts.len() == depth && (layout == FolderLayout::Splits || Split::from_name(&parts[0]).is_none())
         };
         let class_folders =
             self.folders.iter().filter(is_class).filter_map(|parts| place(parts, layout).ok()).collect();
@@ -77,7 +77,7 @@ impl Tree {
         }
     }
 
-    fn layout(&self) -> Result<Layout> {
+    fn layout(&self) -> Result<FolderLayout> {
         let of = |is_nested: bool| -> BTreeSet<&str> {
             let folders = self.images.iter().filter(|(parts, _)| parts.len() > 1 && (parts.len() > 2) == is_nested);
             folders.map(|(parts, _)| parts[0].as_str()).collect()
@@ -85,7 +85,7 @@ impl Tree {
         let is_split = |name: &&str| Split::from_name(name).is_some();
         let (flat, nested) = (of(false), of(true));
         if nested.iter().any(is_split) {
-            return Ok(Layout::Splits);
+            return Ok(FolderLayout::Splits);
         }
         if nested.is_empty() && !flat.is_empty() && flat.iter().all(is_split) {
             let folders: Vec<&str> = flat.into_iter().collect();
@@ -98,7 +98,7 @@ impl Tree {
                 ));
         }
         self.check_no_splits_below()?;
-        Ok(Layout::Classes)
+        Ok(FolderLayout::Classes)
     }
 
     /// A stray image beside a common folder of `train/` and `test/`, or in it, would make one class of all that is below.
@@ -165,10 +165,10 @@ impl Tree {
 }
 
 /// The split and the class that an image's folders name.
-fn place(folders: &[String], layout: Layout) -> Result<(Split, String)> {
+fn place(folders: &[String], layout: FolderLayout) -> Result<(Split, String)> {
     let (split, below) = match (layout, folders) {
-        (Layout::Classes, below) => (Split::Train, below),
-        (Layout::Splits, [first, below @ ..]) => match Split::from_name(first) {
+        (FolderLayout::Classes, below) => (Split::Train, below),
+        (FolderLayout::Splits, [first, below @ ..]) => match Split::from_name(first) {
             Some(split) => (split, below),
             None => {
                 return Err(Error::data("images lie beside the folders of the splits")
@@ -180,7 +180,7 @@ fn place(folders: &[String], layout: Layout) -> Result<(Split, String)> {
                     ));
             }
         },
-        (Layout::Splits, []) => {
+        (FolderLayout::Splits, []) => {
             return Err(Error::data("an image lies beside the folders of the splits").help("move or remove it"));
         }
     };

@@ -13,7 +13,7 @@ use crate::model::spec::{
 };
 
 /// A module with its weights by the names that PyTorch gives them. The first with an empty suffix has the layer's own name.
-pub(super) struct Step {
+pub(super) struct TorchStep {
     /// What is added to the layer's name.
     pub suffix: &'static str,
     pub module: Module,
@@ -21,10 +21,10 @@ pub(super) struct Step {
 }
 
 /// Puts a layer's steps together.
-pub(super) struct Steps<'a> {
+pub(super) struct TorchSteps<'a> {
     pub(super) info: &'a LayerPlan,
     own: Vec<Tensor>,
-    steps: Vec<Step>,
+    steps: Vec<TorchStep>,
 }
 
 const TO_KERAS: [i64; 4] = [0, 2, 3, 1];
@@ -34,21 +34,21 @@ const FROM_KERAS: [i64; 4] = [0, 3, 1, 2];
 ///
 /// # Errors
 /// A model error where PyTorch has no module for it.
-pub(super) fn steps(layer: &Layer, info: &LayerPlan, own: Vec<Tensor>) -> Result<Vec<Step>> {
-    let mut steps = Steps { info, own, steps: Vec::new() };
+pub(super) fn steps(layer: &Layer, info: &LayerPlan, own: Vec<Tensor>) -> Result<Vec<TorchStep>> {
+    let mut steps = TorchSteps { info, own, steps: Vec::new() };
     steps.add_layer(&layer.spec)?;
     steps.add_activation(&layer.spec.activation())?;
     Ok(steps.steps)
 }
 
-impl Steps<'_> {
+impl TorchSteps<'_> {
     pub(super) fn push(&mut self, suffix: &'static str, module: Module) {
-        self.steps.push(Step { suffix, module, weights: Vec::new() });
+        self.steps.push(TorchStep { suffix, module, weights: Vec::new() });
     }
 
     /// A module with weights, called as the layer is.
     pub(super) fn push_with(&mut self, suffix: &'static str, module: Module, weights: Vec<(&'static str, Tensor)>) {
-        self.steps.push(Step { suffix, module, weights });
+        self.steps.push(TorchStep { suffix, module, weights });
     }
 
     /// The layer's own weight called `name` here.

@@ -56,7 +56,7 @@ const RESERVED: [&str; 31] = [
 /// # Errors
 /// A model error that names the first layer that PyTorch has no module for.
 pub(super) fn to_files(model: &Model, info: &ModelInfo, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>> {
-    let network = Network::new(model)?;
+    let network = TorchNetwork::new(model)?;
     let weights_file = paths.last().and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy();
     Ok(vec![network.script(model, &info.labels, &weights_file).into_bytes(), network.weights_to_bytes()?])
 }
@@ -68,7 +68,7 @@ pub(super) fn to_files(model: &Model, info: &ModelInfo, paths: &[PathBuf]) -> Re
 /// A check error where the file cannot be read, or a weight is not `model`'s.
 pub(super) fn outputs(model: &Model, written: &[&Path], images: &Tensor) -> Result<Tensor> {
     let weights = std::fs::read(written[1]).map_err(|error| super::errors::unreadable().because(error))?;
-    Network::new(model)?.forward(images, &weights)
+    TorchNetwork::new(model)?.forward(images, &weights)
 }
 
 /// A module with its name in the `nn.Sequential`.
@@ -79,15 +79,15 @@ struct Named {
 }
 
 /// The network as modules in order.
-struct Network(Vec<Named>);
+struct TorchNetwork(Vec<Named>);
 
-impl Network {
+impl TorchNetwork {
     /// The modules of `model`.
     ///
     /// # Errors
     /// A model error that names the first layer that PyTorch has no module for.
     pub fn new(model: &Model) -> Result<Self> {
-        let mut network = Network(Vec::new());
+        let mut network = TorchNetwork(Vec::new());
         let mut weights =
             model.weights().iter().map(|weight| weight.tensor.detach().to_device(Device::Cpu).contiguous());
         let mut names = HashSet::new();

@@ -1,6 +1,6 @@
 //! Normalisation and rescaling as modules of PyTorch, the factors and offsets that Keras leaves out filled in.
 
-use super::convert::{Steps, refused};
+use super::convert::{TorchSteps, refused};
 use super::module::Module;
 use crate::error::Result;
 use crate::model::spec::Numbers;
@@ -8,7 +8,7 @@ use crate::model::spec::layers::{
     BatchNormalization, GroupNormalization, LayerNormalization, Normalization, Rescaling,
 };
 
-impl Steps<'_> {
+impl TorchSteps<'_> {
     pub(super) fn batch_norm(&mut self, norm: &BatchNormalization) -> Result<()> {
         if !(2..=4).contains(&self.rank()) {
             return Err(refused("BatchNormalization of more than three axes"));

@@ -57,7 +57,7 @@ impl Paint {
     }
 }
 
-enum Part {
+enum FieldPart {
     Text(String, Paint),
     Bar,
 }
@@ -65,7 +65,7 @@ enum Part {
 /// A line's fields in order, each with a rank: where the line is too wide, the field with the highest rank goes first.
 pub(super) struct Fields {
     columns: usize,
-    parts: Vec<(u8, Part)>,
+    parts: Vec<(u8, FieldPart)>,
 }
 
 /// A line that fits: what stands before the bar and behind it. Without a bar, all stands before.
@@ -79,7 +79,7 @@ pub(super) struct Line {
 impl Fields {
     /// A line of at most `columns`, which begins with `head`.
     pub fn new(head: String, columns: usize) -> Self {
-        Fields { columns, parts: vec![(0, Part::Text(head, Paint::Plain))] }
+        Fields { columns, parts: vec![(0, FieldPart::Text(head, Paint::Plain))] }
     }
 
     pub fn push(&mut self, rank: u8, text: String) {
@@ -87,18 +87,18 @@ impl Fields {
     }
 
     pub fn paint(&mut self, rank: u8, text: String, paint: Paint) {
-        self.parts.push((rank, Part::Text(text, paint)));
+        self.parts.push((rank, FieldPart::Text(text, paint)));
     }
 
     /// Here the bar stands, as wide as the line has room for.
     pub fn push_bar(&mut self, rank: u8) {
-        self.parts.push((rank, Part::Bar));
+        self.parts.push((rank, FieldPart::Bar));
     }
 
     fn width(&self) -> usize {
         let widths = self.parts.iter().map(|(_, part)| match part {
-            Part::Text(text, _) => text.chars().count(),
-            Part::Bar => MIN_BAR,
+            FieldPart::Text(text, _) => text.chars().count(),
+            FieldPart::Bar => MIN_BAR,
         });
         widths.sum::<usize>() + 2 * self.parts.len().saturating_sub(1)
     }
@@ -108,7 +108,7 @@ impl Fields {
         while self.width() > self.columns {
             let last_rank = self.parts.iter().map(|(rank, _)| *rank).max().unwrap_or(0);
             if last_rank == 0 {
-                let Some((_, Part::Text(head, _))) = self.parts.first() else { return Line::default() };
+                let Some((_, FieldPart::Text(head, _))) = self.parts.first() else { return Line::default() };
                 return Line { before: head.chars().take(self.columns).collect(), ..Line::default() };
             }
             self.parts.retain(|(rank, _)| *rank < last_rank);
@@ -117,11 +117,11 @@ impl Fields {
         for (index, (_, part)) in self.parts.iter().enumerate() {
             let gap = if index == 0 { "" } else { "  " };
             match part {
-                Part::Bar => {
+                FieldPart::Bar => {
                     line.before += gap;
                     line.has_bar = true;
                 }
-                Part::Text(text, paint) => {
+                FieldPart::Text(text, paint) => {
                     let text = if colours { paint.on(text) } else { text.clone() };
                     let side = if line.has_bar { &mut line.after } else { &mut line.before };
                     *side += &format!("{gap}{text}");

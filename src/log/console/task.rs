@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// }
 /// ```
 pub struct Task {
-    screen: Screen,
+    screen: TaskScreen,
     title: String,
     unit: &'static str,
     total: u64,
@@ -31,7 +31,7 @@ pub struct Task {
     next: Instant,
 }
 
-enum Screen {
+enum TaskScreen {
     Bar(Bar),
     Lines,
     None,
@@ -41,9 +41,9 @@ impl Task {
     /// `total` of `unit` ("images") are to be done by what is called `title`.
     pub fn new(mode: ProgressMode, title: &str, unit: &'static str, total: u64) -> Self {
         let (screen, wait) = match mode {
-            ProgressMode::None => (Screen::None, PATIENCE),
-            ProgressMode::Auto | ProgressMode::Bar if terminal::can_redraw() => (Screen::Bar(Bar::new()), PATIENCE),
-            ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Lines => (Screen::Lines, LINE_INTERVAL),
+            ProgressMode::None => (TaskScreen::None, PATIENCE),
+            ProgressMode::Auto | ProgressMode::Bar if terminal::can_redraw() => (TaskScreen::Bar(Bar::new()), PATIENCE),
+            ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Lines => (TaskScreen::Lines, LINE_INTERVAL),
         };
         let started = Instant::now();
         Task { screen, title: title.to_owned(), unit, total, started, next: started + wait }
@@ -57,13 +57,13 @@ impl Task {
         }
         let seconds = now.duration_since(self.started).as_secs_f64();
         match &self.screen {
-            Screen::None => {}
-            Screen::Bar(bar) => {
+            TaskScreen::None => {}
+            TaskScreen::Bar(bar) => {
                 self.next = now + INTERVAL;
                 let fields = self.fields(done, note, seconds, terminal::line_columns(), true);
                 bar.show(fields.fit(bar.has_colours()), done, self.total);
             }
-            Screen::Lines => {
+            TaskScreen::Lines => {
                 self.next = now + LINE_INTERVAL;
                 print(&format!("{}\n", self.fields(done, note, seconds, usize::MAX, false).fit(false).before));
             }

@@ -112,7 +112,7 @@ impl fmt::Display for OutputKind {
 
 /// What the values are that a layer hands on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Values {
+enum OutputValues {
     /// Any numbers: logits, should the network end here.
     Numbers,
     /// A probability for each of the last axis's classes; they compete. Outside training, and in training.
@@ -126,26 +126,26 @@ enum Values {
 const DIRECT: [Form; 2] = [Form::Activated; 2];
 const CLIPPED: [Form; 2] = [Form::Probabilities; 2];
 
-impl Values {
+impl OutputValues {
     fn neither(what: &'static str, leaf: usize) -> Self {
-        Values::Neither { what, is_bounded: true, leaf }
+        OutputValues::Neither { what, is_bounded: true, leaf }
     }
 
     /// After an operation that leaves probabilities what they are.
     fn clipped(self) -> Self {
         match self {
-            Values::Softmax(_) => Values::Softmax(CLIPPED),
-            Values::Sigmoid(_) => Values::Sigmoid(CLIPPED),
-            Values::Numbers | Values::Neither { .. } => self,
+            OutputValues::Softmax(_) => OutputValues::Softmax(CLIPPED),
+            OutputValues::Sigmoid(_) => OutputValues::Sigmoid(CLIPPED),
+            OutputValues::Numbers | OutputValues::Neither { .. } => self,
         }
     }
 
     /// After a layer that works in training only.
     fn with_noise(self) -> Self {
         match self {
-            Values::Softmax([evaluated, _]) => Values::Softmax([evaluated, Form::Probabilities]),
-            Values::Sigmoid([evaluated, _]) => Values::Sigmoid([evaluated, Form::Probabilities]),
-            Values::Numbers | Values::Neither { .. } => self,
+            OutputValues::Softmax([evaluated, _]) => OutputValues::Softmax([evaluated, Form::Probabilities]),
+            OutputValues::Sigmoid([evaluated, _]) => OutputValues::Sigmoid([evaluated, Form::Probabilities]),
+            OutputValues::Numbers | OutputValues::Neither { .. } => self,
         }
     }
 
@@ -153,14 +153,16 @@ impl Values {
     /// values as before, place by place.
     fn moved(self, keeps_classes: bool, leaf: usize) -> Self {
         match self {
-            Values::Softmax(_) if !keeps_classes => Values::neither("softmax over other values than the outputs", leaf),
+            OutputValues::Softmax(_) if !keeps_classes => {
+                OutputValues::neither("softmax over other values than the outputs", leaf)
+            }
             _ => self.clipped(),
         }
     }
 
     fn pooled(self) -> Self {
         match self {
-            Values::Neither { is_bounded: false, .. } => Values::Numbers,
+            OutputValues::Neither { is_bounded: false, .. } => OutputValues::Numbers,
             _ => self.clipped(),
         }
     }
@@ -168,9 +170,9 @@ impl Values {
     /// After a layer that scales and shifts.
     fn scaled(self, leaf: usize) -> Self {
         match self {
-            Values::Softmax(_) => Values::neither("a softmax whose probabilities are changed", leaf),
-            Values::Sigmoid(_) => Values::neither("a sigmoid whose probabilities are changed", leaf),
-            Values::Numbers | Values::Neither { .. } => Values::Numbers,
+            OutputValues::Softmax(_) => OutputValues::neither("a softmax whose probabilities are changed", leaf),
+            OutputValues::Sigmoid(_) => OutputValues::neither("a sigmoid whose probabilities are changed", leaf),
+            OutputValues::Numbers | OutputValues::Neither { .. } => OutputValues::Numbers,
         }
     }
 
@@ -183,7 +185,7 @@ impl Values {
             | LayerSpec::DepthwiseConv2D(_)
             | LayerSpec::SeparableConv2D(_)
             | LayerSpec::Conv2DTranspose(_)
-            | LayerSpec::Dense(_) => Values::Numbers,
+            | LayerSpec::Dense(_) => OutputValues::Numbers,
             LayerSpec::Identity(_)
             | LayerSpec::ActivityRegularization(_)
             | LayerSpec::Activation(_)
@@ -191,7 +193,7 @@ impl Values {
             | LayerSpec::LeakyReLU(_)
             | LayerSpec::ELU(_)
             | LayerSpec::Softmax(_) => self,
-            LayerSpec::PReLU(_) => Values::Neither { what: "PReLU", is_bounded: false, leaf },
+            LayerSpec::PReLU(_) => OutputValues::Neither { what: "PReLU", is_bounded: false, leaf },
             LayerSpec::Dropout(dropout) => noise(dropout.rate),
             LayerSpec::SpatialDropout2D(dropout) => noise(dropout.rate),
             LayerSpec::AlphaDropout(dropout) => noise(dropout.rate),
@@ -220,8 +222,8 @@ impl Values {
             | LayerSpec::RandomTranslation(_)
             | LayerSpec::RandomContrast(_)
             | LayerSpec::RandomBrightness(_) => match self {
-                Values::Softmax(_) | Values::Sigmoid(_) => self.scaled(leaf),
-                Values::Numbers | Values::Neither { .. } => self,
+                OutputValues::Softmax(_) | OutputValues::Sigmoid(_) => self.scaled(leaf),
+                OutputValues::Numbers | OutputValues::Neither { .. } => self,
             },
             LayerSpec::Sequential(_) => unreachable!("a nested network is no leaf"),
         }
@@ -231,13 +233,13 @@ impl Values {
     fn after_activation(self, activation: &Activation, rank: usize, leaf: usize) -> Self {
         let is_bounded = match activation {
             Activation::Linear => return self,
-            Activation::LogSoftmax => return Values::Numbers, // whose softmax is the same
-            Activation::Softmax => return Values::Softmax(DIRECT),
-            Activation::Sigmoid => return Values::Sigmoid(DIRECT),
+            Activation::LogSoftmax => return OutputValues::Numbers, // whose softmax is the same
+            Activation::Softmax => return OutputValues::Softmax(DIRECT),
+            Activation::Sigmoid => return OutputValues::Sigmoid(DIRECT),
             Activation::Layer(FunctionLayer::Softmax(softmax)) => {
                 return match softmax.is_over_last(rank) {
-                    true => Values::Softmax(DIRECT),
-                    false => Values::neither("softmax over another axis than the last", leaf),
+                    true => OutputValues::Softmax(DIRECT),
+                    false => OutputValues::neither("softmax over another axis than the last", leaf),
                 };
             }
             Activation::Tanh
@@ -266,7 +268,7 @@ impl Values {
             | Activation::SparsePlus
             | Activation::Layer(FunctionLayer::ReLU(_) | FunctionLayer::LeakyReLU(_) | FunctionLayer::ELU(_)) => false,
         };
-        Values::Neither { what: activation.name(), is_bounded, leaf }
+        OutputValues::Neither { what: activation.name(), is_bounded, leaf }
     }
 }
 
@@ -282,12 +284,13 @@ impl Spec {
     /// As [`Spec::output_kind`], of the network with its `plan`.
     pub(crate) fn output(&self, plan: &[LayerPlan]) -> Result<Output> {
         let (specs, infos) = (self.flat_layers(), flat_layers(plan));
-        let (mut values, mut activated_by) = (Values::Numbers, None);
+        let (mut values, mut activated_by) = (OutputValues::Numbers, None);
         for (leaf, (layer, (_, info))) in specs.iter().zip(&infos).enumerate() {
             let activation = layer.spec.activation();
             values = values.after_layer(&layer.spec, info, leaf);
             values = values.after_activation(&activation, info.output_shape.len() + 1, leaf);
-            if matches!(values, Values::Softmax(_) | Values::Sigmoid(_)) && activation != Activation::Linear {
+            if matches!(values, OutputValues::Softmax(_) | OutputValues::Sigmoid(_)) && activation != Activation::Linear
+            {
                 activated_by = Some(leaf);
             }
         }
@@ -300,12 +303,16 @@ impl Spec {
                 .at(format!("layer {path} ({})", info.class_name)));
         };
         let kind = match (values, num_outputs) {
-            (Values::Softmax(_), 1) => return Err(refused("softmax over one output: always 1".into(), &infos[last])),
-            (Values::Softmax(forms), _) => OutputKind::new(Head::Softmax, forms),
-            (Values::Sigmoid(forms), 1) => OutputKind::new(Head::Binary, forms),
-            (Values::Sigmoid(forms), _) => OutputKind::new(Head::Sigmoids(self.crossentropy_of_sigmoids()), forms),
-            (Values::Neither { what, leaf, .. }, _) => return Err(refused(what.into(), &infos[leaf])),
-            (Values::Numbers, _) => {
+            (OutputValues::Softmax(_), 1) => {
+                return Err(refused("softmax over one output: always 1".into(), &infos[last]));
+            }
+            (OutputValues::Softmax(forms), _) => OutputKind::new(Head::Softmax, forms),
+            (OutputValues::Sigmoid(forms), 1) => OutputKind::new(Head::Binary, forms),
+            (OutputValues::Sigmoid(forms), _) => {
+                OutputKind::new(Head::Sigmoids(self.crossentropy_of_sigmoids()), forms)
+            }
+            (OutputValues::Neither { what, leaf, .. }, _) => return Err(refused(what.into(), &infos[leaf])),
+            (OutputValues::Numbers, _) => {
                 let head = self.head_of_logits(num_outputs);
                 let head = head.map_err(|(got, help)| refused(got, &infos[last]).help(help))?;
                 OutputKind::new(head, [Form::Logits; 2])

@@ -17,7 +17,7 @@ pub enum StateOrder {
 }
 
 /// What is to be said of an optimizer beside its rule.
-struct Row {
+struct OptimizerRow {
     /// Its class in Keras: `RMSprop`.
     keras_name: &'static str,
     /// The keys of the [`OptimizerSettings`] that its rule takes.
@@ -32,7 +32,7 @@ struct Row {
 }
 
 /// Adam's row, from which the others differ.
-const ADAM: Row = Row {
+const ADAM: OptimizerRow = OptimizerRow {
     keras_name: "Adam",
     takes: &["beta1", "beta2", "epsilon"],
     beta2: 0.999,
@@ -41,20 +41,20 @@ const ADAM: Row = Row {
     rule: |of, beta2| OptimizerConfig::Adam { beta1: of.beta1, beta2, epsilon: of.epsilon },
 };
 
-const NADAM: Row = Row {
+const NADAM: OptimizerRow = OptimizerRow {
     keras_name: "Nadam",
     rule: |of, beta2| OptimizerConfig::Nadam { beta1: of.beta1, beta2, epsilon: of.epsilon },
     ..ADAM
 };
 
-const SGD: Row = Row {
+const SGD: OptimizerRow = OptimizerRow {
     keras_name: "SGD",
     takes: &["momentum", "nesterov"],
     rule: |of, _| OptimizerConfig::Sgd { momentum: of.momentum, nesterov: of.nesterov },
     ..ADAM
 };
 
-const RMSPROP: Row = Row {
+const RMSPROP: OptimizerRow = OptimizerRow {
     keras_name: "RMSprop",
     takes: &["epsilon", "momentum", "rho", "centered"],
     state_order: StateOrder::ByName,
@@ -67,7 +67,7 @@ const RMSPROP: Row = Row {
     ..ADAM
 };
 
-const LION: Row = Row {
+const LION: OptimizerRow = OptimizerRow {
     keras_name: "Lion",
     takes: &["beta1", "beta2"],
     beta2: 0.99,
@@ -76,10 +76,10 @@ const LION: Row = Row {
 };
 
 impl OptimizerKind {
-    fn row(self) -> Row {
+    fn row(self) -> OptimizerRow {
         match self {
             OptimizerKind::Adam => ADAM,
-            OptimizerKind::AdamW => Row { keras_name: "AdamW", weight_decay: 0.004, ..ADAM },
+            OptimizerKind::AdamW => OptimizerRow { keras_name: "AdamW", weight_decay: 0.004, ..ADAM },
             OptimizerKind::Nadam => NADAM,
             OptimizerKind::Sgd => SGD,
             OptimizerKind::RmsProp => RMSPROP,

@@ -20,35 +20,35 @@ use convnet::train::{ClassWeightRule, ClassWeights, Monitor, OptimizerKind, Save
 pub struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
-    run: Essentials,
+    run: EssentialsFlags,
     #[command(flatten, next_help_heading = "Data")]
     #[serde(flatten)]
-    data: Data,
+    data: DataFlags,
     #[command(flatten, next_help_heading = "Network")]
     #[serde(flatten)]
-    network: Network,
+    network: NetworkFlags,
     #[command(flatten, next_help_heading = "Training")]
     #[serde(flatten)]
-    training: Training,
+    training: TrainingFlags,
     #[command(flatten, next_help_heading = "Optimizer")]
     #[serde(flatten)]
-    optimizer: Optimizer,
+    optimizer: OptimizerFlags,
     #[command(flatten, next_help_heading = "Learning rate")]
     #[serde(flatten)]
-    learning_rate: LearningRate,
+    learning_rate: LearningRateFlags,
     #[command(flatten, next_help_heading = "Best epoch and early stopping")]
     #[serde(flatten)]
-    stopping: Stopping,
+    stopping: StoppingFlags,
     #[command(flatten, next_help_heading = "Device")]
     #[serde(flatten)]
-    device: Device,
+    device: DeviceFlags,
     #[command(flatten, next_help_heading = "Files")]
     #[serde(flatten)]
-    files: Files,
+    files: FilesFlags,
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Essentials {
+struct EssentialsFlags {
     /// The data set: a known name (digits, fashion-mnist, …), a folder of classes or IDX files, a manifest or an archive
     #[arg(value_name = "DATA", conflicts_with = "data")]
     #[serde(skip)]
@@ -74,7 +74,7 @@ struct Essentials {
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Data {
+struct DataFlags {
     /// Validation images: a count, a fraction (0.1), a fold (2/5: the second of five), test or none
     #[arg(long, value_name = "COUNT|FRACTION|FOLD|test|none")]
     validation: Option<String>,
@@ -105,7 +105,7 @@ struct Data {
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Network {
+struct NetworkFlags {
     /// Layers to freeze (not trained), by name, with * and ?; repeat it or use commas; none: train all, whatever the model says
     #[arg(long, value_name = "PATTERN,…|none", value_delimiter = ',')]
     freeze: Option<Vec<String>>,
@@ -118,7 +118,7 @@ struct Network {
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Training {
+struct TrainingFlags {
     /// Accumulate the gradients of N batches into one optimizer step, as for one batch of N · B images
     #[arg(long, value_name = "N")]
     accumulate: Option<usize>,
@@ -134,7 +134,7 @@ struct Training {
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Optimizer {
+struct OptimizerFlags {
     /// The optimizer
     #[arg(long, value_parser = names::<OptimizerKind>())]
     optimizer: Option<OptimizerKind>,
@@ -177,7 +177,7 @@ struct Optimizer {
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct LearningRate {
+struct LearningRateFlags {
     /// The learning rate
     #[arg(long, value_name = "RATE", value_parser = finite)]
     lr: Option<f64>,
@@ -214,7 +214,7 @@ struct LearningRate {
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Stopping {
+struct StoppingFlags {
     /// The metric that decides which epoch is the best
     #[arg(long, value_parser = monitors())]
     monitor: Option<Monitor>,
@@ -236,7 +236,7 @@ struct Stopping {
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Device {
+struct DeviceFlags {
     /// The device: auto, cpu, cuda or cuda:N
     #[arg(long)]
     device: Option<String>,
@@ -252,7 +252,7 @@ struct Device {
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
-struct Files {
+struct FilesFlags {
     /// The folder of the logs
     #[arg(long, value_name = "FOLDER")]
     logs: Option<PathBuf>,

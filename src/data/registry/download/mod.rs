@@ -11,7 +11,7 @@ use ureq::Agent;
 
 use super::known::{KnownFile, KnownSet};
 use crate::error::{Error, Result};
-pub(super) use network::Network;
+pub(super) use network::Connection;
 use transfer::{Failure, fetch};
 
 /// Fetches into `folder` those of the set's files that it does not hold, as published or unpacked, from the first of
@@ -21,7 +21,7 @@ use transfer::{Failure, fetch};
 /// # Errors
 /// A data error where no mirror delivers a file: it tells why each did not, and what to do by hand. A configuration
 /// error where `folder` cannot be made, an internal one where a file cannot be written.
-pub(super) fn complete(set: &KnownSet, folder: &Path, mirrors: &[String], network: &Network) -> Result<bool> {
+pub(super) fn complete(set: &KnownSet, folder: &Path, mirrors: &[String], network: &Connection) -> Result<bool> {
     let missing: Vec<&KnownFile> = set.files.iter().filter(|file| !is_there(file, folder)).collect();
     if missing.is_empty() {
         return Ok(true);
@@ -49,7 +49,7 @@ fn download(
     file: &KnownFile,
     folder: &Path,
     mirrors: &[String],
-    network: &Network,
+    network: &Connection,
 ) -> Result<()> {
     let mut reasons = Vec::new();
     for mirror in mirrors {
@@ -76,7 +76,7 @@ fn download(
     )))
 }
 
-fn agent(network: &Network) -> Agent {
+fn agent(network: &Connection) -> Agent {
     let config = Agent::config_builder()
         .user_agent(concat!("convnet/", env!("CARGO_PKG_VERSION")))
         .proxy(network.proxy.clone())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ureq::Proxy;
 
 /// How to reach a mirror, how long to wait for it, and how much to take from it.
-pub(in crate::data::registry) struct Network {
+pub(in crate::data::registry) struct Connection {
     /// In between, if any.
     pub proxy: Option<Proxy>,
     /// For a mirror's address, and then for a connection.
@@ -18,9 +18,9 @@ pub(in crate::data::registry) struct Network {
     pub max_bytes: u64,
 }
 
-impl Default for Network {
+impl Default for Connection {
     fn default() -> Self {
-        Network {
+        Connection {
             // HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
             proxy: Proxy::try_from_env(),
             connect: Duration::from_secs(15),

@@ -72,9 +72,9 @@ fn answer(mut stream: TcpStream, reply: &impl Fn(&str, &[String]) -> Reply) -> O
 }
 
 /// Waits long enough for a server on this machine, busy as it may be.
-pub fn patient() -> Network {
+pub fn patient() -> Connection {
     let wait = Duration::from_secs(10);
-    Network { proxy: None, connect: wait, silence: wait, whole: wait, max_bytes: 1000 }
+    Connection { proxy: None, connect: wait, silence: wait, whole: wait, max_bytes: 1000 }
 }
 
 /// A set whose every file has the content `body`.
@@ -103,7 +103,7 @@ fn failure(reply: Reply) -> String {
     failure_within(reply, &patient())
 }
 
-fn failure_within(reply: Reply, network: &Network) -> String {
+fn failure_within(reply: Reply, network: &Connection) -> String {
     let server = Server::start(move |_| reply.clone());
     let folder = tempfile::tempdir().unwrap();
     let error = complete(&set_of(b"content"), folder.path(), &[server.url], network).unwrap_err();
@@ -173,7 +173,7 @@ fn a_body_without_end_is_cut_at_the_limit() {
 #[test]
 fn a_stalled_server_is_given_up() {
     let start = Instant::now();
-    let impatient = Network { silence: Duration::from_millis(200), ..patient() };
+    let impatient = Connection { silence: Duration::from_millis(200), ..patient() };
     for bytes in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncont"] {
         let error = failure_within(Reply { bytes: bytes.to_vec(), stalls: true }, &impatient);
         assert!(error.contains("timeout"), "{error}");

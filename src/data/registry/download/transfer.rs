@@ -9,7 +9,7 @@ use md5::{Digest, Md5};
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
-use super::network::Network;
+use super::network::Connection;
 use crate::data::registry::known::KnownFile;
 use crate::error::{Error, Result};
 use crate::files::hex;
@@ -38,9 +38,9 @@ pub(super) fn fetch(
     url: &str,
     file: &KnownFile,
     folder: &Path,
-    network: &Network,
+    network: &Connection,
 ) -> Result<(), Failure> {
-    let mut part = Part::open(folder, file.name)?;
+    let mut part = PartialFile::open(folder, file.name)?;
     for attempt in 0.. {
         let before = part.length;
         match part.fetch(agent, url, network) {
@@ -63,7 +63,7 @@ pub(super) fn is_begun(folder: &Path, name: &str) -> bool {
 }
 
 /// A file that has come in part.
-struct Part {
+struct PartialFile {
     name: String,
     target: PathBuf,
     path: PathBuf,
@@ -73,7 +73,7 @@ struct Part {
     version: Option<String>,
 }
 
-impl Part {
+impl PartialFile {
     fn open(folder: &Path, name: &str) -> Result<Self, Failure> {
         let [target, path] = [folder.join(name), folder.join(format!("{name}.part"))];
         let disk = |error: io::Error| disk_failed(&path, error);
@@ -89,11 +89,11 @@ impl Part {
         }
         let length = file.metadata().map_err(disk)?.len();
         let version = fs::read_to_string(version_path(&path)).ok().filter(|version| is_header_value(version));
-        Ok(Part { name: name.to_owned(), target, path, file, length, version })
+        Ok(PartialFile { name: name.to_owned(), target, path, file, length, version })
     }
 
     /// Asks for what is missing and appends it.
-    fn fetch(&mut self, agent: &Agent, url: &str, network: &Network) -> Result<(), Failure> {
+    fn fetch(&mut self, agent: &Agent, url: &str, network: &Connection) -> Result<(), Failure> {
         let mut request = agent.get(url);
         if let Some(version) = self.version.as_ref().filter(|_| self.length > 0) {
             request =

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
-use super::super::options::{Absent, Activation, Constraint, Initializer, Regularizer};
+use super::super::options::{Activation, Constraint, Initializer, Null, Regularizer};
 use super::{Inferred, glorot_uniform, last, positive, vector, yes, zeros};
 
 /// A fully connected layer on the last axis: `[…, C] → […, units]`.
@@ -38,7 +38,7 @@ pub struct Dense {
     pub bias_constraint: Option<Constraint>,
     /// Not supported.
     #[serde(default)]
-    pub quantization_config: Absent,
+    pub quantization_config: Null,
     /// A loss on the output: read, and refused in training. Keras 3 does not write it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity_regularizer: Option<Regularizer>,

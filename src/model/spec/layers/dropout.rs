@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::options::{Absent, DataFormat};
+use super::super::options::{DataFormat, Null};
 use super::{Inferred, share, unchanged};
 use crate::error::Error;
 
@@ -17,7 +17,7 @@ pub struct Dropout {
     pub seed: Option<i64>,
     /// Not supported.
     #[serde(default)]
-    pub noise_shape: Absent,
+    pub noise_shape: Null,
 }
 
 /// As [`Dropout`], for whole channels of an image.
@@ -45,7 +45,7 @@ pub struct AlphaDropout {
     pub seed: Option<i64>,
     /// Not supported.
     #[serde(default)]
-    pub noise_shape: Absent,
+    pub noise_shape: Null,
 }
 
 /// Multiplies by normal values of mean 1 and variance rate / (1 - rate).

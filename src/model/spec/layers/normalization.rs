@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
-use super::super::options::{Absent, Axes, Constraint, Initializer, No, Regularizer};
+use super::super::options::{Axes, Constraint, Initializer, No, Null, Regularizer};
 use super::{Inferred, one_axis, ones, thousandth, unchanged, vector, yes, zeros};
 use crate::error::{Error, Result};
 
@@ -65,7 +65,7 @@ pub struct BatchNormalization {
     pub renorm: No,
     /// Not supported.
     #[serde(default)]
-    pub renorm_clipping: Absent,
+    pub renorm_clipping: Null,
     /// Ignored without `renorm`.
     #[serde(default = "most")]
     pub renorm_momentum: f64,

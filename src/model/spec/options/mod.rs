@@ -78,18 +78,18 @@ pub enum DataFormat {
 
 /// A value that has to be `null`: what Keras can have here is not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Absent;
+pub struct Null;
 
-impl Serialize for Absent {
+impl Serialize for Null {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_none()
     }
 }
 
-impl<'de> Deserialize<'de> for Absent {
+impl<'de> Deserialize<'de> for Null {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
-            Value::Null => Ok(Absent),
+            Value::Null => Ok(Null),
             other => Err(serde::de::Error::custom(format!("expected null (not supported here), got {other}"))),
         }
     }
