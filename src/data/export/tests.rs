@@ -1,0 +1,70 @@
+use super::*;
+use crate::data::{LoadOptions, registry};
+
+fn dataset(channels: usize) -> Dataset {
+    let shape = ImageShape { height: 2, width: 3, channels };
+    // in no order of the classes
+    let samples = |labels: Vec<i64>| {
+        let pixels = (0..labels.len() * 6 * channels).map(|value| (value * 7) as u8).collect();
+        Samples::new(shape, pixels, labels, 2).unwrap()
+    };
+    let classes = ["z/b", "c"].map(String::from).to_vec();
+    let (train, test) = (samples(vec![0, 1, 0]), Some(samples(vec![1, 0])));
+    Dataset { name: "set".into(), classes, train, validation: None, test, notes: Vec::new() }
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    for channels in [1, 3] {
+        let dataset = dataset(channels);
+        for (format, name) in [(DatasetFormat::Idx, "idx"), (DatasetFormat::Png, "png"), (DatasetFormat::Npz, "a.npz")]
+        {
+            let path = folder.path().join(format!("{channels}-{name}"));
+            export(&dataset, format, &path).unwrap();
+            let again = registry::load_with(path.to_str().unwrap(), &LoadOptions::default()).unwrap();
+            assert_eq!(again.train.fingerprint(), dataset.train.fingerprint(), "{name}");
+            let (test, expected) = (again.test.unwrap(), dataset.test.as_ref().unwrap());
+            assert_eq!(test.fingerprint(), expected.fingerprint(), "{name}");
+            if format != DatasetFormat::Npz {
+                assert_eq!(again.classes, ["z/b", "c"], "names and order");
+            }
+        }
+    }
+}
+
+#[test]
+fn class_folders_of_two_data_sets_are_not_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    export(&dataset(1), DatasetFormat::Png, folder.path()).unwrap();
+    let smaller = Dataset { test: None, ..dataset(3) };
+    let error = export(&smaller, DatasetFormat::Png, folder.path()).unwrap_err();
+    assert!(error.exit_code() == 2 && error.to_string().contains("a new or an empty folder"), "{error}");
+    fs::remove_dir_all(folder.path().join("train")).unwrap();
+    let error = export(&smaller, DatasetFormat::Png, folder.path()).unwrap_err().to_string();
+    assert!(error.contains("/test"), "{error}");
+    fs::remove_dir_all(folder.path().join("test")).unwrap();
+    fs::create_dir(folder.path().join("train")).unwrap();
+    export(&smaller, DatasetFormat::Png, folder.path()).unwrap();
+}
+
+#[test]
+fn what_a_form_cannot_hold_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut set = dataset(1);
+    set.validation = set.test.clone();
+    let refused = |set: &Dataset, format, name: &str| {
+        let error = export(set, format, &folder.path().join(name)).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    assert!(refused(&set, DatasetFormat::Idx, "idx").contains("no validation images"));
+    assert!(refused(&set, DatasetFormat::Npz, "a.zip").contains("FILE.npz"));
+    set.classes = ["a/b", "a-b"].map(String::from).to_vec();
+    assert!(refused(&set, DatasetFormat::Png, "png").contains("'a-b'"));
+    set.classes[0] = "..".into();
+    assert!(refused(&set, DatasetFormat::Png, "png").contains("'..'"));
+    set.classes[0] = "__MACOSX".into();
+    assert!(refused(&set, DatasetFormat::Png, "png").contains("'__MACOSX'"), "it would be passed over");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
