@@ -41,7 +41,7 @@ impl Architecture {
     /// The network in a file: Keras's JSON, or a short form.
     ///
     /// # Errors
-    /// As [`Network::find`].
+    /// As [`Architecture::find`].
     pub fn read(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return Err(foreign::folder(path).at_path(path));

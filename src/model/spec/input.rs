@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::checks::policy_name;
-use super::{LayerSpec, Spec};
+use super::layers::Effect;
+use super::{Activation, LayerSpec, Spec};
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
 
@@ -119,34 +120,11 @@ fn square(values: usize) -> Option<ImageShape> {
 
 /// Whether a layer's output is in its input's range: pixels chosen, moved, mixed or changed at random.
 fn keeps_range(layer: &LayerSpec) -> bool {
-    match layer {
-        LayerSpec::RandomFlip(_)
-        | LayerSpec::RandomRotation(_)
-        | LayerSpec::RandomZoom(_)
-        | LayerSpec::RandomTranslation(_)
-        | LayerSpec::RandomContrast(_)
-        | LayerSpec::RandomBrightness(_)
-        | LayerSpec::Resizing(_)
-        | LayerSpec::CenterCrop(_)
-        | LayerSpec::Cropping2D(_)
-        | LayerSpec::ZeroPadding2D(_)
-        | LayerSpec::UpSampling2D(_)
-        | LayerSpec::AveragePooling2D(_)
-        | LayerSpec::MaxPooling2D(_)
-        | LayerSpec::GlobalAveragePooling2D(_)
-        | LayerSpec::GlobalMaxPooling2D(_)
-        | LayerSpec::Reshape(_)
-        | LayerSpec::Flatten(_)
-        | LayerSpec::Permute(_)
-        | LayerSpec::Identity(_)
-        | LayerSpec::Dropout(_)
-        | LayerSpec::SpatialDropout2D(_)
-        | LayerSpec::AlphaDropout(_)
-        | LayerSpec::GaussianDropout(_)
-        | LayerSpec::GaussianNoise(_)
-        | LayerSpec::ActivityRegularization(_) => true,
-        LayerSpec::Activation(layer) => layer.activation == super::Activation::Linear,
-        _ => false,
+    let Some(rules) = layer.rules() else { return false };
+    match rules.effect(&[], &[]) {
+        Effect::Moves { .. } | Effect::Pools | Effect::Noise { .. } | Effect::Augments => true,
+        Effect::Keeps => rules.activation() == Activation::Linear,
+        Effect::Mixes | Effect::Bends(_) | Effect::Scales => false,
     }
 }
 

@@ -6,13 +6,13 @@ use strum::{IntoStaticStr, VariantNames};
 use super::layers::{
     ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling2D, BatchNormalization, CenterCrop, Conv2D,
     Conv2DTranspose, Cropping2D, Dense, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianDropout, GaussianNoise,
-    GlobalAveragePooling2D, GlobalMaxPooling2D, GroupNormalization, Identity, LayerNormalization, LeakyReLU,
-    MaxPooling2D, Normalization, PReLU, Permute, RandomBrightness, RandomContrast, RandomFlip, RandomRotation,
-    RandomTranslation, RandomZoom, ReLU, Rescaling, Reshape, Resizing, SeparableConv2D, Softmax, SpatialDropout2D,
-    UnitNormalization, UpSampling2D, ZeroPadding2D,
+    GlobalAveragePooling2D, GlobalMaxPooling2D, GroupNormalization, Identity, LayerNormalization, LayerRules,
+    LeakyReLU, MaxPooling2D, Normalization, PReLU, Permute, RandomBrightness, RandomContrast, RandomFlip,
+    RandomRotation, RandomTranslation, RandomZoom, ReLU, Rescaling, Reshape, Resizing, SeparableConv2D, Softmax,
+    SpatialDropout2D, UnitNormalization, UpSampling2D, ZeroPadding2D,
 };
 use super::loss::CompiledLoss;
-use super::options::{Activation, FunctionLayer, Regularizer};
+use super::options::{Activation, Regularizer};
 
 /// A Sequential network: its layers, each taking what the one before gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,104 +147,63 @@ impl LayerSpec {
         self.into()
     }
 
+    /// The rules of its class; `None` for a nested network, whose layers have theirs.
+    pub(super) fn rules(&self) -> Option<&dyn LayerRules> {
+        Some(match self {
+            LayerSpec::Conv2D(layer) => layer,
+            LayerSpec::DepthwiseConv2D(layer) => layer,
+            LayerSpec::SeparableConv2D(layer) => layer,
+            LayerSpec::Conv2DTranspose(layer) => layer,
+            LayerSpec::MaxPooling2D(layer) => layer,
+            LayerSpec::AveragePooling2D(layer) => layer,
+            LayerSpec::GlobalAveragePooling2D(layer) => layer,
+            LayerSpec::GlobalMaxPooling2D(layer) => layer,
+            LayerSpec::BatchNormalization(layer) => layer,
+            LayerSpec::LayerNormalization(layer) => layer,
+            LayerSpec::GroupNormalization(layer) => layer,
+            LayerSpec::UnitNormalization(layer) => layer,
+            LayerSpec::Dropout(layer) => layer,
+            LayerSpec::SpatialDropout2D(layer) => layer,
+            LayerSpec::AlphaDropout(layer) => layer,
+            LayerSpec::GaussianDropout(layer) => layer,
+            LayerSpec::GaussianNoise(layer) => layer,
+            LayerSpec::ActivityRegularization(layer) => layer,
+            LayerSpec::Identity(layer) => layer,
+            LayerSpec::Flatten(layer) => layer,
+            LayerSpec::Reshape(layer) => layer,
+            LayerSpec::Permute(layer) => layer,
+            LayerSpec::Dense(layer) => layer,
+            LayerSpec::Activation(layer) => layer,
+            LayerSpec::ReLU(layer) => layer,
+            LayerSpec::LeakyReLU(layer) => layer,
+            LayerSpec::PReLU(layer) => layer,
+            LayerSpec::ELU(layer) => layer,
+            LayerSpec::Softmax(layer) => layer,
+            LayerSpec::ZeroPadding2D(layer) => layer,
+            LayerSpec::Cropping2D(layer) => layer,
+            LayerSpec::UpSampling2D(layer) => layer,
+            LayerSpec::Rescaling(layer) => layer,
+            LayerSpec::Normalization(layer) => layer,
+            LayerSpec::CenterCrop(layer) => layer,
+            LayerSpec::Resizing(layer) => layer,
+            LayerSpec::RandomFlip(layer) => layer,
+            LayerSpec::RandomRotation(layer) => layer,
+            LayerSpec::RandomZoom(layer) => layer,
+            LayerSpec::RandomTranslation(layer) => layer,
+            LayerSpec::RandomContrast(layer) => layer,
+            LayerSpec::RandomBrightness(layer) => layer,
+            LayerSpec::Sequential(_) => return None,
+        })
+    }
+
     /// The activation that the layer ends in: the identity where it has none, and for a nested network, whose layers have
     /// theirs.
     pub fn activation(&self) -> Activation {
-        match self {
-            LayerSpec::Conv2D(layer) => layer.activation.clone(),
-            LayerSpec::DepthwiseConv2D(layer) => layer.activation.clone(),
-            LayerSpec::SeparableConv2D(layer) => layer.activation.clone(),
-            LayerSpec::Conv2DTranspose(layer) => layer.activation.clone(),
-            LayerSpec::Dense(layer) => layer.activation.clone(),
-            LayerSpec::Activation(layer) => layer.activation.clone(),
-            LayerSpec::ReLU(layer) => Activation::Layer(FunctionLayer::ReLU(layer.clone())),
-            LayerSpec::LeakyReLU(layer) => Activation::Layer(FunctionLayer::LeakyReLU(layer.clone())),
-            LayerSpec::ELU(layer) => Activation::Layer(FunctionLayer::ELU(layer.clone())),
-            LayerSpec::Softmax(layer) => Activation::Layer(FunctionLayer::Softmax(layer.clone())),
-            LayerSpec::MaxPooling2D(_)
-            | LayerSpec::AveragePooling2D(_)
-            | LayerSpec::GlobalAveragePooling2D(_)
-            | LayerSpec::GlobalMaxPooling2D(_)
-            | LayerSpec::BatchNormalization(_)
-            | LayerSpec::LayerNormalization(_)
-            | LayerSpec::GroupNormalization(_)
-            | LayerSpec::UnitNormalization(_)
-            | LayerSpec::Dropout(_)
-            | LayerSpec::SpatialDropout2D(_)
-            | LayerSpec::AlphaDropout(_)
-            | LayerSpec::GaussianDropout(_)
-            | LayerSpec::GaussianNoise(_)
-            | LayerSpec::ActivityRegularization(_)
-            | LayerSpec::Identity(_)
-            | LayerSpec::Flatten(_)
-            | LayerSpec::Reshape(_)
-            | LayerSpec::Permute(_)
-            | LayerSpec::PReLU(_)
-            | LayerSpec::ZeroPadding2D(_)
-            | LayerSpec::Cropping2D(_)
-            | LayerSpec::UpSampling2D(_)
-            | LayerSpec::Rescaling(_)
-            | LayerSpec::Normalization(_)
-            | LayerSpec::CenterCrop(_)
-            | LayerSpec::Resizing(_)
-            | LayerSpec::RandomFlip(_)
-            | LayerSpec::RandomRotation(_)
-            | LayerSpec::RandomZoom(_)
-            | LayerSpec::RandomTranslation(_)
-            | LayerSpec::RandomContrast(_)
-            | LayerSpec::RandomBrightness(_)
-            | LayerSpec::Sequential(_) => Activation::Linear,
-        }
+        self.rules().map_or(Activation::Linear, LayerRules::activation)
     }
 
     /// The loss on the layer's output.
     pub(super) fn activity_regularizer(&self) -> Option<Regularizer> {
-        match self {
-            LayerSpec::Conv2D(layer) => layer.activity_regularizer,
-            LayerSpec::DepthwiseConv2D(layer) => layer.activity_regularizer,
-            LayerSpec::SeparableConv2D(layer) => layer.activity_regularizer,
-            LayerSpec::Conv2DTranspose(layer) => layer.activity_regularizer,
-            LayerSpec::Dense(layer) => layer.activity_regularizer,
-            LayerSpec::ActivityRegularization(ActivityRegularization { l1, l2 }) => {
-                (*l1 != 0.0 || *l2 != 0.0).then_some(Regularizer::L1L2 { l1: *l1, l2: *l2 })
-            }
-            LayerSpec::MaxPooling2D(_)
-            | LayerSpec::AveragePooling2D(_)
-            | LayerSpec::GlobalAveragePooling2D(_)
-            | LayerSpec::GlobalMaxPooling2D(_)
-            | LayerSpec::BatchNormalization(_)
-            | LayerSpec::LayerNormalization(_)
-            | LayerSpec::GroupNormalization(_)
-            | LayerSpec::UnitNormalization(_)
-            | LayerSpec::Dropout(_)
-            | LayerSpec::SpatialDropout2D(_)
-            | LayerSpec::AlphaDropout(_)
-            | LayerSpec::GaussianDropout(_)
-            | LayerSpec::GaussianNoise(_)
-            | LayerSpec::Identity(_)
-            | LayerSpec::Flatten(_)
-            | LayerSpec::Reshape(_)
-            | LayerSpec::Permute(_)
-            | LayerSpec::Activation(_)
-            | LayerSpec::ReLU(_)
-            | LayerSpec::LeakyReLU(_)
-            | LayerSpec::PReLU(_)
-            | LayerSpec::ELU(_)
-            | LayerSpec::Softmax(_)
-            | LayerSpec::ZeroPadding2D(_)
-            | LayerSpec::Cropping2D(_)
-            | LayerSpec::UpSampling2D(_)
-            | LayerSpec::Rescaling(_)
-            | LayerSpec::Normalization(_)
-            | LayerSpec::CenterCrop(_)
-            | LayerSpec::Resizing(_)
-            | LayerSpec::RandomFlip(_)
-            | LayerSpec::RandomRotation(_)
-            | LayerSpec::RandomZoom(_)
-            | LayerSpec::RandomTranslation(_)
-            | LayerSpec::RandomContrast(_)
-            | LayerSpec::RandomBrightness(_)
-            | LayerSpec::Sequential(_) => None,
-        }
+        self.rules().and_then(LayerRules::activity_regularizer)
     }
 }

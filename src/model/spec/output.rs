@@ -8,9 +8,9 @@
 
 use std::fmt;
 
-use super::layers::Permute;
+use super::layers::Effect;
 use super::loss::{CompiledLoss, Family};
-use super::{Activation, FunctionLayer, LayerPlan, LayerSpec, Spec, flat_layers};
+use super::{Activation, FunctionLayer, LayerPlan, Spec, flat_layers};
 use crate::error::{Error, Result};
 
 /// What a classifier's outputs `f32 [B, outputs]` are.
@@ -176,56 +176,21 @@ impl OutputValues {
         }
     }
 
-    /// What `layer`, the leaf number `leaf`, hands on where these go in, its activation left out.
-    fn after_layer(self, layer: &LayerSpec, info: &LayerPlan, leaf: usize) -> Self {
-        let noise = |rate: f64| if rate == 0.0 { self } else { self.with_noise() };
-        let same_last = info.input_shape.last() == info.output_shape.last();
-        match layer {
-            LayerSpec::Conv2D(_)
-            | LayerSpec::DepthwiseConv2D(_)
-            | LayerSpec::SeparableConv2D(_)
-            | LayerSpec::Conv2DTranspose(_)
-            | LayerSpec::Dense(_) => OutputValues::Numbers,
-            LayerSpec::Identity(_)
-            | LayerSpec::ActivityRegularization(_)
-            | LayerSpec::Activation(_)
-            | LayerSpec::ReLU(_)
-            | LayerSpec::LeakyReLU(_)
-            | LayerSpec::ELU(_)
-            | LayerSpec::Softmax(_) => self,
-            LayerSpec::PReLU(_) => OutputValues::Neither { what: "PReLU", is_bounded: false, leaf },
-            LayerSpec::Dropout(dropout) => noise(dropout.rate),
-            LayerSpec::SpatialDropout2D(dropout) => noise(dropout.rate),
-            LayerSpec::AlphaDropout(dropout) => noise(dropout.rate),
-            LayerSpec::GaussianDropout(dropout) => noise(dropout.rate),
-            LayerSpec::GaussianNoise(added) => noise(added.stddev),
-            LayerSpec::Flatten(_) | LayerSpec::Reshape(_) => self.moved(same_last, leaf),
-            LayerSpec::Permute(Permute { dims }) => self.moved(dims.last() == Some(&dims.len()), leaf),
-            LayerSpec::Cropping2D(_)
-            | LayerSpec::CenterCrop(_)
-            | LayerSpec::UpSampling2D(_)
-            | LayerSpec::Resizing(_) => self.moved(true, leaf),
-            LayerSpec::ZeroPadding2D(_) => self.moved(false, leaf), // zeros are no probabilities of classes
-            LayerSpec::MaxPooling2D(_)
-            | LayerSpec::AveragePooling2D(_)
-            | LayerSpec::GlobalAveragePooling2D(_)
-            | LayerSpec::GlobalMaxPooling2D(_) => self.pooled(),
-            LayerSpec::BatchNormalization(_)
-            | LayerSpec::LayerNormalization(_)
-            | LayerSpec::GroupNormalization(_)
-            | LayerSpec::UnitNormalization(_)
-            | LayerSpec::Rescaling(_)
-            | LayerSpec::Normalization(_) => self.scaled(leaf),
-            LayerSpec::RandomFlip(_)
-            | LayerSpec::RandomRotation(_)
-            | LayerSpec::RandomZoom(_)
-            | LayerSpec::RandomTranslation(_)
-            | LayerSpec::RandomContrast(_)
-            | LayerSpec::RandomBrightness(_) => match self {
+    /// What the leaf number `leaf` hands on where these go in, its activation left out.
+    fn after_layer(self, effect: Effect, leaf: usize) -> Self {
+        match effect {
+            Effect::Mixes => OutputValues::Numbers,
+            Effect::Keeps => self,
+            Effect::Bends(what) => OutputValues::Neither { what, is_bounded: false, leaf },
+            Effect::Noise { amount: 0.0 } => self,
+            Effect::Noise { .. } => self.with_noise(),
+            Effect::Moves { keeps_classes } => self.moved(keeps_classes, leaf),
+            Effect::Pools => self.pooled(),
+            Effect::Scales => self.scaled(leaf),
+            Effect::Augments => match self {
                 OutputValues::Softmax(_) | OutputValues::Sigmoid(_) => self.scaled(leaf),
                 OutputValues::Numbers | OutputValues::Neither { .. } => self,
             },
-            LayerSpec::Sequential(_) => unreachable!("a nested network is no leaf"),
         }
     }
 
@@ -287,7 +252,8 @@ impl Spec {
         let (mut values, mut activated_by) = (OutputValues::Numbers, None);
         for (leaf, (layer, (_, info))) in specs.iter().zip(&infos).enumerate() {
             let activation = layer.spec.activation();
-            values = values.after_layer(&layer.spec, info, leaf);
+            let rules = layer.spec.rules().unwrap_or_else(|| unreachable!("a nested network is no leaf"));
+            values = values.after_layer(rules.effect(&info.input_shape, &info.output_shape), leaf);
             values = values.after_activation(&activation, info.output_shape.len() + 1, leaf);
             if matches!(values, OutputValues::Softmax(_) | OutputValues::Sigmoid(_)) && activation != Activation::Linear
             {

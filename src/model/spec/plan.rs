@@ -1,6 +1,5 @@
 //! What comes out of each layer and which weights it has, by Keras's formulas.
 
-use super::layers::{Inferred, augmentation, dropout, pooling, unchanged};
 use super::window::MAX_SIZE;
 use super::{Initializer, Layer, LayerPlan, LayerSpec, Spec, WeightInfo};
 use crate::error::{Error, Result};
@@ -45,7 +44,8 @@ fn place_nested(layer: &Layer, inner: &Spec, input: &[usize], total: &mut usize)
 }
 
 fn place_leaf(layer: &Layer, input: &[usize], total: &mut usize) -> Result<LayerPlan> {
-    let (output_shape, mut weights) = place(&layer.spec, input)?;
+    let rules = layer.spec.rules().unwrap_or_else(|| unreachable!("a nested network is planned layer by layer"));
+    let (output_shape, mut weights) = rules.infer(input)?;
     for weight in &mut weights {
         weight.trainable &= layer.is_trained();
         let elements = weight.keras_shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
@@ -94,55 +94,5 @@ fn check_sizes(shape: &[usize]) -> Result<()> {
         _ => Err(Error::model("a shape is out of bounds")
             .expected(format!("sizes from 1 to {MAX_SIZE}"))
             .got(format!("{shape:?}"))),
-    }
-}
-
-/// The rule of each layer.
-fn place(spec: &LayerSpec, input: &[usize]) -> Inferred {
-    match spec {
-        LayerSpec::Conv2D(layer) => layer.infer(input),
-        LayerSpec::DepthwiseConv2D(layer) => layer.infer(input),
-        LayerSpec::SeparableConv2D(layer) => layer.infer(input),
-        LayerSpec::Conv2DTranspose(layer) => layer.infer(input),
-        LayerSpec::MaxPooling2D(layer) => layer.infer(input),
-        LayerSpec::AveragePooling2D(layer) => layer.infer(input),
-        LayerSpec::GlobalAveragePooling2D(layer) => pooling::infer_global(input, layer.keepdims),
-        LayerSpec::GlobalMaxPooling2D(layer) => pooling::infer_global(input, layer.keepdims),
-        LayerSpec::BatchNormalization(layer) => layer.infer(input),
-        LayerSpec::LayerNormalization(layer) => layer.infer(input),
-        LayerSpec::GroupNormalization(layer) => layer.infer(input),
-        LayerSpec::UnitNormalization(layer) => layer.infer(input),
-        LayerSpec::Dropout(layer) => dropout::place_rate(input, layer.rate),
-        LayerSpec::SpatialDropout2D(layer) => layer.infer(input),
-        LayerSpec::AlphaDropout(layer) => dropout::place_rate(input, layer.rate),
-        LayerSpec::GaussianDropout(layer) => dropout::place_rate(input, layer.rate),
-        LayerSpec::GaussianNoise(layer) => layer.infer(input),
-        LayerSpec::Flatten(_) => Ok((vec![input.iter().product()], vec![])),
-        LayerSpec::Reshape(layer) => layer.infer(input),
-        LayerSpec::Permute(layer) => layer.infer(input),
-        LayerSpec::Dense(layer) => layer.infer(input),
-        LayerSpec::PReLU(layer) => layer.infer(input),
-        LayerSpec::Softmax(layer) => layer.axis.resolve(input.len() + 1).and_then(|_| unchanged(input)),
-        LayerSpec::ZeroPadding2D(layer) => layer.infer(input),
-        LayerSpec::Cropping2D(layer) => layer.infer(input),
-        LayerSpec::UpSampling2D(layer) => layer.infer(input),
-        LayerSpec::Rescaling(layer) => layer.infer(input),
-        LayerSpec::Normalization(layer) => layer.infer(input),
-        LayerSpec::CenterCrop(layer) => layer.infer(input),
-        LayerSpec::Resizing(layer) => layer.infer(input),
-        LayerSpec::RandomRotation(layer) => augmentation::infer(input, &[layer.factor]),
-        LayerSpec::RandomZoom(layer) => {
-            augmentation::infer(input, &[layer.height_factor, layer.width_factor.unwrap_or(layer.height_factor)])
-        }
-        LayerSpec::RandomTranslation(layer) => augmentation::infer(input, &[layer.height_factor, layer.width_factor]),
-        LayerSpec::RandomBrightness(layer) => augmentation::infer(input, &[layer.factor]),
-        LayerSpec::RandomFlip(_) | LayerSpec::RandomContrast(_) => augmentation::infer(input, &[]),
-        LayerSpec::ActivityRegularization(_)
-        | LayerSpec::Identity(_)
-        | LayerSpec::Activation(_)
-        | LayerSpec::ReLU(_)
-        | LayerSpec::LeakyReLU(_)
-        | LayerSpec::ELU(_) => unchanged(input),
-        LayerSpec::Sequential(_) => unreachable!("a nested network is placed layer by layer"),
     }
 }

@@ -1,65 +1,67 @@
-//! Activation functions that are layers of their own. All leave the shape as it is.
+//! The rules of the activation functions that are layers of their own. All leave the shape as it is.
 
 use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
-use super::super::options::{Axes, Constraint, Initializer, Regularizer};
-use super::{Inferred, zeros};
+use super::super::options::{
+    Activation, Axes, Constraint, ELU, FunctionLayer, Initializer, LeakyReLU, ReLU, Regularizer, Softmax,
+};
+use super::{Effect, Inferred, LayerRules, unchanged, zeros};
 use crate::error::{Error, Result};
 
-const fn three_tenths() -> f64 {
-    0.3
-}
-const fn unit() -> f64 {
-    1.0
+impl LayerRules for ReLU {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        unchanged(input)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Keeps
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Layer(FunctionLayer::ReLU(self.clone()))
+    }
 }
 
-/// `x` from the threshold to `max_value` (which larger values become), `negative_slope · (x - threshold)` below.
-/// <https://keras.io/api/layers/activation_layers/relu/>
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ReLU {
-    /// The largest output; no bound where absent.
-    #[serde(default)]
-    pub max_value: Option<f64>,
-    /// The slope below the threshold.
-    #[serde(default)]
-    pub negative_slope: f64,
-    /// From where on values pass.
-    #[serde(default)]
-    pub threshold: f64,
+impl LayerRules for LeakyReLU {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        unchanged(input)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Keeps
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Layer(FunctionLayer::LeakyReLU(self.clone()))
+    }
 }
 
-/// `x` above 0, `negative_slope · x` below.
-/// <https://keras.io/api/layers/activation_layers/leaky_relu/>
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LeakyReLU {
-    /// The slope below 0; older files call it `alpha`.
-    #[serde(default = "three_tenths")]
-    pub negative_slope: f64,
+impl LayerRules for ELU {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        unchanged(input)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Keeps
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Layer(FunctionLayer::ELU(self.clone()))
+    }
 }
 
-/// `x` above 0, `alpha · (e^x - 1)` below.
-/// <https://keras.io/api/layers/activation_layers/elu/>
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ELU {
-    /// The value far below 0, negated.
-    #[serde(default = "unit")]
-    pub alpha: f64,
-}
+impl LayerRules for Softmax {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        self.axis.resolve(input.len() + 1).and_then(|_| unchanged(input))
+    }
 
-/// `e^x` divided by its sum over some axes.
-/// <https://keras.io/api/layers/activation_layers/softmax/>
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Softmax {
-    /// What sums to 1.
-    #[serde(default)]
-    pub axis: Axes,
-}
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Keeps
+    }
 
-impl Softmax {
-    /// Whether the sum is over the last axis alone, of a batch with `rank` axes.
-    pub fn is_over_last(&self, rank: usize) -> bool {
-        self.axis.resolve(rank).is_ok_and(|axes| axes == [rank - 1])
+    fn activation(&self) -> Activation {
+        Activation::Layer(FunctionLayer::Softmax(self.clone()))
     }
 }
 
@@ -81,9 +83,9 @@ pub struct PReLU {
     pub shared_axes: Option<Axes>,
 }
 
-impl PReLU {
-    /// The weight alpha, of the input's shape with 1 for each shared axis.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for PReLU {
+    // The weight alpha, of the input's shape with 1 for each shared axis.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let mut shape = input.to_vec();
         for axis in self.shared(input.len() + 1)? {
             shape[axis - 1] = 1;
@@ -92,6 +94,12 @@ impl PReLU {
         Ok((input.to_vec(), vec![alpha.held(self.alpha_regularizer, &self.alpha_constraint)]))
     }
 
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Bends("PReLU")
+    }
+}
+
+impl PReLU {
     fn shared(&self, rank: usize) -> Result<Vec<usize>> {
         let axes = self.shared_axes.as_ref().map_or(Ok(vec![]), |axes| axes.resolve(rank))?;
         match axes.first() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::options::{Bounds, DataFormat};
-use super::{Inferred, image, unchanged};
+use super::{Effect, Inferred, LayerRules, image, unchanged};
 use crate::error::Error;
 
 const fn colours() -> [f64; 2] {
@@ -79,6 +79,16 @@ pub struct RandomFlip {
     pub mode: FlipMode,
 }
 
+impl LayerRules for RandomFlip {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        infer(input, &[])
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Augments
+    }
+}
+
 /// Turns images about their middle.
 /// <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_rotation/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +110,16 @@ pub struct RandomRotation {
     /// Ignored: every seed derives from the run's.
     #[serde(default)]
     pub seed: Option<i64>,
+}
+
+impl LayerRules for RandomRotation {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        infer(input, &[self.factor])
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Augments
+    }
 }
 
 /// Shows images larger (factors below 0) or smaller (above).
@@ -128,6 +148,16 @@ pub struct RandomZoom {
     pub fill_value: f64,
 }
 
+impl LayerRules for RandomZoom {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        infer(input, &[self.height_factor, self.width_factor.unwrap_or(self.height_factor)])
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Augments
+    }
+}
+
 /// Moves images down and to the right (or, by negative factors, up and to the left).
 /// <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_translation/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,6 +183,16 @@ pub struct RandomTranslation {
     pub fill_value: f64,
 }
 
+impl LayerRules for RandomTranslation {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        infer(input, &[self.height_factor, self.width_factor])
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Augments
+    }
+}
+
 /// Moves each channel's values away from their mean, by a factor from 1 − low to 1 + high.
 /// <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_contrast/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -168,6 +208,16 @@ pub struct RandomContrast {
     /// Ignored: every seed derives from the run's.
     #[serde(default)]
     pub seed: Option<i64>,
+}
+
+impl LayerRules for RandomContrast {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        infer(input, &[])
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Augments
+    }
 }
 
 /// Adds a share of the value range.
@@ -187,8 +237,18 @@ pub struct RandomBrightness {
     pub seed: Option<i64>,
 }
 
+impl LayerRules for RandomBrightness {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        infer(input, &[self.factor])
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Augments
+    }
+}
+
 /// A layer of this file: it needs images and bounds in order.
-pub(in super::super) fn infer(input: &[usize], bounds: &[Bounds]) -> Inferred {
+fn infer(input: &[usize], bounds: &[Bounds]) -> Inferred {
     image(input)?;
     for [low, high] in bounds.iter().map(|bounds| bounds.ends()) {
         if !(low <= high && (high - low).is_finite()) {

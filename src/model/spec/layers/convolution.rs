@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::info::{WeightInfo, WeightOrder};
 use super::super::options::{Activation, Constraint, DataFormat, Initializer, Padding, Pair, Regularizer};
 use super::super::window;
-use super::{Inferred, glorot_uniform, image, one, positive, single, vector, yes, zeros};
+use super::{Effect, Inferred, LayerRules, glorot_uniform, image, one, positive, single, vector, yes, zeros};
 use crate::error::{Error, Result};
 
 /// 2-D convolution.
@@ -62,9 +62,9 @@ pub struct Conv2D {
     pub bias_constraint: Option<Constraint>,
 }
 
-impl Conv2D {
-    /// The shape `[H', W', filters]` and the weights kernel `(kh, kw, C/groups, filters)` and bias `(filters)`.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for Conv2D {
+    // The shape `[H', W', filters]` and the weights kernel `(kh, kw, C/groups, filters)` and bias `(filters)`.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         positive("filters", self.filters)?;
         positive("groups", self.groups)?;
@@ -84,6 +84,18 @@ impl Conv2D {
             bias.held(self.bias_regularizer, &self.bias_constraint)
         }));
         Ok((vec![out.height, out.width, self.filters], weights))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Mixes
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation.clone()
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
     }
 }
 
@@ -150,9 +162,9 @@ pub struct Conv2DTranspose {
     pub bias_constraint: Option<Constraint>,
 }
 
-impl Conv2DTranspose {
-    /// The shape `[H', W', filters]` and the weights kernel `(kh, kw, filters, C)` and bias `(filters)`.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for Conv2DTranspose {
+    // The shape `[H', W', filters]` and the weights kernel `(kh, kw, filters, C)` and bias `(filters)`.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         positive("filters", self.filters)?;
         if self.dilation_rate != Pair::square(1) {
@@ -172,6 +184,20 @@ impl Conv2DTranspose {
         Ok((vec![out.height, out.width, self.filters], weights))
     }
 
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Mixes
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation.clone()
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
+    }
+}
+
+impl Conv2DTranspose {
     /// The output's height and width.
     fn output_size(&self, height: usize, width: usize) -> Result<Pair> {
         let padding = self.output_padding;

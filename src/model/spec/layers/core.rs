@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
 use super::super::options::{Activation, Constraint, Initializer, Null, Regularizer};
-use super::{Inferred, glorot_uniform, last, positive, vector, yes, zeros};
+use super::{Effect, Inferred, LayerRules, glorot_uniform, last, positive, unchanged, vector, yes, zeros};
 
 /// A fully connected layer on the last axis: `[…, C] → […, units]`.
 /// <https://keras.io/api/layers/core_layers/dense/>
@@ -44,9 +44,9 @@ pub struct Dense {
     pub activity_regularizer: Option<Regularizer>,
 }
 
-impl Dense {
-    /// The shape `[…, units]` and the weights kernel `(C, units)` and bias `(units)`.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for Dense {
+    // The shape `[…, units]` and the weights kernel `(C, units)` and bias `(units)`.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let inputs = last(input)?;
         positive("units", self.units)?;
         let kernel = vec![inputs, self.units];
@@ -60,6 +60,18 @@ impl Dense {
         *output.last_mut().expect("checked above") = self.units;
         Ok((output, weights))
     }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Mixes
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation.clone()
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
+    }
 }
 
 /// An activation function as a layer: any shape, unchanged.
@@ -70,10 +82,34 @@ pub struct ActivationLayer {
     pub activation: Activation,
 }
 
+impl LayerRules for ActivationLayer {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        unchanged(input)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Keeps
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation.clone()
+    }
+}
+
 /// What comes in goes out: any shape, unchanged.
 /// <https://keras.io/api/layers/core_layers/identity/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {}
+
+impl LayerRules for Identity {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        unchanged(input)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Keeps
+    }
+}
 
 /// A loss on what passes: any shape, unchanged. Read, and refused in training.
 /// <https://keras.io/api/layers/regularization_layers/activity_regularization/>
@@ -85,4 +121,18 @@ pub struct ActivityRegularization {
     /// The factor of the squares.
     #[serde(default)]
     pub l2: f64,
+}
+
+impl LayerRules for ActivityRegularization {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        unchanged(input)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Keeps
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        (self.l1 != 0.0 || self.l2 != 0.0).then_some(Regularizer::L1L2 { l1: self.l1, l2: self.l2 })
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::options::{DataFormat, Null};
-use super::{Inferred, share, unchanged};
+use super::{Effect, Inferred, LayerRules, share, unchanged};
 use crate::error::Error;
 
 /// Sets a share of the values to 0 and scales the others up.
@@ -18,6 +18,16 @@ pub struct Dropout {
     /// Not supported.
     #[serde(default)]
     pub noise_shape: Null,
+}
+
+impl LayerRules for Dropout {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        place_rate(input, self.rate)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Noise { amount: self.rate }
+    }
 }
 
 /// As [`Dropout`], for whole channels of an image.
@@ -48,6 +58,16 @@ pub struct AlphaDropout {
     pub noise_shape: Null,
 }
 
+impl LayerRules for AlphaDropout {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        place_rate(input, self.rate)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Noise { amount: self.rate }
+    }
+}
+
 /// Multiplies by normal values of mean 1 and variance rate / (1 - rate).
 /// <https://keras.io/api/layers/regularization_layers/gaussian_dropout/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +77,16 @@ pub struct GaussianDropout {
     /// Ignored: every seed derives from the run's.
     #[serde(default)]
     pub seed: Option<i64>,
+}
+
+impl LayerRules for GaussianDropout {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        place_rate(input, self.rate)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Noise { amount: self.rate }
+    }
 }
 
 /// Adds normal values of mean 0.
@@ -71,23 +101,31 @@ pub struct GaussianNoise {
 }
 
 /// A layer that only needs a `rate` in `[0, 1)`.
-pub(in super::super) fn place_rate(input: &[usize], rate: f64) -> Inferred {
+fn place_rate(input: &[usize], rate: f64) -> Inferred {
     share("dropout rate", rate)?;
     unchanged(input)
 }
 
-impl SpatialDropout2D {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for SpatialDropout2D {
+    fn infer(&self, input: &[usize]) -> Inferred {
         super::image(input)?;
         place_rate(input, self.rate)
     }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Noise { amount: self.rate }
+    }
 }
 
-impl GaussianNoise {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for GaussianNoise {
+    fn infer(&self, input: &[usize]) -> Inferred {
         match self.stddev >= 0.0 && self.stddev.is_finite() {
             true => unchanged(input),
             false => Err(Error::model("stddev is out of range").expected("0 or more").got(self.stddev)),
         }
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Noise { amount: self.stddev }
     }
 }

@@ -2,18 +2,18 @@
 //! per class: what Keras calls `config`, less the keys that every layer has (`name`, `trainable`, `dtype`).
 
 mod activation;
-pub(super) mod augmentation;
+mod augmentation;
 mod convolution;
 mod core;
-pub(super) mod dropout;
+mod dropout;
 mod normalization;
-pub(super) mod pooling;
+mod pooling;
 mod preprocessing;
 mod reshaping;
 mod separable;
 
 pub use self::core::{ActivationLayer, ActivityRegularization, Dense, Identity};
-pub use activation::{ELU, LeakyReLU, PReLU, ReLU, Softmax};
+pub use activation::PReLU;
 pub use augmentation::{
     FillMode, FlipMode, Interpolation, RandomBrightness, RandomContrast, RandomFlip, RandomRotation, RandomTranslation,
     RandomZoom,
@@ -27,11 +27,62 @@ pub use reshaping::{Cropping2D, Flatten, Permute, Reshape, UpSampling2D, ZeroPad
 pub use separable::{DepthwiseConv2D, SeparableConv2D};
 
 use super::info::{WeightInfo, WeightOrder};
-use super::options::{Initializer, Pair};
+use super::options::{Activation, Initializer, Pair, Regularizer};
+pub use super::options::{ELU, LeakyReLU, ReLU, Softmax};
 use crate::error::{Error, Result};
 
-/// A layer's rule: its output's shape and its weights, or why the input does not fit.
+/// A layer's output shape and its weights, or why the input does not fit.
 pub(super) type Inferred = Result<(Vec<usize>, Vec<WeightInfo>)>;
+
+/// What is to be known of a class of layers, without libtorch. Shapes are without the batch's axis.
+pub(super) trait LayerRules {
+    /// The output's shape and the weights, for an input of this shape.
+    ///
+    /// # Errors
+    /// A model error that says why the input does not fit, or which setting cannot be used.
+    fn infer(&self, input: &[usize]) -> Inferred;
+
+    /// What it makes of its input's values, its activation left out.
+    fn effect(&self, input: &[usize], output: &[usize]) -> Effect;
+
+    /// The activation that it ends in.
+    fn activation(&self) -> Activation {
+        Activation::Linear
+    }
+
+    /// The loss on its output.
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        None
+    }
+}
+
+/// What a layer makes of its input's values, its activation left out: whether pixels are pixels behind it, and
+/// probabilities of the classes still such.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Effect {
+    /// New numbers from many of them, by weights.
+    Mixes,
+    /// Nothing.
+    Keeps,
+    /// Another function than softmax or sigmoid, with weights, and unbounded; its name.
+    Bends(&'static str),
+    /// Random numbers in training, nothing otherwise or where the amount is 0.
+    Noise {
+        /// How much.
+        amount: f64,
+    },
+    /// The same values elsewhere, fewer of them, or others between them.
+    Moves {
+        /// Whether the last axis has the same values as before, place by place.
+        keeps_classes: bool,
+    },
+    /// Means or maxima of them.
+    Pools,
+    /// A factor and an offset.
+    Scales,
+    /// Images changed at random in training.
+    Augments,
+}
 
 const fn glorot_uniform() -> Initializer {
     Initializer::GlorotUniform
@@ -59,7 +110,7 @@ const fn thousandth() -> f64 {
 }
 
 /// A layer without weights that leaves the shape as it is.
-pub(super) fn unchanged(input: &[usize]) -> Inferred {
+fn unchanged(input: &[usize]) -> Inferred {
     Ok((input.to_vec(), vec![]))
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
 use super::super::options::{Axes, Constraint, Initializer, No, Null, Regularizer};
-use super::{Inferred, one_axis, ones, thousandth, unchanged, vector, yes, zeros};
+use super::{Effect, Inferred, LayerRules, one_axis, ones, thousandth, unchanged, vector, yes, zeros};
 use crate::error::{Error, Result};
 
 const fn most() -> f64 {
@@ -71,17 +71,9 @@ pub struct BatchNormalization {
     pub renorm_momentum: f64,
 }
 
-impl BatchNormalization {
-    /// The axis whose places each have a factor and an offset, of an input with the batch as axis 0.
-    ///
-    /// # Errors
-    /// A model error where there is no such axis, it is the batch, or there are several.
-    pub fn channel_axis(&self, input: &[usize]) -> Result<usize> {
-        one_axis(&self.axis, input)
-    }
-
-    /// The weights gamma, beta, moving mean and moving variance, one value a channel.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for BatchNormalization {
+    // The weights gamma, beta, moving mean and moving variance, one value a channel.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let channels = input[self.channel_axis(input)? - 1];
         let mut weights = Vec::new();
         weights.extend(self.scale.then(|| {
@@ -98,6 +90,20 @@ impl BatchNormalization {
         ];
         weights.extend(statistics.map(|weight| WeightInfo { trainable: false, ..weight }));
         Ok((input.to_vec(), weights))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Scales
+    }
+}
+
+impl BatchNormalization {
+    /// The axis whose places each have a factor and an offset, of an input with the batch as axis 0.
+    ///
+    /// # Errors
+    /// A model error where there is no such axis, it is the batch, or there are several.
+    pub fn channel_axis(&self, input: &[usize]) -> Result<usize> {
+        one_axis(&self.axis, input)
     }
 }
 
@@ -141,9 +147,9 @@ pub struct LayerNormalization {
     pub gamma_constraint: Option<Constraint>,
 }
 
-impl LayerNormalization {
-    /// The weights gamma and beta, of the sizes of the axes in ascending order.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for LayerNormalization {
+    // The weights gamma and beta, of the sizes of the axes in ascending order.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let sizes: Vec<usize> = self.axes(input.len() + 1)?.into_iter().map(|axis| input[axis - 1]).collect();
         let affine = |names, initializer| WeightInfo::new(names, sizes.clone(), WeightOrder::Same, initializer);
         let mut weights = Vec::new();
@@ -158,6 +164,12 @@ impl LayerNormalization {
         Ok((input.to_vec(), weights))
     }
 
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Scales
+    }
+}
+
+impl LayerNormalization {
     /// The axes that are normalised, ascending, of a batch with `rank` axes.
     ///
     /// # Errors
@@ -206,17 +218,9 @@ pub struct GroupNormalization {
     pub gamma_constraint: Option<Constraint>,
 }
 
-impl GroupNormalization {
-    /// The axis whose places each have a factor and an offset, of an input with the batch as axis 0.
-    ///
-    /// # Errors
-    /// A model error where there is no such axis, it is the batch, or there are several.
-    pub fn channel_axis(&self, input: &[usize]) -> Result<usize> {
-        one_axis(&self.axis, input)
-    }
-
-    /// The weights gamma and beta, one value a channel.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for GroupNormalization {
+    // The weights gamma and beta, one value a channel.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let channels = input[self.channel_axis(input)? - 1];
         self.num_groups(channels)?;
         let mut weights = Vec::new();
@@ -229,6 +233,20 @@ impl GroupNormalization {
             beta.held(self.beta_regularizer, &self.beta_constraint)
         }));
         Ok((input.to_vec(), weights))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Scales
+    }
+}
+
+impl GroupNormalization {
+    /// The axis whose places each have a factor and an offset, of an input with the batch as axis 0.
+    ///
+    /// # Errors
+    /// A model error where there is no such axis, it is the batch, or there are several.
+    pub fn channel_axis(&self, input: &[usize]) -> Result<usize> {
+        one_axis(&self.axis, input)
     }
 
     /// Into how many groups `channels` fall.
@@ -255,12 +273,18 @@ pub struct UnitNormalization {
     pub axis: Axes,
 }
 
-impl UnitNormalization {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for UnitNormalization {
+    fn infer(&self, input: &[usize]) -> Inferred {
         self.axes(input.len() + 1)?;
         unchanged(input)
     }
 
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Scales
+    }
+}
+
+impl UnitNormalization {
     /// The axes that a length is taken over, ascending, of a batch with `rank` axes.
     ///
     /// # Errors

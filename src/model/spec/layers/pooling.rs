@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::options::{DataFormat, Padding, Pair};
 use super::super::window;
-use super::{Inferred, double, image};
+use super::{Effect, Inferred, LayerRules, double, image};
 
 /// The largest value of each window.
 ///
@@ -26,9 +26,13 @@ pub struct MaxPooling2D {
     pub data_format: DataFormat,
 }
 
-impl MaxPooling2D {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for MaxPooling2D {
+    fn infer(&self, input: &[usize]) -> Inferred {
         infer(input, self.pool_size, self.strides, self.padding)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Pools
     }
 }
 
@@ -52,9 +56,13 @@ pub struct AveragePooling2D {
     pub data_format: DataFormat,
 }
 
-impl AveragePooling2D {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for AveragePooling2D {
+    fn infer(&self, input: &[usize]) -> Inferred {
         infer(input, self.pool_size, self.strides, self.padding)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Pools
     }
 }
 
@@ -77,6 +85,16 @@ pub struct GlobalAveragePooling2D {
     pub keepdims: bool,
 }
 
+impl LayerRules for GlobalAveragePooling2D {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        infer_global(input, self.keepdims)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Pools
+    }
+}
+
 /// The largest value over height and width: `[N, H, W, C] → [N, C]`.
 /// <https://keras.io/api/layers/pooling_layers/global_max_pooling2d/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,8 +107,18 @@ pub struct GlobalMaxPooling2D {
     pub keepdims: bool,
 }
 
+impl LayerRules for GlobalMaxPooling2D {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        infer_global(input, self.keepdims)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Pools
+    }
+}
+
 /// What either global pooling leaves of an image.
-pub(in super::super) fn infer_global(input: &[usize], keepdims: bool) -> Inferred {
+fn infer_global(input: &[usize], keepdims: bool) -> Inferred {
     let [_, _, channels] = image(input)?;
     Ok((if keepdims { vec![1, 1, channels] } else { vec![channels] }, vec![]))
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::info::{WeightInfo, WeightOrder};
 use super::super::options::{Axes, DataFormat, Initializer, No, Numbers};
 use super::augmentation::{FillMode, Interpolation};
-use super::{Inferred, image, last, positive, unchanged};
+use super::{Effect, Inferred, LayerRules, image, last, positive, unchanged};
 use crate::error::{Error, Result};
 
 /// `x · scale + offset`: any shape, unchanged.
@@ -19,16 +19,22 @@ pub struct Rescaling {
     pub offset: Numbers,
 }
 
-impl Rescaling {
-    fn no_offset() -> Numbers {
-        Numbers::One(0.0)
-    }
-
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for Rescaling {
+    fn infer(&self, input: &[usize]) -> Inferred {
         for (key, numbers) in [("scale", &self.scale), ("offset", &self.offset)] {
             fits(numbers, input).map_err(|error| error.at(key))?;
         }
         unchanged(input)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Scales
+    }
+}
+
+impl Rescaling {
+    fn no_offset() -> Numbers {
+        Numbers::One(0.0)
     }
 }
 
@@ -51,13 +57,9 @@ pub struct Normalization {
     pub variance: Option<Numbers>,
 }
 
-impl Normalization {
-    fn default_axis() -> Option<Axes> {
-        Some(Axes::Many(vec![-1]))
-    }
-
-    /// The weights mean, variance and count, where the settings do not have them.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for Normalization {
+    // The weights mean, variance and count, where the settings do not have them.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let axes = self.kept_axes(input)?;
         match (&self.mean, &self.variance) {
             (Some(mean), Some(variance)) => {
@@ -77,6 +79,16 @@ impl Normalization {
             }
             _ => Err(Error::model("mean and variance are either both there or both absent")),
         }
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Scales
+    }
+}
+
+impl Normalization {
+    fn default_axis() -> Option<Axes> {
+        Some(Axes::Many(vec![-1]))
     }
 
     /// The axes that have statistics of their own for each place, ascending, the batch being axis 0.
@@ -129,8 +141,8 @@ pub struct CenterCrop {
     pub width: usize,
 }
 
-impl CenterCrop {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for CenterCrop {
+    fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         positive("height", self.height)?;
         positive("width", self.width)?;
@@ -140,6 +152,10 @@ impl CenterCrop {
                 .expected(format!("at least {} × {} pixels", self.height, self.width))
                 .got(format!("{height} × {width}"))),
         }
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Moves { keeps_classes: true }
     }
 }
 
@@ -174,11 +190,15 @@ pub struct Resizing {
     pub antialias: No,
 }
 
-impl Resizing {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for Resizing {
+    fn infer(&self, input: &[usize]) -> Inferred {
         let [_, _, channels] = image(input)?;
         positive("height", self.height)?;
         positive("width", self.width)?;
         Ok((vec![self.height, self.width, channels], vec![]))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Moves { keeps_classes: true }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::options::{DataFormat, Pair, Sides};
 use super::super::window::MAX_SIZE;
 use super::augmentation::Interpolation;
-use super::{Inferred, double, image};
+use super::{Effect, Inferred, LayerRules, double, image};
 use crate::error::{Error, Result};
 
 const fn frame() -> Sides {
@@ -21,6 +21,16 @@ pub struct Flatten {
     pub data_format: DataFormat,
 }
 
+impl LayerRules for Flatten {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        Ok((vec![input.iter().product()], vec![]))
+    }
+
+    fn effect(&self, input: &[usize], output: &[usize]) -> Effect {
+        Effect::Moves { keeps_classes: input.last() == output.last() }
+    }
+}
+
 /// The values of each image in another shape, in Keras's order.
 /// <https://keras.io/api/layers/reshaping_layers/reshape/>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,8 +39,8 @@ pub struct Reshape {
     pub target_shape: Vec<i64>,
 }
 
-impl Reshape {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for Reshape {
+    fn infer(&self, input: &[usize]) -> Inferred {
         let wrong = || {
             Error::model("the values do not fill the target shape")
                 .expected(format!("a shape of {} values, at most one size -1", input.iter().product::<usize>()))
@@ -49,6 +59,10 @@ impl Reshape {
         let size = |&size: &i64| usize::try_from(size).unwrap_or(rest);
         Ok((self.target_shape.iter().map(size).collect(), vec![]))
     }
+
+    fn effect(&self, input: &[usize], output: &[usize]) -> Effect {
+        Effect::Moves { keeps_classes: input.last() == output.last() }
+    }
 }
 
 /// The axes of each image in another order.
@@ -59,8 +73,8 @@ pub struct Permute {
     pub dims: Vec<usize>,
 }
 
-impl Permute {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for Permute {
+    fn infer(&self, input: &[usize]) -> Inferred {
         let mut sorted = self.dims.clone();
         sorted.sort_unstable();
         match sorted.iter().copied().eq(1..=input.len()) {
@@ -69,6 +83,10 @@ impl Permute {
                 .expected(format!("1 to {} in any order", input.len()))
                 .got(format!("{:?}", self.dims))),
         }
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Moves { keeps_classes: self.dims.last() == Some(&self.dims.len()) }
     }
 }
 
@@ -84,13 +102,17 @@ pub struct ZeroPadding2D {
     pub data_format: DataFormat,
 }
 
-impl ZeroPadding2D {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for ZeroPadding2D {
+    fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         let Sides { top, bottom, left, right } = self.padding;
         let height = sum(height, top, bottom)?;
         let width = sum(width, left, right)?;
         Ok((vec![height, width, channels], vec![]))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Moves { keeps_classes: false } // zeros are no probabilities of classes
     }
 }
 
@@ -112,8 +134,8 @@ pub struct Cropping2D {
     pub data_format: DataFormat,
 }
 
-impl Cropping2D {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for Cropping2D {
+    fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         let Sides { top, bottom, left, right } = self.cropping;
         let rest = |size: usize, before: usize, after: usize| {
@@ -123,6 +145,10 @@ impl Cropping2D {
             })
         };
         Ok((vec![rest(height, top, bottom)?, rest(width, left, right)?, channels], vec![]))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Moves { keeps_classes: true }
     }
 }
 
@@ -141,13 +167,17 @@ pub struct UpSampling2D {
     pub interpolation: Interpolation,
 }
 
-impl UpSampling2D {
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for UpSampling2D {
+    fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         let product = |size: usize, factor: usize| {
             let product = size.checked_mul(factor).filter(|product| (1..=MAX_SIZE).contains(product));
             product.ok_or_else(|| Error::model("the size is not usable").got(factor).at("size"))
         };
         Ok((vec![product(height, self.size.height)?, product(width, self.size.width)?, channels], vec![]))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Moves { keeps_classes: true }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::info::{WeightInfo, WeightOrder};
 use super::super::options::{Activation, Constraint, DataFormat, Initializer, Padding, Pair, Regularizer};
 use super::super::window;
-use super::{Inferred, glorot_uniform, image, one, positive, single, vector, yes, zeros};
+use super::{Effect, Inferred, LayerRules, glorot_uniform, image, one, positive, single, vector, yes, zeros};
 use crate::error::{Error, Result};
 
 /// 2-D convolution of each channel by itself, `depth_multiplier` times.
@@ -61,9 +61,9 @@ pub struct DepthwiseConv2D {
     pub bias_constraint: Option<Constraint>,
 }
 
-impl DepthwiseConv2D {
-    /// The shape `[H', W', C·M]` and the weights depthwise kernel `(kh, kw, C, M)` and bias `(C·M)`.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for DepthwiseConv2D {
+    // The shape `[H', W', C·M]` and the weights depthwise kernel `(kh, kw, C, M)` and bias `(C·M)`.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         let outputs = multiplied(channels, self.depth_multiplier)?;
         let out = window::output((height, width), self.kernel_size, self.strides, self.dilation_rate, self.padding)?;
@@ -76,6 +76,18 @@ impl DepthwiseConv2D {
             bias.held(self.bias_regularizer, &self.bias_constraint)
         }));
         Ok((vec![out.height, out.width, outputs], weights))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Mixes
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation.clone()
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
     }
 }
 
@@ -143,10 +155,10 @@ pub struct SeparableConv2D {
     pub bias_constraint: Option<Constraint>,
 }
 
-impl SeparableConv2D {
-    /// The shape `[H', W', filters]` and the weights depthwise kernel `(kh, kw, C, M)`, pointwise kernel
-    /// `(1, 1, C·M, filters)` and bias `(filters)`.
-    pub(in super::super) fn infer(&self, input: &[usize]) -> Inferred {
+impl LayerRules for SeparableConv2D {
+    // The shape `[H', W', filters]` and the weights depthwise kernel `(kh, kw, C, M)`, pointwise kernel
+    // `(1, 1, C·M, filters)` and bias `(filters)`.
+    fn infer(&self, input: &[usize]) -> Inferred {
         let [height, width, channels] = image(input)?;
         positive("filters", self.filters)?;
         let between = multiplied(channels, self.depth_multiplier)?;
@@ -166,6 +178,18 @@ impl SeparableConv2D {
             bias.held(self.bias_regularizer, &self.bias_constraint)
         }));
         Ok((vec![out.height, out.width, self.filters], weights))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Mixes
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation.clone()
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
     }
 }
 

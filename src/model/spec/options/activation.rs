@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use strum::{IntoStaticStr, VariantNames};
+use strum::VariantNames;
 
-use super::super::layers::{ELU, LeakyReLU, ReLU, Softmax};
+use super::function_layer::FunctionLayer;
 use super::object::to_json;
 use crate::error::nearest;
 
@@ -105,27 +105,6 @@ pub enum Activation {
     LogSoftmax,
     /// A layer's function, with its settings.
     Layer(FunctionLayer),
-}
-
-/// A layer without weights that can stand for an activation's name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
-#[serde(tag = "class_name", content = "config")]
-pub enum FunctionLayer {
-    /// See [`ReLU`].
-    ReLU(ReLU),
-    /// See [`LeakyReLU`].
-    LeakyReLU(LeakyReLU),
-    /// See [`ELU`].
-    ELU(ELU),
-    /// See [`Softmax`].
-    Softmax(Softmax),
-}
-
-impl FunctionLayer {
-    /// Keras's name of the layer's class.
-    pub fn class_name(&self) -> &'static str {
-        self.into()
-    }
 }
 
 impl Activation {

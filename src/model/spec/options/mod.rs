@@ -1,6 +1,7 @@
 //! The values that Keras's layer configurations are made of: sizes, padding, activations, initialisers.
 
 mod activation;
+mod function_layer;
 mod initializer;
 mod object;
 mod regularizer;
@@ -10,8 +11,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+pub use activation::Activation;
 pub(super) use activation::keras2_hard_sigmoid;
-pub use activation::{Activation, FunctionLayer};
+pub use function_layer::{ELU, FunctionLayer, LeakyReLU, ReLU, Softmax};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use regularizer::{Constraint, OrthogonalMode, Regularizer};
 
