@@ -125,9 +125,9 @@ impl Evaluation {
     pub fn scores_text(&self) -> impl Iterator<Item = (&'static str, String)> {
         let [low, high] = self.accuracy_interval();
         self.sums.scores().iter().map(move |(metric, value)| {
-            let interval = match metric {
-                Metric::Accuracy => format!(" (95 % interval {low:.4} to {high:.4})"),
-                Metric::Loss | Metric::Top5Accuracy => String::new(),
+            let interval = match metric == Metric::Accuracy {
+                true => format!(" (95 % interval {low:.4} to {high:.4})"),
+                false => String::new(),
             };
             (metric.definition().label, format!("{value:.4}{interval}"))
         })

@@ -13,18 +13,15 @@ mod reshaping;
 mod separable;
 
 pub use self::core::{ActivationLayer, ActivityRegularization, Dense, Identity};
-pub use activation::PReLU;
-pub use augmentation::{
-    FillMode, FlipMode, Interpolation, RandomBrightness, RandomContrast, RandomFlip, RandomRotation, RandomTranslation,
-    RandomZoom,
-};
-pub use convolution::{Conv2D, Conv2DTranspose};
-pub use dropout::{AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D};
-pub use normalization::{BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization};
-pub use pooling::{AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D};
-pub use preprocessing::{CenterCrop, Normalization, Rescaling, Resizing};
-pub use reshaping::{Cropping2D, Flatten, Permute, Reshape, UpSampling2D, ZeroPadding2D};
-pub use separable::{DepthwiseConv2D, SeparableConv2D};
+pub use activation::*;
+pub use augmentation::*;
+pub use convolution::*;
+pub use dropout::*;
+pub use normalization::*;
+pub use pooling::*;
+pub use preprocessing::*;
+pub use reshaping::*;
+pub use separable::*;
 
 use super::info::{WeightInfo, WeightOrder};
 use super::options::{Activation, Initializer, Pair, Regularizer};
