@@ -110,7 +110,7 @@ fn resolve(network: &Architecture, args: &Args) -> Result<Spec> {
     }
     if let Some(asked) = classes {
         let plan = spec.plan()?;
-        let own = &plan.last().expect("a network has a layer").output_shape;
+        let own = plan.output_shape();
         if own[..] != [asked] {
             let own = format!("an output of {own:?}, the network's own");
             return Err(Error::config("the network says its classes itself").expected(own).got(asked).at("--classes"));

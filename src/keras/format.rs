@@ -34,10 +34,10 @@ pub(crate) fn to_files(model: &Model, labels: &[String], format: KerasFormat) ->
     let text = |document: &Value| serde_json::to_string_pretty(document).expect("a JSON value is printable") + "\n";
     Ok(match format {
         KerasFormat::Archive => {
-            vec![archive::to_bytes(&document, &write::keras3_bytes(model, &plan)?, write::KERAS_VERSION)?]
+            vec![archive::to_bytes(&document, &write::keras3_bytes(model, &plan.layers)?, write::KERAS_VERSION)?]
         }
-        KerasFormat::Json => vec![text(&document).into_bytes(), write::keras3_bytes(model, &plan)?],
-        KerasFormat::LegacyModel => vec![write::legacy_bytes(model, &plan, Some(&document))?],
-        KerasFormat::Portable => vec![text(&document).into_bytes(), write::legacy_bytes(model, &plan, None)?],
+        KerasFormat::Json => vec![text(&document).into_bytes(), write::keras3_bytes(model, &plan.layers)?],
+        KerasFormat::LegacyModel => vec![write::legacy_bytes(model, &plan.layers, Some(&document))?],
+        KerasFormat::Portable => vec![text(&document).into_bytes(), write::legacy_bytes(model, &plan.layers, None)?],
     })
 }

@@ -31,16 +31,16 @@ pub(super) fn find(container: &Node, plan: &[LayerPlan]) -> Result<Vec<FoundLaye
     let mut counters = Counters::default();
     let mut found = Vec::new();
     for layer in plan {
-        let group_name = counters.next(layer.class_name);
+        let group_name = counters.next(layer.class_name());
         let group = groups.remove(&group_name);
         let place = || weight_mapping::layer_place(layer);
-        match (&group, layer.inner.is_empty()) {
-            (Some(group), false) => {
+        match (&group, layer.is_network()) {
+            (Some(group), true) => {
                 let inner = self::container(group)?.ok_or_else(|| missing(&group.path, "layers").at(place()))?;
                 found.extend(find(&inner, &layer.inner).map_err(|error| error.at(place()))?);
             }
-            (None, false) => return Err(missing(&container.path, &group_name).at(place())),
-            (_, true) => {
+            (None, true) => return Err(missing(&container.path, &group_name).at(place())),
+            (_, false) => {
                 let arrays = own_arrays(group.as_ref())?;
                 found.push(
                     weight_mapping::check(layer, arrays)

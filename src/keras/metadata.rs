@@ -44,5 +44,8 @@ pub(super) fn to_json(model: &Model, labels: &[String]) -> Result<Value> {
     if let Some(loss) = model.spec().noted_loss() {
         key["loss"] = json!(loss);
     }
+    if model.spec().has_inference_calls() {
+        key["inference_calls"] = json!(true);
+    }
     Ok(key)
 }

@@ -20,7 +20,7 @@ pub(super) fn usable(spec: &Spec, is_legacy: bool) -> Spec {
                 layer.name.push('_');
             }
         }
-        if let LayerSpec::Sequential(inner) = &mut layer.spec {
+        if let LayerSpec::Network(inner) = &mut layer.spec {
             *inner = usable(inner, is_legacy);
         }
     }

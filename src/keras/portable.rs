@@ -12,7 +12,7 @@ use crate::model::spec::{Activation, LayerSpec, Spec, snake_case};
 /// A model error that names a layer which means another thing in Keras 2, or is lost there.
 pub(super) fn portable(spec: &Spec) -> Result<Value> {
     check(spec)?;
-    let mut portable = sequential(&spec.to_json());
+    let mut portable = network(&spec.to_json());
     portable["keras_version"] = json!("2.15.0");
     portable["backend"] = json!("tensorflow");
     Ok(portable)
@@ -28,9 +28,12 @@ fn check(spec: &Spec) -> Result<()> {
         if let Activation::HardSigmoid | Activation::Keras2HardSigmoid = layer.spec.activation() {
             return refused("hard_sigmoid is another function in Keras 2 than in Keras 3");
         }
-        if let LayerSpec::Sequential(inner) = &layer.spec {
+        if let LayerSpec::Network(inner) = &layer.spec {
             if !layer.trainable {
                 return refused("Keras 2 does not keep that a nested network is frozen");
+            }
+            if spec.graph.is_some() {
+                return refused("Keras 2 and Keras 3 count a nested network's calls differently");
             }
             check(inner)?;
         }
@@ -38,21 +41,49 @@ fn check(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-fn sequential(document: &Value) -> Value {
+fn network(document: &Value) -> Value {
     let layers = document.pointer("/config/layers").and_then(Value::as_array);
     let layers: Vec<Value> = layers.into_iter().flatten().map(layer).collect();
     let mut config = json!({ "name": document["config"]["name"], "layers": layers });
     if document["config"]["trainable"] == json!(false) {
         config["trainable"] = json!(false);
     }
-    json!({ "module": "keras", "class_name": "Sequential", "config": config })
+    for key in ["input_layers", "output_layers"] {
+        if let Some(ends) = document["config"].get(key) {
+            config[key] = ends.clone();
+        }
+    }
+    json!({ "module": document["module"], "class_name": document["class_name"], "config": config })
+}
+
+/// A call's inputs as Keras 2 lists them: layer, call, output, and what else the first one is given.
+fn node(node: &Value) -> Value {
+    let mut tensors = Vec::new();
+    collect_histories(&node["args"], &mut tensors);
+    let kwargs = |index: usize| if index == 0 { node["kwargs"].clone() } else { json!({}) };
+    let with_kwargs = |(index, history): (usize, &Value)| json!([history[0], history[1], history[2], kwargs(index)]);
+    tensors.into_iter().enumerate().map(with_kwargs).collect()
+}
+
+fn collect_histories<'a>(arguments: &'a Value, found: &mut Vec<&'a Value>) {
+    match arguments.pointer("/config/keras_history") {
+        Some(history) => found.push(history),
+        None => arguments.as_array().into_iter().flatten().for_each(|argument| collect_histories(argument, found)),
+    }
 }
 
 fn layer(document: &Value) -> Value {
     let class_name = document["class_name"].as_str().unwrap_or_default();
-    if class_name == "Sequential" {
-        return sequential(document);
+    let is_network = class_name == "Sequential" || class_name == "Functional";
+    let mut layer = if is_network { network(document) } else { plain_layer(document, class_name) };
+    if let Some(nodes) = document["inbound_nodes"].as_array() {
+        layer["name"] = document["name"].clone();
+        layer["inbound_nodes"] = nodes.iter().map(node).collect();
     }
+    layer
+}
+
+fn plain_layer(document: &Value, class_name: &str) -> Value {
     let settings = document["config"].as_object().cloned().unwrap_or_default();
     let is_augmentation = class_name.starts_with("Random") || class_name == "CenterCrop" || class_name == "Resizing";
     let kept = settings.into_iter().filter(|(key, value)| {

@@ -14,13 +14,13 @@ use super::weight_mapping::{self, FoundLayer};
 use super::{archive, compile, keras3, legacy, optimizer};
 use crate::error::{Error, Result};
 use crate::model::json_file::{parse_json, read_json};
-use crate::model::spec::{CompiledLoss, LayerPlan, Spec, WeightInfo, flat_layers, mixed_policy};
+use crate::model::spec::{CompiledLoss, Plan, Spec, WeightInfo, mixed_policy};
 use crate::model::{CompileInfo, Model, foreign, saved};
 
 /// A network that Keras saved, found complete: its architecture, and an array of the right shape for every weight.
 pub struct KerasModel {
     spec: Spec,
-    plan: Vec<LayerPlan>,
+    plan: Plan,
     layers: Vec<FoundLayer>,
     file: Hdf5,
     compile: Option<CompileInfo>,
@@ -176,11 +176,11 @@ fn model_config(root: &Node) -> Result<Value> {
 }
 
 /// An array for every weight of `plan`, by whichever layout the file has.
-fn find_weights(file: &Hdf5, plan: &[LayerPlan]) -> Result<Vec<FoundLayer>> {
+fn find_weights(file: &Hdf5, plan: &Plan) -> Result<Vec<FoundLayer>> {
     let root = file.root();
     let found = match (legacy::container(&root)?, keras3::container(&root)?) {
-        (Some(container), _) => legacy::find(&container, plan)?,
-        (None, Some(container)) => keras3::find(&container, plan)?,
+        (Some(container), _) => legacy::find(&container, &plan.layers)?,
+        (None, Some(container)) => keras3::find(&container, &plan.layers)?,
         (None, None) => {
             return Err(Error::model("the file holds no weights that Keras wrote")
                 .expected("the group layers, the group model_weights or the attribute layer_names"));
@@ -191,8 +191,8 @@ fn find_weights(file: &Hdf5, plan: &[LayerPlan]) -> Result<Vec<FoundLayer>> {
 }
 
 /// Every weight with its name in files, in the order of [`Model::weights`].
-fn weights_of(plan: &[LayerPlan]) -> Vec<(String, &WeightInfo)> {
-    let leaves = flat_layers(plan).into_iter();
+fn weights_of(plan: &Plan) -> Vec<(String, &WeightInfo)> {
+    let leaves = plan.flat_layers().into_iter();
     leaves
         .flat_map(|(path, leaf)| leaf.weights.iter().map(move |weight| (format!("{path}.{}", weight.name), weight)))
         .collect()

@@ -9,7 +9,7 @@ pub(super) type FoundLayer = Vec<Array>;
 
 /// How a layer is named in errors.
 pub(super) fn layer_place(layer: &LayerPlan) -> String {
-    format!("layer {} ({})", layer.name, layer.class_name)
+    format!("layer {} ({})", layer.name(), layer.class_name())
 }
 
 /// The arrays, if they are what `layer` needs.

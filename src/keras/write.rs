@@ -59,10 +59,10 @@ fn add_layers<'a>(
 ) {
     let mut counters = Counters::default();
     for layer in plan {
-        let mut group = group(&counters.next(layer.class_name));
-        if layer.inner.is_empty() {
+        let mut group = group(&counters.next(layer.class_name()));
+        if !layer.is_network() {
             let mut variables = self::group("vars");
-            variables.set_attr("name", AttrValue::VarLenString(layer.name.clone()));
+            variables.set_attr("name", AttrValue::VarLenString(layer.name().to_owned()));
             for (index, weight) in values.by_ref().take(layer.weights.len()).enumerate() {
                 weight.put(variables.create_dataset(&index.to_string()));
             }
@@ -87,7 +87,7 @@ pub(super) fn legacy_bytes(model: &Model, plan: &[LayerPlan], config: Option<&Va
     }
     let mut values = values_of(model).into_iter();
     let groups: Vec<FinishedGroup> = plan.iter().map(|layer| legacy_layer(layer, &mut values)).collect();
-    let names: Vec<String> = plan.iter().map(|layer| layer.name.clone()).collect();
+    let names: Vec<String> = plan.iter().map(|layer| layer.name().to_owned()).collect();
     let mut attributes = name_list("layer_names", &names);
     let text = |text: &str| AttrValue::VarLenAsciiString(text.to_owned());
     attributes.push(("backend".to_owned(), text("tensorflow")));
@@ -138,7 +138,7 @@ fn legacy_layer<'a>(layer: &LayerPlan, values: &mut impl Iterator<Item = WeightV
         .into_iter()
         .map(|(leaf, weight)| format!("{}/{}:0", leaf_groups[leaf].0, leaves[leaf].1.weights[weight].keras_name))
         .collect();
-    let mut layer_group = group(&layer.name);
+    let mut layer_group = group(layer.name());
     name_list("weight_names", &names).into_iter().for_each(|(name, value)| layer_group.set_attr(&name, value));
     leaf_groups.retain(|(path, _)| names.iter().any(|name| name.starts_with(&format!("{path}/"))));
     leaf_groups.into_iter().for_each(|(_, leaf_group)| layer_group.add_group(leaf_group.finish()));
@@ -174,7 +174,7 @@ fn ascii(document: &Value) -> String {
 
 /// Every weight's values in Keras's order, in the order of the network.
 fn values_of(model: &Model) -> Vec<WeightValues<'_>> {
-    let infos = flat_layers(model.plan()).into_iter().flat_map(|(_, leaf)| &leaf.weights);
+    let infos = model.plan().flat_layers().into_iter().flat_map(|(_, leaf)| &leaf.weights);
     let values = |tensor: &Tensor| {
         let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
         Vec::<f32>::try_from(&flat).expect("a flat f32 tensor on the CPU")

@@ -30,7 +30,7 @@ pub use summary::{Summary, SummaryLayer, thousands};
 
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
-use spec::{LayerPlan, Output};
+use spec::{Output, Plan};
 
 /// In what kind of number the network computes. Weights, loss and optimizer are f32 always.
 #[derive(
@@ -60,7 +60,7 @@ pub enum Precision {
 /// A network with weights, on a device.
 pub struct Model {
     spec: Spec,
-    plan: Vec<LayerPlan>,
+    plan: Plan,
     /// What its outputs mean; none where it is not a classifier.
     output: Option<Output>,
     store: nn::VarStore,
@@ -83,7 +83,7 @@ impl Model {
         }
         let store = nn::VarStore::new(device);
         let output = spec.output(&plan).ok();
-        let network = layers::build(&spec, &plan, output, &store.root(), seed);
+        let network = layers::build(&plan, output, &store.root(), seed);
         Ok(Model { spec, plan, output, store, network, input_scale, image: None, precision: Precision::Fp32 })
     }
 
@@ -118,7 +118,7 @@ impl Model {
     }
 
     /// Shapes and weights of every layer.
-    pub fn plan(&self) -> &[LayerPlan] {
+    pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
@@ -144,8 +144,7 @@ impl Model {
 
     /// How many outputs the network has.
     pub fn num_outputs(&self) -> usize {
-        let last = self.plan.last().expect("a network has a layer");
-        *last.output_shape.last().expect("every shape has an axis")
+        *self.plan.output_shape().last().expect("every shape has an axis")
     }
 
     /// What the outputs mean.
@@ -184,22 +183,14 @@ impl Model {
     /// What any network computes, `f32 [B, …]`, of `images` as in [`Model::forward`]; logits where the outputs are
     /// [`spec::Form::Activated`].
     pub fn values(&self, images: &Tensor, train: bool) -> Tensor {
-        use tch::nn::ModuleT;
-        let values = self.network.layers.forward_t(&self.inputs(images), train);
-        let values = layers::to_keras_order(&values).to_kind(Kind::Float);
-        match &self.network.training_end {
-            Some(end) if train => end.forward_t(&values, train),
-            _ => values,
-        }
+        self.network.values(&self.inputs(images), train)
     }
 
     /// The first layer with an output that is not finite, as the network is in training, for `images` as in
     /// [`Model::forward`]. Waits for the device.
     pub fn first_non_finite_layer(&self, images: &Tensor) -> Option<&str> {
         let is_finite = |outputs: &Tensor| outputs.isfinite().all().int64_value(&[]) != 0;
-        let outputs = tch::no_grad(|| self.network.layers.forward_all_t(&self.inputs(images), true, None));
-        let index = outputs.iter().position(|outputs| !is_finite(outputs))?;
-        Some(&self.network.stages[index])
+        tch::no_grad(|| self.network.first_layer(&self.inputs(images), |outputs| !is_finite(outputs)))
     }
 
     /// `images` as they enter the first layer: `[B, C, H, W]`, channels last in memory, or as the network's input has them;

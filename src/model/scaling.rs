@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Model;
-use super::spec::{LayerSpec, Numbers, Spec, flat_layers};
+use super::spec::{LayerSpec, Numbers, Spec};
 
 /// A number above 0, written as such or as a fraction: `1/255`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -122,8 +122,8 @@ impl Model {
                 "pixels are multiplied by {scale}, though {how}: `input_scale = 1` lets them in as they are"
             ));
         }
-        let mut names = self.spec().flat_layers().into_iter().zip(flat_layers(self.plan()));
-        let first = names.find_map(|(layer, (path, _))| match &layer.spec {
+        let first = self.plan().scaling_leaf().map(|leaf| self.plan().flat_layers().swap_remove(leaf));
+        let first = first.and_then(|(path, layer)| match &layer.layer.spec {
             LayerSpec::Rescaling(rescaling) => Some((path, largest(&rescaling.scale) >= 1.0, None)),
             LayerSpec::Normalization(spec) => {
                 let numbers = |own: &Option<Numbers>, name: &str| match own {

@@ -4,17 +4,25 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::spec::{Spec, flat_layers};
+use super::spec::{Connection, LayerPlan, Spec};
 use crate::error::Result;
 
-/// Keras's inner column widths at its default line length of 80.
-const COLUMN_WIDTHS: [usize; 3] = [33, 24, 15];
+/// Keras's inner column widths on a terminal of 80 characters, where layers simply follow one another.
+const CHAIN_WIDTHS: [usize; 3] = [33, 24, 15];
+/// As [`CHAIN_WIDTHS`], where they do not.
+const GRAPH_WIDTHS: [usize; 4] = [21, 19, 12, 19];
+const HEADER: [&str; 4] = ["Layer (type)", "Output Shape", "Param #", "Connected to"];
+/// The column with numbers.
+const RIGHT_ALIGNED: usize = 2;
 
 /// A network in rows: what `summary --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// The network's name.
     pub name: String,
+    /// The input of a Functional network, whose table has it.
+    #[serde(skip)]
+    pub input: Option<SummaryLayer>,
     /// Its layers, the input not counted.
     pub layers: Vec<SummaryLayer>,
     /// All parameters.
@@ -39,6 +47,9 @@ pub struct SummaryLayer {
     pub output_shape: Vec<Option<usize>>,
     /// Its parameters.
     pub parameters: usize,
+    /// Where its inputs come from, as Keras says it, `<layer>[<call>][0]`; empty where layers simply follow one another.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connected_to: Vec<String>,
 }
 
 impl Summary {
@@ -48,42 +59,58 @@ impl Summary {
     /// A model error where the shapes do not fit together.
     pub fn new(spec: &Spec) -> Result<Self> {
         let plan = spec.plan()?;
-        let total = plan.iter().map(|layer| layer.num_parameters()).sum();
-        let trainable = plan.iter().map(|layer| layer.num_trainable()).sum();
-        let layers = plan.iter().map(|layer| SummaryLayer {
-            name: layer.name.clone(),
-            class_name: layer.class_name.to_owned(),
-            output_shape: std::iter::once(None).chain(layer.output_shape.iter().copied().map(Some)).collect(),
+        let (total, trainable) = (plan.num_parameters(), plan.num_trainable());
+        let input_name = spec.graph.as_ref().map(|graph| graph.input_name.as_str());
+        let branches = !follow_one_another(&plan.layers);
+        let input = input_name.map(|name| SummaryLayer {
+            name: name.to_owned(),
+            class_name: "InputLayer".to_owned(),
+            output_shape: with_batch(spec.input_shape.as_deref().unwrap_or_default()),
+            parameters: 0,
+            connected_to: Vec::new(),
+        });
+        let connection = |connection: &Connection| match *connection {
+            Connection::Input => format!("{}[0][0]", input_name.unwrap_or_default()),
+            Connection::Layer { layer, call } => format!("{}[{call}][0]", plan.layers[layer].name()),
+        };
+        let layers = plan.layers.iter().map(|layer| SummaryLayer {
+            name: layer.name().to_owned(),
+            class_name: layer.class_name().to_owned(),
+            output_shape: with_batch(layer.output_shape()),
             parameters: layer.num_parameters(),
+            connected_to: layer.inputs.iter().flatten().filter(|_| branches).map(connection).collect(),
         });
         let layers = layers.collect();
-        let weights = flat_layers(&plan).into_iter().flat_map(|(_, leaf)| &leaf.weights);
+        let weights = plan.flat_layers().into_iter().flat_map(|(_, leaf)| &leaf.weights);
         let integers = weights.filter(|weight| weight.is_integer_in_keras()).map(|weight| weight.num_elements()).sum();
         let non_trainable = total - trainable;
-        Ok(Summary { name: spec.name.clone(), layers, total, trainable, non_trainable, integers })
+        Ok(Summary { name: spec.name.clone(), input, layers, total, trainable, non_trainable, integers })
     }
 
     /// Keras's table. Columns grow where a name is longer than Keras's column.
     pub fn table(&self) -> String {
-        let rows: Vec<[String; 3]> = self.layers.iter().map(SummaryLayer::cells).collect();
-        let header = ["Layer (type)", "Output Shape", "Param #"].map(str::to_owned);
-        let mut widths = COLUMN_WIDTHS;
+        let branches = self.layers.iter().any(|layer| !layer.connected_to.is_empty());
+        let mut widths = if branches { GRAPH_WIDTHS.to_vec() } else { CHAIN_WIDTHS.to_vec() };
+        let layers = self.input.iter().chain(&self.layers);
+        let rows: Vec<Vec<Vec<String>>> = layers.map(|layer| layer.cells(branches)).collect();
+        let header: Vec<Vec<String>> = HEADER[..widths.len()].iter().map(|text| vec![(*text).to_owned()]).collect();
         for row in rows.iter().chain([&header]) {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count() + 2);
+                let longest = cell.iter().map(|text| text.chars().count()).max();
+                *width = (*width).max(longest.unwrap_or(0) + 2);
             }
         }
         let mut table = format!("Model: \"{}\"\n", self.name);
-        table += &rule(widths, ['┏', '━', '┳', '┓']);
-        table += &line(widths, &header, '┃');
-        table += &rule(widths, ['┡', '━', '╇', '┩']);
+        table += &rule(&widths, ['┏', '━', '┳', '┓']);
+        table += &lines(&widths, &header, '┃');
+        table += &rule(&widths, ['┡', '━', '╇', '┩']);
         for (index, row) in rows.iter().enumerate() {
             if index > 0 {
-                table += &rule(widths, ['├', '─', '┼', '┤']);
+                table += &rule(&widths, ['├', '─', '┼', '┤']);
             }
-            table += &line(widths, row, '│');
+            table += &lines(&widths, row, '│');
         }
-        table += &rule(widths, ['└', '─', '┴', '┘']);
+        table += &rule(&widths, ['└', '─', '┴', '┘']);
         for (what, count, integers) in [
             ("Total", self.total, self.integers),
             ("Trainable", self.trainable, 0),
@@ -96,10 +123,31 @@ impl Summary {
     }
 }
 
+/// Whether each of `layers` takes what the one before gives, and nothing else.
+fn follow_one_another(layers: &[LayerPlan]) -> bool {
+    let before = |index: usize| match index.checked_sub(1) {
+        Some(layer) => Connection::Layer { layer, call: 0 },
+        None => Connection::Input,
+    };
+    layers.iter().enumerate().all(|(index, layer)| layer.inputs == [vec![before(index)]])
+}
+
+fn with_batch(shape: &[usize]) -> Vec<Option<usize>> {
+    std::iter::once(None).chain(shape.iter().copied().map(Some)).collect()
+}
+
 impl SummaryLayer {
-    fn cells(&self) -> [String; 3] {
+    /// Its cells, each in lines.
+    fn cells(&self, branches: bool) -> Vec<Vec<String>> {
         let layer = format!("{} ({})", self.name, self.class_name);
-        [layer, shape_text(&self.output_shape), thousands(self.parameters)]
+        let mut cells = vec![vec![layer], vec![shape_text(&self.output_shape)], vec![thousands(self.parameters)]];
+        if branches {
+            let last = self.connected_to.len().saturating_sub(1);
+            let line = |(index, text): (usize, &String)| format!("{text}{}", if index < last { "," } else { "" });
+            let connected: Vec<String> = self.connected_to.iter().enumerate().map(line).collect();
+            cells.push(if connected.is_empty() { vec!["-".to_owned()] } else { connected });
+        }
+        cells
     }
 }
 
@@ -109,14 +157,26 @@ pub fn shape_text(shape: &[Option<usize>]) -> String {
     format!("({})", sizes.join(", "))
 }
 
-fn rule(widths: [usize; 3], [left, middle, between, right]: [char; 4]) -> String {
-    let columns = widths.map(|width| middle.to_string().repeat(width));
+fn rule(widths: &[usize], [left, middle, between, right]: [char; 4]) -> String {
+    let columns: Vec<String> = widths.iter().map(|&width| middle.to_string().repeat(width)).collect();
     format!("{left}{}{right}\n", columns.join(&between.to_string()))
 }
 
-fn line([first, second, third]: [usize; 3], [layer, shape, parameters]: &[String; 3], bar: char) -> String {
-    let (first, second, third) = (first - 2, second - 2, third - 2);
-    format!("{bar} {layer:<first$} {bar} {shape:<second$} {bar} {parameters:>third$} {bar}\n")
+/// A row, in as many lines as its longest cell.
+fn lines(widths: &[usize], cells: &[Vec<String>], bar: char) -> String {
+    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let padded = |line: usize| {
+        let cell = |(column, (cell, width)): (usize, (&Vec<String>, &usize))| {
+            let (text, width) = (cell.get(line).map_or("", String::as_str), width - 2);
+            match column {
+                RIGHT_ALIGNED => format!(" {text:>width$} "),
+                _ => format!(" {text:<width$} "),
+            }
+        };
+        let cells: Vec<String> = cells.iter().zip(widths).enumerate().map(cell).collect();
+        format!("{bar}{}{bar}\n", cells.join(&bar.to_string()))
+    };
+    (0..height).map(padded).collect()
 }
 
 /// `1234567` as `1,234,567`.

@@ -4,7 +4,7 @@ use glob::Pattern;
 
 use tch::Tensor;
 
-use super::spec::{Layer, LayerPlan, LayerSpec, flat_layers, in_path};
+use super::spec::{Layer, LayerSpec, in_path};
 use super::summary::thousands;
 use super::{Model, ModelInfo, Spec};
 use crate::data::names::{are_numbers, composed};
@@ -81,7 +81,7 @@ pub fn copy_weights(source: &Model, target: &Model, head: &HeadTransfer) -> Resu
 fn last_dense(layers: &[Layer]) -> Option<String> {
     layers.iter().rev().find_map(|layer| match &layer.spec {
         LayerSpec::Dense(_) => Some(in_path(&layer.name)),
-        LayerSpec::Sequential(inner) => Some(format!("{}.{}", in_path(&layer.name), last_dense(&inner.layers)?)),
+        LayerSpec::Network(inner) => Some(format!("{}.{}", in_path(&layer.name), last_dense(&inner.layers)?)),
         _ => None,
     })
 }
@@ -103,7 +103,7 @@ pub fn freeze(spec: &mut Spec, patterns: &[String]) -> Result<()> {
         }
         patterns => freeze_named(spec, patterns)?,
     }
-    if spec.plan()?.iter().any(|layer| layer.num_trainable() > 0) {
+    if spec.plan()?.num_trainable() > 0 {
         return Ok(());
     }
     let nothing = Error::config("nothing is left to train");
@@ -126,19 +126,13 @@ fn freeze_named(spec: &mut Spec, patterns: &[String]) -> Result<()> {
 
 /// How many of the parameters are trained, and why not all, in a line; `None` where no layer is kept as it is.
 pub fn describe_frozen(model: &Model) -> Option<String> {
-    let layers: Vec<(&Layer, &LayerPlan)> = model
-        .spec()
-        .flat_layers()
-        .into_iter()
-        .zip(flat_layers(model.plan()).into_iter().map(|(_, info)| info))
-        .collect();
-    let kept = layers.iter().filter(|(layer, info)| !layer.is_trained() && info.num_parameters() > 0);
-    let kept: Vec<&Layer> = kept.map(|(layer, _)| *layer).collect();
+    let leaves = model.plan().flat_layers().into_iter();
+    let kept = leaves.filter(|(_, leaf)| !leaf.layer.is_trained() && leaf.num_parameters() > 0);
+    let kept: Vec<&Layer> = kept.map(|(_, leaf)| &leaf.layer).collect();
     if kept.is_empty() {
         return None;
     }
-    let [trainable, total] = [LayerPlan::num_trainable, LayerPlan::num_parameters]
-        .map(|count| thousands(layers.iter().map(|(_, info)| count(info)).sum::<usize>()));
+    let [trainable, total] = [model.plan().num_trainable(), model.plan().num_parameters()].map(thousands);
     let by_file: Vec<&str> = kept.iter().filter(|layer| !layer.trainable).map(|layer| &*layer.name).collect();
     let why = match &by_file[..] {
         [] => "`freeze` keeps the others".to_owned(),

@@ -83,10 +83,7 @@ pub fn network(
         network::take_over_state(config, &splits.classes, &mut optimizer, sinks)?;
     }
     sinks.note(images_line(splits));
-    sinks.detail(format!(
-        "network: {} parameters",
-        model.plan().iter().map(|layer| layer.num_parameters()).sum::<usize>()
-    ));
+    sinks.detail(format!("network: {} parameters", model.plan().num_parameters()));
     Ok(PreparedNetwork { model, optimizer, train_config })
 }
 

@@ -293,7 +293,7 @@ impl RunRecord {
             versions: Versions::of_this_program(),
             device: selected.name.clone(),
             threads: usize::try_from(tch::get_num_threads()).ok(),
-            parameters: model.plan().iter().map(|layer| layer.num_parameters()).sum(),
+            parameters: model.plan().num_parameters(),
             architecture: model.spec().to_json(),
             data,
             paths: paths::absolute(config),

@@ -44,7 +44,7 @@ impl RunReport {
             run: run.folder.name.clone(),
             model: Some(run.model_stem().display().to_string()).filter(|_| !run.is_interrupted()),
             epochs: run.history.clone(),
-            parameters: run.model.plan().iter().map(|layer| layer.num_parameters()).sum(),
+            parameters: run.model.plan().num_parameters(),
             device: run.selected.name.clone(),
             threads: usize::try_from(tch::get_num_threads()).ok(),
             precision: run.config.network.precision,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::on_device::device;
-use convnet::model::spec::{WeightInfo, flat_layers};
+use convnet::model::spec::WeightInfo;
 use convnet::model::{Model, Precision, Spec};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -42,7 +42,7 @@ impl Case {
     /// Keras's arrays of all weights in this program's shapes.
     fn in_keras_order(&self, kind: &str, arrays: &HashMap<String, Tensor>) -> Vec<Tensor> {
         let infos: Vec<&WeightInfo> =
-            flat_layers(self.model.plan()).iter().flat_map(|(_, leaf)| &leaf.weights).collect();
+            self.model.plan().flat_layers().into_iter().flat_map(|(_, leaf)| &leaf.weights).collect();
         let of = |(index, info): (usize, &&WeightInfo)| {
             let array = &arrays[&format!("{}/{kind}_{index}", self.name)];
             let shape: Vec<i64> = info.keras_shape.iter().map(|&size| size as i64).collect();

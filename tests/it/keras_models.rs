@@ -75,19 +75,19 @@ fn every_dialect_is_the_network_that_keras_built() {
 
 fn check_plan(spec: &Spec, expected: &[Value], place: &str) {
     let plan = spec.plan().unwrap();
-    assert_eq!(plan.len(), expected.len(), "{place}");
-    for (layer, expected) in plan.iter().zip(expected) {
-        assert_eq!(Some(layer.class_name), expected["class_name"].as_str(), "{place}");
-        assert_eq!(layer.output_shape, sizes(&expected["output_shape"]), "{place}: {}", layer.name);
-        assert_eq!(Some(layer.num_parameters() as u64), expected["params"].as_u64(), "{place}: {}", layer.name);
+    assert_eq!(plan.layers.len(), expected.len(), "{place}");
+    for (layer, expected) in plan.layers.iter().zip(expected) {
+        assert_eq!(Some(layer.class_name()), expected["class_name"].as_str(), "{place}");
+        assert_eq!(layer.output_shape(), sizes(&expected["output_shape"]), "{place}: {}", layer.name());
+        assert_eq!(Some(layer.num_parameters() as u64), expected["params"].as_u64(), "{place}: {}", layer.name());
         let weights: Vec<&WeightInfo> =
             flat_layers(std::slice::from_ref(layer)).iter().flat_map(|(_, leaf)| &leaf.weights).collect();
         let expected = expected["weights"].as_array().unwrap();
-        assert_eq!(weights.len(), expected.len(), "{place}: {}", layer.name);
+        assert_eq!(weights.len(), expected.len(), "{place}: {}", layer.name());
         for (weight, expected) in weights.iter().zip(expected) {
             let name = expected["name"].as_str().unwrap();
-            assert!(weight.is_called_in_keras(name), "{place}: {}.{name}", layer.name);
-            assert_eq!(weight.keras_shape, sizes(&expected["shape"]), "{place}: {}.{}", layer.name, weight.name);
+            assert!(weight.is_called_in_keras(name), "{place}: {}.{name}", layer.name());
+            assert_eq!(weight.keras_shape, sizes(&expected["shape"]), "{place}: {}.{}", layer.name(), weight.name);
         }
     }
 }
@@ -118,8 +118,8 @@ fn real_keras_takes_what_is_written() {
         let mut model = spec.to_json();
         model["convnet"] = json!({ "version": 1, "labels": ["a", "b"] });
         let plan = spec.plan().unwrap();
-        let parameters: usize = plan.iter().map(|layer| layer.num_parameters()).sum();
-        let output_shape = &plan.last().unwrap().output_shape;
+        let parameters = plan.num_parameters();
+        let output_shape = plan.output_shape();
         json!({ "name": name, "model": model, "parameters": parameters, "output_shape": output_shape })
     });
     let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ mod program;
 mod stand_in;
 
 mod bad_input;
+mod branching;
 mod cli;
 mod cuda;
 mod data_hostile;

@@ -153,18 +153,23 @@ def warm(arguments):
     train_network(network, keras.optimizers.Adam(0.01), loss, images, labels, folder, "logits")
 
 
-def torch_script(arguments):
-    """Runs an exported script on images in Keras's order."""
+def run_script(path, images):
+    """What an exported script gives for images in Keras's order."""
     import torch
 
-    specification = importlib.util.spec_from_file_location("exported", arguments.files[0])
+    specification = importlib.util.spec_from_file_location("exported", path)
     exported = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(exported)
-    images = torch.from_numpy(numpy.load(arguments.input)).float().permute(0, 3, 1, 2)
+    images = torch.from_numpy(images).float()
+    images = images.permute(0, 3, 1, 2) if images.ndim == 4 else images
     with torch.inference_mode():
         output = exported.load()(images)
-    output = output.permute(0, 2, 3, 1) if output.ndim == 4 else output
-    check(arguments.files[0], output.numpy(), numpy.load(arguments.expect), arguments.tolerance)
+    return (output.permute(0, 2, 3, 1) if output.ndim == 4 else output).numpy()
+
+
+def torch_script(arguments):
+    output = run_script(arguments.files[0], numpy.load(arguments.input))
+    check(arguments.files[0], output, numpy.load(arguments.expect), arguments.tolerance)
 
 
 def main():
@@ -179,4 +184,5 @@ def main():
     commands[arguments.command](arguments)
 
 
-main()
+if __name__ == "__main__":
+    main()

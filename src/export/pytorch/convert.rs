@@ -5,11 +5,11 @@ use tch::Tensor;
 use super::module::Module;
 use crate::error::{Error, Result};
 use crate::model::spec::layers::{
-    AveragePooling2D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Interpolation, MaxPooling2D, Permute,
+    AveragePooling2D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Dropout, Interpolation, MaxPooling2D, Permute,
     SeparableConv2D, Softmax, UnitNormalization, UpSampling2D, ZeroPadding2D,
 };
 use crate::model::spec::{
-    Activation, FunctionLayer, Layer, LayerPlan, LayerSpec, Padding, Pair, same_padding, transposed_crop,
+    Activation, FunctionLayer, LayerCall, LayerPlan, LayerSpec, Padding, Pair, same_padding, transposed_crop,
 };
 
 /// A module with its weights by the names that PyTorch gives them. The first with an empty suffix has the layer's own name.
@@ -22,7 +22,8 @@ pub(super) struct TorchStep {
 
 /// Puts a layer's steps together.
 pub(super) struct TorchSteps<'a> {
-    pub(super) info: &'a LayerPlan,
+    layer: &'a LayerPlan,
+    call: &'a LayerCall,
     own: Vec<Tensor>,
     steps: Vec<TorchStep>,
 }
@@ -30,14 +31,15 @@ pub(super) struct TorchSteps<'a> {
 const TO_KERAS: [i64; 4] = [0, 2, 3, 1];
 const FROM_KERAS: [i64; 4] = [0, 3, 1, 2];
 
-/// The modules of a layer that is no nested network. `own` are its weights in the plan's order, on the CPU.
+/// The modules of a layer that is no nested network, called as `call`: what they make of its one input, or of what joining
+/// its inputs gives. `own` are its weights in the plan's order, on the CPU.
 ///
 /// # Errors
 /// A model error where PyTorch has no module for it.
-pub(super) fn steps(layer: &Layer, info: &LayerPlan, own: Vec<Tensor>) -> Result<Vec<TorchStep>> {
-    let mut steps = TorchSteps { info, own, steps: Vec::new() };
-    steps.add_layer(&layer.spec)?;
-    steps.add_activation(&layer.spec.activation())?;
+pub(super) fn steps(layer: &LayerPlan, call: &LayerCall, own: Vec<Tensor>) -> Result<Vec<TorchStep>> {
+    let mut steps = TorchSteps { layer, call, own, steps: Vec::new() };
+    steps.add_layer(&layer.layer.spec)?;
+    steps.add_activation(&layer.layer.spec.activation())?;
     Ok(steps.steps)
 }
 
@@ -51,9 +53,23 @@ impl TorchSteps<'_> {
         self.steps.push(TorchStep { suffix, module, weights });
     }
 
+    /// The first input's shape.
+    pub(super) fn input(&self) -> &[usize] {
+        &self.call.input_shapes[0]
+    }
+
+    fn output(&self) -> &[usize] {
+        &self.call.output_shape
+    }
+
+    /// Whether the layer has no weights.
+    pub(super) fn has_no_weights(&self) -> bool {
+        self.layer.weights.is_empty()
+    }
+
     /// The layer's own weight called `name` here.
     fn own(&self, name: &str) -> Option<Tensor> {
-        let index = self.info.weights.iter().position(|weight| weight.name == name)?;
+        let index = self.layer.weights.iter().position(|weight| weight.name == name)?;
         self.own.get(index).map(Tensor::shallow_clone)
     }
 
@@ -77,16 +93,16 @@ impl TorchSteps<'_> {
     }
 
     pub(super) fn is_image(&self) -> bool {
-        self.info.input_shape.len() == 3
+        self.input().len() == 3
     }
 
     /// The axes of the input with the batch.
     pub(super) fn rank(&self) -> i64 {
-        self.info.input_shape.len() as i64 + 1
+        self.input().len() as i64 + 1
     }
 
     pub(super) fn channels(&self) -> i64 {
-        self.info.input_shape.last().copied().unwrap_or(1) as i64
+        self.input().last().copied().unwrap_or(1) as i64
     }
 
     /// Where a Keras axis (the batch is 0) lies in PyTorch.
@@ -100,13 +116,13 @@ impl TorchSteps<'_> {
     }
 
     pub(super) fn push_to_keras(&mut self) {
-        if self.info.input_shape.len() == 3 {
+        if self.input().len() == 3 {
             self.push("_to_keras", Module::Permute(TO_KERAS.to_vec()));
         }
     }
 
     pub(super) fn push_from_keras(&mut self) {
-        if self.info.output_shape.len() == 3 {
+        if self.output().len() == 3 {
             self.push("_from_keras", Module::Permute(FROM_KERAS.to_vec()));
         }
     }
@@ -126,7 +142,11 @@ impl TorchSteps<'_> {
             LayerSpec::LayerNormalization(norm) => self.layer_norm(norm)?,
             LayerSpec::GroupNormalization(norm) => self.group_norm(norm)?,
             LayerSpec::UnitNormalization(norm) => self.unit_norm(norm)?,
-            LayerSpec::Dropout(dropout) => self.push("", Module::Dropout(dropout.rate)),
+            LayerSpec::Dropout(dropout) => self.dropout(dropout),
+            LayerSpec::StochasticDepth(depth) => {
+                let dims = (1..self.rank()).collect();
+                self.push("", Module::SharedDropout { rate: depth.drop_path_rate, dims });
+            }
             LayerSpec::SpatialDropout2D(dropout) => self.push("", Module::Dropout2d(dropout.rate)),
             LayerSpec::AlphaDropout(dropout) => self.push("", Module::AlphaDropout(dropout.rate)),
             // at work in training only
@@ -141,6 +161,7 @@ impl TorchSteps<'_> {
             | LayerSpec::RandomContrast(_)
             | LayerSpec::RandomBrightness(_) => self.push("", Module::Identity),
             LayerSpec::PReLU(_) => self.slopes(),
+            LayerSpec::LayerScale(_) => self.channel_scale(),
             LayerSpec::Rescaling(rescaling) => self.rescaling(rescaling),
             LayerSpec::Normalization(norm) => self.normalization(norm)?,
             LayerSpec::Resizing(_) => return Err(refused("Resizing")),
@@ -152,12 +173,21 @@ impl TorchSteps<'_> {
             LayerSpec::CenterCrop(_) => self.center_crop()?,
             LayerSpec::UpSampling2D(up) => self.upsample(up),
             // an activation alone, which `add_activation` adds
-            LayerSpec::Activation(_)
+            // and what joins several, which `join.rs` has
+            LayerSpec::Add(_)
+            | LayerSpec::Subtract(_)
+            | LayerSpec::Multiply(_)
+            | LayerSpec::Average(_)
+            | LayerSpec::Maximum(_)
+            | LayerSpec::Minimum(_)
+            | LayerSpec::CustomScaleLayer(_)
+            | LayerSpec::Concatenate(_)
+            | LayerSpec::Activation(_)
             | LayerSpec::ReLU(_)
             | LayerSpec::LeakyReLU(_)
             | LayerSpec::ELU(_)
             | LayerSpec::Softmax(_) => {}
-            LayerSpec::Sequential(_) => unreachable!("a nested network is converted layer by layer"),
+            LayerSpec::Network(_) => unreachable!("a nested network is converted layer by layer"),
         }
         Ok(())
     }
@@ -197,6 +227,18 @@ impl TorchSteps<'_> {
         self.push("", Module::AveragePool { kernel: sizes(pool.pool_size), stride: sizes(strides), sides });
     }
 
+    fn dropout(&mut self, dropout: &Dropout) {
+        let module = match dropout.shared_axes() {
+            None => Module::Dropout(dropout.rate),
+            Some(shared) => {
+                let axes = shared.iter().enumerate().filter(|(_, is_shared)| **is_shared);
+                let dims = axes.map(|(axis, _)| self.dim(axis)).collect();
+                Module::SharedDropout { rate: dropout.rate, dims }
+            }
+        };
+        self.push("", module);
+    }
+
     fn unit_norm(&mut self, norm: &UnitNormalization) -> Result<()> {
         let dims = norm.axes(self.rank() as usize)?.into_iter().map(|axis| self.dim(axis)).collect();
         self.push("", Module::UnitNorm { dims });
@@ -210,7 +252,7 @@ impl TorchSteps<'_> {
 
     fn reshape(&mut self) {
         self.push_to_keras();
-        let shape = self.info.output_shape.iter().map(|&size| size as i64).collect();
+        let shape = self.output().iter().map(|&size| size as i64).collect();
         self.push("", Module::Reshape(shape));
         self.push_from_keras();
     }
@@ -228,7 +270,7 @@ impl TorchSteps<'_> {
     }
 
     fn center_crop(&mut self) -> Result<()> {
-        let offset = |axis: usize| (self.info.input_shape[axis] - self.info.output_shape[axis]) / 2;
+        let offset = |axis: usize| (self.input()[axis] - self.output()[axis]) / 2;
         self.crop(offset(0), offset(1))
     }
 
@@ -242,14 +284,14 @@ impl TorchSteps<'_> {
 
     /// The output's height and width from `top`, `left` on.
     fn crop(&mut self, top: usize, left: usize) -> Result<()> {
-        let [height, width, _] = image(&self.info.output_shape)?;
+        let [height, width, _] = image(self.output())?;
         self.push("", Module::Crop { top: top as i64, left: left as i64, height, width });
         Ok(())
     }
 
     /// Zeros or the like at the sides that give Keras's padding: left, right, top, bottom.
     fn sides(&self, padding: Padding, window: Pair, strides: Pair, dilation: Pair) -> [i64; 4] {
-        let (Padding::Same, &[height, width, _]) = (padding, &self.info.input_shape[..]) else { return [0; 4] };
+        let (Padding::Same, &[height, width, _]) = (padding, self.input()) else { return [0; 4] };
         let (top, bottom) = same_padding(height, window.height, strides.height, dilation.height);
         let (left, right) = same_padding(width, window.width, strides.width, dilation.width);
         [left, right, top, bottom].map(|size| size as i64)
@@ -286,7 +328,7 @@ impl TorchSteps<'_> {
     }
 
     fn outputs(&self) -> i64 {
-        self.info.output_shape.last().copied().unwrap_or(1) as i64
+        self.output().last().copied().unwrap_or(1) as i64
     }
 
     fn separable(&mut self, conv: &SeparableConv2D) {
@@ -319,7 +361,7 @@ impl TorchSteps<'_> {
     /// The whole transposed convolution, as large as Keras's output needs, then Keras's part of it.
     fn transposed(&mut self, conv: &Conv2DTranspose) {
         let axis = |axis: usize, kernel: usize, stride: usize| {
-            let (size, out) = (self.info.input_shape[axis], self.info.output_shape[axis]);
+            let (size, out) = (self.input()[axis], self.output()[axis]);
             let before = transposed_crop(size, kernel, stride, out, conv.padding);
             let full = (size - 1) * stride + kernel;
             (before as i64, (before + out).saturating_sub(full) as i64)
@@ -335,12 +377,12 @@ impl TorchSteps<'_> {
         };
         let weights = self.weight_and_bias("weight");
         self.push_with("", module, weights);
-        let (height, width) = (self.info.output_shape[0] as i64, self.info.output_shape[1] as i64);
+        let (height, width) = (self.output()[0] as i64, self.output()[1] as i64);
         self.push("_crop", Module::Crop { top, left, height, width });
     }
 
     fn add_activation(&mut self, activation: &Activation) -> Result<()> {
-        let last = if self.info.output_shape.len() == 3 { 1 } else { self.info.output_shape.len() as i64 };
+        let last = if self.output().len() == 3 { 1 } else { self.output().len() as i64 };
         let module = match activation {
             Activation::Linear => return Ok(()),
             Activation::Softmax => Module::Softmax { dim: last },
@@ -353,7 +395,7 @@ impl TorchSteps<'_> {
     }
 
     fn softmax(&self, softmax: &Softmax) -> Result<Module> {
-        let rank = self.info.output_shape.len() + 1;
+        let rank = self.output().len() + 1;
         match softmax.axis.resolve(rank)?[..] {
             [axis] if rank == 4 => {
                 let dim = FROM_KERAS.iter().position(|&keras| keras == axis as i64).expect("an axis of four");

@@ -33,6 +33,12 @@ pub(super) enum Module {
     Slopes { shape: Vec<i64> },
     /// `nn.ConstantPad2d`: left, right, top, bottom.
     Pad { sides: [i64; 4], value: f64 },
+    /// The script's `Scale`: factors `weight` of the shape that broadcasts.
+    Scale { shape: Vec<i64> },
+    /// The script's `SharedDropout`.
+    SharedDropout { rate: f64, dims: Vec<i64> },
+    /// Axes of size 1 behind the batch's of Keras's order: from so many axes to so many.
+    Lift { from: usize, to: usize },
     /// Rows `top..top + height`, columns `left..left + width`.
     Crop { top: i64, left: i64, height: i64, width: i64 },
     /// `nn.MaxPool2d`.
@@ -109,6 +115,9 @@ impl Module {
             Module::Dropout(rate) => format!("nn.Dropout({rate:?})"),
             Module::Dropout2d(rate) => format!("nn.Dropout2d({rate:?})"),
             Module::AlphaDropout(rate) => format!("nn.AlphaDropout({rate:?})"),
+            Module::SharedDropout { rate, dims } => format!("SharedDropout({rate:?}, {})", tuple(dims)),
+            Module::Scale { shape } => format!("Scale({})", tuple(shape)),
+            Module::Lift { from, to } => function(lifted(*from, *to)),
             Module::Identity => "nn.Identity()".into(),
             Module::Flatten => "nn.Flatten()".into(),
             Module::Softmax { dim } => format!("nn.Softmax(dim={dim})"),
@@ -158,9 +167,7 @@ impl Module {
             Module::Crop { top, left, height, width } => x.narrow(2, *top, *height).narrow(3, *left, *width),
             Module::MaxPool { kernel, stride } => x.max_pool2d(*kernel, *stride, [0, 0], [1, 1], false),
             Module::AveragePool { kernel, stride, sides } => {
-                let pool = |x: &Tensor| {
-                    x.constant_pad_nd(*sides).avg_pool2d(*kernel, *stride, [0, 0], false, true, None::<i64>)
-                };
+                let pool = |x: &Tensor| x.constant_pad_nd(*sides).avg_pool2d(*kernel, *stride, 0, false, true, None);
                 pool(x) / pool(&x.narrow(0, 0, 1).narrow(1, 0, 1).ones_like())
             }
             Module::GlobalAverage { keepdims } => x.mean_dim([2i64, 3].as_slice(), *keepdims, None::<Kind>),
@@ -172,7 +179,13 @@ impl Module {
                     false => x.upsample_nearest2d(size, None::<f64>, None::<f64>),
                 }
             }
-            Module::Dropout(_) | Module::Dropout2d(_) | Module::AlphaDropout(_) | Module::Identity => x.shallow_clone(),
+            Module::Scale { .. } => x * weight("weight"),
+            Module::Lift { from, to } => lift(x, *from, *to),
+            Module::SharedDropout { .. }
+            | Module::Dropout(_)
+            | Module::Dropout2d(_)
+            | Module::AlphaDropout(_)
+            | Module::Identity => x.shallow_clone(),
             Module::Permute(dims) => x.permute(dims),
             Module::Reshape(shape) => x.reshape([&[x.size()[0]], &shape[..]].concat()),
             Module::Flatten => x.flatten(1, -1),
@@ -190,6 +203,18 @@ impl Module {
             Module::Elementwise(activation) => activate(x, activation),
         }
     }
+}
+
+/// The Python that gives `x` axes of size 1: see [`Module::Lift`].
+fn lifted(from: usize, to: usize) -> String {
+    let order = if to == 4 { ".permute(0, 3, 1, 2)" } else { "" };
+    format!("x[:{}]{order}", ", None".repeat(to - from))
+}
+
+/// See [`Module::Lift`].
+fn lift(x: &Tensor, from: usize, to: usize) -> Tensor {
+    let lifted = (from..to).fold(x.shallow_clone(), |x, _| x.unsqueeze(1));
+    if to == 4 { lifted.permute([0, 3, 1, 2]) } else { lifted }
 }
 
 /// The Python of an activation that treats each value by itself.

@@ -13,8 +13,8 @@ impl TorchSteps<'_> {
         if !(2..=4).contains(&self.rank()) {
             return Err(refused("BatchNormalization of more than three axes"));
         }
-        let axis = norm.channel_axis(&self.info.input_shape)?;
-        let features = self.info.input_shape[axis - 1] as i64;
+        let axis = norm.channel_axis(self.input())?;
+        let features = self.input()[axis - 1] as i64;
         let (epsilon, momentum, image) = (norm.epsilon, 1.0 - norm.momentum, self.is_image());
         let mut weights = self.affine(&[features]);
         weights.extend(["running_mean", "running_var"].map(|name| (name, self.weight(name))));
@@ -24,8 +24,8 @@ impl TorchSteps<'_> {
     }
 
     pub(super) fn group_norm(&mut self, norm: &GroupNormalization) -> Result<()> {
-        let axis = norm.channel_axis(&self.info.input_shape)?;
-        let channels = self.info.input_shape[axis - 1] as i64;
+        let axis = norm.channel_axis(self.input())?;
+        let channels = self.input()[axis - 1] as i64;
         let groups = norm.num_groups(channels as usize)? as i64;
         let (epsilon, weights) = (norm.epsilon, self.affine(&[channels]));
         let to_second = self.to_second(axis);
@@ -64,7 +64,7 @@ impl TorchSteps<'_> {
         if !axes.iter().copied().eq(first..rank) {
             return Err(refused("LayerNormalization over axes that are not the last ones"));
         }
-        let shape: Vec<i64> = self.info.input_shape[first - 1..].iter().map(|&size| size as i64).collect();
+        let shape: Vec<i64> = self.input()[first - 1..].iter().map(|&size| size as i64).collect();
         let weights = self.affine(&shape);
         self.push_to_keras();
         self.push_with("", Module::LayerNorm { shape, epsilon: norm.epsilon }, weights);
@@ -78,20 +78,27 @@ impl TorchSteps<'_> {
         self.push_with("", Module::Slopes { shape: alpha.size() }, vec![("weight", alpha)]);
     }
 
+    /// A factor a channel.
+    pub(super) fn channel_scale(&mut self) {
+        let factors = self.weight("weight");
+        let factors = if self.is_image() { factors.reshape([-1, 1, 1]) } else { factors };
+        self.push_with("", Module::Scale { shape: factors.size() }, vec![("weight", factors)]);
+    }
+
     pub(super) fn rescaling(&mut self, rescaling: &Rescaling) {
         let (scale, offset) = (rescaling.scale.values().to_vec(), rescaling.offset.values().to_vec());
         self.by_channel(scale, offset);
     }
 
     fn by_channel(&mut self, scale: Vec<f64>, offset: Vec<f64>) {
-        let (rank, dim) = (self.rank(), self.dim(self.info.input_shape.len()));
+        let (rank, dim) = (self.rank(), self.dim(self.input().len()));
         self.push("", Module::Affine { scale, offset, rank, dim });
     }
 
     /// `(x - mean) / s` as `x · (1 / s) - mean / s`, with `s = max(√variance, 1e-7)`; inverted `x · s + mean`.
     pub(super) fn normalization(&mut self, norm: &Normalization) -> Result<()> {
-        let rank = self.info.input_shape.len();
-        if !self.info.weights.is_empty() && norm.kept_axes(&self.info.input_shape)?.iter().any(|&axis| axis != rank) {
+        let rank = self.input().len();
+        if !self.has_no_weights() && norm.kept_axes(self.input())?.iter().any(|&axis| axis != rank) {
             return Err(refused("Normalization over axes that are not the last"));
         }
         let numbers = |setting: &Option<Numbers>, name: &str| match setting {

@@ -34,10 +34,32 @@ class PReLU(nn.Module):
         return F.relu(x) - self.weight * F.relu(-x)
 
 
+class Scale(nn.Module):
+    """x times a weight of any shape."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x):
+        return x * self.weight
+
+
+class SharedDropout(nn.Module):
+    """Dropout where all places along some dimensions are dropped together."""
+
+    def __init__(self, rate, dims):
+        super().__init__()
+        self.rate, self.dims = rate, dims
+
+    def forward(self, x):
+        shape = [1 if dim in self.dims else size for dim, size in enumerate(x.shape)]
+        return x * F.dropout(x.new_ones(shape), self.rate, self.training)
+{network}
+
 def build():
     """The network without its weights: float32 {shape} in, already scaled; {outputs} out: {kind}."""
-    return nn.Sequential(OrderedDict([
-{modules}    ]))
+    return {built}
 
 
 def load(weights=WEIGHTS):

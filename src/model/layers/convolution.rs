@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::super::spec::layers::{Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, SeparableConv2D};
-use super::super::spec::{LayerPlan, transposed_crop};
+use super::super::spec::transposed_crop;
 use super::order::{from_keras_order, to_keras_order};
 use super::pooling::{Pad, sizes};
 
@@ -87,7 +87,8 @@ fn channels(input: &[usize]) -> i64 {
 /// `x [B, C, H, W] → [B, filters, H', W']`: the full output, extended by zeros or cut to Keras's size.
 pub fn transposed(
     spec: &Conv2DTranspose,
-    info: &LayerPlan,
+    input: &[usize],
+    output: &[usize],
     mut own: Vec<Tensor>,
 ) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let kernel = own.remove(0);
@@ -95,7 +96,7 @@ pub fn transposed(
     let strides = sizes(spec.strides);
     let (window, step, padding) = (spec.kernel_size, spec.strides, spec.padding);
     let axis = |axis: usize, k, s| {
-        let (n, out) = (info.input_shape[axis], info.output_shape[axis]);
+        let (n, out) = (input[axis], output[axis]);
         (transposed_crop(n, k, s, out, padding) as i64, out as i64)
     };
     let (top, height) = axis(0, window.height, step.height);

@@ -2,6 +2,8 @@
 
 use tch::{Kind, Tensor};
 
+use super::order::axis_here;
+
 /// The negative saturation value of SELU, -α·λ (Klambauer and others 2017).
 const SELU_FLOOR: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
 
@@ -23,6 +25,22 @@ pub fn dropout(x: &Tensor, rate: f64) -> Tensor {
         [batch, channels, height, width] => x * mask.reshape([batch, height, width, channels]).permute([0, 3, 1, 2]),
         _ => x * mask.reshape(x.size()),
     }
+}
+
+/// As [`dropout`], where the values along some axes of Keras's order share a draw: `shared` says for each, the batch's
+/// first, whether they do.
+pub fn shared(x: &Tensor, rate: f64, shared: &[bool]) -> Tensor {
+    let mut noise_shape = x.size();
+    for (keras_axis, _) in shared.iter().enumerate().filter(|(_, is_shared)| **is_shared) {
+        noise_shape[axis_here(keras_axis, shared.len()) as usize] = 1;
+    }
+    x * dropout(&Tensor::ones(&noise_shape, (x.kind(), x.device())), rate)
+}
+
+/// Inverted dropout of whole images of `x [B, …]`.
+pub fn whole_images(x: &Tensor, rate: f64) -> Tensor {
+    let is_shared: Vec<bool> = (0..x.dim()).map(|axis| axis > 0).collect();
+    shared(x, rate, &is_shared)
 }
 
 /// Inverted dropout of whole channels of `x [B, C, H, W]`.

@@ -7,32 +7,44 @@ mod activation;
 mod augmentation;
 mod convolution;
 mod dropout;
+mod merge;
 mod normalization;
+mod operation;
 mod order;
 mod pooling;
 mod preprocessing;
 mod reshaping;
+mod runner;
 
-use tch::nn::{self, SequentialT};
-use tch::{Device, Kind, Tensor};
+use tch::nn::{self, ModuleT, SequentialT};
+use tch::{Kind, Tensor};
 
 use super::initialize::initial_values;
-use super::spec::{Activation, Form, Layer, LayerPlan, LayerSpec, Output, Spec, WeightInfo, flat_layers};
+use super::spec::{Activation, Form, LayerPlan, LayerSpec, Output, Plan, WeightInfo};
 use crate::rng::{Stream, generator};
 pub(crate) use activation::activate;
+use operation::{Operation, operation};
 pub use order::channels_last;
 pub(super) use order::to_keras_order;
+use runner::Runner;
 
 /// A network that libtorch can run, and its weights in order.
 pub struct Network {
-    /// Layer after layer, up to the logits where the loss takes them: see [`Output`].
-    pub layers: SequentialT,
-    /// For each of `layers`' functions the layer that it belongs to; one with an activation has two.
-    pub stages: Vec<String>,
+    /// Call after call, up to the logits where the loss takes them: see [`Output`].
+    calls: Calls,
+    /// The path of each call's layer.
+    paths: Vec<String>,
     /// The outputs' softmax or sigmoid and what is behind it, where that is something in training only.
-    pub training_end: Option<SequentialT>,
+    training_end: Option<SequentialT>,
     /// Every weight, by its name in files.
     pub weights: Vec<Weight>,
+}
+
+/// How a network's calls follow one another.
+enum Calls {
+    /// Each takes what the one before gives.
+    Chain(SequentialT),
+    Graph(Runner),
 }
 
 /// A weight of a built network.
@@ -47,54 +59,110 @@ pub struct Weight {
     pub info: WeightInfo,
 }
 
-/// Builds `spec` (with its `plan` and `output`, where it is a classifier) below `path`, with initial weights from `seed`.
+/// Builds the network with this `plan` and `output`, where it is a classifier, below `path`, with initial weights from
+/// `seed`.
 ///
 /// Two changes of order leave every value as it is: max-pooling goes before ReLU (a quarter of the elements to clip), and
 /// softmax or sigmoid of logits that the loss takes are left to [`super::Outputs`].
-pub fn build(spec: &Spec, plan: &[LayerPlan], output: Option<Output>, path: &nn::Path, seed: u64) -> Network {
-    let infos = flat_layers(plan);
-    let specs: Vec<&Layer> = spec.flat_layers();
-    let weights = create_weights(&infos, path, seed);
-    let own = |index: usize| {
-        let own = weights.iter().filter(|(owner, _)| *owner == index);
-        own.map(|(_, weight)| weight.tensor.shallow_clone()).collect()
+pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) -> Network {
+    let leaves = plan.flat_layers();
+    let weights = create_weights(&leaves, path, seed);
+    let call_operation = |index: usize| {
+        let call = &plan.calls[index];
+        let own =
+            weights.iter().filter(|(leaf, _)| *leaf == call.leaf).map(|(_, weight)| weight.tensor.shallow_clone());
+        operation(leaves[call.leaf].1, call, own.collect(), path.device())
     };
     let activated_by = output.and_then(|output| output.activated_by);
-    let ends_in_logits = output.is_some_and(|output| output.kind.evaluated == Form::Activated);
-    let mut layers = nn::seq_t();
-    let mut stages = Vec::new();
-    let mut deferred = None;
-    for (index, (layer, (name, info))) in specs.iter().zip(&infos).enumerate() {
-        layers = add_layer(layers, layer, info, own(index), path.device());
-        let activation = deferred.take().unwrap_or_else(|| layer.spec.activation());
-        let next = specs.get(index + 1).map(|next| &next.spec);
-        let is_last_activation = activated_by == Some(index);
-        match activation {
-            _ if is_last_activation && ends_in_logits => {
-                stages.resize(layers.len() as usize, name.clone());
-                break; // nothing behind it changes a value outside training
-            }
+    let is_left_out = output.is_some_and(|output| output.kind.evaluated == Form::Activated);
+    // behind the logits nothing changes a value outside training
+    let num_calls = activated_by.filter(|_| is_left_out).map_or(plan.calls.len(), |last| last + 1);
+    let activations = activations(plan, &leaves);
+    let calls = (0..num_calls).map(|index| {
+        let activation = match activated_by == Some(index) {
+            true if is_left_out => None,
             // probabilities, and the means of them, are f32
-            activation if is_last_activation => {
-                layers = layers.add_fn(move |x| activate(&x.to_kind(Kind::Float), &activation));
-            }
-            Activation::Linear => {}
-            Activation::Relu if matches!(next, Some(LayerSpec::MaxPooling2D(_))) => deferred = Some(activation),
-            activation => layers = layers.add_fn(move |x| activate(x, &activation)),
-        }
-        stages.resize(layers.len() as usize, name.clone());
-    }
+            true => Some(activated(activations[index].clone(), Some(Kind::Float))),
+            false if activations[index] == Activation::Linear => None,
+            false => Some(activated(activations[index].clone(), None)),
+        };
+        (plan.calls[index].inputs.clone(), call_operation(index).into_iter().chain(activation).collect())
+    });
+    let calls = match plan.is_chain() {
+        true => Calls::Chain(calls.fold(nn::seq_t(), |chain, (_, operations)| chain.add(one_module(operations)))),
+        false => Calls::Graph(Runner::new(calls.collect())),
+    };
     let training_end = output.filter(|output| output.kind.trained != output.kind.evaluated).and(activated_by);
-    let training_end = training_end.map(|index| training_end_of(&specs[index..], &infos[index..], path.device()));
-    Network { layers, stages, training_end, weights: weights.into_iter().map(|(_, weight)| weight).collect() }
+    let training_end = training_end.map(|first| {
+        let behind = (first + 1..plan.calls.len()).filter_map(call_operation);
+        let all = std::iter::once(activated(activations[first].clone(), None)).chain(behind);
+        nn::seq_t().add(one_module(all.collect()))
+    });
+    let paths = plan.calls[..num_calls].iter().map(|call| leaves[call.leaf].0.clone()).collect();
+    Network { calls, paths, training_end, weights: weights.into_iter().map(|(_, weight)| weight).collect() }
 }
 
-/// The activation of the first of `specs`, and the others, of which none has a weight or another activation.
-fn training_end_of(specs: &[&Layer], infos: &[(String, &LayerPlan)], device: Device) -> SequentialT {
-    let activation = specs[0].spec.activation();
-    let first = nn::seq_t().add_fn(move |x| activate(x, &activation));
-    let behind = specs.iter().zip(infos).skip(1);
-    behind.fold(first, |layers, (layer, (_, info))| add_layer(layers, layer, info, Vec::new(), device))
+impl Network {
+    /// What the network gives for `inputs`, in its own order of axes; logits where the outputs are
+    /// [`Form::Activated`] in training (`train`) or outside it.
+    pub fn values(&self, inputs: &Tensor, train: bool) -> Tensor {
+        let values = match &self.calls {
+            Calls::Chain(chain) => chain.forward_t(inputs, train),
+            Calls::Graph(runner) => runner.run(inputs, train, |_, _| {}),
+        };
+        let values = to_keras_order(&values).to_kind(Kind::Float);
+        match &self.training_end {
+            Some(end) if train => end.forward_t(&values, train),
+            _ => values,
+        }
+    }
+
+    /// The path of the first layer, as the network is in training, of whose output `is_found` holds.
+    pub fn first_layer(&self, inputs: &Tensor, is_found: impl Fn(&Tensor) -> bool) -> Option<&str> {
+        let mut found = None;
+        match &self.calls {
+            Calls::Chain(chain) => found = chain.forward_all_t(inputs, true, None).iter().position(is_found),
+            Calls::Graph(runner) => drop(runner.run(inputs, true, |index, value| {
+                if found.is_none() && is_found(value) {
+                    found = Some(index);
+                }
+            })),
+        }
+        found.map(|index| self.paths[index].as_str())
+    }
+}
+
+/// `operations` one after the other, the first of which takes one input.
+fn one_module(operations: Vec<Operation>) -> impl ModuleT + 'static {
+    nn::func_t(move |input, train| {
+        let mut operations = operations.iter();
+        let first = operations.next().map_or_else(|| input.shallow_clone(), |first| first(&[input], train));
+        operations.fold(first, |value, next| next(&[&value], train))
+    })
+}
+
+/// The activation of each call's layer; ReLU goes behind a max-pooling that alone reads it.
+fn activations(plan: &Plan, leaves: &[(String, &LayerPlan)]) -> Vec<Activation> {
+    let spec = |index: usize| &leaves[plan.calls[index].leaf].1.layer.spec;
+    let readers = plan.readers();
+    let mut activations: Vec<Activation> = (0..plan.calls.len()).map(|index| spec(index).activation()).collect();
+    for (index, readers) in readers.iter().enumerate() {
+        if let [reader] = readers[..]
+            && activations[index] == Activation::Relu
+            && matches!(spec(reader), LayerSpec::MaxPooling2D(_))
+        {
+            activations.swap(index, reader);
+        }
+    }
+    activations
+}
+
+/// The activation alone, of values of another `kind` where one is given.
+fn activated(activation: Activation, kind: Option<Kind>) -> Operation {
+    match kind {
+        Some(kind) => Box::new(move |inputs, _| activate(&inputs[0].to_kind(kind), &activation)),
+        None => Box::new(move |inputs, _| activate(inputs[0], &activation)),
+    }
 }
 
 /// Every weight with the index of its layer.
@@ -113,73 +181,4 @@ fn create_weights(layers: &[(String, &LayerPlan)], path: &nn::Path, seed: u64) -
         }
     }
     weights
-}
-
-/// What a layer does before its activation.
-fn add_layer(layers: SequentialT, layer: &Layer, info: &LayerPlan, own: Vec<Tensor>, device: Device) -> SequentialT {
-    let input = &info.input_shape[..];
-    match &layer.spec {
-        LayerSpec::Conv2D(spec) => layers.add_fn(convolution::conv2d(spec, input, own)),
-        LayerSpec::DepthwiseConv2D(spec) => layers.add_fn(convolution::depthwise(spec, input, own)),
-        LayerSpec::SeparableConv2D(spec) => layers.add_fn(convolution::separable(spec, input, own)),
-        LayerSpec::Conv2DTranspose(spec) => layers.add_fn(convolution::transposed(spec, info, own)),
-        LayerSpec::Dense(spec) => layers.add_fn(convolution::dense(spec, own)),
-        LayerSpec::MaxPooling2D(spec) => layers.add_fn(pooling::max(spec, input)),
-        LayerSpec::AveragePooling2D(spec) => layers.add_fn(pooling::average(spec, input)),
-        LayerSpec::GlobalAveragePooling2D(spec) => layers.add_fn(pooling::global_average(spec.keepdims)),
-        LayerSpec::GlobalMaxPooling2D(spec) => layers.add_fn(pooling::global_max(spec.keepdims)),
-        LayerSpec::BatchNormalization(spec) => {
-            layers.add_fn_t(normalization::batch(spec, input, own, layer.is_trained()))
-        }
-        LayerSpec::LayerNormalization(spec) => layers.add_fn(normalization::layer(spec, input, own)),
-        LayerSpec::GroupNormalization(spec) => layers.add_fn(normalization::group(spec, input, own)),
-        LayerSpec::UnitNormalization(spec) => layers.add_fn(normalization::unit(spec, input)),
-        LayerSpec::PReLU(_) => layers.add_fn(activation::prelu(own)),
-        LayerSpec::Flatten(_) => layers.add_fn(|x| to_keras_order(x).flatten(1, -1)),
-        LayerSpec::Reshape(_) => layers.add_fn(reshaping::reshape(&info.output_shape)),
-        LayerSpec::Permute(spec) => layers.add_fn(reshaping::permute(spec)),
-        LayerSpec::ZeroPadding2D(spec) => layers.add_fn(reshaping::zero_padding(spec.padding)),
-        LayerSpec::Cropping2D(spec) => layers.add_fn(reshaping::crop(spec.cropping, &info.output_shape)),
-        LayerSpec::UpSampling2D(spec) => layers.add_fn(reshaping::resize(spec.interpolation, &info.output_shape)),
-        LayerSpec::Resizing(spec) => layers.add_fn(reshaping::resize(spec.interpolation, &info.output_shape)),
-        LayerSpec::CenterCrop(_) => layers.add_fn(reshaping::center_crop(input, &info.output_shape)),
-        LayerSpec::Rescaling(spec) => layers.add_fn(preprocessing::rescaling(spec, device)),
-        LayerSpec::Normalization(spec) => layers.add_fn(preprocessing::normalization(spec, input, own, device)),
-        LayerSpec::Dropout(spec) => with_rate(layers, spec.rate, dropout::dropout),
-        LayerSpec::SpatialDropout2D(spec) => with_rate(layers, spec.rate, dropout::spatial),
-        LayerSpec::AlphaDropout(spec) => with_rate(layers, spec.rate, dropout::alpha),
-        LayerSpec::GaussianDropout(spec) => with_rate(layers, spec.rate, dropout::gaussian),
-        LayerSpec::GaussianNoise(spec) => with_rate(layers, spec.stddev, dropout::noise),
-        LayerSpec::RandomFlip(spec) => in_training(layers, spec, augmentation::flip),
-        LayerSpec::RandomRotation(spec) => in_training(layers, spec, augmentation::rotate),
-        LayerSpec::RandomZoom(spec) => in_training(layers, spec, augmentation::zoom),
-        LayerSpec::RandomTranslation(spec) => in_training(layers, spec, augmentation::translate),
-        LayerSpec::RandomContrast(spec) => in_training(layers, spec, augmentation::contrast),
-        LayerSpec::RandomBrightness(spec) => in_training(layers, spec, augmentation::brightness),
-        LayerSpec::Identity(_)
-        | LayerSpec::ActivityRegularization(_)
-        | LayerSpec::Activation(_)
-        | LayerSpec::ReLU(_)
-        | LayerSpec::LeakyReLU(_)
-        | LayerSpec::ELU(_)
-        | LayerSpec::Softmax(_) => layers,
-        LayerSpec::Sequential(_) => unreachable!("nested networks are built leaf by leaf"),
-    }
-}
-
-/// A layer that changes what goes through it in training only, by random numbers.
-fn in_training<S>(layers: SequentialT, spec: &S, change: fn(&Tensor, &S) -> Tensor) -> SequentialT
-where
-    S: Clone + Send + 'static,
-{
-    let spec = spec.clone();
-    layers.add_fn_t(move |x, train| if train { change(x, &spec) } else { x.shallow_clone() })
-}
-
-/// As [`in_training`], of a layer with one number, which changes nothing where that is 0.
-fn with_rate(layers: SequentialT, rate: f64, change: fn(&Tensor, f64) -> Tensor) -> SequentialT {
-    match rate {
-        0.0 => layers,
-        _ => layers.add_fn_t(move |x, train| if train { change(x, rate) } else { x.shallow_clone() }),
-    }
 }

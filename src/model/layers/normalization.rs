@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::super::spec::layers::{BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization};
-use super::order::{axis_here, from_keras_order, to_keras_order, with_axis_second};
+use super::order::{axis_here, from_keras_order, per_channel, to_keras_order, with_axis_second};
 
 /// Keras's floor under the squared length in [`unit`].
 const SMALLEST_SQUARE: f64 = 1e-12;
@@ -109,4 +109,10 @@ pub fn unit(spec: &UnitNormalization, input: &[usize]) -> impl Fn(&Tensor) -> Te
     let axes = spec.axes(rank).expect("the plan has checked the axes");
     let axes: Vec<i64> = axes.into_iter().map(|axis| axis_here(axis, rank)).collect();
     move |x| x * x.square().sum_dim_intlist(&axes[..], true, None).clamp_min(SMALLEST_SQUARE).rsqrt()
+}
+
+/// A factor for each channel of `x`, any shape.
+pub fn channel_scale(mut own: Vec<Tensor>) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    let factors = own.remove(0);
+    move |x| x * per_channel(&factors.to_kind(x.kind()), x)
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::data::ImageShape;
-use crate::model::spec::Head;
+use crate::model::spec::{Head, LayerPlan};
 
 #[test]
 fn every_preset_is_a_network() {
@@ -18,8 +18,7 @@ fn presets_have_keras_s_parameters_and_fit_other_data() {
         [("mlp", 669_706), ("lenet5", 61_706), ("vgg-small", 437_034), ("wide-cnn", 289_066), ("keras-cnn", 34_826)]
     {
         let mut spec = preset(name).unwrap();
-        let total: usize = spec.plan().unwrap().iter().map(|layer| layer.num_parameters()).sum();
-        assert_eq!(total, parameters, "{name}");
+        assert_eq!(spec.plan().unwrap().num_parameters(), parameters, "{name}");
         let colour = ImageShape { height: 32, width: 32, channels: 3 };
         spec.adapt(colour, 100);
         spec.check_fits(colour, 100).unwrap();
@@ -30,9 +29,9 @@ fn presets_have_keras_s_parameters_and_fit_other_data() {
 #[test]
 fn the_default_has_keras_s_parameters() {
     let plan = preset("keras-cnn").unwrap().plan().unwrap();
-    let shapes: Vec<&[usize]> = plan.iter().map(|layer| &layer.output_shape[..]).collect();
+    let shapes: Vec<&[usize]> = plan.layers.iter().map(LayerPlan::output_shape).collect();
     let expected: [&[usize]; 7] =
         [&[26, 26, 32], &[13, 13, 32], &[11, 11, 64], &[5, 5, 64], &[5, 5, 64], &[1600], &[10]];
     assert_eq!(shapes, expected);
-    assert_eq!(plan.iter().map(|layer| layer.num_parameters()).sum::<usize>(), 34_826);
+    assert_eq!(plan.num_parameters(), 34_826);
 }

@@ -51,6 +51,9 @@ pub(super) struct ConvnetKey {
     /// The loss that says what the outputs are, where the layers do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     loss: Option<CompiledLoss>,
+    /// Whether calls with `training=False` hold in training, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    inference_calls: bool,
     /// The run that trained it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<String>,
@@ -113,6 +116,7 @@ pub(super) fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state
         compile: info.compile.clone(),
         data: info.data.clone(),
         loss: model.spec().noted_loss().cloned(),
+        inference_calls: model.spec().has_inference_calls(),
         run: info.run.clone(),
     };
     let mut document = model.spec().to_json();

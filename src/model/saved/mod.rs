@@ -138,7 +138,7 @@ pub fn load_state(json_path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>> {
 }
 
 fn load_weights(model: &Model, weights: &FileInfo, json_path: &Path) -> Result<()> {
-    let num_parameters: usize = model.plan().iter().map(|layer| layer.num_parameters()).sum();
+    let num_parameters = model.plan().num_parameters();
     let (path, bytes) = weights.read(json_path, num_parameters as u64 * 4 + MAX_HEADER_BYTES, "weights")?;
     let at_path = |error: Error| error.at_path(&path);
     let file = SafeTensors::deserialize(&bytes).map_err(|error| {

@@ -1,4 +1,4 @@
-//! What a network's plan says of each layer and each weight, and how a weight's values lie in Keras's files and here.
+//! What a network's plan says of each weight, and how a weight's values lie in Keras's files and here.
 
 use super::{Constraint, Initializer, Regularizer};
 
@@ -132,62 +132,6 @@ impl WeightInfo {
             walk.iter().fold((index, 0), step).1
         })
     }
-}
-
-/// A layer in its place: what goes in, what comes out, what it holds. Shapes are Keras's, without the batch axis.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LayerPlan {
-    /// The layer's name.
-    pub name: String,
-    /// Keras's class name.
-    pub class_name: &'static str,
-    /// What goes in.
-    pub input_shape: Vec<usize>,
-    /// What comes out.
-    pub output_shape: Vec<usize>,
-    /// Its own weights in Keras's order; none for a nested network.
-    pub weights: Vec<WeightInfo>,
-    /// The layers of a nested Sequential network; empty for every other layer.
-    pub inner: Vec<LayerPlan>,
-}
-
-impl LayerPlan {
-    /// How many numbers its weights have together, a nested network's layers included.
-    pub fn num_parameters(&self) -> usize {
-        self.count(|_| true)
-    }
-
-    /// Of these, how many gradients change.
-    pub fn num_trainable(&self) -> usize {
-        self.count(|weight| weight.trainable)
-    }
-
-    fn count(&self, counts: impl Fn(&WeightInfo) -> bool + Copy) -> usize {
-        let own = self.weights.iter().filter(|weight| counts(weight)).map(WeightInfo::num_elements).sum::<usize>();
-        own + self.inner.iter().map(|layer| layer.count(counts)).sum::<usize>()
-    }
-}
-
-/// A layer's name as a part of a path, whose parts '.' separates: `//` for '/', `/-` for '.', so that no two are alike.
-pub fn in_path(name: &str) -> String {
-    name.replace('/', "//").replace('.', "/-")
-}
-
-/// Every layer that is not a nested network, in order, with its path `<outer>.<inner>`: its weights are called
-/// `<path>.<weight>` in files, and [`crate::model::Model::weights`] has them in this order.
-pub fn flat_layers(plan: &[LayerPlan]) -> Vec<(String, &LayerPlan)> {
-    let mut found = Vec::new();
-    for layer in plan {
-        match layer.inner.is_empty() {
-            true => found.push((in_path(&layer.name), layer)),
-            false => {
-                let name = in_path(&layer.name);
-                let below = flat_layers(&layer.inner).into_iter();
-                found.extend(below.map(|(path, leaf)| (format!("{name}.{path}"), leaf)));
-            }
-        }
-    }
-    found
 }
 
 #[cfg(test)]

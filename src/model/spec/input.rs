@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::checks::policy_name;
-use super::layers::Effect;
-use super::{Activation, LayerSpec, Spec};
+use super::layers::{Effect, Join};
+use super::{Activation, LayerSpec, Plan, Source, Spec};
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
 
@@ -100,10 +100,31 @@ impl Spec {
         if self.input_dtype.contains("int") {
             return Some(format!("the network's input is {}", self.input_dtype));
         }
+        let plan = self.plan().ok()?;
+        let (_, layer) = plan.flat_layers().swap_remove(plan.scaling_leaf()?);
+        Some(format!("layer {} ({}) scales them", layer.name(), layer.class_name()))
+    }
+}
+
+impl Plan {
+    /// The number of the first layer that scales pixels as they are: a Rescaling or Normalization. Where the network
+    /// branches, one of the branches is enough.
+    pub(in super::super) fn scaling_leaf(&self) -> Option<usize> {
         let leaves = self.flat_layers();
-        let first = leaves.into_iter().find(|layer| !keeps_range(&layer.spec))?;
-        let scales = matches!(first.spec, LayerSpec::Rescaling(_) | LayerSpec::Normalization(_));
-        scales.then(|| format!("layer {} ({}) scales them", first.name, first.spec.class_name()))
+        let mut are_pixels = Vec::with_capacity(self.calls.len());
+        for call in &self.calls {
+            let is_pixel = |input: &Source| match *input {
+                Source::Input => true,
+                Source::Call(call) => are_pixels[call],
+            };
+            let spec = &leaves[call.leaf].1.layer.spec;
+            let scales = matches!(spec, LayerSpec::Rescaling(_) | LayerSpec::Normalization(_));
+            if scales && call.inputs.iter().all(is_pixel) {
+                return Some(call.leaf);
+            }
+            are_pixels.push(call.inputs.iter().all(is_pixel) && keeps_range(spec));
+        }
+        None
     }
 }
 
@@ -124,7 +145,8 @@ fn keeps_range(layer: &LayerSpec) -> bool {
     match rules.effect(&[], &[]) {
         Effect::Moves { .. } | Effect::Pools | Effect::Noise { .. } | Effect::Augments => true,
         Effect::Keeps => rules.activation() == Activation::Linear,
-        Effect::Mixes | Effect::Bends(_) | Effect::Scales => false,
+        Effect::Joins(Join::Mean | Join::Concatenation { .. }) => true,
+        Effect::Joins(Join::Combination) | Effect::Mixes | Effect::Bends(_) | Effect::Scales => false,
     }
 }
 

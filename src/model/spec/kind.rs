@@ -1,20 +1,27 @@
 //! A network, its layers, and the closed set of what a layer computes.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use strum::{IntoStaticStr, VariantNames};
 
+use super::checks::typed;
+use super::graph::{Call, Graph, Source};
 use super::layers::{
-    ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling2D, BatchNormalization, CenterCrop, Conv2D,
-    Conv2DTranspose, Cropping2D, Dense, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianDropout, GaussianNoise,
-    GlobalAveragePooling2D, GlobalMaxPooling2D, GroupNormalization, Identity, LayerNormalization, LayerRules,
-    LeakyReLU, MaxPooling2D, Normalization, PReLU, Permute, RandomBrightness, RandomContrast, RandomFlip,
-    RandomRotation, RandomTranslation, RandomZoom, ReLU, Rescaling, Reshape, Resizing, SeparableConv2D, Softmax,
-    SpatialDropout2D, UnitNormalization, UpSampling2D, ZeroPadding2D,
+    ActivationLayer, ActivityRegularization, Add, AlphaDropout, Average, AveragePooling2D, BatchNormalization,
+    CenterCrop, Concatenate, Conv2D, Conv2DTranspose, Cropping2D, CustomScaleLayer, Dense, DepthwiseConv2D, Dropout,
+    ELU, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling2D, GlobalMaxPooling2D, GroupNormalization,
+    Identity, LayerNormalization, LayerRules, LayerScale, LeakyReLU, MaxPooling2D, Maximum, Minimum, Multiply,
+    Normalization, PReLU, Permute, RandomBrightness, RandomContrast, RandomFlip, RandomRotation, RandomTranslation,
+    RandomZoom, ReLU, Rescaling, Reshape, Resizing, SeparableConv2D, Softmax, SpatialDropout2D, StochasticDepth,
+    Subtract, UnitNormalization, UpSampling2D, ZeroPadding2D,
 };
 use super::loss::CompiledLoss;
 use super::options::{Activation, Regularizer};
+use crate::error::Result;
 
-/// A Sequential network: its layers, each taking what the one before gives.
+/// A network: Keras's Sequential, each layer taking what the one before gives, or Functional, where a graph says it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// The network's name.
@@ -23,8 +30,11 @@ pub struct Spec {
     pub input_shape: Option<Vec<usize>>,
     /// Keras's name of the kind of number that the input is: `float32`, `uint8` …
     pub input_dtype: &'static str,
-    /// The layers in order, at least one; the input is not a layer.
+    /// The layers in order, at least one; the input is not a layer. Those of a Functional network are in Keras's order,
+    /// which its weights' files follow.
     pub layers: Vec<Layer>,
+    /// Which layer takes what; `None` in a Sequential network.
+    pub graph: Option<Graph>,
     /// What it was compiled with in Keras, where its file says it and softmax does not say what the outputs are. See
     /// [`Spec::output_kind`].
     pub loss: Option<CompiledLoss>,
@@ -131,20 +141,62 @@ pub enum LayerSpec {
     RandomContrast(RandomContrast),
     /// See [`RandomBrightness`].
     RandomBrightness(RandomBrightness),
+    /// See [`Add`].
+    Add(Add),
+    /// See [`Subtract`].
+    Subtract(Subtract),
+    /// See [`Multiply`].
+    Multiply(Multiply),
+    /// See [`Average`].
+    Average(Average),
+    /// See [`Maximum`].
+    Maximum(Maximum),
+    /// See [`Minimum`].
+    Minimum(Minimum),
+    /// See [`Concatenate`].
+    Concatenate(Concatenate),
+    /// See [`CustomScaleLayer`].
+    CustomScaleLayer(CustomScaleLayer),
+    /// See [`LayerScale`].
+    LayerScale(LayerScale),
+    /// See [`StochasticDepth`].
+    StochasticDepth(StochasticDepth),
     /// A network in the network. It has its own form of JSON.
     #[serde(skip)]
-    Sequential(Spec),
+    Network(Spec),
+}
+
+impl Spec {
+    /// Every call in order: in a Sequential network each layer's, of what the one before gives.
+    pub fn calls(&self) -> Cow<'_, [Call]> {
+        let chained = |layer: usize| {
+            let input = layer.checked_sub(1).map_or(Source::Input, Source::Call);
+            Call { layer, inputs: vec![input], in_inference: false }
+        };
+        match &self.graph {
+            Some(graph) => Cow::Borrowed(&graph.calls),
+            None => Cow::Owned((0..self.layers.len()).map(chained).collect()),
+        }
+    }
+
+    /// Keras's name of the network's class.
+    pub fn class_name(&self) -> &'static str {
+        if self.graph.is_some() { "Functional" } else { "Sequential" }
+    }
 }
 
 impl LayerSpec {
-    /// Every class name but `Sequential`.
+    /// Every class name but those of networks.
     pub(super) fn class_names() -> Vec<&'static str> {
-        <Self as VariantNames>::VARIANTS.iter().copied().filter(|name| *name != "Sequential").collect()
+        <Self as VariantNames>::VARIANTS.iter().copied().filter(|name| *name != "Network").collect()
     }
 
-    /// Keras's name of the layer's class: the variant's own.
+    /// Keras's name of the layer's class: the variant's own, or the nested network's.
     pub fn class_name(&self) -> &'static str {
-        self.into()
+        match self {
+            LayerSpec::Network(inner) => inner.class_name(),
+            leaf => leaf.into(),
+        }
     }
 
     /// The rules of its class; `None` for a nested network, whose layers have theirs.
@@ -192,7 +244,17 @@ impl LayerSpec {
             LayerSpec::RandomTranslation(layer) => layer,
             LayerSpec::RandomContrast(layer) => layer,
             LayerSpec::RandomBrightness(layer) => layer,
-            LayerSpec::Sequential(_) => return None,
+            LayerSpec::Add(layer) => layer,
+            LayerSpec::Subtract(layer) => layer,
+            LayerSpec::Multiply(layer) => layer,
+            LayerSpec::Average(layer) => layer,
+            LayerSpec::Maximum(layer) => layer,
+            LayerSpec::Minimum(layer) => layer,
+            LayerSpec::Concatenate(layer) => layer,
+            LayerSpec::CustomScaleLayer(layer) => layer,
+            LayerSpec::LayerScale(layer) => layer,
+            LayerSpec::StochasticDepth(layer) => layer,
+            LayerSpec::Network(_) => return None,
         })
     }
 
@@ -205,5 +267,29 @@ impl LayerSpec {
     /// The loss on the layer's output.
     pub(super) fn activity_regularizer(&self) -> Option<Regularizer> {
         self.rules().and_then(LayerRules::activity_regularizer)
+    }
+}
+
+impl LayerSpec {
+    /// A layer's settings with their types. `config` is in Keras 3's form.
+    pub(super) fn from_config(class_name: &str, config: Map<String, Value>) -> Result<Self> {
+        let mut spec: LayerSpec = typed(json!({ "class_name": class_name, "config": config }))?;
+        match &mut spec {
+            LayerSpec::MaxPooling2D(pool) => pool.strides = pool.strides.or(Some(pool.pool_size)),
+            LayerSpec::AveragePooling2D(pool) => pool.strides = pool.strides.or(Some(pool.pool_size)),
+            _ => {}
+        }
+        Ok(spec)
+    }
+
+    pub(super) fn to_config(&self) -> Map<String, Value> {
+        let object = serde_json::to_value(self).expect("settings are plain numbers, strings and lists");
+        match object {
+            Value::Object(mut object) => match object.remove("config") {
+                Some(Value::Object(config)) => config,
+                _ => Map::new(),
+            },
+            other => unreachable!("a layer's settings are an object, not {other}"),
+        }
     }
 }

@@ -1,34 +1,43 @@
-//! A network's architecture as types: Keras's Sequential, layer by layer. Pure: nothing here touches libtorch.
+//! A network's architecture as types: Keras's Sequential and Functional networks. Pure: nothing here touches libtorch.
 //!
-//! A layer is one variant of [`LayerSpec`] (`kind.rs`), its settings and its rule (output shape and weights) in `layers/`,
-//! one arm in `plan.rs` and one in `model/layers/` (what libtorch computes). `compat/` brings what older Keras wrote
-//! into Keras 3's form, which `json.rs` reads and writes.
+//! A layer is one variant of [`LayerSpec`] (`kind.rs`), its settings and its rules (output shape, weights, what it makes of
+//! values) in `layers/`, and one arm in `model/layers/` (what libtorch computes). Which layer takes what is in `graph.rs`;
+//! `planner.rs` makes the [`Plan`] from both. `compat/` brings what older Keras wrote into Keras 3's form, which `json.rs`
+//! and `functional/` read and write.
 
 mod checks;
 mod compat;
+mod functional;
+mod graph;
 mod info;
 mod input;
 mod json;
 mod kind;
 pub mod layers;
 mod loss;
+mod naming;
 mod options;
 mod output;
+mod parts;
 mod plan;
+mod planner;
+mod reader;
 mod short;
 mod window;
 
 pub use checks::mixed_policy;
-pub use info::{LayerPlan, WeightInfo, WeightOrder, flat_layers, in_path};
-pub(crate) use json::snake_case;
+pub use graph::{Call, Graph, Source};
+pub use info::{WeightInfo, WeightOrder};
 pub use kind::{Layer, LayerSpec, Spec};
 pub use loss::CompiledLoss;
+pub(crate) use naming::snake_case;
 pub use options::{
     Activation, Axes, Bounds, Constraint, Distribution, Fan, FunctionLayer, Initializer, Numbers, OrthogonalMode,
     Padding, Pair, Regularizer, Sides,
 };
 pub(crate) use output::Output;
 pub use output::{Crossentropy, Form, Head, OutputKind};
+pub use plan::{Connection, LayerCall, LayerPlan, Plan, flat_layers, in_path};
 pub use short::ShortForm;
 pub use window::{same_padding, transposed_crop};
 
@@ -39,7 +48,7 @@ impl Layer {
     /// Keeps its weights as they are in this run; a nested network's in each of its layers.
     pub fn freeze(&mut self) {
         match &mut self.spec {
-            LayerSpec::Sequential(inner) => inner.layers.iter_mut().for_each(Layer::freeze),
+            LayerSpec::Network(inner) => inner.layers.iter_mut().for_each(Layer::freeze),
             _ => self.frozen = true,
         }
     }
@@ -47,7 +56,7 @@ impl Layer {
     /// Lets training change its weights, whatever was said before; a nested network's in each of its layers.
     pub fn thaw(&mut self) {
         (self.trainable, self.frozen) = (true, false);
-        if let LayerSpec::Sequential(inner) = &mut self.spec {
+        if let LayerSpec::Network(inner) = &mut self.spec {
             inner.layers.iter_mut().for_each(Layer::thaw);
         }
     }
@@ -61,16 +70,23 @@ impl Layer {
 impl Spec {
     /// A network without layers, whose input nobody has said yet.
     fn empty(name: &str) -> Self {
-        Spec { name: name.to_owned(), input_shape: None, input_dtype: input::DTYPES[0], layers: Vec::new(), loss: None }
+        Spec {
+            name: name.to_owned(),
+            input_shape: None,
+            input_dtype: input::DTYPES[0],
+            layers: Vec::new(),
+            graph: None,
+            loss: None,
+        }
     }
 
-    /// Shapes and weights of every layer.
+    /// Shapes and weights of every layer, and what goes into it.
     ///
     /// # Errors
     /// A model error that names the layer, where its input does not fit it or a size is out of bounds, or where the
     /// input shape is not known.
-    pub fn plan(&self) -> Result<Vec<LayerPlan>> {
-        plan::plan(self)
+    pub fn plan(&self) -> Result<Plan> {
+        planner::plan(self)
     }
 
     /// Fits a preset to a data set: its input shape becomes that of images of `shape`, its last Dense layer gets
@@ -85,18 +101,6 @@ impl Spec {
         }
     }
 
-    /// Every layer that is not a nested network, in order: as [`flat_layers`] of the plan.
-    pub fn flat_layers(&self) -> Vec<&Layer> {
-        let mut found = Vec::new();
-        for layer in &self.layers {
-            match &layer.spec {
-                LayerSpec::Sequential(inner) => found.extend(inner.flat_layers()),
-                _ => found.push(layer),
-            }
-        }
-        found
-    }
-
     /// Checks that the network can learn a data set of images of `shape` in `num_classes` classes.
     ///
     /// # Errors
@@ -104,7 +108,7 @@ impl Spec {
     pub fn check_fits(&self, shape: ImageShape, num_classes: usize) -> Result<()> {
         self.check_takes(shape)?;
         let kind = self.output_kind()?;
-        let num_outputs = self.plan()?.last().map_or(0, |last| last.output_shape[0]);
+        let num_outputs = self.plan()?.output_shape()[0];
         if kind.num_classes(num_outputs) != num_classes {
             let wrong = Error::model("the model and the data do not go together");
             return Err(match kind.head {
@@ -137,10 +141,10 @@ impl Spec {
     /// A model error that names the first layer that cannot.
     pub fn check_trainable(&self) -> Result<()> {
         let plan = self.plan()?;
-        for (layer, (path, info)) in self.flat_layers().into_iter().zip(flat_layers(&plan)) {
-            if let Some(reason) = why_not_trainable(layer, info) {
+        for (path, leaf) in plan.flat_layers() {
+            if let Some(reason) = why_not_trainable(leaf) {
                 return Err(Error::model(format!("the network can predict but not be trained: {reason}"))
-                    .at(format!("layer {path} ({})", info.class_name)));
+                    .at(format!("layer {path} ({})", leaf.class_name())));
             }
         }
         Ok(())
@@ -151,25 +155,25 @@ impl Spec {
 fn last_dense(layers: &mut [Layer]) -> Option<&mut layers::Dense> {
     layers.iter_mut().rev().find_map(|layer| match &mut layer.spec {
         LayerSpec::Dense(dense) => Some(dense),
-        LayerSpec::Sequential(inner) => last_dense(&mut inner.layers),
+        LayerSpec::Network(inner) => last_dense(&mut inner.layers),
         _ => None,
     })
 }
 
-fn why_not_trainable(layer: &Layer, info: &LayerPlan) -> Option<&'static str> {
+fn why_not_trainable(leaf: &LayerPlan) -> Option<&'static str> {
     use layers::FillMode::Wrap;
     let is_orthogonal = |weight: &WeightInfo| matches!(weight.regularizer, Some(Regularizer::Orthogonal { .. }));
-    let fill_mode = match &layer.spec {
+    let fill_mode = match &leaf.layer.spec {
         LayerSpec::RandomRotation(layer) => Some(layer.fill_mode),
         LayerSpec::RandomZoom(layer) => Some(layer.fill_mode),
         LayerSpec::RandomTranslation(layer) => Some(layer.fill_mode),
         _ => None,
     };
-    if layer.spec.activity_regularizer().is_some() {
+    if leaf.layer.spec.activity_regularizer().is_some() {
         Some("a loss on a layer's output is not supported")
     } else if fill_mode == Some(Wrap) {
         Some("fill_mode \"wrap\" is not supported")
-    } else if info.weights.iter().any(|weight| is_orthogonal(weight) && weight.keras_shape.len() != 2) {
+    } else if leaf.weights.iter().any(|weight| is_orthogonal(weight) && weight.keras_shape.len() != 2) {
         Some("an OrthogonalRegularizer needs a matrix")
     } else {
         None

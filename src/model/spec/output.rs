@@ -8,9 +8,9 @@
 
 use std::fmt;
 
-use super::layers::Effect;
+use super::layers::{Effect, Join};
 use super::loss::{CompiledLoss, Family};
-use super::{Activation, FunctionLayer, LayerPlan, Spec, flat_layers};
+use super::{Activation, FunctionLayer, LayerPlan, Plan, Source, Spec};
 use crate::error::{Error, Result};
 
 /// What a classifier's outputs `f32 [B, outputs]` are.
@@ -59,7 +59,7 @@ pub enum Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Output {
     pub kind: OutputKind,
-    /// The number of the leaf whose activation makes the probabilities; none where there is no such.
+    /// The number of the call ([`Plan::calls`]) whose activation makes the probabilities; none where there is no such.
     pub activated_by: Option<usize>,
 }
 
@@ -119,16 +119,16 @@ enum OutputValues {
     Softmax([Form; 2]),
     /// Probabilities, each by itself. Outside training, and in training.
     Sigmoid([Form; 2]),
-    /// Numbers that are neither: what made them, whether pooling makes scores of them, and the leaf.
-    Neither { what: &'static str, is_bounded: bool, leaf: usize },
+    /// Numbers that are neither: what made them, whether pooling makes scores of them, and the call.
+    Neither { what: &'static str, is_bounded: bool, call: usize },
 }
 
 const DIRECT: [Form; 2] = [Form::Activated; 2];
 const CLIPPED: [Form; 2] = [Form::Probabilities; 2];
 
 impl OutputValues {
-    fn neither(what: &'static str, leaf: usize) -> Self {
-        OutputValues::Neither { what, is_bounded: true, leaf }
+    fn neither(what: &'static str, call: usize) -> Self {
+        OutputValues::Neither { what, is_bounded: true, call }
     }
 
     /// After an operation that leaves probabilities what they are.
@@ -151,10 +151,10 @@ impl OutputValues {
 
     /// After a layer that moves values and may put others between them; `keeps_classes`: whether the last axis has the same
     /// values as before, place by place.
-    fn moved(self, keeps_classes: bool, leaf: usize) -> Self {
+    fn moved(self, keeps_classes: bool, call: usize) -> Self {
         match self {
             OutputValues::Softmax(_) if !keeps_classes => {
-                OutputValues::neither("softmax over other values than the outputs", leaf)
+                OutputValues::neither("softmax over other values than the outputs", call)
             }
             _ => self.clipped(),
         }
@@ -168,34 +168,55 @@ impl OutputValues {
     }
 
     /// After a layer that scales and shifts.
-    fn scaled(self, leaf: usize) -> Self {
+    fn scaled(self, call: usize) -> Self {
         match self {
-            OutputValues::Softmax(_) => OutputValues::neither("a softmax whose probabilities are changed", leaf),
-            OutputValues::Sigmoid(_) => OutputValues::neither("a sigmoid whose probabilities are changed", leaf),
+            OutputValues::Softmax(_) => OutputValues::neither("a softmax whose probabilities are changed", call),
+            OutputValues::Sigmoid(_) => OutputValues::neither("a sigmoid whose probabilities are changed", call),
             OutputValues::Numbers | OutputValues::Neither { .. } => OutputValues::Numbers,
         }
     }
 
-    /// What the leaf number `leaf` hands on where these go in, its activation left out.
-    fn after_layer(self, effect: Effect, leaf: usize) -> Self {
+    /// What the call number `call` hands on where these go in, its activation left out.
+    fn after_layer(self, effect: Effect, call: usize) -> Self {
         match effect {
             Effect::Mixes => OutputValues::Numbers,
             Effect::Keeps => self,
-            Effect::Bends(what) => OutputValues::Neither { what, is_bounded: false, leaf },
+            Effect::Bends(what) => OutputValues::Neither { what, is_bounded: false, call },
             Effect::Noise { amount: 0.0 } => self,
             Effect::Noise { .. } => self.with_noise(),
-            Effect::Moves { keeps_classes } => self.moved(keeps_classes, leaf),
+            Effect::Moves { keeps_classes } => self.moved(keeps_classes, call),
             Effect::Pools => self.pooled(),
-            Effect::Scales => self.scaled(leaf),
+            Effect::Scales => self.scaled(call),
             Effect::Augments => match self {
-                OutputValues::Softmax(_) | OutputValues::Sigmoid(_) => self.scaled(leaf),
+                OutputValues::Softmax(_) | OutputValues::Sigmoid(_) => self.scaled(call),
                 OutputValues::Numbers | OutputValues::Neither { .. } => self,
             },
+            Effect::Joins(_) => self.clipped(), // one input alone
+        }
+    }
+
+    /// What the call number `call` makes one of, of several.
+    fn joined(all: &[OutputValues], join: Join, call: usize) -> Self {
+        let is_softmax = |values: &OutputValues| matches!(values, OutputValues::Softmax(_));
+        let is_sigmoid = |values: &OutputValues| matches!(values, OutputValues::Sigmoid(_));
+        let is_probability = |values: &OutputValues| is_softmax(values) || is_sigmoid(values);
+        let is_neither = |values: &OutputValues| matches!(values, OutputValues::Neither { .. });
+        match join {
+            Join::Mean | Join::Concatenation { .. } if all.iter().all(is_sigmoid) => OutputValues::Sigmoid(CLIPPED),
+            Join::Mean | Join::Concatenation { is_last: false } if all.iter().all(is_softmax) => {
+                OutputValues::Softmax(CLIPPED)
+            }
+            _ if all.iter().all(is_probability) => OutputValues::neither("probabilities that are combined", call),
+            Join::Concatenation { .. } if all.iter().any(is_probability) => {
+                OutputValues::neither("probabilities beside other numbers", call)
+            }
+            _ if all.iter().all(is_neither) => all[0],
+            _ => OutputValues::Numbers,
         }
     }
 
     /// What an activation makes of these; `rank` counts the batch's axis.
-    fn after_activation(self, activation: &Activation, rank: usize, leaf: usize) -> Self {
+    fn after_activation(self, activation: &Activation, rank: usize, call: usize) -> Self {
         let is_bounded = match activation {
             Activation::Linear => return self,
             Activation::LogSoftmax => return OutputValues::Numbers, // whose softmax is the same
@@ -204,7 +225,7 @@ impl OutputValues {
             Activation::Layer(FunctionLayer::Softmax(softmax)) => {
                 return match softmax.is_over_last(rank) {
                     true => OutputValues::Softmax(DIRECT),
-                    false => OutputValues::neither("softmax over another axis than the last", leaf),
+                    false => OutputValues::neither("softmax over another axis than the last", call),
                 };
             }
             Activation::Tanh
@@ -233,8 +254,48 @@ impl OutputValues {
             | Activation::SparsePlus
             | Activation::Layer(FunctionLayer::ReLU(_) | FunctionLayer::LeakyReLU(_) | FunctionLayer::ELU(_)) => false,
         };
-        OutputValues::Neither { what: activation.name(), is_bounded, leaf }
+        OutputValues::Neither { what: activation.name(), is_bounded, call }
     }
+}
+
+/// What a call gives.
+#[derive(Clone, Copy)]
+struct Made {
+    values: OutputValues,
+    /// The call whose activation made probabilities of them, and behind which nothing joined others to them.
+    activated_by: Option<usize>,
+}
+
+/// What the last call gives.
+fn made(plan: &Plan, leaves: &[(String, &LayerPlan)]) -> Made {
+    let mut all: Vec<Made> = Vec::with_capacity(plan.calls.len());
+    let numbers = Made { values: OutputValues::Numbers, activated_by: None };
+    for (index, call) in plan.calls.iter().enumerate() {
+        let spec = &leaves[call.leaf].1.layer.spec;
+        let rules = spec.rules().unwrap_or_else(|| unreachable!("a nested network is no leaf"));
+        let inputs: Vec<Made> = call
+            .inputs
+            .iter()
+            .map(|input| match *input {
+                Source::Input => numbers,
+                Source::Call(call) => all[call],
+            })
+            .collect();
+        let effect = rules.effect(&call.input_shapes[0], &call.output_shape);
+        let before = match (effect, &inputs[..]) {
+            (Effect::Joins(join), several) if several.len() > 1 => {
+                let values: Vec<OutputValues> = several.iter().map(|input| input.values).collect();
+                Made { values: OutputValues::joined(&values, join, index), activated_by: None }
+            }
+            (effect, inputs) => Made { values: inputs[0].values.after_layer(effect, index), ..inputs[0] },
+        };
+        let activation = spec.activation();
+        let values = before.values.after_activation(&activation, call.output_shape.len() + 1, index);
+        let is_probability = matches!(values, OutputValues::Softmax(_) | OutputValues::Sigmoid(_));
+        let is_new = is_probability && activation != Activation::Linear;
+        all.push(Made { values, activated_by: if is_new { Some(index) } else { before.activated_by } });
+    }
+    all.pop().unwrap_or(numbers)
 }
 
 impl Spec {
@@ -247,40 +308,31 @@ impl Spec {
     }
 
     /// As [`Spec::output_kind`], of the network with its `plan`.
-    pub(crate) fn output(&self, plan: &[LayerPlan]) -> Result<Output> {
-        let (specs, infos) = (self.flat_layers(), flat_layers(plan));
-        let (mut values, mut activated_by) = (OutputValues::Numbers, None);
-        for (leaf, (layer, (_, info))) in specs.iter().zip(&infos).enumerate() {
-            let activation = layer.spec.activation();
-            let rules = layer.spec.rules().unwrap_or_else(|| unreachable!("a nested network is no leaf"));
-            values = values.after_layer(rules.effect(&info.input_shape, &info.output_shape), leaf);
-            values = values.after_activation(&activation, info.output_shape.len() + 1, leaf);
-            if matches!(values, OutputValues::Softmax(_) | OutputValues::Sigmoid(_)) && activation != Activation::Linear
-            {
-                activated_by = Some(leaf);
-            }
-        }
-        let last = infos.len() - 1;
-        let &[num_outputs] = &infos[last].1.output_shape[..] else {
-            let (path, info) = &infos[last];
+    pub(crate) fn output(&self, plan: &Plan) -> Result<Output> {
+        let leaves = plan.flat_layers();
+        let place = |call: usize| &leaves[plan.calls[call].leaf];
+        let end = plan.calls.len() - 1;
+        let Made { values, activated_by } = made(plan, &leaves);
+        let &[num_outputs] = plan.output_shape() else {
+            let (path, info) = place(end);
             return Err(Error::model("the network is not a classifier")
                 .expected("outputs of shape [K], one number for each class")
-                .got(format!("{:?}", info.output_shape))
-                .at(format!("layer {path} ({})", info.class_name)));
+                .got(format!("{:?}", plan.output_shape()))
+                .at(format!("layer {path} ({})", info.class_name())));
         };
         let kind = match (values, num_outputs) {
             (OutputValues::Softmax(_), 1) => {
-                return Err(refused("softmax over one output: always 1".into(), &infos[last]));
+                return Err(refused("softmax over one output: always 1".into(), place(end)));
             }
             (OutputValues::Softmax(forms), _) => OutputKind::new(Head::Softmax, forms),
             (OutputValues::Sigmoid(forms), 1) => OutputKind::new(Head::Binary, forms),
             (OutputValues::Sigmoid(forms), _) => {
                 OutputKind::new(Head::Sigmoids(self.crossentropy_of_sigmoids()), forms)
             }
-            (OutputValues::Neither { what, leaf, .. }, _) => return Err(refused(what.into(), &infos[leaf])),
+            (OutputValues::Neither { what, call, .. }, _) => return Err(refused(what.into(), place(call))),
             (OutputValues::Numbers, _) => {
                 let head = self.head_of_logits(num_outputs);
-                let head = head.map_err(|(got, help)| refused(got, &infos[last]).help(help))?;
+                let head = head.map_err(|(got, help)| refused(got, place(end)).help(help))?;
                 OutputKind::new(head, [Form::Logits; 2])
             }
         };
@@ -313,12 +365,12 @@ impl Spec {
     }
 }
 
-/// The error for `got`, found in the leaf `path`.
+/// The error for `got`, found in the call `path`.
 fn refused(got: String, (path, info): &(String, &LayerPlan)) -> Error {
     Error::model("the network is not a classifier")
         .expected("softmax or sigmoid at its end, or logits")
         .got(got)
-        .at(format!("layer {path} ({})", info.class_name))
+        .at(format!("layer {path} ({})", info.class_name()))
 }
 
 const SAY_BINARY: &str =

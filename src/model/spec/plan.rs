@@ -1,98 +1,165 @@
-//! What comes out of each layer and which weights it has, by Keras's formulas.
+//! A network's plan: each layer in its place, with its shapes, its weights and what goes into it, and every call of a layer
+//! that is no network, in order. `planner.rs` makes it; everything that needs shapes or weights reads it.
 
-use super::window::MAX_SIZE;
-use super::{Initializer, Layer, LayerPlan, LayerSpec, Spec, WeightInfo};
-use crate::error::{Error, Result};
+use super::{Layer, LayerSpec, Source, WeightInfo};
 
-/// More weights than this in one network is taken for a mistake: 4·10⁹ f32 values are 16 GB.
-const MAX_PARAMETERS: usize = 4_000_000_000;
-
-/// Shapes and weights of every layer of `spec` in order.
-pub(super) fn plan(spec: &Spec) -> Result<Vec<LayerPlan>> {
-    let unknown = || Error::model("the network's input shape is not known").help("add an InputLayer to its JSON");
-    let shape = spec.input_shape.clone().ok_or_else(unknown)?;
-    check_sizes(&shape).map_err(|error| error.at("the input"))?;
-    plan_from(spec, shape, &mut 0)
+/// What there is to know of a network before it is built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The network's own layers, as its specification has them.
+    pub layers: Vec<LayerPlan>,
+    /// The calls of the layers that are no networks ([`flat_layers`]), those of nested networks in their place: each after
+    /// those that it reads, the last one gives the network's outputs.
+    pub calls: Vec<LayerCall>,
 }
 
-/// As [`plan`], from an input of `shape`; `total` counts the weights so far.
-fn plan_from(spec: &Spec, mut shape: Vec<usize>, total: &mut usize) -> Result<Vec<LayerPlan>> {
-    let mut plan = Vec::with_capacity(spec.layers.len());
-    for layer in &spec.layers {
-        let at_layer = |error: Error| error.at(format!("layer {} ({})", layer.name, layer.spec.class_name()));
-        let info = match &layer.spec {
-            LayerSpec::Sequential(inner) => place_nested(layer, inner, &shape, total),
-            _ => place_leaf(layer, &shape, total),
+/// A layer in its place: what goes in, what comes out, what it holds. Shapes are Keras's, without the batch axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerPlan {
+    /// The layer.
+    pub layer: Layer,
+    /// For each call of the layer what it takes.
+    pub inputs: Vec<Vec<Connection>>,
+    /// What goes in where it is called first, the first of several.
+    pub input_shape: Vec<usize>,
+    /// For each call what comes out.
+    pub output_shapes: Vec<Vec<usize>>,
+    /// Its own weights in Keras's order; none for a nested network.
+    pub weights: Vec<WeightInfo>,
+    /// The layers of a nested network; empty for every other layer.
+    pub inner: Vec<LayerPlan>,
+}
+
+/// What a layer takes, among the layers of its own network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// The network's input.
+    Input,
+    /// What a layer gives.
+    Layer {
+        /// Its number.
+        layer: usize,
+        /// Which of its calls.
+        call: usize,
+    },
+}
+
+/// One use of a layer that is no network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerCall {
+    /// The layer's number among [`flat_layers`].
+    pub leaf: usize,
+    /// What goes in, among the plan's calls.
+    pub inputs: Vec<Source>,
+    /// Their shapes.
+    pub input_shapes: Vec<Vec<usize>>,
+    /// What comes out.
+    pub output_shape: Vec<usize>,
+    /// Whether it works as outside training always.
+    pub in_inference: bool,
+}
+
+impl Plan {
+    /// As [`flat_layers`], of the whole network.
+    pub fn flat_layers(&self) -> Vec<(String, &LayerPlan)> {
+        flat_layers(&self.layers)
+    }
+
+    /// The shape of the network's outputs.
+    pub fn output_shape(&self) -> &[usize] {
+        &self.calls.last().expect("a network has a layer").output_shape
+    }
+
+    /// How many numbers all weights have together.
+    pub fn num_parameters(&self) -> usize {
+        self.layers.iter().map(LayerPlan::num_parameters).sum()
+    }
+
+    /// Of these, how many gradients change.
+    pub fn num_trainable(&self) -> usize {
+        self.layers.iter().map(LayerPlan::num_trainable).sum()
+    }
+
+    /// Whether every call takes what the one before gives, and nothing else.
+    pub fn is_chain(&self) -> bool {
+        let is_next = |(index, call): (usize, &LayerCall)| {
+            call.inputs == [index.checked_sub(1).map_or(Source::Input, Source::Call)]
         };
-        let info = info.map_err(at_layer)?;
-        check_sizes(&info.output_shape).map_err(at_layer)?;
-        shape.clone_from(&info.output_shape);
-        plan.push(info);
+        self.calls.iter().enumerate().all(is_next)
     }
-    Ok(plan)
+
+    /// For each call the numbers of those that read it, in order, once for each time.
+    pub fn readers(&self) -> Vec<Vec<usize>> {
+        let mut readers = vec![Vec::new(); self.calls.len()];
+        for (index, call) in self.calls.iter().enumerate() {
+            for input in &call.inputs {
+                if let Source::Call(read) = *input {
+                    readers[read].push(index);
+                }
+            }
+        }
+        readers
+    }
 }
 
-fn place_nested(layer: &Layer, inner: &Spec, input: &[usize], total: &mut usize) -> Result<LayerPlan> {
-    if let Some(expected) = inner.input_shape.as_deref().filter(|expected| *expected != input) {
-        return Err(Error::model("the nested network has another input")
-            .expected(format!("{expected:?}"))
-            .got(format!("{input:?}")));
+impl LayerPlan {
+    /// The layer's name.
+    pub fn name(&self) -> &str {
+        &self.layer.name
     }
-    let plan = plan_from(inner, input.to_vec(), total)?;
-    let output_shape = plan.last().map_or_else(|| input.to_vec(), |last| last.output_shape.clone());
-    Ok(LayerPlan { inner: plan, ..info(layer, input, output_shape) })
+
+    /// Keras's class name.
+    pub fn class_name(&self) -> &'static str {
+        self.layer.spec.class_name()
+    }
+
+    /// What comes out where it is called last, as Keras's table has it.
+    pub fn output_shape(&self) -> &[usize] {
+        self.output_shapes.last().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it is a nested network.
+    pub fn is_network(&self) -> bool {
+        matches!(self.layer.spec, LayerSpec::Network(_))
+    }
+
+    /// How many numbers its weights have together, a nested network's layers included.
+    pub fn num_parameters(&self) -> usize {
+        self.count(|_| true)
+    }
+
+    /// Of these, how many gradients change.
+    pub fn num_trainable(&self) -> usize {
+        self.count(|weight| weight.trainable)
+    }
+
+    fn count(&self, counts: impl Fn(&WeightInfo) -> bool + Copy) -> usize {
+        let own = self.weights.iter().filter(|weight| counts(weight)).map(WeightInfo::num_elements).sum::<usize>();
+        own + self.inner.iter().map(|layer| layer.count(counts)).sum::<usize>()
+    }
 }
 
-fn place_leaf(layer: &Layer, input: &[usize], total: &mut usize) -> Result<LayerPlan> {
-    let rules = layer.spec.rules().unwrap_or_else(|| unreachable!("a nested network is planned layer by layer"));
-    let (output_shape, mut weights) = rules.infer(input)?;
-    for weight in &mut weights {
-        weight.trainable &= layer.is_trained();
-        let elements = weight.keras_shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-        let sum = elements.and_then(|elements| total.checked_add(elements)).filter(|&sum| sum <= MAX_PARAMETERS);
-        *total = sum.ok_or_else(|| {
-            Error::model("the network is too large").expected(format!("at most {MAX_PARAMETERS} parameters"))
-        })?;
-        check_initializer(weight)?;
-        if let Some(axis) = weight.constraint.as_ref().and_then(|constraint| constraint.axis()) {
-            axis.resolve(weight.keras_shape.len()).map_err(|error| error.at(weight.keras_name))?;
+/// A layer's name as a part of a path, whose parts '.' separates: `//` for '/', `/-` for '.', so that no two are alike.
+pub fn in_path(name: &str) -> String {
+    name.replace('/', "//").replace('.', "/-")
+}
+
+/// Every layer that is no network, in order, with its path `<outer>.<inner>`: its weights are called `<path>.<weight>` in
+/// files, and [`crate::model::Model::weights`] has them in this order.
+pub fn flat_layers(layers: &[LayerPlan]) -> Vec<(String, &LayerPlan)> {
+    let mut found = Vec::new();
+    for layer in layers {
+        let name = in_path(layer.name());
+        match layer.layer.spec {
+            LayerSpec::Network(_) => {
+                let below = flat_layers(&layer.inner).into_iter();
+                found.extend(below.map(|(path, leaf)| (format!("{name}.{path}"), leaf)));
+            }
+            _ => found.push((name, layer)),
         }
     }
-    Ok(LayerPlan { weights, ..info(layer, input, output_shape) })
+    found
 }
 
-fn check_initializer(weight: &WeightInfo) -> Result<()> {
-    let rank = weight.keras_shape.len();
-    let needs = match weight.initializer {
-        Initializer::Identity { .. } if rank != 2 => "a matrix",
-        Initializer::Orthogonal { .. } if rank < 2 => "at least two axes",
-        _ => return Ok(()),
-    };
-    Err(Error::model("the initializer does not fit the weight")
-        .expected(needs)
-        .got(format!("{:?}", weight.keras_shape))
-        .at(weight.keras_name))
-}
-
-fn info(layer: &Layer, input: &[usize], output_shape: Vec<usize>) -> LayerPlan {
-    LayerPlan {
-        name: layer.name.clone(),
-        class_name: layer.spec.class_name(),
-        input_shape: input.to_vec(),
-        output_shape,
-        weights: vec![],
-        inner: vec![],
-    }
-}
-
-fn check_sizes(shape: &[usize]) -> Result<()> {
-    let product = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    match product {
-        Some(product) if shape.iter().all(|&size| (1..=MAX_SIZE).contains(&size)) && product <= MAX_PARAMETERS => {
-            Ok(())
-        }
-        _ => Err(Error::model("a shape is out of bounds")
-            .expected(format!("sizes from 1 to {MAX_SIZE}"))
-            .got(format!("{shape:?}"))),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ fn what_a_run_freezes_is_its_own() {
 fn layers_are_frozen_by_name() {
     let mut frozen = spec(10, 12);
     freeze(&mut frozen, &["conv2d*".into()]).unwrap();
-    let trainable: Vec<usize> = frozen.plan().unwrap().iter().map(|layer| layer.num_trainable()).collect();
+    let trainable: Vec<usize> = frozen.plan().unwrap().layers.iter().map(|layer| layer.num_trainable()).collect();
     assert_eq!(trainable.iter().filter(|&&count| count > 0).count(), 1, "{trainable:?}");
     assert!(freeze(&mut spec(10, 12), &["cnv*".into()]).unwrap_err().to_string().contains("conv2d_1"));
     assert!(freeze(&mut spec(10, 12), &["*".into()]).unwrap_err().to_string().contains("nothing is left"));

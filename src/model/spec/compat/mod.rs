@@ -13,7 +13,7 @@ use super::options::keras2_hard_sigmoid;
 use crate::error::{Error, Result};
 
 pub(super) use origin::check_origin;
-pub(super) use unsupported::unknown_layer;
+pub(super) use unsupported::{branching_layer, unknown_layer};
 
 /// Which Keras wrote a document. What differs between 2 and tf.keras does not matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

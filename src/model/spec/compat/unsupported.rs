@@ -5,7 +5,8 @@ use crate::error::{Error, nearest};
 
 const PYTHON: &str = "it holds Python code, which a file cannot";
 const RECURRENT: &str = "recurrent layers are for sequences, not for images";
-const BRANCHES: &str = "it joins several inputs, which only Functional models have";
+const FUNCTION: &str = "it is a function of TensorFlow's that no layer here computes";
+const PRODUCTS: &str = "of the layers that join inputs, those that go value by value and Concatenate are";
 const OTHER_RANKS: &str = "only layers of two-dimensional images are";
 const TOKENS: &str = "it is for sequences of tokens, not for images";
 const VERSIONS: &str = "Keras's versions compute different things under its name";
@@ -32,10 +33,8 @@ const REASONS: [(&[&str], &str); 7] = [
         ],
         RECURRENT,
     ),
-    (
-        &["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot", "Merge", "TFOpLambda"],
-        BRANCHES,
-    ),
+    (&["TFOpLambda", "TensorFlowOpLayer", "SlicingOpLambda"], FUNCTION),
+    (&["Dot", "Merge"], PRODUCTS),
     (
         &[
             "Conv1D",
@@ -65,7 +64,6 @@ const REASONS: [(&[&str], &str); 7] = [
     ),
     (&["Embedding", "MultiHeadAttention", "Attention", "AdditiveAttention", "Masking", "TextVectorization"], TOKENS),
     (&["RandomCrop"], VERSIONS),
-    (&["Functional", "Model"], BRANCHES),
 ];
 
 /// The error for a class that is not among the supported ones.
@@ -78,6 +76,12 @@ pub(in super::super) fn unknown_layer(class_name: &str) -> Error {
     error.at("class_name")
 }
 
+/// The error for a layer of several inputs in a Sequential network.
+pub(in super::super) fn branching_layer(class_name: &str) -> Error {
+    Error::model(format!("the layer '{class_name}' joins several inputs, which only Functional models have"))
+        .at("class_name")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,7 +91,7 @@ mod tests {
         for (class_name, says) in [
             ("Lambda", "Python code"),
             ("LSTM", "recurrent"),
-            ("Concatenate", "Functional"),
+            ("TFOpLambda", "TensorFlow"),
             ("Conv2d", "did you mean 'Conv2D'?"),
         ] {
             let error = unknown_layer(class_name).to_string();

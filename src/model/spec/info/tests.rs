@@ -40,31 +40,3 @@ fn every_order_is_undone() {
         assert_eq!(weight.to_keras(&weight.to_torch(&values)), values, "{order:?}");
     }
 }
-
-#[test]
-fn leaves_are_named_by_their_path() {
-    let layer = |name: &str, class_name, inner: Vec<LayerPlan>| LayerPlan {
-        name: name.into(),
-        class_name,
-        input_shape: vec![2],
-        output_shape: vec![2],
-        weights: if class_name == "Dense" { vec![weight(WeightOrder::Dense, &[2, 2])] } else { vec![] },
-        inner,
-    };
-    let block = layer("block", "Sequential", vec![layer("a", "Dense", vec![]), layer("b", "Dense", vec![])]);
-    assert_eq!(block.num_parameters(), 8);
-    let plan = [layer("first", "Dense", vec![]), block];
-    let paths: Vec<String> = flat_layers(&plan).into_iter().map(|(path, _)| path).collect();
-    assert_eq!(paths, ["first", "block.a", "block.b"]);
-    let odd = layer("a/b", "Sequential", vec![layer("c.d", "Dense", vec![]), layer("", "Dense", vec![])]);
-    let plan = [layer("a.b", "Dense", vec![]), odd];
-    let paths: Vec<String> = flat_layers(&plan).into_iter().map(|(path, _)| path).collect();
-    assert_eq!(paths, ["a/-b", "a//b.c/-d", "a//b."]);
-}
-
-#[test]
-fn no_two_names_are_one_in_a_path() {
-    let names = ["a", "", ".", "/", "..", "//", "./", "/.", "/-", "-", "a.b", "a/b", "a/-b", "a//b", "a-b"];
-    let paths: std::collections::HashSet<String> = names.iter().map(|name| in_path(name)).collect();
-    assert!(paths.len() == names.len() && paths.iter().all(|path| !path.contains('.')), "{paths:?}");
-}

@@ -15,13 +15,28 @@ pub struct Dropout {
     /// Ignored: every seed derives from the run's.
     #[serde(default)]
     pub seed: Option<i64>,
-    /// Not supported.
+    /// The shape of what is drawn, with the batch: 1 where values share a draw, the input's own size or nothing where not.
     #[serde(default)]
-    pub noise_shape: Null,
+    pub noise_shape: Option<Vec<Option<usize>>>,
+}
+
+impl Dropout {
+    /// For each axis of Keras's, the batch's first, whether its values share a draw; `None` where none do.
+    pub fn shared_axes(&self) -> Option<Vec<bool>> {
+        let shared: Vec<bool> = self.noise_shape.as_ref()?.iter().map(|size| *size == Some(1)).collect();
+        shared.contains(&true).then_some(shared)
+    }
 }
 
 impl LayerRules for Dropout {
     fn infer(&self, input: &[usize]) -> Inferred {
+        if let Some(noise) = &self.noise_shape {
+            let [batch, sizes @ ..] = &noise[..] else { return Err(unfit_noise(noise, input)) };
+            let fits = |(noise, size): (&Option<usize>, &usize)| noise.is_none_or(|noise| noise == 1 || noise == *size);
+            if !matches!(batch, None | Some(1)) || sizes.len() != input.len() || !sizes.iter().zip(input).all(fits) {
+                return Err(unfit_noise(noise, input));
+            }
+        }
         place_rate(input, self.rate)
     }
 
@@ -98,6 +113,33 @@ pub struct GaussianNoise {
     /// Ignored: every seed derives from the run's.
     #[serde(default)]
     pub seed: Option<i64>,
+}
+
+/// Sets whole images to 0 in training and scales the others up (Huang and others 2016): of ConvNeXt in
+/// `keras.applications`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StochasticDepth {
+    /// The share of the images, in `[0, 1)`.
+    pub drop_path_rate: f64,
+}
+
+impl LayerRules for StochasticDepth {
+    fn infer(&self, input: &[usize]) -> Inferred {
+        place_rate(input, self.drop_path_rate)
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Noise { amount: self.drop_path_rate }
+    }
+}
+
+fn unfit_noise(noise: &[Option<usize>], input: &[usize]) -> Error {
+    let text = |size: &Option<usize>| size.map_or("null".to_owned(), |size| size.to_string());
+    let shape: Vec<String> = noise.iter().map(text).collect();
+    Error::model("the noise does not fit the input")
+        .expected(format!("null or 1 for the batch, then for each of {input:?} null, 1 or its size"))
+        .got(format!("[{}]", shape.join(", ")))
+        .at("noise_shape")
 }
 
 /// A layer that only needs a `rate` in `[0, 1)`.

@@ -6,6 +6,7 @@ mod augmentation;
 mod convolution;
 mod core;
 mod dropout;
+mod merge;
 mod normalization;
 mod pooling;
 mod preprocessing;
@@ -17,6 +18,7 @@ pub use activation::*;
 pub use augmentation::*;
 pub use convolution::*;
 pub use dropout::*;
+pub use merge::*;
 pub use normalization::*;
 pub use pooling::*;
 pub use preprocessing::*;
@@ -38,6 +40,22 @@ pub(super) trait LayerRules {
     /// # Errors
     /// A model error that says why the input does not fit, or which setting cannot be used.
     fn infer(&self, input: &[usize]) -> Inferred;
+
+    /// As [`LayerRules::infer`], of every input, at least one.
+    ///
+    /// # Errors
+    /// As there; and where the layer takes one input and gets several.
+    fn infer_all(&self, inputs: &[&[usize]]) -> Inferred {
+        match inputs {
+            [input] => self.infer(input),
+            several => Err(one_input(several.len())),
+        }
+    }
+
+    /// Whether it joins several inputs, which Keras's files have in a list.
+    fn takes_several(&self) -> bool {
+        false
+    }
 
     /// What it makes of its input's values, its activation left out.
     fn effect(&self, input: &[usize], output: &[usize]) -> Effect;
@@ -79,6 +97,27 @@ pub(super) enum Effect {
     Scales,
     /// Images changed at random in training.
     Augments,
+    /// One from several inputs.
+    Joins(Join),
+}
+
+/// How a layer makes one from several inputs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Join {
+    /// Their mean.
+    Mean,
+    /// Sums, products and the like.
+    Combination,
+    /// One after the other.
+    Concatenation {
+        /// Along the last axis.
+        is_last: bool,
+    },
+}
+
+/// The error of a layer that takes one input and gets `several`.
+pub(super) fn one_input(several: usize) -> Error {
+    Error::model("the layer takes one input").expected("1").got(several)
 }
 
 const fn glorot_uniform() -> Initializer {

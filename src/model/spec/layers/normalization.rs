@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::info::{WeightInfo, WeightOrder};
 use super::super::options::{Axes, Constraint, Initializer, No, Null, Regularizer};
-use super::{Effect, Inferred, LayerRules, one_axis, ones, thousandth, unchanged, vector, yes, zeros};
+use super::{Effect, Inferred, LayerRules, last, one_axis, ones, thousandth, unchanged, vector, yes, zeros};
 use crate::error::{Error, Result};
 
 const fn most() -> f64 {
@@ -291,6 +291,34 @@ impl UnitNormalization {
     /// A model error where an axis is not there or is the batch.
     pub fn axes(&self, rank: usize) -> Result<Vec<usize>> {
         not_the_batch(self.axis.resolve(rank)?)
+    }
+}
+
+/// A factor for each channel: of ConvNeXt in `keras.applications` (Touvron and others 2021). Any shape, unchanged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerScale {
+    /// What each factor begins with.
+    pub init_values: f64,
+    /// How many channels there are.
+    pub projection_dim: usize,
+}
+
+impl LayerRules for LayerScale {
+    // The weight gamma, one value a channel.
+    fn infer(&self, input: &[usize]) -> Inferred {
+        let channels = last(input)?;
+        if channels != self.projection_dim {
+            return Err(Error::model("the layer is for another number of channels")
+                .expected(format!("projection_dim {channels}, as its input has"))
+                .got(self.projection_dim)
+                .at("projection_dim"));
+        }
+        let initializer = Initializer::Constant { value: self.init_values };
+        Ok((input.to_vec(), vec![vector(["weight", "gamma"], channels, initializer)]))
+    }
+
+    fn effect(&self, _input: &[usize], _output: &[usize]) -> Effect {
+        Effect::Scales
     }
 }
 

@@ -12,8 +12,8 @@ mod write;
 use serde_json::{Map, Value, json};
 
 use super::compat::unknown_layer;
-use super::json::{MAX_LAYERS, Reader};
-use super::{Activation, Spec};
+use super::reader::{MAX_LAYERS, Reader};
+use super::{Activation, LayerSpec, Spec};
 use crate::data::ImageShape;
 use crate::error::{Error, Result, nearest};
 use parse::{Call, Written};
@@ -80,7 +80,7 @@ impl ShortForm {
     /// The layers with their types.
     fn read(&self, num_classes: usize) -> Result<Spec> {
         let mut spec = Spec::empty(&self.name);
-        let mut reader = Reader::new();
+        let mut reader = Reader::of_keras3();
         let last_dense = self.layers.iter().rposition(|call| call.name == "Dense");
         for (index, call) in self.layers.iter().enumerate() {
             let values = Values { num_classes, is_output: last_dense == Some(index) };
@@ -99,6 +99,15 @@ impl ShortForm {
         let count = (1..=spec.layers.len()).find(fails)?;
         let mut layers = self.layers.iter().filter(|call| !is_input(&call.name));
         layers.nth(count - 1).map(|call| call.line)
+    }
+}
+
+/// The error for a class of layers that the short form has no words for.
+fn unsayable(class_name: &str) -> Error {
+    match LayerSpec::class_names().contains(&class_name) {
+        true => Error::model(format!("the short form has no {class_name}: its layers follow one another"))
+            .help("Keras's JSON can say the network"),
+        false => unknown_layer(class_name),
     }
 }
 
@@ -148,7 +157,7 @@ impl Values {
         if call.name == "Sequential" {
             return self.nested(&call.arguments);
         }
-        let signature = signatures::layer(&call.name).ok_or_else(|| unknown_layer(&call.name))?;
+        let signature = signatures::layer(&call.name).ok_or_else(|| unsayable(&call.name))?;
         let config = self.config(signature, &call.arguments, &OF_EVERY_LAYER).map_err(at_layer)?;
         Ok(json!({ "class_name": signature.class_name, "config": config }))
     }

@@ -14,6 +14,9 @@ impl Spec {
     /// # Errors
     /// A model error where the short form cannot say the network.
     pub fn to_short(&self, is_open: bool) -> Result<String> {
+        if self.graph.is_some() {
+            return Err(Error::model("the short form has no branches").help("Keras's JSON can say the network"));
+        }
         let last_dense = self.layers.iter().rposition(|layer| matches!(layer.spec, LayerSpec::Dense(_)));
         let mut lines = Vec::new();
         if let (false, Some(shape)) = (is_open, &self.input_shape) {
@@ -29,7 +32,7 @@ impl Spec {
             let leaves_units_open = is_open && last_dense == Some(index);
             let (class_name, words) = words(layer, &name, leaves_units_open)?;
             lines.push(match layer.spec {
-                LayerSpec::Sequential(_) => format!("{class_name}({})", words.join(", ")),
+                LayerSpec::Network(_) => format!("{class_name}({})", words.join(", ")),
                 _ => std::iter::once(class_name.to_owned()).chain(words).collect::<Vec<_>>().join(" "),
             });
         }
@@ -71,10 +74,10 @@ impl Spec {
 /// The names that Keras gives to `layers` where none is said.
 fn automatic_names(layers: &[Layer]) -> Result<Vec<String>> {
     let mut spec = Spec::empty("");
-    let mut reader = super::Reader::new();
+    let mut reader = super::Reader::of_keras3();
     for (index, layer) in layers.iter().enumerate() {
         let entry = match &layer.spec {
-            LayerSpec::Sequential(_) => {
+            LayerSpec::Network(_) => {
                 json!({ "class_name": "Sequential", "config": { "layers": [{ "class_name": "Flatten" }] } })
             }
             leaf => json!({ "class_name": leaf.class_name(), "config": leaf.to_config() }),
@@ -88,9 +91,9 @@ fn automatic_names(layers: &[Layer]) -> Result<Vec<String>> {
 fn words(layer: &Layer, automatic_name: &str, leaves_units_open: bool) -> Result<(&'static str, Vec<String>)> {
     let class_name = layer.spec.class_name();
     let mut words = match &layer.spec {
-        LayerSpec::Sequential(inner) => vec![nested(inner)?],
+        LayerSpec::Network(inner) => vec![nested(inner)?],
         leaf => {
-            let signature = signatures::layer(class_name).expect("every layer has a signature");
+            let signature = signatures::layer(class_name).ok_or_else(|| super::unsayable(class_name))?;
             settings(signature, leaf, leaves_units_open)?
         }
     };
@@ -105,6 +108,9 @@ fn words(layer: &Layer, automatic_name: &str, leaves_units_open: bool) -> Result
 
 /// `[Conv2D(32, 3), …]`.
 fn nested(inner: &Spec) -> Result<String> {
+    if inner.graph.is_some() {
+        return Err(Error::model("the short form has no branches").help("Keras's JSON can say the network"));
+    }
     let mut layers = Vec::new();
     if let Some(shape) = &inner.input_shape {
         layers.push(format!("Input(shape={shape:?})"));

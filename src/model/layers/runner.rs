@@ -1,0 +1,71 @@
+//! Runs a network whose calls do not simply follow one another.
+
+use tch::Tensor;
+
+use super::super::spec::Source;
+use super::operation::Operation;
+
+/// The calls of a network in order.
+pub struct Runner {
+    steps: Vec<Step>,
+}
+
+/// One call.
+struct Step {
+    inputs: Vec<Source>,
+    /// What it computes: of its inputs, then of what the one before gives. None at all hands the input on.
+    operations: Vec<Operation>,
+    /// The calls whose values nobody reads after this one.
+    last_reads: Vec<usize>,
+}
+
+impl Runner {
+    /// Of calls, each with what it takes and what it computes, every one after those that it reads.
+    pub fn new(calls: Vec<(Vec<Source>, Vec<Operation>)>) -> Self {
+        let mut steps: Vec<Step> = Vec::with_capacity(calls.len());
+        let mut last_readers = vec![None; calls.len()];
+        for (index, (inputs, operations)) in calls.into_iter().enumerate() {
+            for input in &inputs {
+                if let Source::Call(read) = *input {
+                    last_readers[read] = Some(index);
+                }
+            }
+            steps.push(Step { inputs, operations, last_reads: Vec::new() });
+        }
+        for (read, reader) in last_readers.into_iter().enumerate() {
+            if let Some(reader) = reader {
+                steps[reader].last_reads.push(read);
+            }
+        }
+        Runner { steps }
+    }
+
+    /// What the last call gives for `input`. `watch` sees what every call gives, with its number.
+    ///
+    /// A value is let go as soon as its last reader has run, so that outside training memory holds no more than what is
+    /// still to be read.
+    pub fn run(&self, input: &Tensor, train: bool, mut watch: impl FnMut(usize, &Tensor)) -> Tensor {
+        let mut values: Vec<Option<Tensor>> = Vec::with_capacity(self.steps.len());
+        for (index, step) in self.steps.iter().enumerate() {
+            let value = step.run(input, &values, train);
+            watch(index, &value);
+            values.push(Some(value));
+            step.last_reads.iter().for_each(|&read| values[read] = None);
+        }
+        values.pop().flatten().unwrap_or_else(|| input.shallow_clone())
+    }
+}
+
+impl Step {
+    fn run(&self, input: &Tensor, values: &[Option<Tensor>], train: bool) -> Tensor {
+        let of = |source: &Source| match *source {
+            Source::Input => input,
+            Source::Call(call) => values[call].as_ref().expect("a value is kept until its last reader has run"),
+        };
+        let inputs: Vec<&Tensor> = self.inputs.iter().map(of).collect();
+        match &self.operations[..] {
+            [] => inputs[0].shallow_clone(),
+            [first, then @ ..] => then.iter().fold(first(&inputs, train), |value, next| next(&[&value], train)),
+        }
+    }
+}
