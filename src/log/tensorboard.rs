@@ -15,6 +15,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::event_file::EventFile;
 use super::event_records;
 use super::{Batch, Epoch, Event, Sink};
@@ -94,13 +96,37 @@ pub fn rewind(run_folder: &Path, epochs: u64, steps: u64) -> Result<()> {
 impl Sink for TensorBoardSink {
     fn on(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::Start(start) if start.first_step == 0 => self.train.keras_graph(&start.model_json),
+            Event::Start(start) if start.first_step == 0 => self.train.keras_graph(&for_graph_page(&start.model_json)),
             Event::Batch(batch) if batch.is_recorded => self.batch(batch),
             Event::Epoch(epoch) => self.epoch(epoch),
             Event::Saving | Event::End => self.train.sync(),
             Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Warning(_) => Ok(()),
             Event::Testing { .. } | Event::Note(_) | Event::Detail(_) => Ok(()),
         }
+    }
+}
+
+/// A model's JSON as TensorBoard 2.20's graph page reads it: of a Functional network that is an element of a Sequential it
+/// takes the input's name alone, where Keras 3 writes `[name, 0, 0]`. It reads Keras 3's form everywhere else.
+fn for_graph_page(model_json: &str) -> String {
+    fn adapt(network: &mut Value) {
+        let is_sequential = network["class_name"] == "Sequential";
+        let layers = network.pointer_mut("/config/layers").and_then(Value::as_array_mut);
+        for layer in layers.into_iter().flatten() {
+            if let (true, Some(input)) = (is_sequential, layer.pointer_mut("/config/input_layers"))
+                && let Some(name @ Value::String(_)) = input.get(0)
+            {
+                *input = Value::Array(vec![name.clone()]);
+            }
+            adapt(layer);
+        }
+    }
+    match serde_json::from_str(model_json) {
+        Ok(mut model) => {
+            adapt(&mut model);
+            model.to_string()
+        }
+        Err(_) => model_json.to_owned(),
     }
 }
 
@@ -229,6 +255,15 @@ pub(super) mod tests {
         let graphs =
             events.iter().flat_map(|event| event.get_summary().get_value()).filter(|value| value.tag == "keras");
         assert_eq!(graphs.count(), 1);
+    }
+
+    #[test]
+    fn a_functional_in_a_sequential_has_its_input_s_name_for_the_graph_page() {
+        let inner = r#"{"class_name":"Functional","config":{"input_layers":["in",0,0],"layers":[]}}"#;
+        let of = |class_name: &str| format!(r#"{{"class_name":"{class_name}","config":{{"layers":[{inner}]}}}}"#);
+        assert!(for_graph_page(&of("Sequential")).contains(r#""input_layers":["in"]"#));
+        assert!(for_graph_page(&of("Functional")).contains(r#""input_layers":["in",0,0]"#));
+        assert_eq!(for_graph_page("{}"), "{}");
     }
 
     /// The steps of `tag` under `folder`.
