@@ -142,12 +142,24 @@ impl SummaryLayer {
         let layer = format!("{} ({})", self.name, self.class_name);
         let mut cells = vec![vec![layer], vec![shape_text(&self.output_shape)], vec![thousands(self.parameters)]];
         if branches {
-            let last = self.connected_to.len().saturating_sub(1);
-            let line = |(index, text): (usize, &String)| format!("{text}{}", if index < last { "," } else { "" });
-            let connected: Vec<String> = self.connected_to.iter().enumerate().map(line).collect();
-            cells.push(if connected.is_empty() { vec!["-".to_owned()] } else { connected });
+            cells.push(if self.connected_to.is_empty() { vec!["-".to_owned()] } else { self.connections() });
         }
         cells
+    }
+
+    /// Where the inputs come from, as many in a line as Keras's column holds.
+    fn connections(&self) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for (index, connection) in self.connected_to.iter().enumerate() {
+            let comma = if index + 1 < self.connected_to.len() { "," } else { "" };
+            match lines.last_mut() {
+                Some(line) if line.len() + 1 + connection.len() + comma.len() <= GRAPH_WIDTHS[3] - 2 => {
+                    *line = format!("{line} {connection}{comma}");
+                }
+                _ => lines.push(format!("{connection}{comma}")),
+            }
+        }
+        lines
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::program::python;
+use crate::program::{convnet, history, python, succeeded, train};
 use convnet::export::{ExportFormat, export};
 use convnet::keras::KerasModel;
 use convnet::model::{Model, ModelInfo, Spec, Summary};
@@ -92,11 +92,16 @@ impl Made {
     }
 }
 
-/// A Functional network of these layers, the input called `in`, in Keras 3's form.
+/// A Functional network of these layers on images `[8, 8, 3]`, the input called `in`, in Keras 3's form.
 fn functional(layers: &[(&str, Value, Value)], output: Value) -> Value {
+    functional_of([8, 8, 3], layers, output)
+}
+
+fn functional_of(shape: [usize; 3], layers: &[(&str, Value, Value)], output: Value) -> Value {
+    let [height, width, channels] = shape;
     let input = value!({
         "class_name": "InputLayer", "name": "in", "inbound_nodes": [],
-        "config": { "batch_shape": [null, 8, 8, 3], "name": "in" },
+        "config": { "batch_shape": [null, height, width, channels], "name": "in" },
     });
     let layer = |(class_and_name, config, nodes): &(&str, Value, Value)| {
         let (class_name, name) = class_and_name.split_once(' ').unwrap();
@@ -273,6 +278,56 @@ fn applications_compute_what_they_do_in_keras() {
             .unwrap()
             .for_each(|entry| std::fs::remove_file(entry.unwrap().path()).unwrap());
     }
+}
+
+/// A residual network for digits, its last convolution shared, with dropout in one branch.
+fn residual() -> Value {
+    let conv = value!({ "filters": 6, "kernel_size": 3, "padding": "same" });
+    let twice = value!([
+        { "args": [tensor("bn", 0)], "kwargs": {} }, { "args": [tensor("drop", 0)], "kwargs": {} },
+    ]);
+    let joined = value!([{ "args": [[tensor("twice", 0), tensor("twice", 1), tensor("bn", 0)]], "kwargs": {} }]);
+    let layers = [
+        ("Conv2D stem", value!({ "filters": 6, "kernel_size": 3, "strides": 2, "padding": "same" }), call(&["in"])),
+        ("BatchNormalization bn", value!({}), call(&["stem"])),
+        ("Dropout drop", value!({ "rate": 0.2, "noise_shape": [null, 1, 1, null] }), call(&["bn"])),
+        ("Conv2D twice", conv, twice),
+        ("Add add", value!({}), joined),
+        ("Activation relu", value!({ "activation": "relu" }), call(&["add"])),
+        ("MaxPooling2D pool", value!({}), call(&["relu"])),
+        ("Flatten flat", value!({}), call(&["pool"])),
+        ("Dense head", value!({ "units": 10, "activation": "softmax" }), call(&["flat"])),
+    ];
+    functional_of([28, 28, 1], &layers, value!(["head", 0, 0]))
+}
+
+#[test]
+fn a_branching_network_trains_resumes_and_predicts_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("net.json"), residual().to_string()).unwrap();
+    let model = ["--model", "net.json", "--ema", "0.9", "--seed", "3"];
+    succeeded(&train(at, &[&model[..], &["--run", "whole", "--name", "whole"]].concat()));
+    succeeded(&train(at, &[&model[..], &["--run", "part", "--name", "part", "--epochs", "1"]].concat()));
+    succeeded(&convnet(at, &["train", "--resume", "part", "--epochs", "2", "-q"]));
+    assert_eq!(history(at, "whole"), history(at, "part"));
+    let weights = |name: &str| std::fs::read(at.join(format!("models/{name}.safetensors"))).unwrap();
+    assert!(weights("whole") == weights("part"), "the same weights");
+    succeeded(&convnet(at, &["reproduce", "whole", "-q"]));
+    let table = succeeded(&convnet(at, &["summary", "models/whole"]));
+    assert!(table.contains("twice[1][0],") && table.contains("Connected to"), "{table}");
+    let evaluated = crate::program::json(&convnet(at, &["evaluate", "whole", "--json"]));
+    assert_eq!(evaluated["count"], 100);
+    let half = ["--precision", "bf16", "--freeze", "stem,bn", "--init-from", "whole", "--run", "half"];
+    succeeded(&train(at, &[&half[..], &["--epochs", "1"]].concat()));
+    crate::program::failed(&convnet(at, &["summary", "net.json", "--short"]), 4, "no branches");
+    let drawn = ["summary", "net.json", "--plot", "net.svg", "--write", "again.json"];
+    succeeded(&convnet(at, &drawn));
+    let drawing = std::fs::read_to_string(at.join("net.svg")).unwrap();
+    assert!(drawing.contains(">twice (call 2)<"), "{drawing}");
+    let spec = |name: &str| Spec::from_json(&json(&at.join(name))).unwrap();
+    assert_eq!(spec("again.json"), spec("net.json"));
+    assert_eq!(spec("models/whole.json"), spec("net.json"));
 }
 
 #[test]

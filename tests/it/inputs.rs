@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use crate::program::{assets, convnet, failed, json, succeeded, train};
+use crate::program::{assets, convnet, failed, history, json, succeeded, train};
 use serde_json::{Value, json as value};
 
 /// Keras's JSON of `layers` on an input of `config`.
@@ -40,17 +40,6 @@ fn digits(at: &Path, more: &[&str]) -> Output {
 fn said(output: &Output) -> String {
     succeeded(output);
     String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// The rows of a run's history without their times.
-fn history(at: &Path, run: &str) -> Vec<Vec<String>> {
-    let text = fs::read_to_string(at.join(format!("logs/{run}/history.csv"))).unwrap();
-    let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
-    let timed = |index: &usize| !header[*index].contains("seconds") && !header[*index].contains("per_second");
-    let row = |line: &str| {
-        line.split(',').enumerate().filter(|(index, _)| timed(index)).map(|(_, cell)| cell.to_owned()).collect()
-    };
-    text.lines().skip(1).map(row).collect()
 }
 
 fn scale(at: &Path, model: &str) -> f64 {

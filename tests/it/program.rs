@@ -36,6 +36,17 @@ pub fn json(output: &Output) -> Value {
     serde_json::from_str(&succeeded(output)).expect("one JSON document")
 }
 
+/// The rows of a run's history without their times.
+pub fn history(at: &Path, run: &str) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(at.join(format!("logs/{run}/history.csv"))).unwrap();
+    let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+    let timed = |index: &usize| !header[*index].contains("seconds") && !header[*index].contains("per_second");
+    let row = |line: &str| {
+        line.split(',').enumerate().filter(|(index, _)| timed(index)).map(|(_, cell)| cell.to_owned()).collect()
+    };
+    text.lines().skip(1).map(row).collect()
+}
+
 /// The exit code, and that the message is one paragraph without a panic.
 pub fn failed(output: &Output, code: i32, word: &str) {
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -33,6 +33,54 @@ Model: \"KerasCNN\"
 }
 
 #[test]
+fn the_table_of_a_network_that_branches_is_keras_s() {
+    // printed by Keras 3.15.1 on 80 columns: summary() of a Functional model of these layers
+    let expected = "\
+Model: \"m\"
+┏━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┓
+┃ Layer (type)        ┃ Output Shape      ┃    Param # ┃ Connected to      ┃
+┡━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━┩
+│ image (InputLayer)  │ (None, 8, 8, 3)   │          0 │ -                 │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ a (Conv2D)          │ (None, 8, 8, 4)   │        112 │ image[0][0]       │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ b (Conv2D)          │ (None, 8, 8, 4)   │        148 │ a[0][0]           │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ c (Add)             │ (None, 8, 8, 4)   │          0 │ a[0][0], b[0][0]  │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ r (ReLU)            │ (None, 8, 8, 4)   │          0 │ c[0][0], r[0][0]  │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ flat (Flatten)      │ (None, 256)       │          0 │ r[1][0]           │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ out (Dense)         │ (None, 3)         │        771 │ flat[0][0]        │
+└─────────────────────┴───────────────────┴────────────┴───────────────────┘
+ Total params: 1,031 (4.03 KB)
+ Trainable params: 1,031 (4.03 KB)
+ Non-trainable params: 0 (0.00 B)
+";
+    let tensor = |layer: &str, call: usize| json!({ "class_name": "__keras_tensor__", "config": { "keras_history": [layer, call, 0] } });
+    let node = |args: Value| json!({ "args": args, "kwargs": {} });
+    let layer = |class_name: &str, mut config: Value, name: &str, nodes: Vec<Value>| {
+        config["name"] = json!(name);
+        json!({ "class_name": class_name, "name": name, "config": config, "inbound_nodes": nodes })
+    };
+    let conv = || json!({ "filters": 4, "kernel_size": 3, "padding": "same" });
+    let layers = [
+        layer("InputLayer", json!({ "batch_shape": [null, 8, 8, 3] }), "image", vec![]),
+        layer("Conv2D", conv(), "a", vec![node(json!([tensor("image", 0)]))]),
+        layer("Conv2D", conv(), "b", vec![node(json!([tensor("a", 0)]))]),
+        layer("Add", json!({}), "c", vec![node(json!([[tensor("a", 0), tensor("b", 0)]]))]),
+        layer("ReLU", json!({}), "r", vec![node(json!([tensor("c", 0)])), node(json!([tensor("r", 0)]))]),
+        layer("Flatten", json!({}), "flat", vec![node(json!([tensor("r", 1)]))]),
+        layer("Dense", json!({ "units": 3 }), "out", vec![node(json!([tensor("flat", 0)]))]),
+    ];
+    let config =
+        json!({ "name": "m", "layers": layers, "input_layers": ["image", 0, 0], "output_layers": ["out", 0, 0] });
+    let spec = Spec::from_json(&json!({ "class_name": "Functional", "config": config })).unwrap();
+    assert_eq!(Summary::new(&spec).unwrap().table(), expected);
+}
+
+#[test]
 fn a_nested_network_is_one_row_and_the_count_takes_eight_bytes() {
     // printed by Keras 3.15.1: model.summary() of Normalization, Sequential of Conv2D(4, 3) and BatchNormalization,
     // Flatten, Dense(3) on images of 8 × 8 × 3
