@@ -45,6 +45,7 @@ pub mod metrics;
 pub mod model;
 pub mod native;
 pub mod predict;
+pub mod pytorch;
 pub mod rng;
 pub mod run;
 pub mod settings;

@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("log", &[]),
     ("model", &["data"]),
     ("keras", &["data", "model", "train"]),
+    ("pytorch", &["model"]),
     ("export", &["model", "keras"]),
     ("evaluate", &["data", "model"]),
     ("predict", &["data", "model"]),

@@ -1,0 +1,200 @@
+//! Tensors from storages, and the state dict that has them by name.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::Dtype;
+use tch::{Kind, Tensor};
+
+use super::pickle::{Machine, Object, TensorRecord};
+use crate::error::{Error, Result};
+
+/// What a checkpoint calls the state dict in it.
+const KEYS: [&str; 6] = ["state_dict", "model_state_dict", "state_dict_ema", "model_ema", "model", "net"];
+/// What wrappers put before every name.
+const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
+
+/// Tensors by name, f32 on the CPU, in the file's order.
+#[derive(Debug)]
+pub struct StateDict(Vec<(String, Tensor)>);
+
+/// What a storage holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ElementKind {
+    Float,
+    Double,
+    Half,
+    BFloat16,
+    Int,
+    Long,
+    Short,
+    Byte,
+    Char,
+    Bool,
+}
+
+/// The values behind one tensor or several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Storage {
+    pub key: String,
+    pub kind: ElementKind,
+    pub num_elements: u64,
+}
+
+impl StateDict {
+    /// Of tensors in order, what wraps their names taken off.
+    pub(super) fn new(mut tensors: Vec<(String, Tensor)>) -> Self {
+        while let Some(prefix) = PREFIXES
+            .iter()
+            .find(|prefix| !tensors.is_empty() && tensors.iter().all(|(name, _)| name.starts_with(*prefix)))
+        {
+            tensors.iter_mut().for_each(|(name, _)| *name = name[prefix.len()..].to_owned());
+        }
+        StateDict(tensors)
+    }
+
+    /// The tensors with their names.
+    pub fn tensors(&self) -> &[(String, Tensor)] {
+        &self.0
+    }
+}
+
+impl ElementKind {
+    /// By the name of PyTorch's storage: `FloatStorage`.
+    pub fn of_storage(name: &str) -> Option<Self> {
+        Some(match name.strip_suffix("Storage")? {
+            "Float" => ElementKind::Float,
+            "Double" => ElementKind::Double,
+            "Half" => ElementKind::Half,
+            "BFloat16" => ElementKind::BFloat16,
+            "Int" => ElementKind::Int,
+            "Long" => ElementKind::Long,
+            "Short" => ElementKind::Short,
+            "Byte" => ElementKind::Byte,
+            "Char" => ElementKind::Char,
+            "Bool" => ElementKind::Bool,
+            _ => return None,
+        })
+    }
+
+    pub fn of_safetensors(dtype: Dtype) -> Option<Self> {
+        Some(match dtype {
+            Dtype::F32 => ElementKind::Float,
+            Dtype::F64 => ElementKind::Double,
+            Dtype::F16 => ElementKind::Half,
+            Dtype::BF16 => ElementKind::BFloat16,
+            Dtype::I32 => ElementKind::Int,
+            Dtype::I64 => ElementKind::Long,
+            Dtype::I16 => ElementKind::Short,
+            Dtype::U8 => ElementKind::Byte,
+            Dtype::I8 => ElementKind::Char,
+            Dtype::BOOL => ElementKind::Bool,
+            _ => return None,
+        })
+    }
+
+    fn torch(self) -> Kind {
+        match self {
+            ElementKind::Float => Kind::Float,
+            ElementKind::Double => Kind::Double,
+            ElementKind::Half => Kind::Half,
+            ElementKind::BFloat16 => Kind::BFloat16,
+            ElementKind::Int => Kind::Int,
+            ElementKind::Long => Kind::Int64,
+            ElementKind::Short => Kind::Int16,
+            ElementKind::Byte => Kind::Uint8,
+            ElementKind::Char => Kind::Int8,
+            ElementKind::Bool => Kind::Bool,
+        }
+    }
+
+    /// The values in `bytes` (little endian, whole elements) as a flat f32 tensor.
+    pub fn values(self, bytes: &[u8]) -> Tensor {
+        let kind = self.torch();
+        let count = bytes.len() / kind.elt_size_in_bytes();
+        Tensor::from_data_size(bytes, &[count as i64], kind).to_kind(Kind::Float)
+    }
+}
+
+impl Storage {
+    /// How long its values are.
+    pub fn num_bytes(&self) -> Result<u64> {
+        let size = self.kind.torch().elt_size_in_bytes() as u64;
+        let bytes = self.num_elements.checked_mul(size).filter(|bytes| *bytes < 1 << 40);
+        bytes.ok_or_else(|| Error::model("a storage is too large").got(self.num_elements).at(&self.key))
+    }
+}
+
+/// The tensors of the state dict that `machine`'s pickle gives. `read` gives a storage's bytes.
+pub(super) fn state_dict(machine: &Machine, read: &mut dyn FnMut(&Storage) -> Result<Vec<u8>>) -> Result<StateDict> {
+    let no_tensors = || {
+        Error::model("the file holds no state dict")
+            .expected("tensors by name, alone or under one of the keys ".to_owned() + &KEYS.join(", "))
+            .help("in PyTorch: torch.save(model.state_dict(), \"weights.pth\")")
+    };
+    let dict = find(machine).ok_or_else(no_tensors)?;
+    let mut flat: HashMap<String, Tensor> = HashMap::new();
+    let mut found = Vec::new();
+    for (name, record) in dict {
+        let at = |error: Error| error.at(&name);
+        let storage = &machine.storages()[record.storage];
+        if !flat.contains_key(&storage.key) {
+            let bytes = read(storage).map_err(at)?;
+            if bytes.len() as u64 != storage.num_bytes()? {
+                return Err(Error::model("a storage's values are cut off or too many")
+                    .expected(format!("{} elements", storage.num_elements))
+                    .at(&name));
+            }
+            flat.insert(storage.key.clone(), storage.kind.values(&bytes));
+        }
+        found.push((name.clone(), view(&flat[&storage.key], record, storage.num_elements).map_err(at)?));
+    }
+    if found.is_empty() { Err(no_tensors()) } else { Ok(StateDict::new(found)) }
+}
+
+/// The dict of tensors: the pickle's result, or what it has under one of [`KEYS`].
+fn find(machine: &Machine) -> Option<Vec<(String, &TensorRecord)>> {
+    let of = |object: &Object| {
+        let entries = machine.entries(object)?;
+        let tensor = |(key, value): &(&Object, &Object)| match (key, value) {
+            (Object::Text(name), Object::Tensor(record)) => Some((name.clone(), machine.tensor(*record))),
+            _ => None,
+        };
+        let tensors: Vec<(String, &TensorRecord)> = entries.iter().filter_map(tensor).collect();
+        (!tensors.is_empty()).then_some(tensors)
+    };
+    let within = |key: &&str| {
+        let entries = machine.entries(machine.result())?;
+        let named = |(name, _): &&(&Object, &Object)| matches!(name, Object::Text(name) if name == *key);
+        of(entries.iter().find(named)?.1)
+    };
+    KEYS.iter().find_map(within).or_else(|| of(machine.result()))
+}
+
+/// A tensor's own values, contiguous.
+fn view(flat: &Tensor, record: &TensorRecord, num_elements: u64) -> Result<Tensor> {
+    let TensorRecord { offset, size, stride, .. } = record;
+    let outside = || {
+        Error::model("a tensor does not lie within its storage")
+            .expected(format!("{num_elements} elements"))
+            .got(format!("size {size:?}, stride {stride:?} from {offset} on"))
+    };
+    let is_usable = size.len() == stride.len() && size.iter().chain(stride).chain([offset]).all(|number| *number >= 0);
+    if !is_usable {
+        return Err(outside());
+    }
+    let count = size.iter().try_fold(1i64, |count, size| count.checked_mul(*size));
+    let steps = size
+        .iter()
+        .zip(stride)
+        .try_fold(*offset, |last, (size, stride)| last.checked_add((size - 1).max(0).checked_mul(*stride)?));
+    let (Some(count), Some(last)) = (count, steps) else { return Err(outside()) };
+    // an empty tensor reads nothing; none has more values than its storage
+    let fits = count == 0 || last.cast_unsigned() < num_elements;
+    if !fits || count.cast_unsigned() > num_elements {
+        return Err(outside());
+    }
+    if count == 0 {
+        return Ok(Tensor::zeros(size, (Kind::Float, tch::Device::Cpu)));
+    }
+    Ok(flat.as_strided(size, stride, *offset).contiguous().copy())
+}
