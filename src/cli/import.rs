@@ -1,4 +1,4 @@
-//! `convnet import`: a Keras model as `models/<name>.{json,safetensors}`.
+//! `convnet import`: a Keras model, or a preset with PyTorch's weights, as `models/<name>.{json,safetensors}`.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -10,18 +10,24 @@ use super::{Globals, class_labels, output, spelling};
 use convnet::data::ImageShape;
 use convnet::data::options::{Channels, ImageSize};
 use convnet::error::{Error, Result};
-use convnet::keras::KerasModel;
+use convnet::keras::{KerasModel, OptimizerState};
+use convnet::model::preprocess::Preprocess;
+use convnet::model::presets::Preset;
 use convnet::model::saved::{self, Destination};
 use convnet::model::spec::CompiledLoss;
 use convnet::model::{CompileInfo, InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
+use convnet::pytorch;
+
+/// How many classes are named one by one.
+const MAX_LISTED: usize = 20;
 
 /// What `convnet import` is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The Keras model: a .keras file, a whole-model .h5, or an architecture's JSON
+    /// The Keras model: a .keras file, a whole-model .h5, or an architecture's JSON; or a preset
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// The weights that go with a JSON: .weights.h5 or .h5
+    /// The weights that go with a JSON: .weights.h5 or .h5; with a preset: PyTorch's .safetensors or .pth
     #[arg(value_name = "WEIGHTS")]
     weights: Option<PathBuf>,
     /// The saved model's name [default: MODEL's file name without its extension]
@@ -33,6 +39,9 @@ pub struct Args {
     /// What pixels 0 to 255 are multiplied by before they enter the network: 1/255, 1 or another number [default: asks]
     #[arg(long, value_name = "S")]
     input_scale: Option<InputScale>,
+    /// What becomes of pixels before a preset, as its weights want it [default: the preset's]
+    #[arg(long, value_name = "HOW", value_parser = super::names::names::<Preprocess>())]
+    preprocess: Option<Preprocess>,
     /// Height and width of the images, in pixels, if the network's input is flat [default: a square]
     #[arg(long, value_name = "N|HxW")]
     image_size: Option<ImageSize>,
@@ -63,20 +72,61 @@ struct ImportReport<'a> {
     notes: &'a [String],
 }
 
-/// Imports the Keras model, checks that it is a classifier and saves it.
+/// What is to be saved.
+struct Imported {
+    model: Model,
+    info: ModelInfo,
+    /// The optimizer's state.
+    state: Option<OptimizerState>,
+    notes: Vec<String>,
+}
+
+/// Imports a Keras model, or a preset with weights of PyTorch, checks that it is a classifier and saves it.
 ///
 /// # Errors
 /// A model error where the files cannot be used; a configuration error where the input's scale is not known.
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let name = name_of(&args)?;
+    let imported = match preset_of(&args)? {
+        Some((preset, weights)) => of_pytorch(&args, preset, &weights)?,
+        None => of_keras(&args)?,
+    };
+    save(&args, &name, imported, globals)
+}
+
+/// The preset whose weights MODEL names, where it is no file.
+fn preset_of(args: &Args) -> Result<Option<(&'static Preset, PathBuf)>> {
+    let preset = args.model.to_str().and_then(Preset::find).filter(|_| !args.model.exists());
+    let wrong = Error::config("--preprocess is for a preset with weights of PyTorch");
+    match (preset, &args.weights) {
+        (Some(preset), Some(weights)) => Ok(Some((preset, weights.clone()))),
+        (Some(preset), None) => Err(Error::config(format!("the weights for the preset {} are missing", preset.name))
+            .expected(format!("convnet import {} WEIGHTS, a .pth or .safetensors", preset.name))),
+        (None, _) if args.preprocess.is_some() => Err(wrong.got(args.model.display())),
+        (None, _) => Ok(None),
+    }
+}
+
+fn of_pytorch(args: &Args, preset: &'static Preset, weights: &Path) -> Result<Imported> {
+    let state_dict = pytorch::read_weights(weights)?;
+    let preprocess = args.preprocess.unwrap_or(preset.preprocess);
+    let model = pytorch::into_preset(preset, &state_dict, preprocess).map_err(|error| error.at_path(weights))?;
+    let mut notes = Vec::new();
+    if args.preprocess.is_none() {
+        notes.push(format!("pixels go in as {preprocess} has it, as for most weights of it (--preprocess)"));
+    }
+    let labels = class_labels::choose(args.labels.as_deref(), None, model.num_classes(), &mut notes)?;
+    Ok(Imported { model, info: ModelInfo { labels, ..ModelInfo::default() }, state: None, notes })
+}
+
+fn of_keras(args: &Args) -> Result<Imported> {
     let keras = KerasModel::open(&args.model, args.weights.as_deref())?;
     keras.spec().check_classifies().map_err(|error| error.at_path(&args.model))?;
     let mut notes = Vec::new();
-    let shape = image_shape(&args, &keras, &mut notes)?;
-    let (scale, origin) = input_scale(&args, &keras)?;
+    let shape = image_shape(args, &keras, &mut notes)?;
+    let (scale, origin) = input_scale(args, &keras)?;
     let model = keras.build(scale.factor(), Device::Cpu)?.with_image_shape(shape)?;
-    let output = model.output_kind()?;
-    notes.extend(note_on_outputs(output, keras.compile()));
+    notes.extend(note_on_outputs(model.output_kind()?, keras.compile()));
     if let ScaleOrigin::Network(_) = origin {
         notes.push(spelling::with_flags(&origin.describe(scale)));
     }
@@ -93,7 +143,12 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         None
     });
     let info = ModelInfo { labels, compile: keras.compile().cloned(), ..ModelInfo::default() };
-    let stem = args.models.join(&name);
+    Ok(Imported { model, info, state, notes })
+}
+
+fn save(args: &Args, name: &str, imported: Imported, globals: Globals) -> anyhow::Result<()> {
+    let Imported { model, info, state, mut notes } = imported;
+    let stem = args.models.join(name);
     let mut to = Destination::pair(&stem);
     let optimizer_steps = state.as_ref().map(|state| state.steps);
     to.state = state.map(|state| (saved::with_suffix(&stem, ".optimizer.safetensors"), state.bytes));
@@ -111,9 +166,9 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let report = ImportReport {
         model: stem.display().to_string(),
         parameters: model.weights().iter().map(|weight| weight.tensor.numel()).sum(),
-        input_scale: scale.factor(),
+        input_scale: model.input_scale(),
         labels: &info.labels,
-        outputs: output.to_string(),
+        outputs: model.output_kind()?.to_string(),
         compile: info.compile.as_ref(),
         optimizer_steps,
         notes: &notes,
@@ -219,6 +274,16 @@ fn note_on_outputs(output: OutputKind, compile: Option<&CompileInfo>) -> Option<
     Some(format!("the outputs are taken as {output}; they were compiled with the loss {}{from_logits}", loss.name))
 }
 
+/// The classes' names: of many the first ones and the last.
+fn listed(labels: &[String]) -> String {
+    match labels {
+        [first @ .., last] if labels.len() > MAX_LISTED => {
+            format!("{} … {last} ({})", first[..MAX_LISTED / 2].join(", "), labels.len())
+        }
+        few => few.join(", "),
+    }
+}
+
 fn describe(model: &Model, report: &ImportReport) -> String {
     let ImportReport { model: stem, parameters, .. } = report;
     let scale = InputScale::new(report.input_scale).unwrap_or(InputScale::NONE);
@@ -226,7 +291,7 @@ fn describe(model: &Model, report: &ImportReport) -> String {
     let shape = model.image_shape().map(|shape| shape.to_string()).unwrap_or_default();
     let mut text = format!("imported  {}: {} layers, {parameters} parameters\n", spec.name, spec.layers.len());
     text += &format!("input     {shape}, pixels times {scale}\n");
-    text += &format!("classes   {}\n", report.labels.join(", "));
+    text += &format!("classes   {}\n", listed(report.labels));
     text += &format!("outputs   {}\n", report.outputs);
     if let Some(compile) = report.compile {
         let rate = compile.learning_rate().map(|rate| format!(", learning rate {rate}")).unwrap_or_default();

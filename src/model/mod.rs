@@ -10,6 +10,7 @@ pub mod network;
 mod output;
 mod penalties;
 pub mod plot;
+pub mod preprocess;
 pub mod presets;
 pub mod saved;
 mod scaling;

@@ -1,8 +1,24 @@
-//! The networks that come with the program: Keras JSON files in `models/presets/`, built in.
+//! The networks that come with the program: Keras JSON files in `models/presets/`, built in, and families that are put
+//! together here.
+
+mod builder;
+mod convnext;
+mod densenet;
+mod inverted;
+mod mobilenet_v3;
+mod resnet;
 
 use serde_json::Value;
 
+pub use self::builder::{Dialect, TorchNames};
+use super::preprocess::Preprocess;
 use super::spec::Spec;
+
+/// A network that is put together here, and what PyTorch calls its layers.
+pub(super) type BuiltNetwork = (Spec, Vec<(String, TorchNames)>);
+
+/// The classes of ImageNet, which published weights tell apart.
+const IMAGENET_CLASSES: usize = 1000;
 
 /// A network that comes with the program.
 #[derive(Debug, Clone, Copy)]
@@ -11,44 +27,151 @@ pub struct Preset {
     pub name: &'static str,
     /// What it is for, in a few words.
     pub purpose: &'static str,
+    /// What its published weights want done to pixels.
+    pub preprocess: Preprocess,
+    /// The network.
+    pub network: Network,
+}
+
+/// Where a preset's network comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Network {
     /// The text of its Keras JSON.
-    pub json: &'static str,
+    Json(&'static str),
+    /// It is put together, for weights of this dialect. The same function gives one for each dialect that there is.
+    Built(fn(Dialect) -> BuiltNetwork),
 }
 
 /// All presets.
-pub const PRESETS: [Preset; 5] = [
+pub const PRESETS: [Preset; 17] = [
     Preset {
         name: "keras-cnn",
         purpose: "the default: two convolutions and dropout",
-        json: include_str!("../../models/presets/keras-cnn.json"),
+        preprocess: Preprocess::Unit,
+        network: Network::Json(include_str!("../../models/presets/keras-cnn.json")),
     },
     Preset {
         name: "mlp",
         purpose: "a baseline without convolutions: two dense layers and dropout",
-        json: include_str!("../../models/presets/mlp.json"),
+        preprocess: Preprocess::Unit,
+        network: Network::Json(include_str!("../../models/presets/mlp.json")),
     },
     Preset {
         name: "lenet5",
         purpose: "the classic for digits, LeCun et al. 1998, with a softmax",
-        json: include_str!("../../models/presets/lenet5.json"),
+        preprocess: Preprocess::Unit,
+        network: Network::Json(include_str!("../../models/presets/lenet5.json")),
     },
     Preset {
         name: "vgg-small",
         purpose: "small photographs: three pairs of convolutions with batch normalization",
-        json: include_str!("../../models/presets/vgg-small.json"),
+        preprocess: Preprocess::Unit,
+        network: Network::Json(include_str!("../../models/presets/vgg-small.json")),
     },
     Preset {
         name: "wide-cnn",
         purpose: "high accuracy on Fashion-MNIST (docs/layers.md), slower to train",
-        json: include_str!("../../models/presets/wide-cnn.json"),
+        preprocess: Preprocess::Unit,
+        network: Network::Json(include_str!("../../models/presets/wide-cnn.json")),
+    },
+    Preset {
+        name: "resnet9",
+        purpose: "small photographs: a short residual network that learns fast",
+        preprocess: Preprocess::Unit,
+        network: Network::Built(|_| resnet::resnet9()),
+    },
+    Preset {
+        name: "wrn-16-4",
+        purpose: "small photographs: a wide residual network, Zagoruyko and Komodakis 2016",
+        preprocess: Preprocess::Unit,
+        network: Network::Built(|_| resnet::wide()),
+    },
+    Preset {
+        name: "resnet18",
+        purpose: "photographs: a residual network, He et al. 2015; takes PyTorch's weights",
+        preprocess: Preprocess::Torch,
+        network: Network::Built(|_| resnet::basic("resnet18", [2, 2, 2, 2])),
+    },
+    Preset {
+        name: "resnet34",
+        purpose: "as resnet18, deeper",
+        preprocess: Preprocess::Torch,
+        network: Network::Built(|_| resnet::basic("resnet34", [3, 4, 6, 3])),
+    },
+    Preset {
+        name: "resnet50",
+        purpose: "as resnet18, deeper still; takes Keras's weights, too",
+        preprocess: Preprocess::Torch,
+        network: Network::Built(|dialect| match dialect {
+            Dialect::Keras => resnet::keras_resnet50(),
+            Dialect::Torch => resnet::bottleneck("resnet50", [3, 4, 6, 3]),
+        }),
+    },
+    Preset {
+        name: "mobilenet-v2",
+        purpose: "photographs on small machines, Sandler et al. 2018; takes PyTorch's and Keras's weights",
+        preprocess: Preprocess::Torch,
+        network: Network::Built(inverted::mobilenet_v2),
+    },
+    Preset {
+        name: "efficientnet-b0",
+        purpose: "photographs, Tan and Le 2019; takes PyTorch's weights",
+        preprocess: Preprocess::Torch,
+        network: Network::Built(|_| inverted::efficientnet_b0()),
+    },
+    Preset {
+        name: "efficientnet-lite0",
+        purpose: "as efficientnet-b0, for machines without fast sigmoids; takes PyTorch's weights",
+        preprocess: Preprocess::Tf,
+        network: Network::Built(|_| inverted::efficientnet_lite0()),
+    },
+    Preset {
+        name: "mobilenet-v3-small",
+        purpose: "photographs on the smallest machines, Howard et al. 2019; takes PyTorch's weights",
+        preprocess: Preprocess::Torch,
+        network: Network::Built(|_| mobilenet_v3::small()),
+    },
+    Preset {
+        name: "mobilenet-v3-large",
+        purpose: "as mobilenet-v3-small, larger",
+        preprocess: Preprocess::Torch,
+        network: Network::Built(|_| mobilenet_v3::large()),
+    },
+    Preset {
+        name: "densenet121",
+        purpose: "photographs: dense connections, Huang et al. 2016; takes PyTorch's weights",
+        preprocess: Preprocess::Torch,
+        network: Network::Built(|_| densenet::densenet121()),
+    },
+    Preset {
+        name: "convnext-tiny",
+        purpose: "photographs: the most accurate here, Liu et al. 2022; takes PyTorch's weights",
+        preprocess: Preprocess::Torch,
+        network: Network::Built(|_| convnext::tiny()),
     },
 ];
 
+impl Preset {
+    /// The preset called `name`.
+    pub fn find(name: &str) -> Option<&'static Preset> {
+        PRESETS.iter().find(|preset| preset.name == name)
+    }
+
+    /// Its network, for weights of `dialect`, and what PyTorch's libraries call its layers: nothing where none has it.
+    pub fn built(&self, dialect: Dialect) -> BuiltNetwork {
+        match self.network {
+            Network::Json(text) => {
+                let document: Value = serde_json::from_str(text).expect("presets are checked by a test");
+                (Spec::from_json(&document).expect("presets are checked by a test"), Vec::new())
+            }
+            Network::Built(build) => build(dialect),
+        }
+    }
+}
+
 /// The network of the preset called `name`.
 pub fn preset(name: &str) -> Option<Spec> {
-    let preset = PRESETS.iter().find(|preset| preset.name == name)?;
-    let document: Value = serde_json::from_str(preset.json).expect("presets are checked by a test");
-    Some(Spec::from_json(&document).expect("presets are checked by a test"))
+    Some(Preset::find(name)?.built(Dialect::Torch).0)
 }
 
 #[cfg(test)]

@@ -88,10 +88,12 @@ fn last_dense(layers: &[Layer]) -> Option<String> {
 
 /// The word that trains all layers.
 const NONE: &str = "none";
+/// The word for every layer but the last Dense one, whose outputs are the classes.
+const BACKBONE: &str = "backbone";
 
 /// Makes the layers whose names match one of `patterns` (with `*` and `?`) stay as they are in this run's training: Keras's
 /// `layer.trainable = False`, by which batch normalisation uses its moving statistics. What the network's file keeps as it
-/// is stays so, too, unless the only pattern is `none`.
+/// is stays so, too, unless the only pattern is `none`. `backbone` stands for all layers but the last Dense one.
 ///
 /// # Errors
 /// A configuration error for a pattern that no layer's name matches, and where nothing is left to train.
@@ -110,8 +112,32 @@ pub fn freeze(spec: &mut Spec, patterns: &[String]) -> Result<()> {
     Err(nothing.expected("a layer with weights that `freeze` does not name").help("`freeze` none trains all layers"))
 }
 
+/// Freezes all but the last Dense layer, within a nested network where it is there.
+fn freeze_backbone(spec: &mut Spec) -> Result<()> {
+    fn freeze_but_last(layers: &mut [Layer]) -> bool {
+        let mut is_last_found = false;
+        for layer in layers.iter_mut().rev() {
+            match &mut layer.spec {
+                _ if is_last_found => layer.freeze(),
+                LayerSpec::Dense(_) => is_last_found = true,
+                LayerSpec::Network(inner) => is_last_found = freeze_but_last(&mut inner.layers),
+                _ => layer.freeze(),
+            }
+        }
+        is_last_found
+    }
+    match freeze_but_last(&mut spec.layers) {
+        true => Ok(()),
+        false => Err(Error::config("`freeze` backbone needs a Dense layer at the network's end").got("none")),
+    }
+}
+
 fn freeze_named(spec: &mut Spec, patterns: &[String]) -> Result<()> {
     for text in patterns {
+        if text == BACKBONE && spec.layers.iter().all(|layer| layer.name != BACKBONE) {
+            freeze_backbone(spec)?;
+            continue;
+        }
         let unusable = |got: String| Error::config("`freeze` names no layer").got(got);
         let pattern = Pattern::new(text).map_err(|error| unusable(format!("'{text}'")).because(error))?;
         let mut matched = spec.layers.iter_mut().filter(|layer| pattern.matches(&layer.name)).peekable();

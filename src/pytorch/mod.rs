@@ -2,8 +2,10 @@
 //! one. Nothing in a file is run: of its pickles, which could ask for any Python, only what makes tensors is understood.
 
 mod file;
+mod into_preset;
 mod pickle;
 mod tensors;
 
 pub use file::read_weights;
+pub use into_preset::into_preset;
 pub use tensors::StateDict;

@@ -52,6 +52,11 @@ impl StateDict {
         StateDict(tensors)
     }
 
+    /// The tensor called `name`.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, tensor)| tensor)
+    }
+
     /// The tensors with their names.
     pub fn tensors(&self) -> &[(String, Tensor)] {
         &self.0

@@ -30,6 +30,7 @@ mod lr_find;
 mod measuring;
 mod networks;
 mod odd_images;
+mod pretrained;
 mod printed;
 mod properties;
 mod recipes;

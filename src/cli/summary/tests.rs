@@ -15,7 +15,8 @@ fn presets_are_listed_with_their_parameters() {
 fn networks_are_found_by_name_and_by_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("net.json");
-    std::fs::write(&path, PRESETS[0].json).unwrap();
+    let json = preset(PRESETS[0].name).unwrap().to_json().to_string();
+    std::fs::write(&path, &json).unwrap();
     let named = find(PRESETS[0].name).unwrap().spec(USUAL_SHAPE, 10).unwrap();
     assert_eq!(find(path.to_str().unwrap()).unwrap(), Architecture::Keras(named.clone()));
     let short = folder.path().join("net.txt");

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::presets::Network;
 
 #[test]
 fn files_that_are_no_network_are_called_what_they_are() {
@@ -21,16 +22,24 @@ fn files_that_are_no_network_are_called_what_they_are() {
     assert!(Architecture::find("no-such-net").unwrap_err().to_string().contains("there is no network"));
 }
 
+/// The default's text.
+fn json_of_the_first() -> &'static str {
+    match PRESETS[0].network {
+        Network::Json(text) => text,
+        Network::Built(_) => panic!("the default is a file"),
+    }
+}
+
 #[test]
 fn text_with_a_byte_order_mark_is_read() {
     assert!(matches!(
         Architecture::parse("\u{feff}Flatten\nDense softmax".as_bytes(), "net"),
         Ok(Architecture::Short(_))
     ));
-    let json = format!("\u{feff}{}", PRESETS[0].json);
+    let json = format!("\u{feff}{}", json_of_the_first());
     assert!(matches!(Architecture::parse(json.as_bytes(), "net"), Ok(Architecture::Keras(_))));
     let utf16: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(matches!(Architecture::parse(&utf16, "net"), Ok(Architecture::Keras(_))));
-    let twice = serde_json::to_string(PRESETS[0].json).unwrap();
+    let twice = serde_json::to_string(json_of_the_first()).unwrap();
     assert!(matches!(Architecture::parse(twice.as_bytes(), "net"), Ok(Architecture::Keras(_))));
 }

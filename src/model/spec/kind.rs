@@ -272,7 +272,7 @@ impl LayerSpec {
 
 impl LayerSpec {
     /// A layer's settings with their types. `config` is in Keras 3's form.
-    pub(super) fn from_config(class_name: &str, config: Map<String, Value>) -> Result<Self> {
+    pub(crate) fn from_config(class_name: &str, config: Map<String, Value>) -> Result<Self> {
         let mut spec: LayerSpec = typed(json!({ "class_name": class_name, "config": config }))?;
         match &mut spec {
             LayerSpec::MaxPooling2D(pool) => pool.strides = pool.strides.or(Some(pool.pool_size)),

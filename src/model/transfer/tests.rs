@@ -85,6 +85,19 @@ fn what_a_run_freezes_is_its_own() {
 }
 
 #[test]
+fn the_backbone_is_all_but_the_last_dense_layer() {
+    let mut frozen = spec(10, 12);
+    freeze(&mut frozen, &["backbone".into()]).unwrap();
+    let plan = frozen.plan().unwrap();
+    let trained: Vec<&str> =
+        plan.layers.iter().filter(|layer| layer.num_trainable() > 0).map(|layer| layer.name()).collect();
+    assert_eq!(trained, ["dense"]);
+    let mut without = spec(10, 12);
+    without.layers.pop();
+    assert!(freeze(&mut without, &["backbone".into()]).unwrap_err().to_string().contains("Dense"));
+}
+
+#[test]
 fn layers_are_frozen_by_name() {
     let mut frozen = spec(10, 12);
     freeze(&mut frozen, &["conv2d*".into()]).unwrap();

@@ -106,7 +106,8 @@ struct DataFlags {
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
 struct NetworkFlags {
-    /// Layers to freeze (not trained), by name, with * and ?; repeat it or use commas; none: train all, whatever the model says
+    /// Layers to freeze (not trained), by name, with * and ?; repeat it or use commas; backbone: all but the last Dense
+    /// layer; none: train all, whatever the model says
     #[arg(long, value_name = "PATTERN,…|none", value_delimiter = ',')]
     freeze: Option<Vec<String>>,
     /// What pixels 0 to 255 are multiplied by before they enter the network

@@ -96,6 +96,10 @@ fn presets_are_written_short_and_adapt_as_they_do() {
     let colour = ImageShape { height: 32, width: 32, channels: 3 };
     for name in PRESETS.map(|preset| preset.name) {
         let spec = preset(name).unwrap();
+        if spec.graph.is_some() {
+            assert!(spec.to_short(true).unwrap_err().to_string().contains("no branches"), "{name}");
+            continue;
+        }
         let text = spec.to_short(true).unwrap();
         let mut adapted = spec.clone();
         adapted.adapt(colour, 100);

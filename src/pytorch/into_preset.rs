@@ -1,0 +1,99 @@
+//! PyTorch's weights in a preset, by the names that torchvision, timm and EfficientNet-PyTorch give them.
+
+use tch::{Device, Tensor};
+
+use super::tensors::StateDict;
+use crate::error::{Error, Result};
+use crate::model::preprocess::Preprocess;
+use crate::model::presets::{Dialect, Preset, TorchNames};
+use crate::model::{Model, Weight};
+
+/// How many names an error lists.
+const MAX_LISTED: usize = 8;
+
+/// The preset with `weights`, on the CPU: as many classes as they have, pixels going in as `preprocess` has it.
+///
+/// # Errors
+/// A model error that lists the weights which have no place here, and those which are missing; or one that names a weight of
+/// another shape.
+pub fn into_preset(preset: &Preset, weights: &StateDict, preprocess: Preprocess) -> Result<Model> {
+    let (mut spec, names) = preset.built(Dialect::Torch);
+    if names.is_empty() {
+        return Err(Error::model(format!("nobody publishes weights of PyTorch for the preset {}", preset.name)));
+    }
+    let library = library(&names, weights);
+    let name_of = |layer: &str| {
+        let own = names.iter().find(|(name, _)| name == layer);
+        own.and_then(|(_, TorchNames(names))| names.get(library)).map(String::as_str)
+    };
+    let head = names.last().and_then(|(layer, _)| name_of(layer)).unwrap_or_default();
+    let classes = weights.get(&format!("{head}.weight")).and_then(|tensor| tensor.size().first().copied());
+    if let (Some(classes), Ok(shape)) = (classes, spec.image_shape()) {
+        spec.adapt(shape, usize::try_from(classes).unwrap_or(0));
+    }
+    let spec = spec.with_preprocessing(preprocess)?;
+    let model = Model::new(spec, preprocess.input_scale().factor(), Device::Cpu, 0)?;
+    let mut missing = Vec::new();
+    let mut used = Vec::new();
+    for weight in model.weights() {
+        let (layer, own) = weight.name.rsplit_once('.').unwrap_or((&weight.name, ""));
+        let path = name_of(layer).unwrap_or(layer);
+        // a weight of its own right has no layer's name before it
+        let name = if weights.get(path).is_some() { path.to_owned() } else { format!("{path}.{own}") };
+        match weights.get(&name) {
+            Some(tensor) => copy(weight, tensor).map_err(|error| error.at(&name))?,
+            None => missing.push(name.clone()),
+        }
+        used.push(name);
+    }
+    // batches counted beside the statistics say nothing of the network
+    let is_extra = |name: &&str| !name.ends_with("num_batches_tracked") && !used.iter().any(|used| used == name);
+    let extra: Vec<&str> = weights.tensors().iter().map(|(name, _)| name.as_str()).filter(is_extra).collect();
+    if !missing.is_empty() || !extra.is_empty() {
+        let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+        return Err(Error::model(format!("the weights are not those of {}", preset.name))
+            .expected(format!("{} that are not there", listed(&missing)))
+            .got(format!("{} that have no place", listed(&extra))));
+    }
+    if preprocess.is_blue_first() {
+        flip_colors(&model);
+    }
+    Ok(model)
+}
+
+/// The library whose names most of `weights` have.
+fn library(names: &[(String, TorchNames)], weights: &StateDict) -> usize {
+    let most = names.iter().map(|(_, TorchNames(names))| names.len()).max().unwrap_or(0);
+    let hits = |library: &usize| {
+        let own = names.iter().filter_map(|(_, TorchNames(names))| names.get(*library));
+        own.filter(|name| weights.get(&format!("{name}.weight")).is_some()).count()
+    };
+    (0..most).rev().max_by_key(hits).unwrap_or(0)
+}
+
+fn copy(weight: &Weight, tensor: &Tensor) -> Result<()> {
+    let is_same = |sizes: &[i64]| sizes.iter().copied().filter(|&size| size != 1).collect::<Vec<i64>>();
+    let is_vector = weight.tensor.dim() == 1 && is_same(&tensor.size()) == is_same(&weight.tensor.size());
+    if weight.tensor.size() != tensor.size() && !is_vector {
+        return Err(Error::model("the weight has another shape")
+            .expected(format!("{:?}", weight.tensor.size()))
+            .got(format!("{:?}", tensor.size())));
+    }
+    tch::no_grad(|| weight.tensor.shallow_clone().copy_(&tensor.reshape(weight.tensor.size())));
+    Ok(())
+}
+
+/// Turns the first convolution's weights round from blue first to red first.
+fn flip_colors(model: &Model) {
+    if let Some(first) = model.weights().iter().find(|weight| weight.tensor.dim() == 4) {
+        tch::no_grad(|| first.tensor.shallow_clone().copy_(&first.tensor.flip([1])));
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    match names.len() {
+        0 => "none".to_owned(),
+        count if count <= MAX_LISTED => names.join(", "),
+        count => format!("{} and {} more", names[..MAX_LISTED].join(", "), count - MAX_LISTED),
+    }
+}
