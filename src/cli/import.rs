@@ -1,4 +1,4 @@
-//! `convnet import`: a Keras model, or a preset with PyTorch's weights, as `models/<name>.{json,safetensors}`.
+//! `convnet import`: a Keras model, or a preset with the weights of others, as `models/<name>.{json,safetensors}`.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::{Globals, class_labels, output, spelling};
 use convnet::data::ImageShape;
 use convnet::data::options::{Channels, ImageSize};
 use convnet::error::{Error, Result};
-use convnet::keras::{KerasModel, OptimizerState};
+use convnet::keras::{self, KerasModel, OptimizerState};
 use convnet::model::preprocess::Preprocess;
 use convnet::model::presets::Preset;
 use convnet::model::saved::{self, Destination};
@@ -27,7 +27,7 @@ pub struct Args {
     /// The Keras model: a .keras file, a whole-model .h5, or an architecture's JSON; or a preset
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// The weights that go with a JSON: .weights.h5 or .h5; with a preset: PyTorch's .safetensors or .pth
+    /// The weights that go with a JSON: .weights.h5 or .h5; with a preset: PyTorch's .safetensors or .pth, Keras's .h5
     #[arg(value_name = "WEIGHTS")]
     weights: Option<PathBuf>,
     /// The saved model's name [default: MODEL's file name without its extension]
@@ -81,14 +81,14 @@ struct Imported {
     notes: Vec<String>,
 }
 
-/// Imports a Keras model, or a preset with weights of PyTorch, checks that it is a classifier and saves it.
+/// Imports a Keras model, or a preset with weights of PyTorch's or Keras's, checks that it is a classifier and saves it.
 ///
 /// # Errors
 /// A model error where the files cannot be used; a configuration error where the input's scale is not known.
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let name = name_of(&args)?;
     let imported = match preset_of(&args)? {
-        Some((preset, weights)) => of_pytorch(&args, preset, &weights)?,
+        Some((preset, weights)) => of_preset(&args, preset, &weights)?,
         None => of_keras(&args)?,
     };
     save(&args, &name, imported, globals)
@@ -97,23 +97,35 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
 /// The preset whose weights MODEL names, where it is no file.
 fn preset_of(args: &Args) -> Result<Option<(&'static Preset, PathBuf)>> {
     let preset = args.model.to_str().and_then(Preset::find).filter(|_| !args.model.exists());
-    let wrong = Error::config("--preprocess is for a preset with weights of PyTorch");
+    let wrong = Error::config("--preprocess is for a preset with weights of others");
     match (preset, &args.weights) {
         (Some(preset), Some(weights)) => Ok(Some((preset, weights.clone()))),
         (Some(preset), None) => Err(Error::config(format!("the weights for the preset {} are missing", preset.name))
-            .expected(format!("convnet import {} WEIGHTS, a .pth or .safetensors", preset.name))),
+            .expected(format!("convnet import {} WEIGHTS, a .pth, .safetensors or .h5", preset.name))),
         (None, _) if args.preprocess.is_some() => Err(wrong.got(args.model.display())),
         (None, _) => Ok(None),
     }
 }
 
-fn of_pytorch(args: &Args, preset: &'static Preset, weights: &Path) -> Result<Imported> {
-    let state_dict = pytorch::read_weights(weights)?;
-    let preprocess = args.preprocess.unwrap_or(preset.preprocess);
-    let model = pytorch::into_preset(preset, &state_dict, preprocess).map_err(|error| error.at_path(weights))?;
+fn of_preset(args: &Args, preset: &'static Preset, weights: &Path) -> Result<Imported> {
+    let is_keras_s = weights.extension().is_some_and(|extension| extension == "h5" || extension == "hdf5");
     let mut notes = Vec::new();
+    let model = match is_keras_s {
+        true => {
+            let (model, has_top) = keras::into_preset(preset, weights, args.preprocess)?;
+            if !has_top {
+                notes.push("the file has no top layer: the model's has random weights until it is trained".to_owned());
+            }
+            model
+        }
+        false => {
+            let state_dict = pytorch::read_weights(weights)?;
+            let preprocess = args.preprocess.unwrap_or(preset.preprocess);
+            pytorch::into_preset(preset, &state_dict, preprocess).map_err(|error| error.at_path(weights))?
+        }
+    };
     if args.preprocess.is_none() {
-        notes.push(format!("pixels go in as {preprocess} has it, as for most weights of it (--preprocess)"));
+        notes.push("pixels go in as they do for most weights of the preset (--preprocess)".to_owned());
     }
     let labels = class_labels::choose(args.labels.as_deref(), None, model.num_classes(), &mut notes)?;
     Ok(Imported { model, info: ModelInfo { labels, ..ModelInfo::default() }, state: None, notes })

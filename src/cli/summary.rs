@@ -154,14 +154,21 @@ fn summarize_presets() -> Result<Vec<Summary>> {
 }
 
 fn list(presets: &[Summary]) -> String {
-    let width = presets.iter().map(|summary| summary.name.len()).max().unwrap_or(0).max("preset".len());
-    let mut text = format!("{:<width$}  {:>10}  what for\n", "preset", "parameters");
-    text.extend(presets.iter().zip(PRESETS).map(|(summary, Preset { purpose, .. })| {
-        format!("{:<width$}  {:>10}  {purpose}\n", summary.name, thousands(summary.total))
+    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let width = widest(&mut presets.iter().map(|summary| summary.name.len())).max("preset".len());
+    let sources = widest(&mut PRESETS.iter().map(|preset| preset.weights.len())).max("weights of".len());
+    let row = |name: &str, parameters: &str, products: &str, input: &str, weights: &str, purpose: &str| {
+        format!("{name:<width$}  {parameters:>10}  {products:>13}  {input:<11}  {weights:<sources$}  {purpose}\n")
+    };
+    let mut text = row("preset", "parameters", "multiply-adds", "input", "weights of", "what for");
+    text.extend(presets.iter().zip(PRESETS).map(|(summary, Preset { purpose, weights, .. })| {
+        let input: Vec<String> = summary.input_shape.iter().map(usize::to_string).collect();
+        let weights = if weights.is_empty() { "-" } else { weights };
+        let (parameters, products) = (thousands(summary.total), thousands(summary.multiply_adds));
+        row(&summary.name, &parameters, &products, &input.join("x"), weights, purpose)
     }));
-    text + &format!(
-        "\nparameters for images of {USUAL_SHAPE} and {USUAL_CLASSES} classes; train --model PRESET fits it to the data\n"
-    )
+    text + "\nfor an input as shown and 10 or 1,000 classes; train --model PRESET fits it to the data, and\n\
+            convnet import PRESET WEIGHTS takes the weights of others\n"
 }
 
 /// A preset, an architecture in a file, or that of a saved model.

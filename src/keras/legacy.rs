@@ -48,7 +48,7 @@ pub(super) fn find(container: &Node, plan: &[LayerPlan]) -> Result<Vec<FoundLaye
 }
 
 /// Every layer of the file that has weights: its name and its arrays.
-fn layers_with_weights(container: &Node) -> Result<Vec<(String, Vec<Array>)>> {
+pub(super) fn layers_with_weights(container: &Node) -> Result<Vec<(String, Vec<Array>)>> {
     let names = container.texts("layer_names")?.ok_or_else(|| {
         Error::model("the file holds no weights that Keras wrote")
             .expected("the attribute layer_names")

@@ -7,6 +7,7 @@ mod archive;
 mod compile;
 mod format;
 mod hdf5;
+mod into_preset;
 mod keras3;
 mod legacy;
 mod metadata;
@@ -18,5 +19,6 @@ mod weight_mapping;
 mod write;
 
 pub(crate) use format::{KerasFormat, to_files};
+pub use into_preset::into_preset;
 pub use metadata::ConvnetMetadata;
 pub use read::{KerasModel, OptimizerState};

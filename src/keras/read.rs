@@ -199,7 +199,7 @@ fn weights_of(plan: &Plan) -> Vec<(String, &WeightInfo)> {
 }
 
 /// The values of an array of `info`'s Keras shape as a tensor of its own shape.
-fn to_tensor(info: &WeightInfo, array: &Array) -> Result<Tensor> {
+pub(super) fn to_tensor(info: &WeightInfo, array: &Array) -> Result<Tensor> {
     let values = info.to_torch(&array.values()?);
     let shape: Vec<i64> = info.shape.iter().map(|&size| size as i64).collect();
     Ok(Tensor::from_slice(&values).reshape(shape))

@@ -215,6 +215,13 @@ impl Model {
         inputs.to_kind(kind)
     }
 
+    /// Turns the first convolution's weights round: those for blue first become those for red first.
+    pub fn flip_input_channels(&self) {
+        if let Some(first) = self.weights().iter().find(|weight| weight.tensor.dim() == 4) {
+            tch::no_grad(|| first.tensor.shallow_clone().copy_(&first.tensor.flip([1])));
+        }
+    }
+
     /// `loss` plus what the weights' regularisers add to it. Keras counts them in training and in evaluation.
     pub fn with_penalties(&self, loss: Tensor) -> Tensor {
         match self.regularization_loss() {

@@ -27,6 +27,8 @@ pub struct Preset {
     pub name: &'static str,
     /// What it is for, in a few words.
     pub purpose: &'static str,
+    /// Whose weights it takes; empty where nobody publishes any.
+    pub weights: &'static str,
     /// What its published weights want done to pixels.
     pub preprocess: Preprocess,
     /// The network.
@@ -47,60 +49,70 @@ pub const PRESETS: [Preset; 17] = [
     Preset {
         name: "keras-cnn",
         purpose: "the default: two convolutions and dropout",
+        weights: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/keras-cnn.json")),
     },
     Preset {
         name: "mlp",
         purpose: "a baseline without convolutions: two dense layers and dropout",
+        weights: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/mlp.json")),
     },
     Preset {
         name: "lenet5",
         purpose: "the classic for digits, LeCun et al. 1998, with a softmax",
+        weights: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/lenet5.json")),
     },
     Preset {
         name: "vgg-small",
         purpose: "small photographs: three pairs of convolutions with batch normalization",
+        weights: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/vgg-small.json")),
     },
     Preset {
         name: "wide-cnn",
         purpose: "high accuracy on Fashion-MNIST (docs/layers.md), slower to train",
+        weights: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/wide-cnn.json")),
     },
     Preset {
         name: "resnet9",
         purpose: "small photographs: a short residual network that learns fast",
+        weights: "",
         preprocess: Preprocess::Unit,
         network: Network::Built(|_| resnet::resnet9()),
     },
     Preset {
         name: "wrn-16-4",
         purpose: "small photographs: a wide residual network, Zagoruyko and Komodakis 2016",
+        weights: "",
         preprocess: Preprocess::Unit,
         network: Network::Built(|_| resnet::wide()),
     },
     Preset {
         name: "resnet18",
-        purpose: "photographs: a residual network, He et al. 2015; takes PyTorch's weights",
+        purpose: "photographs: a residual network, He et al. 2015",
+        weights: "torchvision, timm",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| resnet::basic("resnet18", [2, 2, 2, 2])),
     },
     Preset {
         name: "resnet34",
         purpose: "as resnet18, deeper",
+        weights: "torchvision, timm",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| resnet::basic("resnet34", [3, 4, 6, 3])),
     },
     Preset {
         name: "resnet50",
-        purpose: "as resnet18, deeper still; takes Keras's weights, too",
+        purpose: "as resnet18, deeper still",
+        weights: "torchvision, timm, Keras",
         preprocess: Preprocess::Torch,
         network: Network::Built(|dialect| match dialect {
             Dialect::Keras => resnet::keras_resnet50(),
@@ -109,43 +121,50 @@ pub const PRESETS: [Preset; 17] = [
     },
     Preset {
         name: "mobilenet-v2",
-        purpose: "photographs on small machines, Sandler et al. 2018; takes PyTorch's and Keras's weights",
+        purpose: "photographs on small machines, Sandler et al. 2018",
+        weights: "torchvision, timm, Keras",
         preprocess: Preprocess::Torch,
         network: Network::Built(inverted::mobilenet_v2),
     },
     Preset {
         name: "efficientnet-b0",
-        purpose: "photographs, Tan and Le 2019; takes PyTorch's weights",
+        purpose: "photographs, Tan and Le 2019",
+        weights: "timm, EfficientNet-PyTorch",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| inverted::efficientnet_b0()),
     },
     Preset {
         name: "efficientnet-lite0",
-        purpose: "as efficientnet-b0, for machines without fast sigmoids; takes PyTorch's weights",
+        purpose: "as efficientnet-b0, for machines without fast sigmoids",
+        weights: "timm, EfficientNet-PyTorch",
         preprocess: Preprocess::Tf,
         network: Network::Built(|_| inverted::efficientnet_lite0()),
     },
     Preset {
         name: "mobilenet-v3-small",
-        purpose: "photographs on the smallest machines, Howard et al. 2019; takes PyTorch's weights",
+        purpose: "photographs on the smallest machines, Howard et al. 2019",
+        weights: "torchvision",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| mobilenet_v3::small()),
     },
     Preset {
         name: "mobilenet-v3-large",
         purpose: "as mobilenet-v3-small, larger",
+        weights: "torchvision",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| mobilenet_v3::large()),
     },
     Preset {
         name: "densenet121",
-        purpose: "photographs: dense connections, Huang et al. 2016; takes PyTorch's weights",
+        purpose: "photographs: dense connections, Huang et al. 2016",
+        weights: "torchvision, timm",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| densenet::densenet121()),
     },
     Preset {
         name: "convnext-tiny",
-        purpose: "photographs: the most accurate here, Liu et al. 2022; takes PyTorch's weights",
+        purpose: "photographs: convolutions after the manner of transformers, Liu et al. 2022",
+        weights: "torchvision",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| convnext::tiny()),
     },
@@ -155,6 +174,15 @@ impl Preset {
     /// The preset called `name`.
     pub fn find(name: &str) -> Option<&'static Preset> {
         PRESETS.iter().find(|preset| preset.name == name)
+    }
+
+    /// What the weights of `keras.applications` want done to pixels; none where it does not take them.
+    pub fn keras_preprocess(&self) -> Option<Preprocess> {
+        match self.name {
+            "resnet50" => Some(Preprocess::Caffe),
+            "mobilenet-v2" => Some(Preprocess::Tf),
+            _ => None,
+        }
     }
 
     /// Its network, for weights of `dialect`, and what PyTorch's libraries call its layers: nothing where none has it.

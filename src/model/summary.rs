@@ -20,6 +20,9 @@ const RIGHT_ALIGNED: usize = 2;
 pub struct Summary {
     /// The network's name.
     pub name: String,
+    /// `[H, W, C]`, or as the network has it.
+    #[serde(skip)]
+    pub input_shape: Vec<usize>,
     /// The input of a Functional network, whose table has it.
     #[serde(skip)]
     pub input: Option<SummaryLayer>,
@@ -31,6 +34,8 @@ pub struct Summary {
     pub trainable: usize,
     /// The others.
     pub non_trainable: usize,
+    /// The products that one image costs: see [`crate::model::spec::Plan::multiply_adds`].
+    pub multiply_adds: usize,
     /// How many of these Keras keeps in eight bytes rather than four.
     #[serde(skip)]
     pub integers: usize,
@@ -84,7 +89,19 @@ impl Summary {
         let weights = plan.flat_layers().into_iter().flat_map(|(_, leaf)| &leaf.weights);
         let integers = weights.filter(|weight| weight.is_integer_in_keras()).map(|weight| weight.num_elements()).sum();
         let non_trainable = total - trainable;
-        Ok(Summary { name: spec.name.clone(), input, layers, total, trainable, non_trainable, integers })
+        let multiply_adds = plan.multiply_adds();
+        let input_shape = spec.input_shape.clone().unwrap_or_default();
+        Ok(Summary {
+            name: spec.name.clone(),
+            input_shape,
+            input,
+            layers,
+            total,
+            trainable,
+            non_trainable,
+            multiply_adds,
+            integers,
+        })
     }
 
     /// Keras's table. Columns grow where a name is longer than Keras's column.

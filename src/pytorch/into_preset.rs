@@ -56,7 +56,7 @@ pub fn into_preset(preset: &Preset, weights: &StateDict, preprocess: Preprocess)
             .got(format!("{} that have no place", listed(&extra))));
     }
     if preprocess.is_blue_first() {
-        flip_colors(&model);
+        model.flip_input_channels();
     }
     Ok(model)
 }
@@ -81,13 +81,6 @@ fn copy(weight: &Weight, tensor: &Tensor) -> Result<()> {
     }
     tch::no_grad(|| weight.tensor.shallow_clone().copy_(&tensor.reshape(weight.tensor.size())));
     Ok(())
-}
-
-/// Turns the first convolution's weights round from blue first to red first.
-fn flip_colors(model: &Model) {
-    if let Some(first) = model.weights().iter().find(|weight| weight.tensor.dim() == 4) {
-        tch::no_grad(|| first.tensor.shallow_clone().copy_(&first.tensor.flip([1])));
-    }
 }
 
 fn listed(names: &[&str]) -> String {

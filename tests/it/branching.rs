@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::program::{convnet, history, python, succeeded, train};
 use convnet::export::{ExportFormat, export};
 use convnet::keras::KerasModel;
+use convnet::model::presets::Preset;
 use convnet::model::{Model, ModelInfo, Spec, Summary};
 use convnet::train::optimizer::{Optimizer, OptimizerConfig};
 use serde_json::{Value, json as value};
@@ -354,4 +355,33 @@ fn twenty_steps_follow_keras() {
             optimizer.step(&loss, trained["learning_rate"].as_f64().unwrap());
         }
     }
+}
+
+#[test]
+#[ignore = "needs CONVNET_TEST_PYTHON"]
+fn presets_take_what_keras_applications_publishes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    make("published", at, &[]);
+    for name in ["resnet50", "mobilenet-v2"] {
+        let preset = Preset::find(name).unwrap();
+        let (model, has_top) = convnet::keras::into_preset(preset, &at.join(format!("{name}.h5")), None).unwrap();
+        assert!(has_top);
+        let pixels = Tensor::read_npy(at.join(format!("{name}.x.npy"))).unwrap();
+        let expected = Tensor::read_npy(at.join(format!("{name}.y.npy"))).unwrap();
+        let logits = tch::no_grad(|| model.values(&pixels, false));
+        let difference = (&logits - &expected).abs().max().double_value(&[]) / expected.abs().max().double_value(&[]);
+        assert!(difference < TOLERANCE, "{name}: {difference}");
+        let without = at.join(format!("{name}_notop.h5"));
+        let (features, has_top) = convnet::keras::into_preset(preset, &without, None).unwrap();
+        assert!(!has_top);
+        let same = model.weights().iter().zip(features.weights()).filter(|(a, b)| a.tensor.equal(&b.tensor)).count();
+        assert_eq!(same, model.weights().len() - 2, "all but the top layer's");
+    }
+    let notop = ["import", "mobilenet-v2", "mobilenet-v2_notop.h5"];
+    let imported = convnet(at, &notop);
+    assert!(String::from_utf8_lossy(&imported.stderr).contains("no top layer"), "{imported:?}");
+    succeeded(&imported);
+    crate::program::failed(&convnet(at, &["import", "resnet50", "mobilenet-v2.h5"]), 4, "conv1_conv");
+    crate::program::failed(&convnet(at, &["import", "resnet18", "resnet50.h5"]), 4, "does not take");
 }

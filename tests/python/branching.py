@@ -321,6 +321,26 @@ def make(name, network, folder, takes_pixels=False):
     (folder / f"{name}.facts.json").write_text(json.dumps(facts(model)))
 
 
+def published(folder):
+    """Weights as keras.applications publishes them, with the top layer and without, and logits of random pixels 0 to 255."""
+    import h5py
+    from keras.src.legacy.saving import legacy_h5_format
+
+    for name, module in {"resnet50": applications.resnet, "mobilenet-v2": applications.mobilenet_v2}.items():
+        keras.utils.set_random_seed(1)
+        make = applications.ResNet50 if name == "resnet50" else applications.MobileNetV2
+        model = make(weights=None, input_shape=(64, 64, 3))
+        random = numpy.random.default_rng(1)
+        randomize(model, random)
+        pixels = random.integers(0, 256, (2, 64, 64, 3), "uint8")
+        numpy.save(folder / f"{name}.x.npy", pixels)
+        numpy.save(folder / f"{name}.y.npy", outputs(model, module.preprocess_input(pixels.astype("float32"))))
+        features = keras.Model(model.input, model.layers[-2].output)
+        for suffix, saved in [("", model), ("_notop", features)]:
+            with h5py.File(folder / f"{name}{suffix}.h5", "w") as file:
+                legacy_h5_format.save_weights_to_hdf5_group(file, saved)
+
+
 def check_exported(folder):
     """Every NAME.to.* is NAME.keras: weights bit for bit, outputs as Keras computes them; of scripts the outputs."""
     for path in sorted(folder.glob("*.to.*")):
@@ -377,7 +397,7 @@ def train(name, network, folder, steps=20, batch=32):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["networks", "applications", "train", "check"])
+    parser.add_argument("command", choices=["networks", "applications", "published", "train", "check"])
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
@@ -385,6 +405,8 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     if arguments.command == "check":
         return check_exported(folder)
+    if arguments.command == "published":
+        return published(folder)
     known = NETWORKS if arguments.command == "networks" else APPLICATIONS | NETWORKS
     for name in names or known:
         if arguments.command == "train":

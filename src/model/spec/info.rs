@@ -89,6 +89,11 @@ impl WeightInfo {
         WeightInfo { regularizer, constraint: constraint.clone(), ..self }
     }
 
+    /// Whether values are multiplied by it and summed: a convolution's or a fully connected layer's.
+    pub fn is_kernel(&self) -> bool {
+        self.name.ends_with("weight") && self.keras_name.ends_with("kernel")
+    }
+
     /// How many numbers it has.
     pub fn num_elements(&self) -> usize {
         self.shape.iter().product()

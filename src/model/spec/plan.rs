@@ -80,6 +80,23 @@ impl Plan {
         self.layers.iter().map(LayerPlan::num_trainable).sum()
     }
 
+    /// How many products of a weight and a value one image costs, each with its sum: those of convolutions and fully connected
+    /// layers, at every place where they compute one.
+    pub fn multiply_adds(&self) -> usize {
+        let leaves = self.flat_layers();
+        let of_call = |call: &LayerCall| {
+            let leaf = leaves[call.leaf].1;
+            let shape = match leaf.layer.spec {
+                LayerSpec::Conv2DTranspose(_) => &call.input_shapes[0],
+                _ => &call.output_shape,
+            };
+            let places: usize = shape[..shape.len().saturating_sub(1)].iter().product();
+            let kernels = leaf.weights.iter().filter(|weight| weight.is_kernel());
+            kernels.map(|weight| places.saturating_mul(weight.num_elements())).sum::<usize>()
+        };
+        self.calls.iter().map(of_call).sum()
+    }
+
     /// Whether every call takes what the one before gives, and nothing else.
     pub fn is_chain(&self) -> bool {
         let is_next = |(index, call): (usize, &LayerCall)| {
