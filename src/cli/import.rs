@@ -9,6 +9,7 @@ use tch::Device;
 use super::{Globals, class_labels, output, spelling};
 use convnet::data::ImageShape;
 use convnet::data::options::{Channels, ImageSize};
+use convnet::data::registry::published_weights;
 use convnet::error::{Error, Result};
 use convnet::keras::{self, KerasModel, OptimizerState};
 use convnet::model::preprocess::Preprocess;
@@ -18,6 +19,8 @@ use convnet::model::spec::CompiledLoss;
 use convnet::model::{CompileInfo, InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
 use convnet::pytorch;
 
+/// The word for published weights.
+const IMAGENET: &str = "imagenet";
 /// How many classes are named one by one.
 const MAX_LISTED: usize = 20;
 
@@ -27,7 +30,8 @@ pub struct Args {
     /// The Keras model: a .keras file, a whole-model .h5, or an architecture's JSON; or a preset
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// The weights that go with a JSON: .weights.h5 or .h5; with a preset: PyTorch's .safetensors or .pth, Keras's .h5
+    /// The weights that go with a JSON: .weights.h5 or .h5; with a preset: PyTorch's .safetensors or .pth, Keras's .h5, or
+    /// imagenet, which downloads published ones
     #[arg(value_name = "WEIGHTS")]
     weights: Option<PathBuf>,
     /// The saved model's name [default: MODEL's file name without its extension]
@@ -99,9 +103,16 @@ fn preset_of(args: &Args) -> Result<Option<(&'static Preset, PathBuf)>> {
     let preset = args.model.to_str().and_then(Preset::find).filter(|_| !args.model.exists());
     let wrong = Error::config("--preprocess is for a preset with weights of others");
     match (preset, &args.weights) {
+        (Some(preset), Some(weights)) if weights.as_os_str() == IMAGENET && !weights.exists() => {
+            if preset.published.is_empty() {
+                return Err(Error::config(format!("nobody publishes weights for the preset {}", preset.name)));
+            }
+            let weights = published_weights(preset.published, preset.sha256_start())?;
+            Ok(Some((preset, weights)))
+        }
         (Some(preset), Some(weights)) => Ok(Some((preset, weights.clone()))),
         (Some(preset), None) => Err(Error::config(format!("the weights for the preset {} are missing", preset.name))
-            .expected(format!("convnet import {} WEIGHTS, a .pth, .safetensors or .h5", preset.name))),
+            .expected(format!("convnet import {} WEIGHTS, or imagenet", preset.name))),
         (None, _) if args.preprocess.is_some() => Err(wrong.got(args.model.display())),
         (None, _) => Ok(None),
     }

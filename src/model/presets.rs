@@ -29,6 +29,9 @@ pub struct Preset {
     pub purpose: &'static str,
     /// Whose weights it takes; empty where nobody publishes any.
     pub weights: &'static str,
+    /// Where its weights are published that were trained on ImageNet: a file whose name ends with the beginning of its
+    /// SHA-256. Empty where nobody does.
+    pub published: &'static str,
     /// What its published weights want done to pixels.
     pub preprocess: Preprocess,
     /// The network.
@@ -50,6 +53,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "keras-cnn",
         purpose: "the default: two convolutions and dropout",
         weights: "",
+        published: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/keras-cnn.json")),
     },
@@ -57,6 +61,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "mlp",
         purpose: "a baseline without convolutions: two dense layers and dropout",
         weights: "",
+        published: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/mlp.json")),
     },
@@ -64,6 +69,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "lenet5",
         purpose: "the classic for digits, LeCun et al. 1998, with a softmax",
         weights: "",
+        published: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/lenet5.json")),
     },
@@ -71,6 +77,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "vgg-small",
         purpose: "small photographs: three pairs of convolutions with batch normalization",
         weights: "",
+        published: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/vgg-small.json")),
     },
@@ -78,6 +85,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "wide-cnn",
         purpose: "high accuracy on Fashion-MNIST (docs/layers.md), slower to train",
         weights: "",
+        published: "",
         preprocess: Preprocess::Unit,
         network: Network::Json(include_str!("../../models/presets/wide-cnn.json")),
     },
@@ -85,6 +93,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "resnet9",
         purpose: "small photographs: a short residual network that learns fast",
         weights: "",
+        published: "",
         preprocess: Preprocess::Unit,
         network: Network::Built(|_| resnet::resnet9()),
     },
@@ -92,6 +101,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "wrn-16-4",
         purpose: "small photographs: a wide residual network, Zagoruyko and Komodakis 2016",
         weights: "",
+        published: "",
         preprocess: Preprocess::Unit,
         network: Network::Built(|_| resnet::wide()),
     },
@@ -99,6 +109,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "resnet18",
         purpose: "photographs: a residual network, He et al. 2015",
         weights: "torchvision, timm",
+        published: "https://download.pytorch.org/models/resnet18-f37072fd.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| resnet::basic("resnet18", [2, 2, 2, 2])),
     },
@@ -106,6 +117,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "resnet34",
         purpose: "as resnet18, deeper",
         weights: "torchvision, timm",
+        published: "https://download.pytorch.org/models/resnet34-b627a593.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| resnet::basic("resnet34", [3, 4, 6, 3])),
     },
@@ -113,6 +125,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "resnet50",
         purpose: "as resnet18, deeper still",
         weights: "torchvision, timm, Keras",
+        published: "https://download.pytorch.org/models/resnet50-0676ba61.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(|dialect| match dialect {
             Dialect::Keras => resnet::keras_resnet50(),
@@ -123,6 +136,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "mobilenet-v2",
         purpose: "photographs on small machines, Sandler et al. 2018",
         weights: "torchvision, timm, Keras",
+        published: "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(inverted::mobilenet_v2),
     },
@@ -130,6 +144,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "efficientnet-b0",
         purpose: "photographs, Tan and Le 2019",
         weights: "timm, EfficientNet-PyTorch",
+        published: "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_b0_aa-827b6e33.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| inverted::efficientnet_b0()),
     },
@@ -137,6 +152,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "efficientnet-lite0",
         purpose: "as efficientnet-b0, for machines without fast sigmoids",
         weights: "timm, EfficientNet-PyTorch",
+        published: "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite0-0aa007d2.pth",
         preprocess: Preprocess::Tf,
         network: Network::Built(|_| inverted::efficientnet_lite0()),
     },
@@ -144,6 +160,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "mobilenet-v3-small",
         purpose: "photographs on the smallest machines, Howard et al. 2019",
         weights: "torchvision",
+        published: "https://download.pytorch.org/models/mobilenet_v3_small-047dcff4.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| mobilenet_v3::small()),
     },
@@ -151,6 +168,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "mobilenet-v3-large",
         purpose: "as mobilenet-v3-small, larger",
         weights: "torchvision",
+        published: "https://download.pytorch.org/models/mobilenet_v3_large-8738ca79.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| mobilenet_v3::large()),
     },
@@ -158,6 +176,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "densenet121",
         purpose: "photographs: dense connections, Huang et al. 2016",
         weights: "torchvision, timm",
+        published: "https://download.pytorch.org/models/densenet121-a639ec97.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| densenet::densenet121()),
     },
@@ -165,6 +184,7 @@ pub const PRESETS: [Preset; 17] = [
         name: "convnext-tiny",
         purpose: "photographs: convolutions after the manner of transformers, Liu et al. 2022",
         weights: "torchvision",
+        published: "https://download.pytorch.org/models/convnext_tiny-983f1562.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| convnext::tiny()),
     },
@@ -183,6 +203,12 @@ impl Preset {
             "mobilenet-v2" => Some(Preprocess::Tf),
             _ => None,
         }
+    }
+
+    /// The beginning of the SHA-256 of the file that is `published`, as its name says it.
+    pub fn sha256_start(&self) -> &'static str {
+        let name = self.published.rsplit('/').next().unwrap_or_default();
+        name.trim_end_matches(".pth").rsplit('-').next().unwrap_or_default()
     }
 
     /// Its network, for weights of `dialect`, and what PyTorch's libraries call its layers: nothing where none has it.

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub use crate::files::cache::cache_folder;
 use crate::files::cache::{self, CacheKind};
 
-use download::Connection;
+use download::{Checksum, Connection};
 use known::{KNOWN_SETS, KnownSet};
 
 /// Loads the data set that `source` names:
@@ -88,6 +88,30 @@ fn download_to(name: &str, surroundings: &DataDirs) -> Result<(PathBuf, bool)> {
         None => fetch(set, surroundings),
     }
 }
+
+/// The file at `url`, whose SHA-256 begins with `sha256_start`, in the cache folder's part for weights: fetched once.
+///
+/// # Errors
+/// A data error where it cannot be fetched, or is another file than was published; a configuration error where there is no
+/// cache folder.
+pub fn published_weights(url: &str, sha256_start: &str) -> Result<PathBuf> {
+    weights_of(url, sha256_start, &DataDirs::from_environment())
+}
+
+fn weights_of(url: &str, sha256_start: &str, surroundings: &DataDirs) -> Result<PathBuf> {
+    let no_folder =
+        || cache::no_folder("no folder to download weights to").help(format!("download {url} and name the file"));
+    let folder = surroundings.cache.as_ref().ok_or_else(no_folder)?.join(WEIGHTS);
+    let name = url.rsplit('/').next().unwrap_or(url);
+    let url = match &surroundings.mirror {
+        Some(mirror) => format!("{}/{WEIGHTS}/{name}", mirror.trim_end_matches('/')),
+        None => url.to_owned(),
+    };
+    download::one_file(&url, Checksum::Sha256Start(sha256_start), &folder, &surroundings.network)
+}
+
+/// The cache folder's part for weights, and a mirror's.
+const WEIGHTS: &str = "weights";
 
 /// `source` in the one form that names the same data set wherever the program is started: a known name as it is spelled in
 /// [`names`], a path absolute.

@@ -168,6 +168,28 @@ fn a_known_set_is_downloaded_once_from_the_named_mirror() {
 }
 
 #[test]
+fn published_weights_are_downloaded_once_and_checked() {
+    let server = Server::start(|path| match path {
+        "/weights/net-9f86d081.pth" => Reply::ok(b"test"),
+        "/weights/net-00000000.pth" => Reply::ok(b"other"),
+        _ => Reply::new("404 Not Found", 0, b""),
+    });
+    let (home, surroundings) = home(Some(&server.url));
+    for _ in 0..2 {
+        // sha256sum: 9f86d081884c7d65… of "test"
+        let path = weights_of("https://name.invalid/a/net-9f86d081.pth", "9f86d081", &surroundings).unwrap();
+        assert_eq!(fs::read(path).unwrap(), b"test");
+    }
+    assert_eq!(server.num_requests.load(Ordering::SeqCst), 1);
+    let error = weights_of("https://name.invalid/net-00000000.pth", "00000000", &surroundings).unwrap_err().to_string();
+    assert!(error.contains("wrong checksum, expected sha256 00000000"), "{error}");
+    assert!(!home.path().join("cache/weights/net-00000000.pth").exists());
+    let error =
+        weights_of("https://name.invalid/none-12345678.pth", "12345678", &surroundings).unwrap_err().to_string();
+    assert!(error.contains("put it into"), "{error}");
+}
+
+#[test]
 fn without_a_network_the_error_tells_the_way_out() {
     let (home, surroundings) = home(Some("http://name.invalid"));
     let error = load_here("fashion-mnist", &LoadOptions::default(), Purpose::Train, &surroundings).unwrap_err();

@@ -37,7 +37,7 @@ pub(super) fn densenet121() -> BuiltNetwork {
     }
     let x = norm_relu(&mut b, "norm5", &x);
     let output = b.classifier(["avg_pool", "", "classifier"], 0.0, IMAGENET_CLASSES, &x);
-    b.called("classifier", &["classifier".to_owned()]);
+    b.called("classifier", &["classifier".to_owned(), "classifier".to_owned()]);
     b.finish(&output)
 }
 
@@ -48,12 +48,19 @@ fn ours(name: &str) -> String {
 
 fn conv(b: &mut Builder, name: &str, conv: Conv, input: &str) -> String {
     let x = b.conv(&ours(name), conv, input);
-    b.called(&x, &[format!("features.{name}")]);
+    note(b, &x, name);
     x
+}
+
+/// torchvision's name, and that in the file that it publishes, which parts the number.
+fn note(b: &mut Builder, ours: &str, name: &str) {
+    let numbered = name.contains("denselayer").then(|| name.split_at(name.len() - 1));
+    let published = numbered.map_or(name.to_owned(), |(name, number)| format!("{name}.{number}"));
+    b.called(ours, &[format!("features.{name}"), format!("features.{published}")]);
 }
 
 fn norm_relu(b: &mut Builder, name: &str, input: &str) -> String {
     let x = b.batch_norm(&ours(name), input);
-    b.called(&x, &[format!("features.{name}")]);
+    note(b, &x, name);
     b.activation(&format!("{}_relu", ours(name)), "relu", &x)
 }

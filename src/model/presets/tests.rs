@@ -35,3 +35,33 @@ fn the_default_has_keras_s_parameters() {
     assert_eq!(shapes, expected);
     assert_eq!(plan.num_parameters(), 34_826);
 }
+
+#[test]
+fn published_weights_have_an_address_and_a_checksum() {
+    for preset in PRESETS.iter().filter(|preset| !preset.published.is_empty()) {
+        assert!(preset.published.starts_with("https://") && preset.published.ends_with(".pth"), "{}", preset.name);
+        let start = preset.sha256_start();
+        assert!(start.len() == 8 && start.bytes().all(|byte| byte.is_ascii_hexdigit()), "{}: {start}", preset.name);
+    }
+}
+
+#[test]
+fn the_networks_for_photographs_cost_what_is_published() {
+    // parameters that gradients change: torchvision 0.26 and timm 1.0.31; products: torchvision's documentation, in millions
+    for (name, parameters, millions) in [
+        ("resnet18", 11_689_512, 1814),
+        ("resnet34", 21_797_672, 3664),
+        ("resnet50", 25_557_032, 4089),
+        ("mobilenet-v2", 3_504_872, 301),
+        ("mobilenet-v3-small", 2_542_856, 57),
+        ("mobilenet-v3-large", 5_483_032, 217),
+        ("densenet121", 7_978_856, 2834),
+        ("convnext-tiny", 28_589_128, 4456),
+        ("efficientnet-b0", 5_288_548, 386),
+        ("efficientnet-lite0", 4_652_008, 385),
+    ] {
+        let plan = preset(name).unwrap().plan().unwrap();
+        assert_eq!(plan.num_trainable(), parameters, "{name}");
+        assert_eq!((plan.multiply_adds() as f64 / 1e6).round() as usize, millions, "{name}");
+    }
+}

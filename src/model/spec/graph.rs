@@ -12,7 +12,7 @@ pub struct Graph {
 /// One use of a layer. A layer that is called twice has one set of weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// The layer's number in [`Spec::layers`].
+    /// The layer's number in [`super::Spec::layers`].
     pub layer: usize,
     /// What goes in, at least one.
     pub inputs: Vec<Source>,

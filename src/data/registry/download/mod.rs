@@ -5,13 +5,14 @@ mod transfer;
 mod unpack;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ureq::Agent;
 
 use super::known::{KnownFile, KnownSet};
 use crate::error::{Error, Result};
 pub(super) use network::Connection;
+pub(super) use transfer::Checksum;
 use transfer::{Failure, fetch};
 
 /// Fetches into `folder` those of the set's files that it does not hold, as published or unpacked, from the first of
@@ -55,7 +56,7 @@ fn download(
     for mirror in mirrors {
         let url = format!("{}/{}", mirror.trim_end_matches('/'), file.name);
         eprintln!("  {url}");
-        match fetch(agent, &url, file, folder, network) {
+        match fetch(agent, &url, (file.name, Checksum::Md5(file.md5)), folder, network) {
             Ok(()) if file.members.is_empty() => return Ok(()),
             Ok(()) => return unpack::members(&folder.join(file.name), file.members, folder),
             Err(Failure::Mirror(reason)) => reasons.push(format!("{url}: {reason}")),
@@ -74,6 +75,34 @@ fn download(
         names.join(", "),
         folder.display()
     )))
+}
+
+/// Fetches the one file at `url` into `folder`, unless it is there. What came of it before the connection broke is kept and
+/// continued. Reports on stderr.
+///
+/// # Errors
+/// As [`complete`].
+pub(super) fn one_file(url: &str, checksum: Checksum, folder: &Path, network: &Connection) -> Result<PathBuf> {
+    let name = url.rsplit('/').next().unwrap_or(url);
+    let path = folder.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    fs::create_dir_all(folder).map_err(|source| {
+        Error::config("cannot make the folder for downloaded weights").at_path(folder).because(source)
+    })?;
+    eprintln!("downloading {url} to {}", folder.display());
+    match fetch(&agent(network), url, (name, checksum), folder, network) {
+        Ok(()) => Ok(path),
+        Err(Failure::Disk(error)) => Err(error),
+        Err(Failure::Mirror(reason)) => {
+            let kept = if transfer::is_begun(folder, name) { " (what came is kept)" } else { "" };
+            Err(Error::data(format!("cannot download {name}")).got(reason).help(format!(
+                "try again later{kept}, or download {url} elsewhere and put it into {}",
+                folder.display()
+            )))
+        }
+    }
 }
 
 fn agent(network: &Connection) -> Agent {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use md5::{Digest, Md5};
+use sha2::Sha256;
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
 use super::network::Connection;
-use crate::data::registry::known::KnownFile;
 use crate::error::{Error, Result};
 use crate::files::hex;
 
@@ -18,6 +18,15 @@ use crate::files::hex;
 const MAX_CONTINUATIONS: usize = 4;
 /// How often progress is shown.
 const SHOW_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What a file's publisher says of its content.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::data::registry) enum Checksum<'a> {
+    /// The whole MD5, in hexadecimal.
+    Md5(&'a str),
+    /// How the SHA-256 begins: PyTorch has it in its files' names.
+    Sha256Start(&'a str),
+}
 
 /// Why a file did not come: the next mirror may do better, or none would.
 pub(super) enum Failure {
@@ -31,16 +40,16 @@ impl From<ureq::Error> for Failure {
     }
 }
 
-/// Fetches `url` into `folder` under the file's name. What has come is in `<name>.part`; what the server called that version
+/// Fetches `url` into `folder` under the name `name`. What has come is in `<name>.part`; what the server called that version
 /// of the file, in `<name>.part.version`.
 pub(super) fn fetch(
     agent: &Agent,
     url: &str,
-    file: &KnownFile,
+    (name, checksum): (&str, Checksum),
     folder: &Path,
     network: &Connection,
 ) -> Result<(), Failure> {
-    let mut part = PartialFile::open(folder, file.name)?;
+    let mut part = PartialFile::open(folder, name)?;
     for attempt in 0.. {
         let before = part.length;
         match part.fetch(agent, url, network) {
@@ -54,7 +63,7 @@ pub(super) fn fetch(
             }
         }
     }
-    part.finish(file)
+    part.finish(checksum)
 }
 
 /// Whether a part of the file has come that can be continued.
@@ -160,26 +169,33 @@ impl PartialFile {
     }
 
     /// Checks the whole file and gives it its name. One with a wrong checksum is not kept.
-    fn finish(mut self, file: &KnownFile) -> Result<(), Failure> {
+    fn finish(mut self, checksum: Checksum) -> Result<(), Failure> {
         let disk = |error: io::Error| disk_failed(&self.path, error);
         self.file.seek(SeekFrom::Start(0)).map_err(disk)?;
-        let mut md5 = Md5::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            match self.file.read(&mut buffer).map_err(disk)? {
-                0 => break,
-                count => md5.update(&buffer[..count]),
-            }
-        }
-        let md5 = hex(&md5.finalize());
+        let (kind, expected, got) = match checksum {
+            Checksum::Md5(expected) => ("md5", expected, digest::<Md5>(&mut self.file).map_err(disk)?),
+            Checksum::Sha256Start(expected) => ("sha256", expected, digest::<Sha256>(&mut self.file).map_err(disk)?),
+        };
         // the version goes first: a part without one is never continued
         let _ = fs::remove_file(version_path(&self.path));
-        if md5 != file.md5 {
+        if expected.is_empty() || !got.starts_with(expected) {
             let _ = fs::remove_file(&self.path);
-            return Err(Failure::Mirror(format!("wrong checksum, expected md5 {}, got {md5}", file.md5)));
+            return Err(Failure::Mirror(format!("wrong checksum, expected {kind} {expected}, got {got}")));
         }
         self.file.sync_all().map_err(disk)?;
         fs::rename(&self.path, &self.target).map_err(disk)
+    }
+}
+
+/// The checksum of what is left of `file`, in hexadecimal.
+fn digest<D: Digest>(file: &mut File) -> io::Result<String> {
+    let mut hasher = D::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            count => hasher.update(&buffer[..count]),
+        }
     }
 }
 
