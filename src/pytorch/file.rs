@@ -5,7 +5,7 @@ use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::{self, Machine, Object};
 use super::tensors::{self, ElementKind, StateDict, Storage};
@@ -90,6 +90,10 @@ fn member(archive: &mut ZipArchive<impl Read + Seek>, name: &str, max_bytes: u64
     }
     let damaged = |error: std::io::Error| Error::model("the archive is damaged").because(error).at(name);
     let file = archive.by_name(name).map_err(|error| damaged(error.into()))?;
+    // torch.save packs nothing: what is packed could unpack to anything
+    if file.compression() != CompressionMethod::Stored {
+        return Err(Error::model("the archive is packed, as torch.save's are not").at(name));
+    }
     let bytes = read_up_to(file, max_bytes).map_err(damaged)?;
     let too_long = || Error::model("the archive's member is too long").expected(format!("{max_bytes} bytes")).at(name);
     bytes.map(Some).ok_or_else(too_long)

@@ -13,6 +13,9 @@ const KEYS: [&str; 6] = ["state_dict", "model_state_dict", "state_dict_ema", "mo
 /// What wrappers put before every name.
 const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
 
+/// How many tensors may have the same values, on average: each becomes one of its own.
+const MAX_SHARED: u64 = 4;
+
 /// Tensors by name, f32 on the CPU, in the file's order.
 #[derive(Debug)]
 pub struct StateDict(Vec<(String, Tensor)>);
@@ -139,6 +142,8 @@ pub(super) fn state_dict(machine: &Machine, read: &mut dyn FnMut(&Storage) -> Re
     let dict = find(machine).ok_or_else(no_tensors)?;
     let mut flat: HashMap<String, Tensor> = HashMap::new();
     let mut found = Vec::new();
+    let stored = machine.storages().iter().fold(0u64, |sum, storage| sum.saturating_add(storage.num_elements));
+    let mut left = stored.saturating_mul(MAX_SHARED);
     for (name, record) in dict {
         let at = |error: Error| error.at(&name);
         let storage = &machine.storages()[record.storage];
@@ -151,7 +156,11 @@ pub(super) fn state_dict(machine: &Machine, read: &mut dyn FnMut(&Storage) -> Re
             }
             flat.insert(storage.key.clone(), storage.kind.values(&bytes));
         }
-        found.push((name.clone(), view(&flat[&storage.key], record, storage.num_elements).map_err(at)?));
+        let count = num_values(record, storage.num_elements).map_err(at)?;
+        left = left.checked_sub(count.cast_unsigned()).ok_or_else(|| {
+            Error::model("too many tensors share their values").expected(format!("{MAX_SHARED} on average")).at(&name)
+        })?;
+        found.push((name.clone(), own_values(&flat[&storage.key], record, count)));
     }
     if found.is_empty() { Err(no_tensors()) } else { Ok(StateDict::new(found)) }
 }
@@ -175,8 +184,8 @@ fn find(machine: &Machine) -> Option<Vec<(String, &TensorRecord)>> {
     KEYS.iter().find_map(within).or_else(|| of(machine.result()))
 }
 
-/// A tensor's own values, contiguous.
-fn view(flat: &Tensor, record: &TensorRecord, num_elements: u64) -> Result<Tensor> {
+/// How many values a tensor has, all of them within its storage of `num_elements`.
+fn num_values(record: &TensorRecord, num_elements: u64) -> Result<i64> {
     let TensorRecord { offset, size, stride, .. } = record;
     let outside = || {
         Error::model("a tensor does not lie within its storage")
@@ -198,8 +207,14 @@ fn view(flat: &Tensor, record: &TensorRecord, num_elements: u64) -> Result<Tenso
     if !fits || count.cast_unsigned() > num_elements {
         return Err(outside());
     }
-    if count == 0 {
-        return Ok(Tensor::zeros(size, (Kind::Float, tch::Device::Cpu)));
+    Ok(count)
+}
+
+/// A tensor's `count` values as a tensor of its own, contiguous.
+fn own_values(flat: &Tensor, record: &TensorRecord, count: i64) -> Tensor {
+    let TensorRecord { offset, size, stride, .. } = record;
+    match count {
+        0 => Tensor::zeros(size, (Kind::Float, tch::Device::Cpu)),
+        _ => flat.as_strided(size, stride, *offset).contiguous().copy(),
     }
-    Ok(flat.as_strided(size, stride, *offset).contiguous().copy())
 }

@@ -96,3 +96,30 @@ fn pickles_that_grow_or_lie_are_refused() {
         assert!(said.contains("within its storage"), "{said}");
     }
 }
+
+#[test]
+fn small_files_that_would_fill_the_memory_are_refused() {
+    use std::io::Write;
+    let packed = {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        writer.start_file("a/data.pkl", options.compression_method(CompressionMethod::Deflated)).unwrap();
+        writer.write_all(&[0; 1 << 20]).unwrap();
+        writer.finish().unwrap().into_inner()
+    };
+    assert!(refusal(&packed).contains("packed"), "{}", refusal(&packed));
+    // one storage of 64 values, and twenty names for all of it
+    let storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0aX\x03\0\0\0cpuK\x40tQ";
+    let mut pickle = b"\x80\x02}".to_vec();
+    for name in b'a'..b'u' {
+        pickle.extend_from_slice(&[b'X', 1, 0, 0, 0, name]);
+        pickle.extend_from_slice(b"ctorch._utils\n_rebuild_tensor_v2\n(");
+        pickle.extend_from_slice(storage);
+        pickle.extend_from_slice(b"K\x00K\x40\x85K\x01\x85\x89}tRs");
+    }
+    pickle.push(b'.');
+    let start = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+    let values: Vec<u8> = [64u64.to_le_bytes().to_vec(), vec![0; 256]].concat();
+    let shared = [&start[..], &pickle, b"\x80\x02]X\x01\0\0\0aa.", &values].concat();
+    assert!(refusal(&shared).contains("share their values"), "{}", refusal(&shared));
+}
