@@ -9,7 +9,6 @@ use tch::Device;
 use super::{Globals, class_labels, output, spelling};
 use convnet::data::ImageShape;
 use convnet::data::options::{Channels, ImageSize};
-use convnet::data::registry::published_weights;
 use convnet::error::{Error, Result};
 use convnet::keras::{self, KerasModel, OptimizerState};
 use convnet::model::preprocess::Preprocess;
@@ -104,11 +103,7 @@ fn preset_of(args: &Args) -> Result<Option<(&'static Preset, PathBuf)>> {
     let wrong = Error::config("--preprocess is for a preset with weights of others");
     match (preset, &args.weights) {
         (Some(preset), Some(weights)) if weights.as_os_str() == IMAGENET && !weights.exists() => {
-            if preset.published.is_empty() {
-                return Err(Error::config(format!("nobody publishes weights for the preset {}", preset.name)));
-            }
-            let weights = published_weights(preset.published, preset.sha256_start())?;
-            Ok(Some((preset, weights)))
+            pytorch::published_file(preset).map(|weights| Some((preset, weights)))
         }
         (Some(preset), Some(weights)) => Ok(Some((preset, weights.clone()))),
         (Some(preset), None) => Err(Error::config(format!("the weights for the preset {} are missing", preset.name))

@@ -59,7 +59,7 @@ enum Command {
     /// Print a network's layers as Keras's table
     #[command(after_help = examples::SUMMARY)]
     Summary(summary::Args),
-    /// Import a Keras model; writes models/<name>.{json,safetensors}
+    /// Import a Keras model, or the weights of others into a preset; writes models/<name>.{json,safetensors}
     #[command(after_help = examples::IMPORT)]
     Import(import::Args),
     /// Export a model for Keras or PyTorch

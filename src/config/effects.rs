@@ -63,8 +63,9 @@ fn of_either(names: &[&str]) -> String {
 }
 
 /// All such settings.
-const SETTINGS: [Setting; 19] = [
+const SETTINGS: [Setting; 20] = [
     setting("model", "a run without `init_from`", |run, _| run.network.init_from.is_none()),
+    setting("weights", "a run without `init_from`", |run, _| run.network.init_from.is_none()),
     setting("split_mode", "a validation that is taken from the training images", |run, _| {
         !matches!(run.data.validation, Validation::Test | Validation::None)
     }),

@@ -5,6 +5,27 @@ use serde::{Deserialize, Serialize};
 use super::{InputScale, Precision};
 use crate::settings::Absent;
 
+/// Weights that others have trained and published.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumMessage,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum PublishedWeights {
+    /// Trained on ImageNet; downloaded once.
+    Imagenet,
+}
+
 /// Which network a run trains, and from which weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -13,6 +34,8 @@ pub struct NetworkConfig {
     pub model: String,
     /// The model whose network and weights the run starts from, in place of `model`.
     pub init_from: Option<String>,
+    /// The weights that the preset `model` starts with; random ones where absent.
+    pub weights: Option<PublishedWeights>,
     /// Names of layers that are not trained, with `*` and `?`; `none` trains all, whatever the model's file says.
     pub freeze: Vec<String>,
     /// What pixels 0 to 255 are multiplied by; 1/255, or 1 where the network scales them itself, where absent.
@@ -26,6 +49,7 @@ impl Default for NetworkConfig {
         NetworkConfig {
             model: "keras-cnn".into(),
             init_from: None,
+            weights: None,
             freeze: Vec::new(),
             input_scale: None,
             precision: Precision::Fp32,
@@ -37,6 +61,7 @@ impl NetworkConfig {
     /// What absent settings, and an empty list, stand for.
     pub const ABSENT: &[Absent] = &[
         ("init_from", "none"),
+        ("weights", "random"),
         ("freeze", "none"),
         ("input_scale", "1/255; 1 for a network that scales pixels itself"),
     ];

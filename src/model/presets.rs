@@ -10,15 +10,10 @@ mod resnet;
 
 use serde_json::Value;
 
+use self::builder::BuiltNetwork;
 pub use self::builder::{Dialect, TorchNames};
 use super::preprocess::Preprocess;
 use super::spec::Spec;
-
-/// A network that is put together here, and what PyTorch calls its layers.
-pub(super) type BuiltNetwork = (Spec, Vec<(String, TorchNames)>);
-
-/// The classes of ImageNet, which published weights tell apart.
-const IMAGENET_CLASSES: usize = 1000;
 
 /// A network that comes with the program.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,9 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::pickle::{self, Machine, Object};
-use super::tensors::{self, ElementKind, StateDict, Storage};
+use super::pickle::{self, Object};
+use super::storage::{ElementKind, Storage};
+use super::tensors::{self, StateDict};
 use crate::error::{Error, Result};
 use crate::files::bounded::read_up_to;
 
@@ -74,7 +75,7 @@ fn of_zip(bytes: &[u8]) -> Result<StateDict> {
     }
     let pickle = member(&mut archive, &format!("{root}data.pkl"), MAX_PICKLE_BYTES)?.unwrap_or_default();
     let mut input = &pickle[..];
-    let machine = Machine::run(&mut input)?;
+    let machine = pickle::run(&mut input)?;
     tensors::state_dict(&machine, &mut |storage: &Storage| {
         let limit = storage.num_bytes()?;
         let name = format!("{root}data/{}", storage.key);
@@ -103,19 +104,19 @@ fn member(archive: &mut ZipArchive<impl Read + Seek>, name: &str, max_bytes: u64
 /// elements and their bytes.
 fn of_older(bytes: &[u8]) -> Result<StateDict> {
     let mut input = bytes;
-    let magic = Machine::run(&mut input)?;
+    let magic = pickle::run(&mut input)?;
     if !matches!(magic.result(), Object::LongInteger(digits) if digits[..] == MAGIC) {
         return Err(
             Error::model("the file is a pickle, but none of torch.save").help("save model.state_dict() with it")
         );
     }
-    let version = Machine::run(&mut input)?;
+    let version = pickle::run(&mut input)?;
     if !matches!(version.result(), Object::Integer(1001)) {
         return Err(Error::model("the file is of an unknown version of torch.save").expected("1001"));
     }
-    Machine::run(&mut input)?;
-    let machine = Machine::run(&mut input)?;
-    let keys = Machine::run(&mut input)?;
+    pickle::run(&mut input)?;
+    let machine = pickle::run(&mut input)?;
+    let keys = pickle::run(&mut input)?;
     let keys = pickle::texts(&keys)?;
     let storages = machine.storages();
     let mut found: Vec<(String, Vec<u8>)> = Vec::new();

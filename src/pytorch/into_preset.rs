@@ -1,8 +1,12 @@
 //! PyTorch's weights in a preset, by the names that torchvision, timm and EfficientNet-PyTorch give them.
 
+use std::path::PathBuf;
+
 use tch::{Device, Tensor};
 
+use super::file::read_weights;
 use super::tensors::StateDict;
+use crate::data::registry::published_weights;
 use crate::error::{Error, Result};
 use crate::model::preprocess::Preprocess;
 use crate::model::presets::{Dialect, Preset, TorchNames};
@@ -59,6 +63,27 @@ pub fn into_preset(preset: &Preset, weights: &StateDict, preprocess: Preprocess)
         model.flip_input_channels();
     }
     Ok(model)
+}
+
+/// The preset with the weights that are published for it, fetched once.
+///
+/// # Errors
+/// A configuration error where nobody publishes any, a data error where they cannot be fetched, and those of
+/// [`into_preset`].
+pub fn published(preset: &Preset) -> Result<Model> {
+    let path = published_file(preset)?;
+    into_preset(preset, &read_weights(&path)?, preset.preprocess).map_err(|error| error.at_path(&path))
+}
+
+/// The file of the weights that are published for the preset, fetched once.
+///
+/// # Errors
+/// A configuration error where nobody publishes any, a data error where they cannot be fetched.
+pub fn published_file(preset: &Preset) -> Result<PathBuf> {
+    match preset.published {
+        "" => Err(Error::config(format!("nobody publishes weights for the preset {}", preset.name))),
+        url => published_weights(url, preset.sha256_start()),
+    }
 }
 
 /// The library whose names most of `weights` have.

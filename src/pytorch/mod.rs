@@ -4,8 +4,9 @@
 mod file;
 mod into_preset;
 mod pickle;
+mod storage;
 mod tensors;
 
 pub use file::read_weights;
-pub use into_preset::into_preset;
+pub use into_preset::{into_preset, published, published_file};
 pub use tensors::StateDict;

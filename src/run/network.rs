@@ -7,11 +7,14 @@ use tch::Device;
 
 use crate::config::{RunConfig, compiled};
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::Sinks;
+use crate::model::config::PublishedWeights;
+use crate::model::presets::Preset;
 use crate::model::spec::mixed_policy;
 use crate::model::transfer::HeadTransfer;
-use crate::model::{Architecture, InputScale, Model, ScaleOrigin, Spec, presets, saved, transfer};
+use crate::model::{Architecture, InputScale, Model, ModelInfo, ScaleOrigin, Spec, presets, saved, transfer};
+use crate::pytorch;
 use crate::train::{self, Optimizer};
 
 /// The network that the run goes on with: that of `checkpoint`, a JSON's path, or a new one. Says what becomes of pixels
@@ -60,7 +63,7 @@ fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBu
 
 /// A network with first weights, or with those of the model to start from.
 fn new_model(config: &RunConfig, parts: &Dataset, device: Device, sinks: &mut Sinks) -> Result<(Model, ScaleOrigin)> {
-    let Some(source) = &config.network.init_from else {
+    let Some((source, info)) = start(config, device)? else {
         let network = Architecture::find(&config.network.model)?;
         note_policy(config, &network, sinks);
         let mut spec = network.spec(parts.train.shape(), parts.classes.len())?;
@@ -68,7 +71,6 @@ fn new_model(config: &RunConfig, parts: &Dataset, device: Device, sinks: &mut Si
         let (scale, origin) = spec.input_scale(config.network.input_scale, None);
         return Ok((Model::new(spec, scale.factor(), device, config.training.seed)?, origin));
     };
-    let (source, info) = saved::load(&saved::locate(source)?, device)?;
     let mut spec = source.spec().clone();
     spec.adapt(parts.train.shape(), parts.classes.len());
     transfer::freeze(&mut spec, &config.network.freeze)?;
@@ -89,6 +91,24 @@ fn new_model(config: &RunConfig, parts: &Dataset, device: Device, sinks: &mut Si
         (HeadTransfer::Kept, _) => {}
     }
     Ok((model, origin))
+}
+
+/// The model that the run starts from, and what is known of it: a trained one, or a preset with published weights; none where
+/// weights are random.
+fn start(config: &RunConfig, device: Device) -> Result<Option<(Model, ModelInfo)>> {
+    let network = &config.network;
+    match (&network.init_from, network.weights) {
+        (Some(source), _) => saved::load(&saved::locate(source)?, device).map(Some),
+        (None, Some(PublishedWeights::Imagenet)) => {
+            let unknown =
+                || Error::config("`weights` are of presets").expected("a preset as `model`").got(&network.model);
+            let preset = Preset::find(&network.model).ok_or_else(unknown)?;
+            let model = pytorch::published(preset)?;
+            let labels = (0..model.num_classes()).map(|class| class.to_string()).collect();
+            Ok(Some((model, ModelInfo { labels, ..ModelInfo::default() })))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 /// Says what becomes of a mixed precision policy in a Keras JSON.

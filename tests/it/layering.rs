@@ -21,13 +21,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("log", &[]),
     ("model", &["data"]),
     ("keras", &["data", "model", "train"]),
-    ("pytorch", &["model"]),
+    ("pytorch", &["data", "model"]),
     ("export", &["model", "keras"]),
     ("evaluate", &["data", "model"]),
     ("predict", &["data", "model"]),
     ("train", &["data", "model", "log", "evaluate"]),
     ("config", &["data", "model", "log", "train"]),
-    ("run", &["data", "model", "log", "evaluate", "train", "config"]),
+    ("run", &["data", "model", "log", "evaluate", "train", "config", "pytorch"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -4,6 +4,12 @@ use serde_json::{Value, json};
 
 use crate::model::spec::Spec;
 
+/// A network that is put together here, and what PyTorch calls its layers.
+pub type BuiltNetwork = (Spec, Vec<(String, TorchNames)>);
+
+/// The classes of ImageNet, which published weights tell apart.
+pub(super) const IMAGENET_CLASSES: usize = 1000;
+
 /// What PyTorch calls the layers of a network, in one of the libraries that have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TorchNames(pub Vec<String>);
@@ -133,7 +139,7 @@ impl Builder {
     }
 
     /// The network that ends with `output`, and what PyTorch calls its layers.
-    pub fn finish(self, output: &str) -> (Spec, Vec<(String, TorchNames)>) {
+    pub fn finish(self, output: &str) -> BuiltNetwork {
         let config = json!({
             "name": self.name, "layers": self.layers,
             "input_layers": [INPUT, 0, 0], "output_layers": [output, 0, 0],

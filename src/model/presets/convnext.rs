@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::builder::{Builder, Dialect};
-use super::{BuiltNetwork, IMAGENET_CLASSES};
+use super::builder::{Builder, BuiltNetwork, Dialect, IMAGENET_CLASSES};
 
 const EPSILON: f64 = 1e-6;
 /// The share of images that the last block leaves out in training; those before it proportionally less.

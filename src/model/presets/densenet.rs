@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::builder::{Builder, Conv, Dialect};
-use super::{BuiltNetwork, IMAGENET_CLASSES};
+use super::builder::{Builder, BuiltNetwork, Conv, Dialect, IMAGENET_CLASSES};
 
 /// How many channels each layer adds.
 const GROWTH: usize = 32;

@@ -1,8 +1,7 @@
 //! Networks of inverted residual blocks: Sandler and others, "MobileNetV2" (2018); Tan and Le, "EfficientNet" (2019), and
 //! its Lite form, without squeeze-and-excitation and with ReLU6.
 
-use super::builder::{Builder, Conv, Dialect};
-use super::{BuiltNetwork, IMAGENET_CLASSES};
+use super::builder::{Builder, BuiltNetwork, Conv, Dialect, IMAGENET_CLASSES};
 use serde_json::json;
 
 /// A group of blocks: kernel size, strides of the first, expansion, filters, how many.

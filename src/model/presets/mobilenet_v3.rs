@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::builder::{Builder, Conv, Dialect};
-use super::{BuiltNetwork, IMAGENET_CLASSES};
+use super::builder::{Builder, BuiltNetwork, Conv, Dialect, IMAGENET_CLASSES};
 
 /// Kernel size, expanded channels, filters, squeeze-and-excitation, hard swish rather than ReLU, strides.
 type Block = (usize, usize, usize, bool, bool, usize);

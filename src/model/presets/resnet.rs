@@ -1,8 +1,7 @@
 //! Residual networks: He and others, "Deep Residual Learning for Image Recognition" (2015); the wide one Zagoruyko and
 //! Komodakis, "Wide Residual Networks" (2016).
 
-use super::builder::{Builder, Conv, Dialect};
-use super::{BuiltNetwork, IMAGENET_CLASSES};
+use super::builder::{Builder, BuiltNetwork, Conv, Dialect, IMAGENET_CLASSES};
 use serde_json::json;
 
 /// PyTorch's: momentum 0.1, epsilon 1e-5.

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::super::tensors::ElementKind;
-use super::{Machine, Name, Object, Place, not_understood};
+use super::super::storage::ElementKind;
+use super::machine::{Machine, Name, Object, Place, not_understood};
 use crate::error::{Error, Result};
 
 /// The longest text, in bytes.
@@ -12,7 +12,10 @@ const MAX_TEXT_BYTES: usize = 1 << 20;
 const MAX_STEPS: usize = 32_000_000;
 
 /// Runs the pickle that `input` begins with, and takes it off.
-pub(super) fn run(input: &mut &[u8]) -> Result<Machine> {
+///
+/// # Errors
+/// A model error that says what in it is not understood, or that it is cut off.
+pub(in super::super) fn run(input: &mut &[u8]) -> Result<Machine> {
     let mut run =
         Run { input, machine: Machine::default(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
     for _ in 0..MAX_STEPS {

@@ -11,6 +11,7 @@ use convnet::data::image::Resize;
 use convnet::data::options::{Cache, Channels, ImageSize};
 use convnet::data::split::SplitMode;
 use convnet::error::Error;
+use convnet::model::config::PublishedWeights;
 use convnet::model::{InputScale, Precision};
 use convnet::train::{ClassWeightRule, ClassWeights, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target};
 
@@ -106,6 +107,9 @@ struct DataFlags {
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]
 struct NetworkFlags {
+    /// Start a preset from published weights, downloaded once, with a new last layer
+    #[arg(long, conflicts_with = "init_from", value_parser = names::<PublishedWeights>())]
+    weights: Option<PublishedWeights>,
     /// Layers to freeze (not trained), by name, with * and ?; repeat it or use commas; backbone: all but the last Dense
     /// layer; none: train all, whatever the model says
     #[arg(long, value_name = "PATTERN,…|none", value_delimiter = ',')]
