@@ -44,6 +44,27 @@ fn presets_compute_what_pytorch_s_networks_do() {
     failed(&wrong, 4, "layer1.2.conv1.weight");
     let wrong = convnet(at, &["import", "resnet18", "torchvision-resnet34.weights"]);
     failed(&wrong, 4, "that have no place");
+    published_weights_train_a_new_head(at);
+}
+
+/// As if torchvision's file were downloaded: resnet18 with a new head, its backbone as it was.
+fn published_weights_train_a_new_head(at: &Path) {
+    let cache = at.join("cache/convnet/data/weights");
+    std::fs::create_dir_all(&cache).unwrap();
+    std::fs::copy(at.join("torchvision-resnet18.weights"), cache.join("resnet18-f37072fd.pth")).unwrap();
+    let small =
+        ["--data", "digits:120", "--validation", "20", "--channels", "3", "--image-size", "32", "--device", "cpu"];
+    let weights = ["train", "--model", "resnet18", "--weights", "imagenet", "--freeze", "backbone", "--epochs", "1"];
+    let trained = convnet(at, &[&weights[..], &small, &["--progress", "none", "--name", "head"]].concat());
+    succeeded(&trained);
+    let said = String::from_utf8_lossy(&trained.stderr).into_owned();
+    assert!(said.contains("trainable 5,130 of"), "{said}");
+    let backbone = |path: &Path| {
+        let weights = pytorch::read_weights(path).unwrap();
+        weights.get("conv1.weight").unwrap().shallow_clone()
+    };
+    let before = backbone(&at.join("torchvision-resnet18.weights"));
+    assert!(backbone(&at.join("models/head.safetensors")).equal(&before));
 }
 
 #[test]
@@ -58,6 +79,11 @@ fn weights_that_cannot_be_used_are_refused_by_name() {
     failed(&convnet(at, &["import", "resnet18", &file("zip.pth")]), 4, "conv1.weight");
     failed(&convnet(at, &["import", "keras-cnn", &file("zip.pth")]), 4, "nobody publishes");
     failed(&convnet(at, &["import", "net.keras", "--preprocess", "tf"]), 2, "--preprocess");
+    failed(&convnet(at, &["import", "keras-cnn", "imagenet"]), 2, "nobody publishes");
+    failed(&convnet(at, &["train", "--weights", "imagenet", "--data", "digits:200"]), 2, "nobody publishes");
+    let mut offline = Command::new(env!("CARGO_BIN_EXE_convnet"));
+    offline.env("XDG_CACHE_HOME", at.join("cache")).env("CONVNET_MIRROR", "http://127.0.0.1:9").current_dir(at);
+    failed(&offline.args(["import", "resnet18", "imagenet"]).output().unwrap(), 3, "resnet18-f37072fd.pth");
     assert!(!at.join("it-ran").exists() && !at.join("models").exists());
 }
 
