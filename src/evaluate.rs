@@ -84,7 +84,7 @@ fn run_over(
     tch::no_grad(|| -> Result<()> {
         for index in 0..samples.num_batches(BATCH_SIZE) {
             let (images, labels) = samples.batch(index, BATCH_SIZE)?;
-            let outputs = model.forward(&images, false)?;
+            let outputs = model.forward_batch(samples, &images, false)?;
             let loss = model.with_penalties(outputs.loss(&labels, smoothing));
             let classes = outputs.classes(); // i64 [B]
             let ranking = || outputs.ranking(); // f32 [B, K]

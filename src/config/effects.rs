@@ -99,7 +99,8 @@ fn decays(run: &RunConfig) -> bool {
 }
 
 /// The settings that a range test of learning rates takes, because a training does, and that do nothing in it.
-pub const NOT_IN_RANGE_TEST: [&str; 23] = [
+pub const NOT_IN_RANGE_TEST: [&str; 24] = [
+    "keep_features",
     "epochs",
     "lr",
     "ema",

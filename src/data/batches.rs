@@ -23,10 +23,12 @@ pub struct DataLoader {
     /// `i64 [N]`, on the device.
     labels: Tensor,
     device: Device,
+    /// Whether batches are a network's features of the images, not the images.
+    holds_features: bool,
 }
 
 enum ImageFeed {
-    /// `u8 [N, H, W, C]`, on the device.
+    /// `u8 [N, H, W, C]`, or features `[N, …]`, on the device.
     Resident(Tensor),
     Streaming(Box<Streaming>),
 }
@@ -47,14 +49,25 @@ impl DataLoader {
         native::guarded(|| {
             let images = Tensor::from_slice(pixels).view(sizes).to_device(device);
             let labels = Tensor::from_slice(samples.labels()).to_device(device);
-            Ok(DataLoader { feed: ImageFeed::Resident(images), labels, device })
+            Ok(DataLoader { feed: ImageFeed::Resident(images), labels, device, holds_features: false })
         })
     }
 
     fn streaming(samples: Samples, device: Device, pool: Arc<ThreadPool>) -> Self {
         let labels = Tensor::from_slice(samples.labels()).to_device(device);
         let streaming = Streaming::new(samples, device, pool);
-        DataLoader { feed: ImageFeed::Streaming(Box::new(streaming)), labels, device }
+        DataLoader { feed: ImageFeed::Streaming(Box::new(streaming)), labels, device, holds_features: false }
+    }
+
+    /// Batches of `features [N, …]` in place of the images that they were made of.
+    pub fn with_features(&self, features: Tensor) -> Self {
+        let labels = self.labels.shallow_clone();
+        DataLoader { feed: ImageFeed::Resident(features), labels, device: self.device, holds_features: true }
+    }
+
+    /// Whether batches are a network's features of the images, not the images.
+    pub fn holds_features(&self) -> bool {
+        self.holds_features
     }
 
     /// N.

@@ -30,6 +30,7 @@ pub use spec::{OutputKind, Spec};
 pub use summary::{Summary, SummaryLayer, thousands};
 
 use crate::data::ImageShape;
+use crate::data::batches::DataLoader;
 use crate::error::{Error, Result};
 use spec::{Output, Plan};
 
@@ -185,6 +186,31 @@ impl Model {
     /// [`spec::Form::Activated`].
     pub fn values(&self, images: &Tensor, train: bool) -> Tensor {
         self.network.values(&self.inputs(images), train)
+    }
+
+    /// The layer up to which a training changes nothing and draws nothing at random, by its path, and how many numbers it
+    /// gives for an image; none where the first layer with weights is trained.
+    pub fn features_layer(&self) -> Option<(&str, usize)> {
+        let (path, call) = self.network.features_layer()?;
+        Some((path, self.plan.calls[call].output_shape.iter().product()))
+    }
+
+    /// What that layer gives for `images` as in [`Model::forward`]: their features, `[B, …]`, in the network's precision.
+    pub fn features(&self, images: &Tensor) -> Tensor {
+        self.network.features(&self.inputs(images))
+    }
+
+    /// What a classifier makes of a batch of `loader`'s: images as in [`Model::forward`], or the features that are kept of
+    /// them.
+    ///
+    /// # Errors
+    /// As [`Model::output_kind`].
+    pub fn forward_batch(&self, loader: &DataLoader, batch: &Tensor, train: bool) -> Result<Outputs> {
+        if !loader.holds_features() {
+            return self.forward(batch, train);
+        }
+        let kind = self.output_kind()?;
+        Ok(Outputs { values: self.network.values_of_features(batch, train), kind, form: kind.form(train) })
     }
 
     /// The first layer with an output that is not finite, as the network is in training, for `images` as in

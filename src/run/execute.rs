@@ -11,7 +11,7 @@ use super::finished::FinishedRun;
 use super::folder::{RunFolder, Unbegun};
 use super::prepare::{self, PreparedNetwork};
 use super::record::{DataRecord, RunRecord};
-use super::{model_files, resume};
+use super::{features, model_files, resume};
 use crate::config::RunConfig;
 use crate::config::effects::without_effect;
 use crate::config::origin::Origins;
@@ -204,6 +204,8 @@ impl Run {
         let labels = splits.classes.clone();
         let trained_on = config.trained_on(&splits.name, splits.validation.as_ref());
         let images = Loaders::new(splits, selected.device)?;
+        let (train, validation) = features::kept(config, &network.model, images.train, images.validation, sinks)?;
+        let images = Loaders { train, validation, test: images.test };
         model_files::check_places(config)?;
         Ok(Ready { selected, data, last, network, images, labels, trained_on })
     }

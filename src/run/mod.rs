@@ -8,6 +8,7 @@
 pub mod compare;
 mod data_check;
 mod execute;
+mod features;
 mod finished;
 pub mod folder;
 pub mod folds;

@@ -1,6 +1,6 @@
 //! The sums of an epoch under way, and the losses that were not looked at yet.
 
-use tch::Device;
+use tch::{Device, Kind};
 
 use super::nan_check::{self, PendingLoss};
 use super::step::TrainedBatch;
@@ -38,8 +38,8 @@ impl EpochMeter {
             step: batch.step + 1,
             learning_rate,
             loss: batch.loss.detach(),
-            // elsewhere the weights will have changed when it is looked at
-            images: is_on_cpu.then(|| batch.images.shallow_clone()),
+            // elsewhere the weights will have changed when it is looked at; and features are no images
+            images: (is_on_cpu && batch.images.kind() == Kind::Uint8).then(|| batch.images.shallow_clone()),
         });
         if is_on_cpu { self.read(model, epoch).map(drop) } else { Ok(()) }
     }

@@ -89,7 +89,7 @@ impl Step<'_> {
         let step = at.batches_seen + number;
         native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
         let (images, targets) = self.batch(order, at, step)?;
-        let outputs = self.model.forward(&images, true)?;
+        let outputs = self.model.forward_batch(self.train, &images, true)?;
         let loss = self.model.with_penalties(self.loss.loss(&outputs, &targets));
         Ok(TrainedBatch { batch: at.batch, step, share, images, targets, outputs, loss })
     }

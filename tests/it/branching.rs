@@ -332,6 +332,48 @@ fn a_branching_network_trains_resumes_and_predicts_like_any_other() {
 }
 
 #[test]
+fn features_of_a_frozen_backbone_are_computed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("net.json"), residual().to_string()).unwrap();
+    for (model, graph) in [("keras-cnn", false), ("net.json", true)] {
+        let own = |name: &str| format!("{name}{graph}");
+        let start = own("start");
+        succeeded(&train(at, &["--model", model, "--name", &start, "--run", &start, "--epochs", "1"]));
+        let frozen = |name: &str, more: &[&str]| {
+            let told = ["train", "--data", "digits:600", "--validation", "60", "--device=cpu", "--progress=none"];
+            let name = own(name);
+            let own = ["--init-from", &start, "--freeze", "backbone", "--name", &name, "--run", &name];
+            let output = convnet(at, &[&told[..], &own, more].concat());
+            succeeded(&output);
+            String::from_utf8(output.stderr).unwrap()
+        };
+        // up to the first dropout
+        let layer =
+            if graph { "features: the layers up to bn " } else { "features: the layers up to max_pooling2d_1 " };
+        let said = frozen("kept", &["--epochs", "3"]);
+        assert!(said.contains(layer), "{model}: {said}");
+        assert!(!frozen("anew", &["--epochs", "3", "--keep-features", "false"]).contains("features:"), "{model}");
+        assert!(!frozen("light", &["--epochs", "1", "--augment", "light"]).contains("features:"), "{model}");
+        // what the console, the logs and the files say is the same, up to rounding
+        let last = |name: &str| history(at, &own(name)).pop().unwrap();
+        for (kept, anew) in last("kept").iter().zip(&last("anew")) {
+            let [kept, anew] = [kept, anew].map(|cell| cell.parse::<f64>().unwrap());
+            assert!((kept - anew).abs() <= 1e-4 * anew.abs().max(1.0), "{model}: {kept} {anew}");
+        }
+        // and a run that goes on is the whole one
+        frozen("part", &["--epochs", "1"]);
+        succeeded(&convnet(at, &["train", "--resume", &own("part"), "--epochs", "3", "-q"]));
+        assert_eq!(history(at, &own("part")), history(at, &own("kept")), "{model}");
+        succeeded(&convnet(at, &["reproduce", &own("kept"), "-q"]));
+    }
+    // nothing is kept where a layer before the head is trained, or drops at random
+    let output =
+        convnet(at, &["train", "--data", "digits:200", "--validation", "50", "--epochs", "1", "--progress=none"]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("features:"));
+}
+
+#[test]
 #[ignore = "needs CONVNET_TEST_PYTHON"]
 fn twenty_steps_follow_keras() {
     let folder = tempfile::tempdir().unwrap();

@@ -34,6 +34,8 @@ pub struct Network {
     calls: Calls,
     /// The path of each call's layer.
     paths: Vec<String>,
+    /// The call that gives an image's features: the same in every epoch of a training. See [`Plan::last_fixed_call`].
+    features_call: Option<usize>,
     /// The outputs' softmax or sigmoid and what is behind it, where that is something in training only.
     training_end: Option<SequentialT>,
     /// Every weight, by its name in files.
@@ -42,8 +44,8 @@ pub struct Network {
 
 /// How a network's calls follow one another.
 enum Calls {
-    /// Each takes what the one before gives.
-    Chain(SequentialT),
+    /// Each takes what the one before gives: those up to the features, and the others.
+    Chain(SequentialT, SequentialT),
     Graph(Runner),
 }
 
@@ -88,8 +90,14 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) ->
         };
         (plan.calls[index].inputs.clone(), call_operation(index).into_iter().chain(activation).collect())
     });
+    let features_call = plan.last_fixed_call(activated_by);
     let calls = match plan.is_chain() {
-        true => Calls::Chain(calls.fold(nn::seq_t(), |chain, (_, operations)| chain.add(one_module(operations)))),
+        true => {
+            let mut modules = calls.map(|(_, operations)| one_module(operations));
+            let chain = |modules: &mut dyn Iterator<Item = _>| modules.fold(nn::seq_t(), SequentialT::add);
+            let first = chain(&mut modules.by_ref().take(features_call.map_or(0, |call| call + 1)));
+            Calls::Chain(first, chain(&mut modules))
+        }
         false => Calls::Graph(Runner::new(calls.collect())),
     };
     let training_end = output.filter(|output| output.kind.trained != output.kind.evaluated).and(activated_by);
@@ -99,7 +107,13 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) ->
         nn::seq_t().add(one_module(all.collect()))
     });
     let paths = plan.calls[..num_calls].iter().map(|call| leaves[call.leaf].0.clone()).collect();
-    Network { calls, paths, training_end, weights: weights.into_iter().map(|(_, weight)| weight).collect() }
+    Network {
+        calls,
+        paths,
+        features_call,
+        training_end,
+        weights: weights.into_iter().map(|(_, weight)| weight).collect(),
+    }
 }
 
 impl Network {
@@ -107,10 +121,37 @@ impl Network {
     /// [`Form::Activated`] in training (`train`) or outside it.
     pub fn values(&self, inputs: &Tensor, train: bool) -> Tensor {
         let values = match &self.calls {
-            Calls::Chain(chain) => chain.forward_t(inputs, train),
+            Calls::Chain(first, others) => others.forward_t(&first.forward_t(inputs, train), train),
             Calls::Graph(runner) => runner.run(inputs, train, |_, _| {}),
         };
-        let values = to_keras_order(&values).to_kind(Kind::Float);
+        self.ended(&values, train)
+    }
+
+    /// The path of the layer that gives an image's features, and the number of its call; none where no layer does.
+    pub fn features_layer(&self) -> Option<(&str, usize)> {
+        self.features_call.map(|call| (self.paths[call].as_str(), call))
+    }
+
+    /// An image's features for `inputs`, in the network's order of axes.
+    pub fn features(&self, inputs: &Tensor) -> Tensor {
+        match &self.calls {
+            Calls::Chain(first, _) => first.forward_t(inputs, false),
+            Calls::Graph(runner) => runner.run_up_to(self.features_call.unwrap_or(0), inputs),
+        }
+    }
+
+    /// As [`Network::values`], of the images' features.
+    pub fn values_of_features(&self, features: &Tensor, train: bool) -> Tensor {
+        let values = match &self.calls {
+            Calls::Chain(_, others) => others.forward_t(features, train),
+            Calls::Graph(runner) => runner.run_from(self.features_call.unwrap_or(0), features, train),
+        };
+        self.ended(&values, train)
+    }
+
+    /// What the last call gives as the network's values.
+    fn ended(&self, values: &Tensor, train: bool) -> Tensor {
+        let values = to_keras_order(values).to_kind(Kind::Float);
         match &self.training_end {
             Some(end) if train => end.forward_t(&values, train),
             _ => values,
@@ -121,7 +162,12 @@ impl Network {
     pub fn first_layer(&self, inputs: &Tensor, is_found: impl Fn(&Tensor) -> bool) -> Option<&str> {
         let mut found = None;
         match &self.calls {
-            Calls::Chain(chain) => found = chain.forward_all_t(inputs, true, None).iter().position(is_found),
+            Calls::Chain(first, others) => {
+                let mut outputs = first.forward_all_t(inputs, true, None);
+                let last = outputs.last().map_or_else(|| inputs.shallow_clone(), Tensor::shallow_clone);
+                outputs.extend(others.forward_all_t(&last, true, None));
+                found = outputs.iter().position(is_found);
+            }
             Calls::Graph(runner) => drop(runner.run(inputs, true, |index, value| {
                 if found.is_none() && is_found(value) {
                     found = Some(index);

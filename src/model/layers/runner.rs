@@ -1,5 +1,7 @@
 //! Runs a network whose calls do not simply follow one another.
 
+use std::ops::Range;
+
 use tch::Tensor;
 
 use super::super::spec::Source;
@@ -44,9 +46,32 @@ impl Runner {
     ///
     /// A value is let go as soon as its last reader has run, so that outside training memory holds no more than what is
     /// still to be read.
-    pub fn run(&self, input: &Tensor, train: bool, mut watch: impl FnMut(usize, &Tensor)) -> Tensor {
-        let mut values: Vec<Option<Tensor>> = Vec::with_capacity(self.steps.len());
-        for (index, step) in self.steps.iter().enumerate() {
+    pub fn run(&self, input: &Tensor, train: bool, watch: impl FnMut(usize, &Tensor)) -> Tensor {
+        self.run_steps(0..self.steps.len(), input, Vec::with_capacity(self.steps.len()), train, watch)
+    }
+
+    /// What the call `last` gives for `input` outside training.
+    pub fn run_up_to(&self, last: usize, input: &Tensor) -> Tensor {
+        self.run_steps(0..last + 1, input, Vec::with_capacity(last + 1), false, |_, _| {})
+    }
+
+    /// As [`Runner::run`], where the call `first` gave `value`, and none behind it reads what is before.
+    pub fn run_from(&self, first: usize, value: &Tensor, train: bool) -> Tensor {
+        let mut values: Vec<Option<Tensor>> = (0..first).map(|_| None).collect();
+        values.push(Some(value.shallow_clone()));
+        self.run_steps(first + 1..self.steps.len(), value, values, train, |_, _| {})
+    }
+
+    fn run_steps(
+        &self,
+        steps: Range<usize>,
+        input: &Tensor,
+        mut values: Vec<Option<Tensor>>,
+        train: bool,
+        mut watch: impl FnMut(usize, &Tensor),
+    ) -> Tensor {
+        for index in steps {
+            let step = &self.steps[index];
             let value = step.run(input, &values, train);
             watch(index, &value);
             values.push(Some(value));

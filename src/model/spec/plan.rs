@@ -1,6 +1,7 @@
 //! A network's plan: each layer in its place, with its shapes, its weights and what goes into it, and every call of a layer
 //! that is no network, in order. `planner.rs` makes it; everything that needs shapes or weights reads it.
 
+use super::layers::Effect;
 use super::{Layer, LayerSpec, Source, WeightInfo};
 
 /// What there is to know of a network before it is built.
@@ -105,6 +106,29 @@ impl Plan {
         self.calls.iter().enumerate().all(is_next)
     }
 
+    /// The last call before the call `end` that gives the same for an image in every epoch, and behind which nothing reads
+    /// what is before it: no weight up to it is trained, no statistic moves, nothing is drawn at random. None where no layer
+    /// with weights is among those.
+    pub(in super::super) fn last_fixed_call(&self, end: Option<usize>) -> Option<usize> {
+        let leaves = self.flat_layers();
+        let is_fixed = |call: &LayerCall| is_fixed(leaves[call.leaf].1, call);
+        let num_fixed = self.calls.iter().position(|call| !is_fixed(call)).unwrap_or(self.calls.len());
+        let end = num_fixed.min(end.unwrap_or(self.calls.len() - 1));
+        // the first call that any call from this one on reads; the input is before all
+        let mut first_reads = vec![usize::MAX; self.calls.len() + 1];
+        for (index, call) in self.calls.iter().enumerate().rev() {
+            let read = |source: &Source| match *source {
+                Source::Input => 0,
+                Source::Call(call) => call + 1,
+            };
+            let first = call.inputs.iter().map(read).min().unwrap_or(0);
+            first_reads[index] = first.min(first_reads[index + 1]);
+        }
+        let found = (0..end).rev().find(|&call| first_reads[call + 1] > call)?;
+        let has_weights = self.calls[..=found].iter().any(|call| !leaves[call.leaf].1.weights.is_empty());
+        has_weights.then_some(found)
+    }
+
     /// For each call the numbers of those that read it, in order, once for each time.
     pub fn readers(&self) -> Vec<Vec<usize>> {
         let mut readers = vec![Vec::new(); self.calls.len()];
@@ -154,6 +178,19 @@ impl LayerPlan {
         let own = self.weights.iter().filter(|weight| counts(weight)).map(WeightInfo::num_elements).sum::<usize>();
         own + self.inner.iter().map(|layer| layer.count(counts)).sum::<usize>()
     }
+}
+
+/// Whether the call of `leaf` does the same in every epoch of a training, and changes nothing in it.
+fn is_fixed(leaf: &LayerPlan, call: &LayerCall) -> bool {
+    let spec = &leaf.layer.spec;
+    let moves = matches!(spec, LayerSpec::BatchNormalization(_)) && leaf.layer.is_trained();
+    let effect = spec.rules().map(|rules| rules.effect(&call.input_shapes[0], &call.output_shape));
+    let is_random = match effect {
+        Some(Effect::Noise { amount }) => amount != 0.0,
+        Some(Effect::Augments) | None => true,
+        Some(_) => false,
+    };
+    leaf.weights.iter().all(|weight| !weight.trainable) && (call.in_inference || !moves && !is_random)
 }
 
 /// A layer's name as a part of a path, whose parts '.' separates: `//` for '/', `/-` for '.', so that no two are alike.

@@ -33,3 +33,33 @@ fn no_two_names_are_one_in_a_path() {
     let paths: std::collections::HashSet<String> = names.iter().map(|name| in_path(name)).collect();
     assert!(paths.len() == names.len() && paths.iter().all(|path| !path.contains('.')), "{paths:?}");
 }
+
+#[test]
+fn what_is_fixed_ends_before_what_learns_or_draws() {
+    let layer =
+        |class_name: &str, config: serde_json::Value| serde_json::json!({ "class_name": class_name, "config": config });
+    let fixed = |freeze: &[usize], layers: &[serde_json::Value]| {
+        let input = layer("InputLayer", serde_json::json!({ "batch_shape": [null, 8, 8, 3] }));
+        let all: Vec<_> = std::iter::once(input).chain(layers.iter().cloned()).collect();
+        let document = serde_json::json!({ "class_name": "Sequential", "config": { "layers": all } });
+        let mut spec = Spec::from_json(&document).unwrap();
+        freeze.iter().for_each(|&index| spec.layers[index].freeze());
+        spec.plan().unwrap().last_fixed_call(None)
+    };
+    let conv = || layer("Conv2D", serde_json::json!({ "filters": 2, "kernel_size": 3 }));
+    let norm = |affine: bool| layer("BatchNormalization", serde_json::json!({ "scale": affine, "center": affine }));
+    let drop = |rate: f64| layer("Dropout", serde_json::json!({ "rate": rate }));
+    let end = || [layer("Flatten", serde_json::json!({})), layer("Dense", serde_json::json!({ "units": 2 }))];
+    let with = |layers: &[serde_json::Value]| [layers, &end()].concat();
+    assert_eq!(fixed(&[], &with(&[conv()])), None);
+    assert_eq!(fixed(&[0], &with(&[conv()])), Some(1));
+    assert_eq!(fixed(&[0], &with(&[conv(), drop(0.2)])), Some(0));
+    assert_eq!(fixed(&[0], &with(&[conv(), drop(0.0)])), Some(2));
+    // statistics move though there is no weight
+    assert_eq!(fixed(&[0], &with(&[conv(), norm(false)])), Some(0));
+    assert_eq!(fixed(&[0, 1], &with(&[conv(), norm(true)])), Some(2));
+    // nothing to save
+    assert_eq!(fixed(&[], &end()), None);
+    let flip = layer("RandomFlip", serde_json::json!({}));
+    assert_eq!(fixed(&[1], &with(&[flip, conv()])), None);
+}
