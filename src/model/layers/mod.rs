@@ -163,7 +163,8 @@ impl Network {
         let mut found = None;
         match &self.calls {
             Calls::Chain(first, others) => {
-                let mut outputs = first.forward_all_t(inputs, true, None);
+                // tch hands the input on where there is no module
+                let mut outputs = if first.is_empty() { vec![] } else { first.forward_all_t(inputs, true, None) };
                 let last = outputs.last().map_or_else(|| inputs.shallow_clone(), Tensor::shallow_clone);
                 outputs.extend(others.forward_all_t(&last, true, None));
                 found = outputs.iter().position(is_found);
