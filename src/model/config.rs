@@ -38,7 +38,8 @@ pub struct NetworkConfig {
     pub weights: Option<PublishedWeights>,
     /// Names of layers that are not trained, with `*` and `?`; `none` trains all, whatever the model's file says.
     pub freeze: Vec<String>,
-    /// Whether what frozen first layers give for each image is computed once and kept, where no image is augmented.
+    /// Whether what frozen first layers give for each image is computed once and kept, where no image is augmented. A run that
+    /// goes on may then differ from the whole one by rounding.
     pub keep_features: bool,
     /// What pixels 0 to 255 are multiplied by; 1/255, or 1 where the network scales them itself, where absent.
     pub input_scale: Option<InputScale>,
@@ -53,7 +54,7 @@ impl Default for NetworkConfig {
             init_from: None,
             weights: None,
             freeze: Vec::new(),
-            keep_features: true,
+            keep_features: false,
             input_scale: None,
             precision: Precision::Fp32,
         }

@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 2 << 30;
 
 /// The loaders with the features of their images in place of the images, where `config` allows it, the first layers are
 /// frozen, no image is changed on the way, and the features of all do not take too much memory. What becomes of them does
-/// not depend on how much of a run is left, so that a run that goes on does as it did before.
+/// not depend on how much of a run is left, so that a run that goes on does as it did before, up to rounding.
 pub(super) fn kept(
     config: &RunConfig,
     model: &Model,
@@ -33,8 +33,7 @@ pub(super) fn kept(
         return Ok((train, validation));
     }
     sinks.note(format!(
-        "features: the layers up to {layer} are frozen and run once; {size} numbers are kept of each of {num_images} images \
-         (`keep_features = false` runs them in each epoch)"
+        "features: the layers up to {layer} are frozen and run once; {size} numbers are kept of each of {num_images} images"
     ));
     let train = computed(model, &train)?;
     let validation = validation.map(|images| computed(model, &images)).transpose()?;

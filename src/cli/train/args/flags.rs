@@ -114,7 +114,7 @@ struct NetworkFlags {
     /// layer; none: train all, whatever the model says
     #[arg(long, value_name = "PATTERN,…|none", value_delimiter = ',')]
     freeze: Option<Vec<String>>,
-    /// Compute once what frozen first layers give for each image, where no image is augmented
+    /// Compute once what frozen first layers give for each image, where no image is augmented; the same up to rounding
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     keep_features: Option<bool>,
     /// What pixels 0 to 255 are multiplied by before they enter the network
