@@ -32,6 +32,7 @@ pub use summary::{Summary, SummaryLayer, thousands};
 use crate::data::ImageShape;
 use crate::data::batches::DataLoader;
 use crate::error::{Error, Result};
+use crate::native;
 use spec::{Output, Plan};
 
 /// In what kind of number the network computes. Weights, loss and optimizer are f32 always.
@@ -83,6 +84,7 @@ impl Model {
         if !input_scale.is_finite() || input_scale <= 0.0 {
             return Err(Error::model("the input scale is not usable").expected("a number above 0").got(input_scale));
         }
+        native::settle_math_functions();
         let store = nn::VarStore::new(device);
         let output = spec.output(&plan).ok();
         let network = layers::build(&plan, output, &store.root(), seed);

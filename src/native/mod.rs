@@ -5,6 +5,7 @@ pub mod jpeg;
 
 mod failure;
 mod feed;
+mod math;
 
 use std::ffi::{CStr, c_char, c_int};
 
@@ -14,6 +15,7 @@ use crate::error::Result;
 
 pub use failure::{failure, guarded};
 pub use feed::Feed;
+pub use math::settle_math_functions;
 
 unsafe extern "C" {
     fn convnet_allow_tf32(allowed: bool) -> *mut c_char;
