@@ -6,7 +6,7 @@ use convnet::data::{ImageShape, registry};
 use convnet::device::{self, DeviceChoice};
 use convnet::error::Result;
 use convnet::evaluate::evaluate;
-use convnet::model::transfer::{self, HeadTransfer};
+use convnet::model::transfer::{self, HeadTransfer, Stage};
 use convnet::model::{Model, presets};
 use convnet::train::{Optimizer, OptimizerConfig, TrainConfig, Trainer};
 
@@ -26,7 +26,7 @@ fn main() -> Result<()> {
 
     let mut spec = all_digits.spec().clone();
     spec.adapt(SHAPE, 5);
-    transfer::freeze(&mut spec, &["conv2d*".to_owned()])?;
+    transfer::freeze(&mut spec, &["conv2d*".to_owned()], Stage::Whole)?;
     let five_digits = Model::new(spec, all_digits.input_scale(), device, 0)?;
     let head = transfer::copy_weights(&all_digits, &five_digits, &HeadTransfer::New)?;
     println!("layer {} starts anew", head.unwrap_or_default());

@@ -6,7 +6,8 @@ use super::RunConfig;
 use crate::data::split::Validation;
 use crate::data::{Samples, registry};
 use crate::model::trained_on::{TrainedOn, digest_of_labels};
-use crate::train::{BestEpochConfig, ScheduleKind, TrainConfig};
+use crate::model::transfer::Stage;
+use crate::train::{BestEpochConfig, EarlyStopping, ScheduleKind, TrainConfig, TrainState};
 
 impl RunConfig {
     /// The same run with the numbers in place that its parts take where nobody says any. What depends on the data is still
@@ -19,6 +20,7 @@ impl RunConfig {
         let mut config = self.clone();
         config.optimizer = self.optimizer.with_defaults();
         config.learning_rate = self.learning_rate.with_defaults(self.training.epochs);
+        config.learning_rate.backbone_lr_scale = Some(self.backbone_lr_scale());
         let BestEpochConfig { monitor, .. } = &mut config.best_epoch;
         *monitor = monitor.or(has_monitor.then(Default::default));
         config.device.threads = self.device.threads.or(Some(num_threads));
@@ -39,13 +41,36 @@ impl RunConfig {
         }
     }
 
-    /// The [`TrainConfig`] of the loop for `num_images` training images. The run has no name yet, and the class weights are as
+    /// What the learning rate of all layers but the last Dense one is multiplied by: a tenth, unless another is given, once the
+    /// head has been trained alone.
+    pub fn backbone_lr_scale(&self) -> f64 {
+        let default = if self.network.freeze_epochs > 0 { 0.1 } else { 1.0 };
+        self.learning_rate.backbone_lr_scale.unwrap_or(default)
+    }
+
+    /// Which layers are trained after `epochs` whole epochs.
+    pub fn stage(&self, epochs: u64) -> Stage {
+        if epochs < self.network.freeze_epochs { Stage::Head } else { Stage::Whole }
+    }
+
+    /// Whether a run that stands at `state` begins a stage that trains other layers than the one before, with a new optimizer.
+    pub fn begins_stage(&self, state: &TrainState) -> bool {
+        state.epochs > 0 && state.epochs == self.network.freeze_epochs && state.batches == 0
+    }
+
+    /// The [`TrainConfig`] of the loop for `num_images` training images, in a run's `stage`. The run has no name yet, and the class weights are as
     /// they were given.
-    pub fn train_config(&self, num_images: usize) -> TrainConfig {
+    pub fn train_config(&self, num_images: usize, stage: Stage) -> TrainConfig {
         let RunConfig { training, learning_rate, best_epoch, .. } = self;
+        let early_stopping = best_epoch.early_stopping();
+        let (stage_end, patience) = match stage {
+            Stage::Head => (Some(self.network.freeze_epochs), None),
+            Stage::Whole => (None, early_stopping.patience),
+        };
         TrainConfig {
             schedule: learning_rate.schedule(training.epochs, training.steps_per_epoch(num_images)),
-            early_stopping: best_epoch.early_stopping(),
+            stage_end,
+            early_stopping: EarlyStopping { patience, ..early_stopping },
             reduce_on_plateau: learning_rate.reduce_on_plateau(best_epoch.monitor),
             ..training.clone()
         }

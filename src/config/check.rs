@@ -19,7 +19,20 @@ impl RunConfig {
         self.best_epoch.check()?;
         self.device.check()?;
         self.outputs.check()?;
+        self.check_stages()?;
         self.check_validation()
+    }
+
+    /// Refuses a run that ends before the layers are trained that it freezes at first.
+    fn check_stages(&self) -> Result<()> {
+        let (frozen, epochs) = (self.network.freeze_epochs, self.training.epochs);
+        match frozen == 0 || frozen < epochs {
+            true => Ok(()),
+            false => Err(Error::config("`freeze_epochs` leaves no epoch for the other layers")
+                .expected(format!("fewer than {epochs}, which is `epochs`"))
+                .got(frozen)
+                .help("`freeze` backbone trains the last Dense layer alone for the whole run")),
+        }
     }
 
     /// Refuses to watch validation images that there are not.

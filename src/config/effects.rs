@@ -63,9 +63,12 @@ fn of_either(names: &[&str]) -> String {
 }
 
 /// All such settings.
-const SETTINGS: [Setting; 20] = [
+const SETTINGS: [Setting; 21] = [
     setting("model", "a run without `init_from`", |run, _| run.network.init_from.is_none()),
     setting("weights", "a run without `init_from`", |run, _| run.network.init_from.is_none()),
+    setting("freeze_epochs", "a run that trains more than the last Dense layer later on", |run, _| {
+        !run.network.freeze.iter().any(|pattern| pattern == "backbone")
+    }),
     setting("split_mode", "a validation that is taken from the training images", |run, _| {
         !matches!(run.data.validation, Validation::Test | Validation::None)
     }),

@@ -38,8 +38,9 @@ pub struct NetworkConfig {
     pub weights: Option<PublishedWeights>,
     /// Names of layers that are not trained, with `*` and `?`; `none` trains all, whatever the model's file says.
     pub freeze: Vec<String>,
-    /// Whether what frozen first layers give for each image is computed once and kept, where no image is augmented. A run that
-    /// goes on may then differ from the whole one by rounding.
+    /// For how many of the run's first epochs only the last Dense layer is trained.
+    pub freeze_epochs: u64,
+    /// Whether what frozen first layers give for each image is computed once and kept, where no image is augmented.
     pub keep_features: bool,
     /// What pixels 0 to 255 are multiplied by; 1/255, or 1 where the network scales them itself, where absent.
     pub input_scale: Option<InputScale>,
@@ -54,7 +55,8 @@ impl Default for NetworkConfig {
             init_from: None,
             weights: None,
             freeze: Vec::new(),
-            keep_features: false,
+            freeze_epochs: 0,
+            keep_features: true,
             input_scale: None,
             precision: Precision::Fp32,
         }

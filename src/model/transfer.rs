@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use super::spec::{Layer, LayerSpec, in_path};
 use super::summary::thousands;
-use super::{Model, ModelInfo, Spec};
+use super::{Model, ModelInfo, Spec, Weight};
 use crate::data::names::{are_numbers, composed};
 use crate::error::{Error, Result};
 
@@ -51,7 +51,6 @@ impl HeadTransfer {
 pub fn copy_weights(source: &Model, target: &Model, head: &HeadTransfer) -> Result<Option<String>> {
     let last = last_dense(&target.spec().layers);
     for weight in target.weights() {
-        let layer = weight.name.rsplit_once('.').map_or(weight.name.as_str(), |(layer, _)| layer);
         let refused = |got: String| {
             Error::model("the model to start from does not fit")
                 .expected(format!("{:?}", weight.tensor.size()))
@@ -61,7 +60,7 @@ pub fn copy_weights(source: &Model, target: &Model, head: &HeadTransfer) -> Resu
         };
         let found = source.weights().iter().find(|other| other.name == weight.name);
         let found = found.ok_or_else(|| refused("no such weight".into()))?;
-        let is_head = Some(layer) == last.as_deref();
+        let is_head = Some(weight.layer()) == last.as_deref();
         let fits = found.tensor.size() == weight.tensor.size();
         let values = match head {
             // [K, inputs] and [K]: only K may differ
@@ -91,19 +90,34 @@ const NONE: &str = "none";
 /// The word for every layer but the last Dense one, whose outputs are the classes.
 const BACKBONE: &str = "backbone";
 
+/// Which layers a part of a run trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The last Dense layer alone: the first epochs of a run with `freeze_epochs`.
+    Head,
+    /// All that `freeze` does not name.
+    Whole,
+}
+
 /// Makes the layers whose names match one of `patterns` (with `*` and `?`) stay as they are in this run's training: Keras's
 /// `layer.trainable = False`, by which batch normalisation uses its moving statistics. What the network's file keeps as it
-/// is stays so, too, unless the only pattern is `none`. `backbone` stands for all layers but the last Dense one.
+/// is stays so, too, unless the only pattern is `none`. `backbone` stands for all layers but the last Dense one, which stay
+/// as they are in [`Stage::Head`] in any case. What was frozen before and is not now is trained again.
 ///
 /// # Errors
 /// A configuration error for a pattern that no layer's name matches, and where nothing is left to train.
-pub fn freeze(spec: &mut Spec, patterns: &[String]) -> Result<()> {
+pub fn freeze(spec: &mut Spec, patterns: &[String], stage: Stage) -> Result<()> {
+    spec.layers.iter_mut().for_each(Layer::unfreeze);
     match patterns {
         [only] if only == NONE => spec.layers.iter_mut().for_each(Layer::thaw),
         patterns if patterns.iter().any(|pattern| pattern == NONE) => {
             return Err(Error::config("`freeze` cannot be used").expected("none alone").got(patterns.join(",")));
         }
         patterns => freeze_named(spec, patterns)?,
+    }
+    match stage {
+        Stage::Head => freeze_backbone(spec, "`freeze_epochs`")?,
+        Stage::Whole => {}
     }
     if spec.plan()?.num_trainable() > 0 {
         return Ok(());
@@ -112,8 +126,8 @@ pub fn freeze(spec: &mut Spec, patterns: &[String]) -> Result<()> {
     Err(nothing.expected("a layer with weights that `freeze` does not name").help("`freeze` none trains all layers"))
 }
 
-/// Freezes all but the last Dense layer, within a nested network where it is there.
-fn freeze_backbone(spec: &mut Spec) -> Result<()> {
+/// Freezes all but the last Dense layer, within a nested network where it is there, as `setting` asks.
+fn freeze_backbone(spec: &mut Spec, setting: &str) -> Result<()> {
     fn freeze_but_last(layers: &mut [Layer]) -> bool {
         let mut is_last_found = false;
         for layer in layers.iter_mut().rev() {
@@ -128,14 +142,43 @@ fn freeze_backbone(spec: &mut Spec) -> Result<()> {
     }
     match freeze_but_last(&mut spec.layers) {
         true => Ok(()),
-        false => Err(Error::config("`freeze` backbone needs a Dense layer at the network's end").got("none")),
+        false => Err(no_head(setting)),
     }
+}
+
+fn no_head(setting: &str) -> Error {
+    Error::config(format!("{setting} needs a Dense layer at the network's end")).got("none")
+}
+
+/// What the learning rate of each weight is multiplied by where that of all but the last Dense layer is `backbone`.
+///
+/// # Errors
+/// A configuration error where there is no Dense layer at the end.
+pub fn rate_scales(spec: &Spec, backbone: f64) -> Result<impl Fn(&Weight) -> f64> {
+    let head = last_dense(&spec.layers);
+    if backbone != 1.0 && head.is_none() {
+        return Err(no_head("`backbone_lr_scale`"));
+    }
+    Ok(move |weight: &Weight| if Some(weight.layer()) == head.as_deref() { 1.0 } else { backbone })
+}
+
+/// The network of `model` with its weights, for the next part of a run, which trains other layers.
+///
+/// # Errors
+/// Those of [`freeze`].
+pub fn next_stage(model: &Model, patterns: &[String], stage: Stage) -> Result<Model> {
+    let mut spec = model.spec().clone();
+    freeze(&mut spec, patterns, stage)?;
+    let next = Model::new(spec, model.input_scale(), model.device(), 0)?.with_precision(model.precision());
+    let next = next.with_image_shape(model.image_shape()?)?;
+    copy_weights(model, &next, &HeadTransfer::Kept)?;
+    Ok(next)
 }
 
 fn freeze_named(spec: &mut Spec, patterns: &[String]) -> Result<()> {
     for text in patterns {
         if text == BACKBONE && spec.layers.iter().all(|layer| layer.name != BACKBONE) {
-            freeze_backbone(spec)?;
+            freeze_backbone(spec, "`freeze` backbone")?;
             continue;
         }
         let unusable = |got: String| Error::config("`freeze` names no layer").got(got);

@@ -1,6 +1,5 @@
 //! One training run: prepared, trained, tested, saved.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -27,7 +26,7 @@ use crate::log::{Event, Sink, Sinks};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
-use crate::train::{Checkpoints, LastCheckpoint, Outcome, StopReason, StopSignal, TrainState, Trainer};
+use crate::train::{Checkpoints, LastCheckpoint, Outcome, StopReason, StopSignal, TrainState, Trainer, checkpoint};
 
 /// A training run: its configuration, the sinks that its events go to, and when to stop.
 ///
@@ -78,6 +77,13 @@ pub enum StopAfter {
     Epochs(u64),
 }
 
+/// A training that ended, through all stages.
+struct Fitted {
+    model: Model,
+    state: TrainState,
+    outcome: Outcome,
+}
+
 /// The images, where the cache setting has them.
 struct Loaders {
     train: DataLoader,
@@ -89,8 +95,9 @@ struct Loaders {
 struct Ready {
     selected: Selected,
     data: DataRecord,
-    /// The checkpoint that it goes on from.
-    last: Option<PathBuf>,
+    /// Where it stands, and whether it goes on from a checkpoint.
+    state: TrainState,
+    is_resumed: bool,
     network: PreparedNetwork,
     images: Loaders,
     labels: Vec<String>,
@@ -126,44 +133,33 @@ impl Run {
     /// A configuration, data, model, device or numeric error, whichever is to blame, and an internal one where the disk does not
     /// take the model. A new run whose training did not begin leaves no folder.
     pub fn execute(mut self) -> Result<FinishedRun> {
-        let Ready { selected, data, last, network, images, labels, trained_on } = self.prepare()?;
-        let PreparedNetwork { model, mut optimizer, mut train_config } = network;
-        let record = || RunRecord::new(&self.config, data, &model, &selected);
+        let Ready { selected, data, state, is_resumed, mut network, images, labels, trained_on } = self.prepare()?;
+        let record = || RunRecord::new(&self.config, data, &network.model, &selected);
         let (mut folder, changed, unbegun) = open_folder(self.resume.take(), record)?;
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.load.resize);
         let checkpoints = checkpoints.with_data(trained_on.clone());
-        let state = match last {
-            Some(_) => checkpoints.restore(&mut optimizer)?,
-            None => TrainState::default(),
-        };
-        train_config.run.clone_from(&folder.name);
-        resume::check_something_is_left(&train_config, &state, &folder, &changed)?;
-        if last.is_some() {
-            self.sinks.note(resume::resume_line(&folder, &state, &train_config));
+        if is_resumed && !self.config.begins_stage(&state) {
+            checkpoints.restore(&mut network.optimizer)?;
+        }
+        network.train_config.run.clone_from(&folder.name);
+        resume::check_something_is_left(&network.train_config, &state, &folder, &changed)?;
+        if is_resumed {
+            self.sinks.note(resume::resume_line(&folder, &state, &network.train_config));
         }
         if let Some(other) = model_files::replaced(&self.config, &folder.name) {
             self.sinks.note(format!("note: replaces {other} when it is done; another `name` keeps both"));
         }
         let mut history = resume::history_before(&folder, &state, &mut self.sinks);
-        let metrics: Vec<Metric> = Metric::of(model.num_classes()).collect();
+        let metrics: Vec<Metric> = Metric::of(network.model.num_classes()).collect();
         self.open_logs(&folder, &state, &metrics, unbegun.is_some(), !changed.is_empty())?;
         folder.record_resume(&self.config, state.batches_seen, changed)?;
-        let mut trainer = Trainer {
-            validation: images.validation.as_ref(),
-            checkpoints: Some(checkpoints),
-            sinks: self.sinks,
-            stop: &self.stop,
-            state,
-            ..Trainer::new(train_config, &model, optimizer, &images.train)
-        };
-        let fitted = trainer.fit();
+        let fitted = self.fit(network, state, &images, &checkpoints);
         // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
         if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
             unbegun.into_iter().for_each(Unbegun::keep);
         }
-        let Outcome { epochs, ending, last_checkpoint } = fitted?;
-        let (state, mut sinks) = (trainer.state, std::mem::take(&mut trainer.sinks));
-        drop(trainer);
+        let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
+        let mut sinks = self.sinks;
         history.extend(epochs.iter().map(HistoryRow::from));
         let test = images.test.filter(|_| !matches!(ending, StopReason::Signal(_)));
         let tested = test.map(|test| evaluate_test(&model, &test, &mut sinks)).transpose()?;
@@ -186,6 +182,46 @@ impl Run {
         Ok(finished)
     }
 
+    /// Trains `network` stage by stage.
+    fn fit(
+        &mut self,
+        mut network: PreparedNetwork,
+        mut state: TrainState,
+        images: &Loaders,
+        checkpoints: &Checkpoints,
+    ) -> Result<Fitted> {
+        let mut epochs = Vec::new();
+        loop {
+            if self.config.begins_stage(&state) {
+                state.watch.wait = 0; // patience is for what this stage trains
+            }
+            let PreparedNetwork { model, optimizer, train_config } = network;
+            let kept =
+                features::kept(&self.config, &model, &images.train, images.validation.as_ref(), &mut self.sinks)?;
+            let (train, validation) = match &kept {
+                Some((train, validation)) => (train, validation.as_ref()),
+                None => (&images.train, images.validation.as_ref()),
+            };
+            let mut trainer = Trainer {
+                validation,
+                checkpoints: Some(checkpoints.clone()),
+                sinks: std::mem::take(&mut self.sinks),
+                stop: &self.stop,
+                state,
+                ..Trainer::new(train_config.clone(), &model, optimizer, train)
+            };
+            let fitted = trainer.fit();
+            (self.sinks, state) = (std::mem::take(&mut trainer.sinks), trainer.state);
+            drop(trainer);
+            let outcome = fitted?;
+            epochs.extend(outcome.epochs);
+            if outcome.ending != StopReason::Stage {
+                return Ok(Fitted { model, state, outcome: Outcome { epochs, ..outcome } });
+            }
+            network = prepare::next_stage(&self.config, &model, &train_config, &mut self.sinks)?;
+        }
+    }
+
     /// Everything that training takes; no file is written.
     fn prepare(&mut self) -> Result<Ready> {
         let Run { config, sinks, .. } = self;
@@ -200,14 +236,14 @@ impl Run {
             Some(Resume { folder, .. }) => resume::last_checkpoint(folder, &data, sinks)?,
             None => None,
         };
-        let network = prepare::network(config, &splits, last.as_deref(), &selected, sinks)?;
+        let state = last.as_deref().map(checkpoint::state).transpose()?.unwrap_or_default();
+        let stage = config.stage(state.epochs);
+        let network = prepare::network(config, &splits, last.as_deref(), stage, &selected, sinks)?;
         let labels = splits.classes.clone();
         let trained_on = config.trained_on(&splits.name, splits.validation.as_ref());
         let images = Loaders::new(splits, selected.device)?;
-        let (train, validation) = features::kept(config, &network.model, images.train, images.validation, sinks)?;
-        let images = Loaders { train, validation, test: images.test };
         model_files::check_places(config)?;
-        Ok(Ready { selected, data, last, network, images, labels, trained_on })
+        Ok(Ready { selected, data, state, is_resumed: last.is_some(), network, images, labels, trained_on })
     }
 
     /// Adds the listeners that write into the run's folder, and the one that stops the run. `is_changed`: whether a run goes

@@ -14,30 +14,30 @@ const BATCH_SIZE: usize = 250;
 /// The most memory that features may take, in bytes.
 const MAX_BYTES: usize = 2 << 30;
 
-/// The loaders with the features of their images in place of the images, where `config` allows it, the first layers are
-/// frozen, no image is changed on the way, and the features of all do not take too much memory. What becomes of them does
-/// not depend on how much of a run is left, so that a run that goes on does as it did before, up to rounding.
+/// Loaders with the features of the images in place of the images, where `config` allows it, the first layers are frozen, no
+/// image is changed on the way, and the features of all do not take too much memory; else none. What becomes of them does not
+/// depend on how much of a run is left, so that a run that goes on does as it did before.
 pub(super) fn kept(
     config: &RunConfig,
     model: &Model,
-    train: DataLoader,
-    validation: Option<DataLoader>,
+    train: &DataLoader,
+    validation: Option<&DataLoader>,
     sinks: &mut Sinks,
-) -> Result<(DataLoader, Option<DataLoader>)> {
-    let num_images = train.num_images() + validation.as_ref().map_or(0, DataLoader::num_images);
+) -> Result<Option<(DataLoader, Option<DataLoader>)>> {
+    let num_images = train.num_images() + validation.map_or(0, DataLoader::num_images);
     let fits = |size: usize| size.saturating_mul(num_images).saturating_mul(4) <= MAX_BYTES;
     let Some((layer, size)) = model.features_layer().filter(|(_, size)| fits(*size)) else {
-        return Ok((train, validation));
+        return Ok(None);
     };
     if !config.network.keep_features || !config.training.augment.is_none() {
-        return Ok((train, validation));
+        return Ok(None);
     }
     sinks.note(format!(
         "features: the layers up to {layer} are frozen and run once; {size} numbers are kept of each of {num_images} images"
     ));
-    let train = computed(model, &train)?;
-    let validation = validation.map(|images| computed(model, &images)).transpose()?;
-    Ok((train, validation))
+    let train = computed(model, train)?;
+    let validation = validation.map(|images| computed(model, images)).transpose()?;
+    Ok(Some((train, validation)))
 }
 
 /// The features of all images of `loader`, in their order.

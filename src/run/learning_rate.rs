@@ -50,7 +50,7 @@ pub fn find_learning_rate(
     config.check()?;
     let selected = prepare::device(config, sinks)?;
     let splits = prepare::splits(config, false, sinks)?;
-    let network = prepare::network(config, &splits, None, &selected, sinks)?;
+    let network = prepare::network(config, &splits, None, config.stage(0), &selected, sinks)?;
     let PreparedNetwork { model, mut optimizer, train_config } = network;
     let train = DataLoader::new(&splits.train, selected.device)?;
     let folder = new_folder(config)?;

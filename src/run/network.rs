@@ -12,7 +12,7 @@ use crate::log::Sinks;
 use crate::model::config::PublishedWeights;
 use crate::model::presets::Preset;
 use crate::model::spec::mixed_policy;
-use crate::model::transfer::HeadTransfer;
+use crate::model::transfer::{HeadTransfer, Stage};
 use crate::model::{Architecture, InputScale, Model, ModelInfo, ScaleOrigin, Spec, presets, saved, transfer};
 use crate::pytorch;
 use crate::train::{self, Optimizer};
@@ -23,16 +23,17 @@ pub fn build_model(
     config: &RunConfig,
     parts: &Dataset,
     checkpoint: Option<&Path>,
+    stage: Stage,
     device: Device,
     sinks: &mut Sinks,
 ) -> Result<Model> {
     let (shape, num_classes) = (parts.train.shape(), parts.classes.len());
     let (model, origin) = match checkpoint {
         Some(path) => {
-            let freeze = |spec: &mut Spec| transfer::freeze(spec, &config.network.freeze);
+            let freeze = |spec: &mut Spec| transfer::freeze(spec, &config.network.freeze, stage);
             (saved::load_with(path, device, freeze)?.0, ScaleOrigin::Model)
         }
-        None => new_model(config, parts, device, sinks)?,
+        None => new_model(config, parts, stage, device, sinks)?,
     };
     match (model.spec().check_fits(shape, num_classes), source(config, checkpoint)?) {
         (Err(error), Some(path)) => return Err(error.at_path(&path)),
@@ -62,18 +63,24 @@ fn source(config: &RunConfig, checkpoint: Option<&Path>) -> Result<Option<PathBu
 }
 
 /// A network with first weights, or with those of the model to start from.
-fn new_model(config: &RunConfig, parts: &Dataset, device: Device, sinks: &mut Sinks) -> Result<(Model, ScaleOrigin)> {
+fn new_model(
+    config: &RunConfig,
+    parts: &Dataset,
+    stage: Stage,
+    device: Device,
+    sinks: &mut Sinks,
+) -> Result<(Model, ScaleOrigin)> {
     let Some((source, info)) = start(config, device)? else {
         let network = Architecture::find(&config.network.model)?;
         note_policy(config, &network, sinks);
         let mut spec = network.spec(parts.train.shape(), parts.classes.len())?;
-        transfer::freeze(&mut spec, &config.network.freeze)?;
+        transfer::freeze(&mut spec, &config.network.freeze, stage)?;
         let (scale, origin) = spec.input_scale(config.network.input_scale, None);
         return Ok((Model::new(spec, scale.factor(), device, config.training.seed)?, origin));
     };
     let mut spec = source.spec().clone();
     spec.adapt(parts.train.shape(), parts.classes.len());
-    transfer::freeze(&mut spec, &config.network.freeze)?;
+    transfer::freeze(&mut spec, &config.network.freeze, stage)?;
     let (scale, origin) = spec.input_scale(config.network.input_scale, InputScale::new(source.input_scale()));
     let model = Model::new(spec, scale.factor(), device, config.training.seed)?;
     if scale.factor() != source.input_scale() {

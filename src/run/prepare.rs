@@ -11,7 +11,8 @@ use crate::data::{Dataset, Samples, registry};
 use crate::device::{self, Selected};
 use crate::error::Result;
 use crate::log::Sinks;
-use crate::model::Model;
+use crate::model::transfer::{self, Stage};
+use crate::model::{Model, thousands};
 use crate::native;
 use crate::train::{ClassWeights, Optimizer, TrainConfig};
 
@@ -59,8 +60,8 @@ pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Resul
     Ok(splits)
 }
 
-/// The network of `config` for the images of `splits`, with its optimizer: that of `checkpoint`, a JSON's path, whose
-/// optimizer state is still to be restored, or a new one.
+/// The network of `config` for the images of `splits`, with its optimizer, in the stage of the run that it has come to: that of
+/// `checkpoint`, a JSON's path, whose optimizer state is still to be restored, or a new one.
 ///
 /// # Errors
 /// A model error where the network cannot be used or does not fit the images, a configuration error where a class weight or a
@@ -69,22 +70,51 @@ pub fn network(
     config: &RunConfig,
     splits: &Dataset,
     checkpoint: Option<&Path>,
+    stage: Stage,
     selected: &Selected,
     sinks: &mut Sinks,
 ) -> Result<PreparedNetwork> {
-    let model = network::build_model(config, splits, checkpoint, selected.device, sinks)?;
+    let model = network::build_model(config, splits, checkpoint, stage, selected.device, sinks)?;
     let model = model.with_precision(config.network.precision);
-    let mut train_config = config.train_config(splits.train.len());
+    let mut train_config = config.train_config(splits.train.len(), stage);
     train_config.class_weights = class_weights(config, splits)?;
     train_config.check_monitors(splits.classes.len())?;
-    let mut optimizer =
-        Optimizer::with_options(config.optimizer.rule(), config.optimizer.step_options(), model.weights());
+    let mut optimizer = optimizer(config, &model)?;
     if checkpoint.is_none() {
         network::take_over_state(config, &splits.classes, &mut optimizer, sinks)?;
     }
     sinks.note(images_line(splits));
     sinks.detail(format!("network: {} parameters", model.plan().num_parameters()));
     Ok(PreparedNetwork { model, optimizer, train_config })
+}
+
+/// A new optimizer of `config` for the weights that `model` trains.
+fn optimizer(config: &RunConfig, model: &Model) -> Result<Optimizer> {
+    let scale = transfer::rate_scales(model.spec(), config.backbone_lr_scale())?;
+    let (rule, options) = (config.optimizer.rule(), config.optimizer.step_options());
+    Ok(Optimizer::with_rate_scales(rule, options, model.weights(), scale))
+}
+
+/// The network of `before` in the next stage of its run: all layers that `freeze` leaves are trained, with a new optimizer.
+///
+/// # Errors
+/// A configuration error where nothing is left to train.
+pub fn next_stage(
+    config: &RunConfig,
+    before: &Model,
+    train_config: &TrainConfig,
+    sinks: &mut Sinks,
+) -> Result<PreparedNetwork> {
+    let model = transfer::next_stage(before, &config.network.freeze, Stage::Whole)?;
+    let num_trainable = thousands(model.plan().num_trainable());
+    let scale = config.backbone_lr_scale();
+    sinks.note(format!(
+        "from epoch {}: {num_trainable} parameters are trained, the backbone's at {scale} times the learning rate",
+        config.network.freeze_epochs + 1
+    ));
+    let best = config.best_epoch.early_stopping();
+    let train_config = TrainConfig { stage_end: None, early_stopping: best, ..train_config.clone() };
+    Ok(PreparedNetwork { optimizer: optimizer(config, &model)?, model, train_config })
 }
 
 /// How much each class counts in the training loss, where the run says it.

@@ -176,7 +176,7 @@ pub enum EndedBy {
 impl From<StopReason> for EndedBy {
     fn from(reason: StopReason) -> Self {
         match reason {
-            StopReason::Epochs => EndedBy::Epochs,
+            StopReason::Epochs | StopReason::Stage => EndedBy::Epochs,
             StopReason::Patience => EndedBy::Patience,
             StopReason::Target => EndedBy::Target,
             StopReason::Time => EndedBy::Time,

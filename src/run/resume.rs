@@ -75,7 +75,7 @@ pub fn check_something_is_left(
         StopReason::Patience => finished.help("to train on: a larger `patience`"),
         StopReason::Target => finished.help("to train on: another `until`"),
         StopReason::Time => finished.help("to train on: more `time`, counted from the run's start"),
-        StopReason::Epochs | StopReason::Signal(_) => finished
+        StopReason::Epochs | StopReason::Stage | StopReason::Signal(_) => finished
             .expected(format!("more than {} epochs", state.epochs))
             .got(config.epochs)
             .help(format!("to train on: `epochs = {}`", state.epochs + 10)),

@@ -66,6 +66,7 @@ fn short(config: &RunConfig, folder: &Path) -> Result<RunConfig> {
     let epochs = if images > config.training.batch_size * config.training.accumulate { EPOCHS } else { SHORT_EPOCHS };
     let mut config = config.clone();
     config.training.epochs = epochs;
+    config.network.freeze_epochs = config.network.freeze_epochs.min(epochs - 1);
     config.data.limit_train = Some(images);
     config.outputs.logs = folder.join("logs");
     config.outputs.models = folder.join("models");

@@ -55,8 +55,11 @@ impl Trainer<'_> {
         None
     }
 
-    /// Gives the model the weights that it is to be used with.
+    /// Gives the model the weights that it is to be used with, or to go on with where only a stage of the run ends.
     pub(super) fn choose_weights(&mut self, ending: StopReason, best: Option<Vec<Tensor>>) {
+        if ending == StopReason::Stage {
+            return;
+        }
         let best = best.filter(|_| !matches!(ending, StopReason::Signal(_)));
         let Some(best) = best else { return self.optimizer.use_average() };
         for (weight, best) in self.model.weights().iter().zip(best) {

@@ -137,14 +137,26 @@ impl Checkpoints {
     /// A model error where the state is missing, damaged or of another optimizer.
     pub fn restore(&self, optimizer: &mut Optimizer) -> Result<TrainState> {
         let json_path = self.json_path(CheckpointKind::Last);
-        let bytes = saved::load_state(&json_path, u64::MAX >> 1)?;
-        let bytes = bytes.ok_or_else(|| {
-            Error::model("the checkpoint has no optimizer state")
-                .help("only a run's last checkpoint can be continued")
-                .at_path(&json_path)
-        })?;
-        read_state(&bytes, optimizer).map_err(|error| error.at_path(&json_path))
+        read_state(&state_bytes(&json_path)?, optimizer).map_err(|error| error.at_path(&json_path))
     }
+}
+
+/// Where the run stands whose last checkpoint has its JSON at `json_path`.
+///
+/// # Errors
+/// A model error where the state is missing or damaged.
+pub fn state(json_path: &Path) -> Result<TrainState> {
+    let state = SavedState::read(&state_bytes(json_path)?).and_then(|saved| saved.progress());
+    state.map_err(|error| error.at_path(json_path))
+}
+
+/// The bytes of a last checkpoint's optimizer state.
+fn state_bytes(json_path: &Path) -> Result<Vec<u8>> {
+    saved::load_state(json_path, u64::MAX >> 1)?.ok_or_else(|| {
+        Error::model("the checkpoint has no optimizer state")
+            .help("only a run's last checkpoint can be continued")
+            .at_path(json_path)
+    })
 }
 
 fn state_to_bytes(optimizer: &Optimizer, state: &TrainState) -> Result<Vec<u8>> {
@@ -179,8 +191,7 @@ fn take_over(bytes: &[u8], optimizer: &mut Optimizer) -> Result<()> {
 fn read_state(bytes: &[u8], optimizer: &mut Optimizer) -> Result<TrainState> {
     let saved = SavedState::read(bytes)?;
     optimizer.restore(saved.steps, |name| saved.find(name))?;
-    let state = saved.metadata.get("progress").ok_or_else(damaged)?;
-    serde_json::from_str(state).map_err(|error| damaged().because(error))
+    saved.progress()
 }
 
 /// An optimizer's state in a safetensors file.
@@ -197,6 +208,11 @@ impl<'a> SavedState<'a> {
         let metadata = header.metadata().clone().ok_or_else(damaged)?;
         let steps = metadata.get("steps").and_then(|steps| steps.parse().ok()).ok_or_else(damaged)?;
         Ok(SavedState { tensors, metadata, steps })
+    }
+
+    fn progress(&self) -> Result<TrainState> {
+        let state = self.metadata.get("progress").ok_or_else(damaged)?;
+        serde_json::from_str(state).map_err(|error| damaged().because(error))
     }
 
     fn has_average(&self) -> bool {

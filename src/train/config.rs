@@ -48,6 +48,9 @@ pub struct TrainConfig {
     /// The learning rate, optimizer step by optimizer step.
     #[serde(skip)]
     pub schedule: Schedule,
+    /// The loop ends after so many epochs of the run for another stage of it to go on, which trains other layers.
+    #[serde(skip)]
+    pub stage_end: Option<u64>,
     /// Which epoch is the best, and when to give up.
     #[serde(skip)]
     pub early_stopping: EarlyStopping,
@@ -73,6 +76,7 @@ impl Default for TrainConfig {
             log_every: None,
             run: "run".into(),
             schedule: Schedule::default(),
+            stage_end: None,
             early_stopping: EarlyStopping::default(),
             reduce_on_plateau: None,
         }

@@ -12,6 +12,8 @@ use crate::settings::{Absent, above_0, at_least_0, from_0_to_below_1, wrong};
 pub struct LearningRateConfig {
     /// The learning rate.
     pub lr: f64,
+    /// What the rate of all layers but the last Dense one is multiplied by; 0.1 with `freeze_epochs`, else 1, where absent.
+    pub backbone_lr_scale: Option<f64>,
     /// How it changes.
     pub schedule: ScheduleKind,
     /// Epochs over which it rises first.
@@ -39,6 +41,7 @@ impl Default for LearningRateConfig {
     fn default() -> Self {
         LearningRateConfig {
             lr: 0.002,
+            backbone_lr_scale: None,
             schedule: ScheduleKind::Constant,
             warmup_epochs: 0.0,
             min_lr: 0.0,
@@ -55,7 +58,8 @@ impl Default for LearningRateConfig {
 
 impl LearningRateConfig {
     /// What absent settings stand for.
-    pub const ABSENT: &[Absent] = &[("decay_epochs", "a third of the run")];
+    pub const ABSENT: &[Absent] =
+        &[("decay_epochs", "a third of the run"), ("backbone_lr_scale", "1; 0.1 with `freeze_epochs`")];
 
     /// Checks the values.
     ///
@@ -64,6 +68,7 @@ impl LearningRateConfig {
     pub fn check(&self) -> Result<()> {
         above_0(&[
             ("lr", Some(self.lr)),
+            ("backbone_lr_scale", self.backbone_lr_scale),
             ("power", Some(self.power)),
             ("decay_rate", Some(self.decay_rate)),
             ("decay_epochs", self.decay_epochs),

@@ -45,6 +45,8 @@ pub struct TrainState {
 pub enum StopReason {
     /// The last epoch is done.
     Epochs,
+    /// A stage of the run is done, and another goes on from here: [`TrainConfig::stage_end`].
+    Stage,
     /// Too many epochs went by without a better one.
     Patience,
     /// The number that was asked for is reached.
@@ -70,8 +72,10 @@ impl TrainState {
             Some(StopReason::Target)
         } else if self.watch.exhausted && config.early_stopping.is_out_of_patience(&self.watch) {
             Some(StopReason::Patience)
+        } else if self.epochs >= config.epochs {
+            Some(StopReason::Epochs)
         } else {
-            (self.epochs >= config.epochs).then_some(StopReason::Epochs)
+            config.stage_end.is_some_and(|end| self.epochs >= end).then_some(StopReason::Stage)
         }
     }
 }

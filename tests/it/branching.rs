@@ -282,7 +282,7 @@ fn applications_compute_what_they_do_in_keras() {
 }
 
 /// A residual network for digits, its last convolution shared, with dropout in one branch.
-fn residual() -> Value {
+pub fn residual() -> Value {
     let conv = value!({ "filters": 6, "kernel_size": 3, "padding": "same" });
     let twice = value!([
         { "args": [tensor("bn", 0)], "kwargs": {} }, { "args": [tensor("drop", 0)], "kwargs": {} },
@@ -329,50 +329,6 @@ fn a_branching_network_trains_resumes_and_predicts_like_any_other() {
     let spec = |name: &str| Spec::from_json(&json(&at.join(name))).unwrap();
     assert_eq!(spec("again.json"), spec("net.json"));
     assert_eq!(spec("models/whole.json"), spec("net.json"));
-}
-
-#[test]
-fn features_of_a_frozen_backbone_are_computed_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
-    std::fs::write(at.join("net.json"), residual().to_string()).unwrap();
-    for (model, graph) in [("keras-cnn", false), ("net.json", true)] {
-        let own = |name: &str| format!("{name}{graph}");
-        let start = own("start");
-        succeeded(&train(at, &["--model", model, "--name", &start, "--run", &start, "--epochs", "1"]));
-        let frozen = |name: &str, more: &[&str]| {
-            let told = ["train", "--data", "digits:600", "--validation", "60", "--device=cpu", "--progress=none"];
-            let name = own(name);
-            let own = ["--init-from", &start, "--freeze", "backbone", "--name", &name, "--run", &name];
-            let output = convnet(at, &[&told[..], &own, more].concat());
-            succeeded(&output);
-            String::from_utf8(output.stderr).unwrap()
-        };
-        // up to the first dropout
-        let layer =
-            if graph { "features: the layers up to bn " } else { "features: the layers up to max_pooling2d_1 " };
-        let said = frozen("kept", &["--epochs", "3", "--keep-features"]);
-        assert!(said.contains(layer), "{model}: {said}");
-        assert!(!frozen("anew", &["--epochs", "3"]).contains("features:"), "{model}");
-        assert!(
-            !frozen("light", &["--epochs", "1", "--augment", "light", "--keep-features"]).contains("features:"),
-            "{model}"
-        );
-        // what the logs say is the same up to rounding, also of a run that goes on
-        frozen("part", &["--epochs", "1", "--keep-features"]);
-        succeeded(&convnet(at, &["train", "--resume", &own("part"), "--epochs", "3", "-q"]));
-        let last = |name: &str| history(at, &own(name)).pop().unwrap();
-        for other in ["anew", "part"] {
-            for (kept, other) in last("kept").iter().zip(&last(other)) {
-                let [kept, other] = [kept, other].map(|cell| cell.parse::<f64>().unwrap());
-                assert!((kept - other).abs() <= 1e-4 * other.abs().max(1.0), "{model}: {kept} {other}");
-            }
-        }
-    }
-    // nothing is kept where a layer before the head is trained, or drops at random
-    let output =
-        convnet(at, &["train", "--data", "digits:200", "--validation", "50", "--epochs", "1", "--progress=none"]);
-    assert!(!String::from_utf8_lossy(&output.stderr).contains("features:"));
 }
 
 #[test]

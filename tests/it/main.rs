@@ -37,3 +37,4 @@ mod recipes;
 mod resume;
 mod runs;
 mod trajectory;
+mod transfer;

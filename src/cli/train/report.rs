@@ -24,7 +24,7 @@ fn why_it_ended(run: &FinishedRun) -> Option<String> {
             let (number, unit) = limit.split_at(limit.len() - 1);
             format!("time limit of {number} {unit} reached at step {}", run.state.batches_seen)
         }),
-        StopReason::Epochs | StopReason::Signal(_) => None,
+        StopReason::Epochs | StopReason::Stage | StopReason::Signal(_) => None,
     }
 }
 

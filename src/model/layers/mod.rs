@@ -61,6 +61,13 @@ pub struct Weight {
     pub info: WeightInfo,
 }
 
+impl Weight {
+    /// The path of its layer.
+    pub fn layer(&self) -> &str {
+        self.name.rsplit_once('.').map_or(&self.name, |(layer, _)| layer)
+    }
+}
+
 /// Builds the network with this `plan` and `output`, where it is a classifier, below `path`, with initial weights from
 /// `seed`.
 ///

@@ -53,6 +53,14 @@ impl Layer {
         }
     }
 
+    /// Takes back [`Layer::freeze`].
+    pub fn unfreeze(&mut self) {
+        self.frozen = false;
+        if let LayerSpec::Network(inner) = &mut self.spec {
+            inner.layers.iter_mut().for_each(Layer::unfreeze);
+        }
+    }
+
     /// Lets training change its weights, whatever was said before; a nested network's in each of its layers.
     pub fn thaw(&mut self) {
         (self.trainable, self.frozen) = (true, false);

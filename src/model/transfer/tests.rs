@@ -71,7 +71,7 @@ fn a_head_follows_its_classes() {
 #[test]
 fn what_a_run_freezes_is_its_own() {
     let mut frozen = spec(10, 12);
-    freeze(&mut frozen, &["conv2d".into()]).unwrap();
+    freeze(&mut frozen, &["conv2d".into()], Stage::Whole).unwrap();
     assert_eq!(Spec::from_json(&frozen.to_json()).unwrap(), spec(10, 12), "no file says it");
     let line = describe_frozen(&model(frozen, 0)).unwrap();
     assert!(line.starts_with("trainable ") && line.ends_with("`freeze` keeps the others"), "{line}");
@@ -79,30 +79,32 @@ fn what_a_run_freezes_is_its_own() {
     let mut own = spec(10, 12);
     own.layers[0].trainable = false;
     assert!(describe_frozen(&model(own.clone(), 0)).unwrap().contains("the model's file keeps conv2d ("));
-    freeze(&mut own, &["none".into()]).unwrap();
+    freeze(&mut own, &["none".into()], Stage::Whole).unwrap();
     assert_eq!(own, spec(10, 12));
-    assert!(freeze(&mut own, &["none".into(), "conv2d".into()]).is_err());
+    assert!(freeze(&mut own, &["none".into(), "conv2d".into()], Stage::Whole).is_err());
 }
 
 #[test]
 fn the_backbone_is_all_but_the_last_dense_layer() {
     let mut frozen = spec(10, 12);
-    freeze(&mut frozen, &["backbone".into()]).unwrap();
+    freeze(&mut frozen, &["backbone".into()], Stage::Whole).unwrap();
     let plan = frozen.plan().unwrap();
     let trained: Vec<&str> =
         plan.layers.iter().filter(|layer| layer.num_trainable() > 0).map(|layer| layer.name()).collect();
     assert_eq!(trained, ["dense"]);
     let mut without = spec(10, 12);
     without.layers.pop();
-    assert!(freeze(&mut without, &["backbone".into()]).unwrap_err().to_string().contains("Dense"));
+    assert!(freeze(&mut without, &["backbone".into()], Stage::Whole).unwrap_err().to_string().contains("Dense"));
 }
 
 #[test]
 fn layers_are_frozen_by_name() {
     let mut frozen = spec(10, 12);
-    freeze(&mut frozen, &["conv2d*".into()]).unwrap();
+    freeze(&mut frozen, &["conv2d*".into()], Stage::Whole).unwrap();
     let trainable: Vec<usize> = frozen.plan().unwrap().layers.iter().map(|layer| layer.num_trainable()).collect();
     assert_eq!(trainable.iter().filter(|&&count| count > 0).count(), 1, "{trainable:?}");
-    assert!(freeze(&mut spec(10, 12), &["cnv*".into()]).unwrap_err().to_string().contains("conv2d_1"));
-    assert!(freeze(&mut spec(10, 12), &["*".into()]).unwrap_err().to_string().contains("nothing is left"));
+    assert!(freeze(&mut spec(10, 12), &["cnv*".into()], Stage::Whole).unwrap_err().to_string().contains("conv2d_1"));
+    assert!(
+        freeze(&mut spec(10, 12), &["*".into()], Stage::Whole).unwrap_err().to_string().contains("nothing is left")
+    );
 }

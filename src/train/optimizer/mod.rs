@@ -27,6 +27,7 @@ pub struct Optimizer {
     config: OptimizerConfig,
     options: StepOptions,
     parameters: Vec<Parameter>,
+    groups: Vec<ParameterGroup>,
     segments: Option<Segments>,
     /// All values, `f32 [P]`: the weights are views of it.
     values: Tensor,
@@ -66,6 +67,14 @@ struct Parameter {
     count: i64,
 }
 
+/// Parameters one after the other in the flat tensor that are trained at the same rate.
+struct ParameterGroup {
+    start: i64,
+    count: i64,
+    /// What the learning rate is multiplied by for them.
+    rate_scale: f64,
+}
+
 impl Optimizer {
     /// Takes over the trainable ones of `weights`: from now on they are views of one tensor.
     pub fn new(config: OptimizerConfig, weights: &[Weight]) -> Self {
@@ -74,14 +83,17 @@ impl Optimizer {
 
     /// As [`Optimizer::new`], with `options`.
     pub fn with_options(config: OptimizerConfig, options: StepOptions, weights: &[Weight]) -> Self {
-        let mut parameters = Vec::new();
-        let mut start = 0;
-        for weight in weights.iter().filter(|weight| weight.trainable) {
-            let (name, tensor) = (weight.name.clone(), weight.tensor.shallow_clone());
-            let count = tensor.numel() as i64;
-            parameters.push(Parameter { name, tensor, start, count });
-            start += count;
-        }
+        Self::with_rate_scales(config, options, weights, |_| 1.0)
+    }
+
+    /// As [`Optimizer::with_options`]; each weight's learning rate is `rate_scale` times the step's.
+    pub fn with_rate_scales(
+        config: OptimizerConfig,
+        options: StepOptions,
+        weights: &[Weight],
+        rate_scale: impl Fn(&Weight) -> f64,
+    ) -> Self {
+        let (mut parameters, groups) = parameter_groups(weights, rate_scale);
         let values = tch::no_grad(|| flatten(parameters.iter().map(|parameter| parameter.tensor.detach())));
         for parameter in &mut parameters {
             let view = parameter.view_of(&values);
@@ -95,6 +107,7 @@ impl Optimizer {
             config,
             options,
             parameters,
+            groups,
             segments,
             values,
             state,
@@ -139,13 +152,26 @@ impl Optimizer {
                 Some(clip) => clip.apply(gradient, self.segments.as_ref()),
                 None => gradient,
             };
-            if self.options.weight_decay > 0.0 {
-                self.values *= 1.0 - self.options.weight_decay * learning_rate;
+            for group in &self.groups {
+                self.update(group, &gradient, learning_rate * group.rate_scale);
             }
-            let (values, state) = (&mut self.values, &mut self.state[..]);
-            self.config.apply(Update { values, state, gradient: &gradient, learning_rate, step: self.steps });
             self.move_average();
         });
+    }
+
+    /// Decays and updates the parameters of `group`. All are changed in place.
+    fn update(&self, group: &ParameterGroup, gradient: &Tensor, learning_rate: f64) {
+        let part = |flat: &Tensor| match &self.groups[..] {
+            [_] => flat.shallow_clone(),
+            _ => flat.narrow(0, group.start, group.count),
+        };
+        let mut values = part(&self.values);
+        let mut state: Vec<Tensor> = self.state.iter().map(part).collect();
+        if self.options.weight_decay > 0.0 {
+            values *= 1.0 - self.options.weight_decay * learning_rate;
+        }
+        let (values, state) = (&mut values, &mut state[..]);
+        self.config.apply(Update { values, state, gradient: &part(gradient), learning_rate, step: self.steps });
     }
 
     /// The average begins as the weights after the first step.
@@ -251,6 +277,26 @@ impl Parameter {
             ref size => part.view(size),
         }
     }
+}
+
+/// The trainable ones of `weights` as they lie in the flat tensor, those of one rate one after the other.
+fn parameter_groups(weights: &[Weight], rate_scale: impl Fn(&Weight) -> f64) -> (Vec<Parameter>, Vec<ParameterGroup>) {
+    let trainable = weights.iter().filter(|weight| weight.trainable);
+    let mut scaled: Vec<(f64, &Weight)> = trainable.map(|weight| (rate_scale(weight), weight)).collect();
+    scaled.sort_by(|(a, _), (b, _)| a.total_cmp(b)); // stable: the order of the layers within a group
+    let (mut parameters, mut start) = (Vec::new(), 0);
+    let mut groups: Vec<ParameterGroup> = Vec::new();
+    for (rate_scale, weight) in scaled {
+        let (name, tensor) = (weight.name.clone(), weight.tensor.shallow_clone());
+        let count = tensor.numel() as i64;
+        match groups.last_mut() {
+            Some(group) if group.rate_scale == rate_scale => group.count += count,
+            _ => groups.push(ParameterGroup { start, count, rate_scale }),
+        }
+        parameters.push(Parameter { name, tensor, start, count });
+        start += count;
+    }
+    (parameters, groups)
 }
 
 /// Tensors one after the other as `f32 [P]`, each in the order of its memory where it is channels-last.

@@ -114,7 +114,10 @@ struct NetworkFlags {
     /// layer; none: train all, whatever the model says
     #[arg(long, value_name = "PATTERN,…|none", value_delimiter = ',')]
     freeze: Option<Vec<String>>,
-    /// Compute once what frozen first layers give for each image, where no image is augmented; the same up to rounding
+    /// Train only the last Dense layer for the first N epochs, then all
+    #[arg(long, value_name = "N")]
+    freeze_epochs: Option<u64>,
+    /// Compute once what frozen first layers give for each image, where no image is augmented
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     keep_features: Option<bool>,
     /// What pixels 0 to 255 are multiplied by before they enter the network
@@ -189,6 +192,9 @@ struct LearningRateFlags {
     /// The learning rate
     #[arg(long, value_name = "RATE", value_parser = finite)]
     lr: Option<f64>,
+    /// What the rate of all layers but the last Dense one is multiplied by
+    #[arg(long, value_name = "S", value_parser = finite)]
+    backbone_lr_scale: Option<f64>,
     /// How the learning rate changes over the run
     #[arg(long, value_parser = names::<ScheduleKind>())]
     schedule: Option<ScheduleKind>,
