@@ -18,6 +18,7 @@ fn main() {
     let libtorch = library_folder.parent().unwrap_or(&library_folder);
     check_version(libtorch);
     compile_native(libtorch);
+    compile_loops();
     compile_jpeg();
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", library_folder.display());
     println!("cargo::rerun-if-changed=Cargo.toml");
@@ -53,8 +54,8 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 2] = ["src/native/settings.cpp", "src/native/feed.cpp"];
-    for source in SOURCES.iter().chain(&["src/native/caught.h"]) {
+    const SOURCES: [&str; 3] = ["src/native/settings.cpp", "src/native/feed.cpp", "src/native/pool.cpp"];
+    for source in SOURCES.iter().chain(&["src/native/caught.h", "src/native/pool.h"]) {
         println!("cargo::rerun-if-changed={source}");
     }
     cc::Build::new()
@@ -62,8 +63,28 @@ fn compile_native(libtorch: &Path) {
         .std("c++17")
         .include(libtorch.join("include"))
         .warnings(false) // libtorch's headers have many
+        .opt_level(3) // fast in debug builds, too
         .files(SOURCES)
         .compile("convnet_native");
+}
+
+/// Compiles the loops of `src/native/pool.cpp` for each instruction set that it chooses among.
+fn compile_loops() {
+    const SOURCE: &str = "src/native/pool_loops.cpp";
+    println!("cargo::rerun-if-changed={SOURCE}");
+    let sets: &[(&str, &str, &[&str])] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("x86_64") => &[
+            ("plain", "4", &[]),
+            ("avx2", "8", &["-mavx2", "-mfma"]),
+            ("avx512", "16", &["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"]),
+        ],
+        _ => &[("plain", "4", &[])],
+    };
+    for (name, width, flags) in sets {
+        let mut build = cc::Build::new();
+        build.cpp(true).std("c++17").opt_level(3).define("NAME", *name).define("VECTOR", *width).file(SOURCE);
+        build.flags(*flags).compile(&format!("convnet_pool_{name}"));
+    }
 }
 
 /// Compiles the function that `src/native/jpeg.rs` declares, for the headers that mozjpeg-sys's build script tells of.

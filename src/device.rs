@@ -3,6 +3,8 @@
 mod config;
 mod driver;
 pub mod libraries;
+#[cfg(target_os = "linux")]
+mod spinning;
 pub mod threads;
 
 use std::error::Error as _;
@@ -169,20 +171,25 @@ pub fn gpus() -> &'static Result<Gpus, String> {
     })
 }
 
-/// Settings that make libtorch fast on this machine, without changing results: call once, first. f32 is f32 on CUDA too,
-/// until [`native::allow_tf32`] says otherwise.
+/// Settings that make libtorch fast on this machine, without changing results: call once, first, on the thread that computes.
+/// f32 is f32 on CUDA too, until [`native::allow_tf32`] says otherwise.
 ///
 /// `num_threads`: how many threads an operator may use on the CPU, and as many read and decode images beside them
-/// ([`threads`]); `None` leaves libtorch's choice, one per core.
+/// ([`threads`]); `None` is one for each processor that this process may use, by its affinity and its cgroup's quota.
 ///
 /// # Errors
 /// A device error where libtorch refuses, an internal one where the system gives no threads.
 pub fn configure(num_threads: Option<usize>) -> Result<()> {
     keep_freed_memory();
-    if let Some(threads) = num_threads.and_then(|threads| i32::try_from(threads).ok()) {
-        tch::set_num_threads(threads);
+    let most = i32::try_from(threads::num_processors()).unwrap_or(i32::MAX);
+    match num_threads.and_then(|threads| i32::try_from(threads).ok()) {
+        Some(threads) => tch::set_num_threads(threads),
+        None if tch::get_num_threads() > most => tch::set_num_threads(most),
+        None => {}
     }
     threads::configure(num_threads)?;
+    #[cfg(target_os = "linux")]
+    spinning::watch();
     native::allow_tf32(false)
 }
 

@@ -56,7 +56,8 @@ pub(crate) fn build(num_threads: usize) -> Result<ThreadPool> {
     builder.build().map_err(|error| Error::internal("cannot start the threads that read images").because(error))
 }
 
-fn num_processors() -> usize {
+/// The processors that this process may use, by its affinity and its cgroup's quota.
+pub(crate) fn num_processors() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 

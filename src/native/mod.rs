@@ -6,6 +6,7 @@ pub mod jpeg;
 mod failure;
 mod feed;
 mod math;
+mod pool;
 
 use std::ffi::{CStr, c_char, c_int};
 
@@ -16,6 +17,7 @@ use crate::error::Result;
 pub use failure::{failure, guarded};
 pub use feed::Feed;
 pub use math::settle_math_functions;
+pub use pool::{FUSED_VARIABLE, max_pool};
 
 unsafe extern "C" {
     fn convnet_allow_tf32(allowed: bool) -> *mut c_char;

@@ -7,6 +7,7 @@ mod activation;
 mod augmentation;
 mod convolution;
 mod dropout;
+mod fusion;
 mod merge;
 mod normalization;
 mod operation;
@@ -20,9 +21,10 @@ use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Kind, Tensor};
 
 use super::initialize::initial_values;
-use super::spec::{Activation, Form, LayerPlan, LayerSpec, Output, Plan, WeightInfo};
+use super::spec::{Activation, Form, LayerPlan, Output, Plan, WeightInfo};
 use crate::rng::{Stream, generator};
 pub(crate) use activation::activate;
+use fusion::Fusion;
 use operation::{Operation, operation};
 pub use order::channels_last;
 pub(super) use order::to_keras_order;
@@ -34,6 +36,8 @@ pub struct Network {
     calls: Calls,
     /// The path of each call's layer.
     paths: Vec<String>,
+    /// The call whose layer is to blame for a call's values: see [`Fusion::makers`].
+    makers: Vec<usize>,
     /// The call that gives an image's features: the same in every epoch of a training. See [`Plan::last_fixed_call`].
     features_call: Option<usize>,
     /// The outputs' softmax or sigmoid and what is behind it, where that is something in training only.
@@ -71,22 +75,26 @@ impl Weight {
 /// Builds the network with this `plan` and `output`, where it is a classifier, below `path`, with initial weights from
 /// `seed`.
 ///
-/// Two changes of order leave every value as it is: max-pooling goes before ReLU (a quarter of the elements to clip), and
-/// softmax or sigmoid of logits that the loss takes are left to [`super::Outputs`].
+/// Changes of order leave every value as it is: those of [`Fusion`], and softmax or sigmoid of logits that the loss takes are
+/// left to [`super::Outputs`].
 pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) -> Network {
     let leaves = plan.flat_layers();
     let weights = create_weights(&leaves, path, seed);
+    let own = |index: usize| -> Vec<Tensor> {
+        let of_call = weights.iter().filter(|(leaf, _)| *leaf == plan.calls[index].leaf);
+        of_call.map(|(_, weight)| weight.tensor.shallow_clone()).collect()
+    };
+    let fusion = Fusion::new(plan, &leaves);
+    let activations = &fusion.activations;
     let call_operation = |index: usize| {
         let call = &plan.calls[index];
-        let own =
-            weights.iter().filter(|(leaf, _)| *leaf == call.leaf).map(|(_, weight)| weight.tensor.shallow_clone());
-        operation(leaves[call.leaf].1, call, own.collect(), path.device())
+        let moved = fusion.moved(index, |maker| own(maker).pop());
+        operation(leaves[call.leaf].1, call, own(index), moved, path.device())
     };
     let activated_by = output.and_then(|output| output.activated_by);
     let is_left_out = output.is_some_and(|output| output.kind.evaluated == Form::Activated);
     // behind the logits nothing changes a value outside training
     let num_calls = activated_by.filter(|_| is_left_out).map_or(plan.calls.len(), |last| last + 1);
-    let activations = activations(plan, &leaves);
     let calls = (0..num_calls).map(|index| {
         let activation = match activated_by == Some(index) {
             true if is_left_out => None,
@@ -113,10 +121,12 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) ->
         let all = std::iter::once(activated(activations[first].clone(), None)).chain(behind);
         nn::seq_t().add(one_module(all.collect()))
     });
+    let makers = fusion.makers();
     let paths = plan.calls[..num_calls].iter().map(|call| leaves[call.leaf].0.clone()).collect();
     Network {
         calls,
         paths,
+        makers,
         features_call,
         training_end,
         weights: weights.into_iter().map(|(_, weight)| weight).collect(),
@@ -182,7 +192,7 @@ impl Network {
                 }
             })),
         }
-        found.map(|index| self.paths[index].as_str())
+        found.map(|index| self.paths[self.makers[index]].as_str())
     }
 }
 
@@ -193,22 +203,6 @@ fn one_module(operations: Vec<Operation>) -> impl ModuleT + 'static {
         let first = operations.next().map_or_else(|| input.shallow_clone(), |first| first(&[input], train));
         operations.fold(first, |value, next| next(&[&value], train))
     })
-}
-
-/// The activation of each call's layer; ReLU goes behind a max-pooling that alone reads it.
-fn activations(plan: &Plan, leaves: &[(String, &LayerPlan)]) -> Vec<Activation> {
-    let spec = |index: usize| &leaves[plan.calls[index].leaf].1.layer.spec;
-    let readers = plan.readers();
-    let mut activations: Vec<Activation> = (0..plan.calls.len()).map(|index| spec(index).activation()).collect();
-    for (index, readers) in readers.iter().enumerate() {
-        if let [reader] = readers[..]
-            && activations[index] == Activation::Relu
-            && matches!(spec(reader), LayerSpec::MaxPooling2D(_))
-        {
-            activations.swap(index, reader);
-        }
-    }
-    activations
 }
 
 /// The activation alone, of values of another `kind` where one is given.

@@ -4,14 +4,25 @@ use tch::{Device, Tensor};
 
 use super::super::spec::layers::Dropout;
 use super::super::spec::{LayerCall, LayerPlan, LayerSpec};
+use super::fusion::Moved;
 use super::order::to_keras_order;
 use super::{activation, augmentation, convolution, dropout, merge, normalization, pooling, preprocessing, reshaping};
 
 /// What a call computes of its inputs, in training (`true`) or outside it.
 pub type Operation = Box<dyn Fn(&[&Tensor], bool) -> Tensor + Send>;
 
-/// What a layer does before its activation, called as `call`, with the weights `own`; `None` where that is nothing.
-pub fn operation(plan: &LayerPlan, call: &LayerCall, own: Vec<Tensor>, device: Device) -> Option<Operation> {
+/// What a layer does before its activation, called as `call`, with the weights `own`; `None` where that is nothing. `moved` is
+/// what it does for its neighbours.
+pub fn operation(
+    plan: &LayerPlan,
+    call: &LayerCall,
+    mut own: Vec<Tensor>,
+    moved: Moved,
+    device: Device,
+) -> Option<Operation> {
+    if moved.bias_is_added_behind {
+        own.truncate(1); // the kernel
+    }
     let (input, output) = (&call.input_shapes[0][..], &call.output_shape[..]);
     let operation = match &plan.layer.spec {
         LayerSpec::Conv2D(spec) => always(convolution::conv2d(spec, input, own)),
@@ -19,7 +30,7 @@ pub fn operation(plan: &LayerPlan, call: &LayerCall, own: Vec<Tensor>, device: D
         LayerSpec::SeparableConv2D(spec) => always(convolution::separable(spec, input, own)),
         LayerSpec::Conv2DTranspose(spec) => always(convolution::transposed(spec, input, output, own)),
         LayerSpec::Dense(spec) => always(convolution::dense(spec, own)),
-        LayerSpec::MaxPooling2D(spec) => always(pooling::max(spec, input)),
+        LayerSpec::MaxPooling2D(spec) => always(pooling::max(spec, input, moved.bias, moved.relu)),
         LayerSpec::AveragePooling2D(spec) => always(pooling::average(spec, input)),
         LayerSpec::GlobalAveragePooling2D(spec) => always(pooling::global_average(spec.keepdims)),
         LayerSpec::GlobalMaxPooling2D(spec) => always(pooling::global_max(spec.keepdims)),

@@ -4,14 +4,39 @@ use tch::Tensor;
 
 use super::super::spec::layers::{AveragePooling2D, MaxPooling2D};
 use super::super::spec::{Padding, Pair, same_padding};
+use crate::native;
 
-/// `x [B, C, H, W] → [B, C, H', W']`.
-pub fn max(spec: &MaxPooling2D, input: &[usize]) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+/// `x [B, C, H, W] → [B, C, H', W']`, with the `bias` of the layer before, where it is added here, and a ReLU behind it.
+pub fn max(
+    spec: &MaxPooling2D,
+    input: &[usize],
+    bias: Option<Tensor>,
+    relu: bool,
+) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let window = sizes(spec.pool_size);
-    let strides = spec.strides.unwrap_or(spec.pool_size);
-    let pad = Pad::new(spec.padding, input, spec.pool_size, strides, Pair::square(1));
-    let strides = sizes(strides);
-    move |x| pad.around(x, f64::NEG_INFINITY).max_pool2d(window, strides, [0, 0], [1, 1], false)
+    let strides = sizes(spec.strides.unwrap_or(spec.pool_size));
+    let pad = max_pad(spec, input);
+    move |x| {
+        if pad.is_none() && window == strides {
+            let pooled = native::max_pool(x, bias.as_ref(), window, relu);
+            if let Some(pooled) = pooled.unwrap_or_else(|error| panic!("{error}")) {
+                return pooled;
+            }
+        }
+        let biased = bias.as_ref().map(|bias| x + bias.to_kind(x.kind()).view([1, -1, 1, 1]));
+        let x = pad.around(biased.as_ref().unwrap_or(x), f64::NEG_INFINITY);
+        let pooled = x.max_pool2d(window, strides, [0, 0], [1, 1], false);
+        if relu { pooled.relu() } else { pooled }
+    }
+}
+
+/// Whether windows do not overlap and need no padding: then the bias of the layer before may be added behind them.
+pub fn takes_bias(spec: &MaxPooling2D, input: &[usize]) -> bool {
+    spec.strides.is_none_or(|strides| strides == spec.pool_size) && max_pad(spec, input).is_none()
+}
+
+fn max_pad(spec: &MaxPooling2D, input: &[usize]) -> Pad {
+    Pad::new(spec.padding, input, spec.pool_size, spec.strides.unwrap_or(spec.pool_size), Pair::square(1))
 }
 
 /// `x [B, C, H, W] → [B, C, H', W']`, the mean over the pixels that are there.

@@ -1,0 +1,70 @@
+//! What a layer computes for the layer before it, so that both take fewer passes over memory. No value changes by it.
+
+use tch::Tensor;
+
+use super::super::spec::{Activation, LayerPlan, LayerSpec, Plan};
+use super::pooling;
+
+/// What is different in a call from what its layer says.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// A convolution's bias is added by the max-pooling that alone reads it.
+    pub bias_is_added_behind: bool,
+    /// A max-pooling adds this bias, `f32 [C]`.
+    pub bias: Option<Tensor>,
+    /// A max-pooling is followed by a ReLU.
+    pub relu: bool,
+}
+
+/// Where biases and activations are computed.
+pub struct Fusion {
+    /// What each call's activation is still to do.
+    pub activations: Vec<Activation>,
+    /// For each max-pooling the call whose ReLU it takes.
+    relu_of: Vec<Option<usize>>,
+    /// For each max-pooling the call whose bias it adds.
+    bias_of: Vec<Option<usize>>,
+}
+
+impl Fusion {
+    /// A ReLU goes behind the max-pooling that alone reads it, which has a quarter of the elements; so does a convolution's bias,
+    /// where the windows do not overlap.
+    pub fn new(plan: &Plan, leaves: &[(String, &LayerPlan)]) -> Self {
+        let spec = |index: usize| &leaves[plan.calls[index].leaf].1.layer.spec;
+        let activations: Vec<Activation> = (0..plan.calls.len()).map(|index| spec(index).activation()).collect();
+        let none = vec![None; activations.len()];
+        let mut fusion = Fusion { activations, relu_of: none.clone(), bias_of: none };
+        for (index, readers) in plan.readers().iter().enumerate() {
+            let [reader] = readers[..] else { continue };
+            let LayerSpec::MaxPooling2D(pool) = spec(reader) else { continue };
+            match fusion.activations[index] {
+                Activation::Relu => {
+                    fusion.activations[index] = Activation::Linear;
+                    fusion.relu_of[reader] = Some(index);
+                }
+                Activation::Linear => {}
+                _ => continue,
+            }
+            let has_bias = leaves[plan.calls[index].leaf].1.weights.len() == 2;
+            let is_convolution = matches!(spec(index), LayerSpec::Conv2D(_));
+            if is_convolution && has_bias && pooling::takes_bias(pool, &plan.calls[reader].input_shapes[0]) {
+                fusion.bias_of[reader] = Some(index);
+            }
+        }
+        fusion
+    }
+
+    /// What is different in call `index`; `bias` gives a call's bias.
+    pub fn moved(&self, index: usize, bias: impl Fn(usize) -> Option<Tensor>) -> Moved {
+        Moved {
+            bias_is_added_behind: self.bias_of.contains(&Some(index)),
+            bias: self.bias_of[index].and_then(bias),
+            relu: self.relu_of[index].is_some(),
+        }
+    }
+
+    /// For each call that call whose layer makes its values: another one where that layer's bias is added here.
+    pub fn makers(&self) -> Vec<usize> {
+        self.bias_of.iter().enumerate().map(|(index, bias_of)| bias_of.unwrap_or(index)).collect()
+    }
+}

@@ -1,0 +1,144 @@
+// Max-pooling of windows that do not overlap, with the bias before it and the ReLU behind it, in one pass each way.
+//
+// Images are channels-last. The largest value of a window plus the bias is the largest of the values plus the bias: rounding
+// keeps order. What remains of the forward pass is one byte for each output, the number of the largest value in its window.
+
+#include "caught.h"
+#include "pool.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+
+template <class T>
+struct Kernels {
+  void (*pool)(const Shape &, const T *, const float *, T *, uint8_t *, int64_t, int64_t);
+  void (*spread)(const Shape &, const T *, const uint8_t *, T *, float *, int64_t, int64_t);
+};
+
+// For the instruction sets of this processor.
+struct Chosen {
+  Kernels<float> f32{pool_f32_plain, spread_f32_plain};
+  Kernels<Bf16> bf16{pool_bf16_plain, spread_bf16_plain};
+
+  Chosen() {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+      f32 = {pool_f32_avx512, spread_f32_avx512};
+      bf16 = {pool_bf16_avx512, spread_bf16_avx512};
+    } else if (__builtin_cpu_supports("avx2")) {
+      f32 = {pool_f32_avx2, spread_f32_avx2};
+      bf16 = {pool_bf16_avx2, spread_bf16_avx2};
+    }
+#endif
+  }
+};
+
+const Chosen &chosen() {
+  static const Chosen kernels;
+  return kernels;
+}
+
+// Output rows that a thread takes at least.
+int64_t rows_per_task(const Shape &shape) {
+  constexpr int64_t NUMBERS = 32768;
+  return std::max<int64_t>(1, NUMBERS / (shape.window_height * shape.width * shape.channels));
+}
+
+template <class T>
+void pool_into(const Kernels<T> &kernels, const Shape &shape, const at::Tensor &x, const at::Tensor &bias, at::Tensor &y, at::Tensor &choices) {
+  const T *from = static_cast<const T *>(x.const_data_ptr());
+  const float *added = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
+  T *to = static_cast<T *>(y.mutable_data_ptr());
+  uint8_t *choice = choices.defined() ? choices.mutable_data_ptr<uint8_t>() : nullptr;
+  at::parallel_for(0, shape.batch * out_height(shape), rows_per_task(shape),
+                   [&](int64_t begin, int64_t end) { kernels.pool(shape, from, added, to, choice, begin, end); });
+}
+
+template <class T>
+void spread_into(const Kernels<T> &kernels, const Shape &shape, const at::Tensor &gradient, const at::Tensor &choices,
+                 at::Tensor &dx, at::Tensor &bias) {
+  const T *from = static_cast<const T *>(gradient.const_data_ptr());
+  const uint8_t *choice = choices.const_data_ptr<uint8_t>();
+  T *to = static_cast<T *>(dx.mutable_data_ptr());
+  float *sums = bias.defined() ? bias.mutable_data_ptr<float>() : nullptr; // a row for each thread
+  at::parallel_for(0, shape.batch * out_height(shape), rows_per_task(shape), [&](int64_t begin, int64_t end) {
+    float *sum = sums ? sums + at::get_thread_num() * shape.channels : nullptr;
+    kernels.spread(shape, from, choice, to, sum, begin, end);
+  });
+}
+
+at::Tensor image(std::initializer_list<int64_t> sizes, at::TensorOptions options) {
+  return at::empty(sizes, options.memory_format(at::MemoryFormat::ChannelsLast));
+}
+
+at::Tensor pooled(const Shape &shape, const at::Tensor &x, const at::Tensor &bias, at::Tensor *choices) {
+  const auto sizes = {shape.batch, shape.channels, out_height(shape), out_width(shape)};
+  at::Tensor y = image(sizes, x.options()), none;
+  if (choices) *choices = image(sizes, x.options().dtype(at::kByte));
+  at::Tensor &choice = choices ? *choices : none;
+  if (x.scalar_type() == at::kFloat) pool_into(chosen().f32, shape, x, bias, y, choice);
+  else pool_into(chosen().bf16, shape, x, bias, y, choice);
+  return y;
+}
+
+struct MaxPool : torch::autograd::Function<MaxPool> {
+  static at::Tensor forward(AutogradContext *context, const at::Tensor &x, const std::optional<at::Tensor> &bias,
+                            int64_t height, int64_t width, bool relu) {
+    const Shape shape{x.size(0), x.size(1), x.size(2), x.size(3), height, width, relu};
+    at::Tensor choices;
+    at::Tensor y = pooled(shape, x, bias.value_or(at::Tensor()), &choices);
+    context->save_for_backward({choices});
+    context->saved_data["sizes"] = x.sizes().vec();
+    context->saved_data["window"] = std::vector<int64_t>{height, width, relu, bias.has_value()};
+    return y;
+  }
+
+  static tensor_list backward(AutogradContext *context, tensor_list gradients) {
+    const auto sizes = context->saved_data["sizes"].toIntVector(), window = context->saved_data["window"].toIntVector();
+    const Shape shape{sizes[0], sizes[1], sizes[2], sizes[3], window[0], window[1], bool(window[2])};
+    const at::Tensor choices = context->get_saved_variables()[0];
+    const at::Tensor gradient = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
+    at::Tensor dx = image({sizes[0], sizes[1], sizes[2], sizes[3]}, gradient.options()), sums, bias;
+    if (window[3]) sums = at::zeros({at::get_num_threads(), shape.channels}, gradient.options().dtype(at::kFloat));
+    if (gradient.scalar_type() == at::kFloat) spread_into(chosen().f32, shape, gradient, choices, dx, sums);
+    else spread_into(chosen().bf16, shape, gradient, choices, dx, sums);
+    if (window[3]) bias = sums.sum(0);
+    return {dx, bias, {}, {}, {}};
+  }
+};
+
+} // namespace
+
+// Whether `convnet_max_pool` computes this: f32 or bf16 on the CPU, [B, C, H, W] with the channels last, in windows that fit.
+extern "C" char *convnet_can_max_pool(const at::Tensor *x, int64_t height, int64_t width, bool *can) {
+  return caught([&] {
+    const bool is_kind = x->scalar_type() == at::kFloat || x->scalar_type() == at::kBFloat16;
+    *can = is_kind && x->device().is_cpu() && x->dim() == 4 && x->is_contiguous(at::MemoryFormat::ChannelsLast) &&
+           height * width < CLOSED && x->size(2) >= height && x->size(3) >= width && x->numel() > 0;
+  });
+}
+
+// The largest of each window of `x` plus `bias` (f32 [C], or null), through a ReLU if `relu`.
+extern "C" char *convnet_max_pool(const at::Tensor *x, const at::Tensor *bias, int64_t height, int64_t width, bool relu,
+                                  at::Tensor **out) {
+  return caught([&] {
+    const auto added = bias ? std::optional<at::Tensor>(bias->contiguous()) : std::nullopt;
+    const bool trains = at::GradMode::is_enabled() && (x->requires_grad() || (bias && bias->requires_grad()));
+    if (trains) {
+      *out = new at::Tensor(MaxPool::apply(*x, added, height, width, relu));
+    } else {
+      const Shape shape{x->size(0), x->size(1), x->size(2), x->size(3), height, width, relu};
+      *out = new at::Tensor(pooled(shape, *x, added.value_or(at::Tensor()), nullptr));
+    }
+  });
+}

@@ -1,0 +1,186 @@
+// The loops of pool.cpp, compiled once for each instruction set: build.rs gives the flags, and VECTOR, how many f32 a vector
+// holds, and NAME. Vectors are GCC's and Clang's own types: left to the compiler's vectoriser the loops are slower than
+// libtorch's operators. No header of a library is included, for what it defines would be compiled for this instruction set,
+// and used everywhere.
+
+#include "pool.h"
+
+namespace {
+
+template <int N>
+struct Vector {
+  typedef float F __attribute__((vector_size(4 * N)));
+  typedef int32_t I __attribute__((vector_size(4 * N)));
+  typedef uint32_t U __attribute__((vector_size(4 * N)));
+  typedef uint16_t U16 __attribute__((vector_size(2 * N)));
+  typedef uint8_t U8 __attribute__((vector_size(N)));
+};
+
+#define INLINE static inline __attribute__((always_inline))
+
+template <int N>
+INLINE void load(const float *from, typename Vector<N>::F &to) {
+  __builtin_memcpy(&to, from, sizeof to);
+}
+
+template <int N>
+INLINE void load(const Bf16 *from, typename Vector<N>::F &to) {
+  typename Vector<N>::U16 half;
+  __builtin_memcpy(&half, from, sizeof half);
+  const typename Vector<N>::U bits = __builtin_convertvector(half, typename Vector<N>::U) << 16;
+  to = (typename Vector<N>::F)bits;
+}
+
+template <int N>
+INLINE void store(float *to, const typename Vector<N>::F &from) {
+  __builtin_memcpy(to, &from, sizeof from);
+}
+
+// To the nearest, halves to the even one, as libtorch does.
+template <int N>
+INLINE void store(Bf16 *to, const typename Vector<N>::F &from) {
+  using U = typename Vector<N>::U;
+  const U bits = (U)from;
+  const U rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+  const U kept = from == from ? rounded : U{} + 0x7fc00000u;
+  const auto half = __builtin_convertvector(kept >> 16, typename Vector<N>::U16);
+  __builtin_memcpy(to, &half, sizeof half);
+}
+
+// N channels from `c` of one output: `from` is the window's first pixel.
+template <int N, class T>
+INLINE void pool(const Shape &shape, int64_t window_height, int64_t window_width, const T *from, const float *bias,
+                 T *to, uint8_t *choice, int64_t c) {
+  using V = Vector<N>;
+  typename V::F largest, value;
+  typename V::I chosen = {};
+  load<N>(from + c, largest);
+  for (int64_t i = 0; i < window_height; i++) {
+    for (int64_t j = 0; j < window_width; j++) {
+      if (i == 0 && j == 0) continue;
+      load<N>(from + (i * shape.width + j) * shape.channels + c, value);
+      // a NaN stays, as in libtorch
+      const typename V::I larger = (value > largest) | (value != value);
+      largest = larger ? value : largest;
+      chosen = larger ? typename V::I{} + int32_t(i * window_width + j) : chosen;
+    }
+  }
+  if (bias) {
+    load<N>(bias + c, value);
+    largest += value;
+  }
+  if (shape.relu) {
+    const typename V::I closed = largest <= 0.0f;
+    largest = closed ? typename V::F{} : largest;
+    chosen = closed ? typename V::I{} + int32_t(CLOSED) : chosen;
+  }
+  store<N>(to + c, largest);
+  if (choice) {
+    const auto bytes = __builtin_convertvector(chosen, typename V::U8);
+    __builtin_memcpy(choice + c, &bytes, sizeof bytes);
+  }
+}
+
+template <int N, class T>
+INLINE void pool_rows(const Shape &shape, int64_t window_height, int64_t window_width, const T *x, const float *bias,
+                      T *y, uint8_t *choices, int64_t begin, int64_t end) {
+  const int64_t channels = shape.channels, columns = out_width(shape);
+  for (int64_t row = begin; row < end; row++) {
+    const T *from = x + start(shape, row);
+    for (int64_t j = 0; j < columns; j++, from += window_width * channels) {
+      const int64_t at = (row * columns + j) * channels;
+      uint8_t *choice = choices ? choices + at : nullptr;
+      int64_t c = 0;
+      for (; c + N <= channels; c += N) pool<N>(shape, window_height, window_width, from, bias, y + at, choice, c);
+      for (; c < channels; c++) pool<1>(shape, window_height, window_width, from, bias, y + at, choice, c);
+    }
+  }
+}
+
+template <class T>
+INLINE void clear(T *from, const T *to) {
+  for (; from < to; from++) *from = T{};
+}
+
+// The gradient of N channels from `c` of one window.
+template <int N, class T>
+INLINE void spread(const Shape &shape, int64_t window_height, int64_t window_width, const T *gradient,
+                   const uint8_t *choice, T *to, float *bias, int64_t c) {
+  using V = Vector<N>;
+  typename V::F value, sum;
+  typename V::U8 bytes;
+  load<N>(gradient + c, value);
+  __builtin_memcpy(&bytes, choice + c, sizeof bytes);
+  const auto chosen = __builtin_convertvector(bytes, typename V::I);
+  for (int64_t i = 0; i < window_height; i++) {
+    for (int64_t j = 0; j < window_width; j++) {
+      const typename V::I here = chosen == int32_t(i * window_width + j);
+      store<N>(to + (i * shape.width + j) * shape.channels + c, here ? value : typename V::F{});
+    }
+  }
+  if (bias) {
+    load<N>(bias + c, sum);
+    store<N>(bias + c, sum + (chosen != int32_t(CLOSED) ? value : typename V::F{}));
+  }
+}
+
+template <int N, class T>
+INLINE void spread_rows(const Shape &shape, int64_t window_height, int64_t window_width, const T *gradient,
+                        const uint8_t *choices, T *dx, float *bias, int64_t begin, int64_t end) {
+  const int64_t channels = shape.channels, columns = out_width(shape), line = shape.width * channels;
+  for (int64_t row = begin; row < end; row++) {
+    T *const first = dx + start(shape, row);
+    T *to = first;
+    for (int64_t j = 0; j < columns; j++, to += window_width * channels) {
+      const int64_t at = (row * columns + j) * channels;
+      int64_t c = 0;
+      for (; c + N <= channels; c += N)
+        spread<N>(shape, window_height, window_width, gradient + at, choices + at, to, bias, c);
+      for (; c < channels; c++)
+        spread<1>(shape, window_height, window_width, gradient + at, choices + at, to, bias, c);
+    }
+    // what no window holds, at the right and below
+    const int64_t used = columns * window_width * channels;
+    for (int64_t i = 0; i < window_height; i++) clear(first + i * line + used, first + (i + 1) * line);
+    if ((row + 1) % out_height(shape) == 0) {
+      const int64_t lines = shape.height - out_height(shape) * window_height;
+      clear(first + window_height * line, first + (window_height + lines) * line);
+    }
+  }
+}
+
+// The common window has a loop of its own, whose sizes the compiler knows.
+template <int N, class T>
+INLINE void pool_any(const Shape &s, const T *x, const float *bias, T *y, uint8_t *choices, int64_t begin, int64_t end) {
+  if (s.window_height == 2 && s.window_width == 2) pool_rows<N>(s, 2, 2, x, bias, y, choices, begin, end);
+  else pool_rows<N>(s, s.window_height, s.window_width, x, bias, y, choices, begin, end);
+}
+
+template <int N, class T>
+INLINE void spread_any(const Shape &s, const T *gradient, const uint8_t *choices, T *dx, float *bias, int64_t begin,
+                       int64_t end) {
+  if (s.window_height == 2 && s.window_width == 2) spread_rows<N>(s, 2, 2, gradient, choices, dx, bias, begin, end);
+  else spread_rows<N>(s, s.window_height, s.window_width, gradient, choices, dx, bias, begin, end);
+}
+
+} // namespace
+
+#define JOINED(A, B) A##B
+#define EXPORTED(A, B) JOINED(A, B)
+
+void EXPORTED(pool_f32_, NAME)(const Shape &s, const float *x, const float *bias, float *y, uint8_t *choices, int64_t begin,
+                               int64_t end) {
+  pool_any<VECTOR>(s, x, bias, y, choices, begin, end);
+}
+void EXPORTED(pool_bf16_, NAME)(const Shape &s, const Bf16 *x, const float *bias, Bf16 *y, uint8_t *choices, int64_t begin,
+                                int64_t end) {
+  pool_any<VECTOR>(s, x, bias, y, choices, begin, end);
+}
+void EXPORTED(spread_f32_, NAME)(const Shape &s, const float *gradient, const uint8_t *choices, float *dx, float *bias,
+                                 int64_t begin, int64_t end) {
+  spread_any<VECTOR>(s, gradient, choices, dx, bias, begin, end);
+}
+void EXPORTED(spread_bf16_, NAME)(const Shape &s, const Bf16 *gradient, const uint8_t *choices, Bf16 *dx, float *bias,
+                                  int64_t begin, int64_t end) {
+  spread_any<VECTOR>(s, gradient, choices, dx, bias, begin, end);
+}
