@@ -123,3 +123,6 @@ fn num_processors() -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

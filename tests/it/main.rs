@@ -17,6 +17,7 @@ mod data_sources;
 mod data_training;
 mod documents;
 mod examples;
+mod fused;
 mod heads;
 mod inputs;
 mod keras_exchange;
