@@ -54,8 +54,11 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 3] = ["src/native/settings.cpp", "src/native/feed.cpp", "src/native/pool.cpp"];
-    for source in SOURCES.iter().chain(&["src/native/caught.h", "src/native/pool.h"]) {
+    const SOURCES: [&str; 4] =
+        ["src/native/settings.cpp", "src/native/feed.cpp", "src/native/pool.cpp", "src/native/adam.cpp"];
+    const HEADERS: [&str; 4] =
+        ["src/native/caught.h", "src/native/pool.h", "src/native/adam.h", "src/native/processor.h"];
+    for source in SOURCES.iter().chain(&HEADERS) {
         println!("cargo::rerun-if-changed={source}");
     }
     cc::Build::new()
@@ -68,9 +71,9 @@ fn compile_native(libtorch: &Path) {
         .compile("convnet_native");
 }
 
-/// Compiles the loops of `src/native/pool.cpp` for each instruction set that it chooses among.
+/// Compiles the loops of `src/native/pool.cpp` and `adam.cpp` for each instruction set that it chooses among.
 fn compile_loops() {
-    const SOURCE: &str = "src/native/pool_loops.cpp";
+    const SOURCE: &str = "src/native/loops.cpp";
     println!("cargo::rerun-if-changed={SOURCE}");
     let sets: &[(&str, &str, &[&str])] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
         Ok("x86_64") => &[
@@ -83,7 +86,7 @@ fn compile_loops() {
     for (name, width, flags) in sets {
         let mut build = cc::Build::new();
         build.cpp(true).std("c++17").opt_level(3).define("NAME", *name).define("VECTOR", *width).file(SOURCE);
-        build.flags(*flags).compile(&format!("convnet_pool_{name}"));
+        build.flags(["-fno-math-errno"]).flags(*flags).compile(&format!("convnet_loops_{name}"));
     }
 }
 

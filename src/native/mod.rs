@@ -5,8 +5,8 @@ pub mod jpeg;
 
 mod failure;
 mod feed;
+mod fused;
 mod math;
-mod pool;
 
 use std::ffi::{CStr, c_char, c_int};
 
@@ -16,8 +16,8 @@ use crate::error::Result;
 
 pub use failure::{failure, guarded};
 pub use feed::Feed;
+pub use fused::{AdamStep, FUSED_VARIABLE, adam, max_pool};
 pub use math::settle_math_functions;
-pub use pool::{FUSED_VARIABLE, max_pool};
 
 unsafe extern "C" {
     fn convnet_allow_tf32(allowed: bool) -> *mut c_char;

@@ -5,6 +5,7 @@
 
 #include "caught.h"
 #include "pool.h"
+#include "processor.h"
 
 #include <algorithm>
 #include <optional>
@@ -32,10 +33,10 @@ struct Chosen {
 
   Chosen() {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+    if (has_avx512()) {
       f32 = {pool_f32_avx512, spread_f32_avx512};
       bf16 = {pool_bf16_avx512, spread_bf16_avx512};
-    } else if (__builtin_cpu_supports("avx2")) {
+    } else if (has_avx2()) {
       f32 = {pool_f32_avx2, spread_f32_avx2};
       bf16 = {pool_bf16_avx2, spread_bf16_avx2};
     }

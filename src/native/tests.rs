@@ -93,3 +93,25 @@ fn max_pooling_in_one_pass_keeps_nan_and_refuses_what_it_cannot() {
     assert!(max_pool(&image, None, [2, 2], true).unwrap().is_some());
     assert!(max_pool(&image, None, [5, 2], true).unwrap().is_none());
 }
+
+#[test]
+fn a_step_of_adam_in_one_pass_is_that_of_its_formula() {
+    let count = 100_003; // several threads, and a rest that fills no vector
+    manual_seed(7, Device::Cpu).unwrap();
+    let random = || Tensor::randn([count], (Kind::Float, Device::Cpu));
+    let [gradient, mut momentum, mut velocity, mut values] = [random(), random(), random().square(), random()];
+    let step = AdamStep { new_momentum: 0.1, new_velocity: 0.001, alpha: 0.002, epsilon: 1e-7 };
+    let [g, m, v, w] = [&gradient, &momentum, &velocity, &values].map(|tensor| tensor.to_kind(Kind::Double));
+    let m = &m + (&g - &m) * step.new_momentum;
+    let v = &v + (g.square() - &v) * step.new_velocity;
+    let w = w - &m * step.alpha / (v.sqrt() + step.epsilon);
+    assert!(adam(step, &gradient, &mut momentum, &mut velocity, &mut values).unwrap());
+    for (ours, expected) in [(momentum, m), (velocity, v), (values, w)] {
+        assert!(ours.to_kind(Kind::Double).allclose(&expected, 1e-6, 1e-6, false));
+    }
+    let mut short = Tensor::zeros([3], (Kind::Float, Device::Cpu));
+    let [mut other, mut another] = [random(), random()];
+    assert!(adam(step, &gradient, &mut short, &mut other, &mut another).is_err());
+    let mut double = Tensor::zeros([count], (Kind::Double, Device::Cpu));
+    assert!(!adam(step, &gradient, &mut double, &mut other, &mut another).unwrap());
+}

@@ -89,7 +89,11 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) ->
     let call_operation = |index: usize| {
         let call = &plan.calls[index];
         let moved = fusion.moved(index, |maker| own(maker).pop());
-        operation(leaves[call.leaf].1, call, own(index), moved, path.device())
+        let mut own = own(index);
+        if moved.bias_is_added_behind {
+            own.truncate(1); // the kernel
+        }
+        operation(leaves[call.leaf].1, call, own, moved, path.device())
     };
     let activated_by = output.and_then(|output| output.activated_by);
     let is_left_out = output.is_some_and(|output| output.kind.evaluated == Form::Activated);

@@ -16,13 +16,10 @@ pub type Operation = Box<dyn Fn(&[&Tensor], bool) -> Tensor + Send>;
 pub fn operation(
     plan: &LayerPlan,
     call: &LayerCall,
-    mut own: Vec<Tensor>,
+    own: Vec<Tensor>,
     moved: Moved,
     device: Device,
 ) -> Option<Operation> {
-    if moved.bias_is_added_behind {
-        own.truncate(1); // the kernel
-    }
     let (input, output) = (&call.input_shapes[0][..], &call.output_shape[..]);
     let operation = match &plan.layer.spec {
         LayerSpec::Conv2D(spec) => always(convolution::conv2d(spec, input, own)),

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 use tch::Tensor;
 
+use crate::native::{self, AdamStep};
+
 /// Nadam's momentum decay: Keras has no setting for it.
 const NADAM_DECAY: f32 = 0.96;
 
@@ -144,6 +146,11 @@ impl OptimizerConfig {
 fn adam(update: Update, beta1: f64, beta2: f64, epsilon: f64) {
     let [momentum, velocity] = update.state else { unreachable!("Adam keeps two tensors") };
     let alpha = adam_alpha(update.learning_rate, beta1, beta2, update.step);
+    let step = AdamStep { new_momentum: 1.0 - beta1, new_velocity: 1.0 - beta2, alpha, epsilon };
+    let done = native::adam(step, update.gradient, momentum, velocity, update.values);
+    if done.unwrap_or_else(|error| panic!("{error}")) {
+        return;
+    }
     let _ = momentum.lerp_(update.gradient, 1.0 - beta1);
     let _ = velocity.lerp_(&update.gradient.square(), 1.0 - beta2);
     *update.values -= &*momentum * alpha / (velocity.sqrt() + epsilon);

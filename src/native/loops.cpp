@@ -1,8 +1,9 @@
-// The loops of pool.cpp, compiled once for each instruction set: build.rs gives the flags, and VECTOR, how many f32 a vector
+// The loops of pool.cpp and adam.cpp, compiled once for each instruction set: build.rs gives the flags, and VECTOR, how many f32 a vector
 // holds, and NAME. Vectors are GCC's and Clang's own types: left to the compiler's vectoriser the loops are slower than
 // libtorch's operators. No header of a library is included, for what it defines would be compiled for this instruction set,
 // and used everywhere.
 
+#include "adam.h"
 #include "pool.h"
 
 namespace {
@@ -183,4 +184,15 @@ void EXPORTED(spread_f32_, NAME)(const Shape &s, const float *gradient, const ui
 void EXPORTED(spread_bf16_, NAME)(const Shape &s, const Bf16 *gradient, const uint8_t *choices, Bf16 *dx, float *bias,
                                   int64_t begin, int64_t end) {
   spread_any<VECTOR>(s, gradient, choices, dx, bias, begin, end);
+}
+
+void EXPORTED(adam_, NAME)(const Adam &a, const float *__restrict gradient, float *__restrict momentum,
+                           float *__restrict velocity, float *__restrict values, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    const float m = momentum[i] + a.new_momentum * (gradient[i] - momentum[i]);
+    const float v = velocity[i] + a.new_velocity * (gradient[i] * gradient[i] - velocity[i]);
+    momentum[i] = m;
+    velocity[i] = v;
+    values[i] -= m * a.alpha / (__builtin_sqrtf(v) + a.epsilon);
+  }
 }

@@ -1,4 +1,4 @@
-//! Max-pooling with the bias before it and the ReLU behind it, in one pass.
+//! convnet's own operators on the CPU, which do in one pass over memory what takes libtorch several.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -18,6 +18,17 @@ unsafe extern "C" {
         width: i64,
         relu: bool,
         out: *mut *mut c_void,
+    ) -> *mut c_char;
+    fn convnet_adam(
+        gradient: *const c_void,
+        momentum: *mut c_void,
+        velocity: *mut c_void,
+        values: *mut c_void,
+        new_momentum: f64,
+        new_velocity: f64,
+        alpha: f64,
+        epsilon: f64,
+        done: *mut bool,
     ) -> *mut c_char;
 }
 
@@ -50,4 +61,51 @@ pub fn max_pool(x: &Tensor, bias: Option<&Tensor>, window: [i64; 2], relu: bool)
     checked(unsafe { convnet_max_pool(x.as_ptr().cast(), bias, height, width, relu, &raw mut pooled) })?;
     // SAFETY: a new tensor, which nobody else has.
     Ok(Some(unsafe { Tensor::from_ptr(pooled.cast()) }))
+}
+
+/// The numbers of a step of Adam.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamStep {
+    /// 1 - β₁.
+    pub new_momentum: f64,
+    /// 1 - β₂.
+    pub new_velocity: f64,
+    /// The step size with its bias correction.
+    pub alpha: f64,
+    /// Added to the root of the velocity.
+    pub epsilon: f64,
+}
+
+/// `m += (g - m)(1 - β₁)`, `v += (g² - v)(1 - β₂)`, `w -= m·α / (√v + ε)`, each `f32 [P]`. True where it is done: on the CPU.
+///
+/// # Errors
+/// A device error where libtorch fails, or the tensors are of several lengths.
+pub fn adam(
+    step: AdamStep,
+    gradient: &Tensor,
+    momentum: &mut Tensor,
+    velocity: &mut Tensor,
+    values: &mut Tensor,
+) -> Result<bool> {
+    let mut done = false;
+    if !is_enabled() {
+        return Ok(done);
+    }
+    let [momentum, velocity, values] = [momentum, velocity, values].map(|tensor| tensor.as_mut_ptr().cast());
+    let AdamStep { new_momentum, new_velocity, alpha, epsilon } = step;
+    // SAFETY: the tensors live, and so does `done`; it returns null or a string that is ours.
+    checked(unsafe {
+        convnet_adam(
+            gradient.as_ptr().cast(),
+            momentum,
+            velocity,
+            values,
+            new_momentum,
+            new_velocity,
+            alpha,
+            epsilon,
+            &raw mut done,
+        )
+    })?;
+    Ok(done)
 }
