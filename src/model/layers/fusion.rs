@@ -20,6 +20,8 @@ pub struct Moved {
 pub struct Fusion {
     /// What each call's activation is still to do.
     pub activations: Vec<Activation>,
+    /// Whether each call's activation takes the place of what it is computed of.
+    pub in_place: Vec<bool>,
     /// For each max-pooling the call whose ReLU it takes.
     relu_of: Vec<Option<usize>>,
     /// For each max-pooling the call whose bias it adds.
@@ -27,15 +29,24 @@ pub struct Fusion {
 }
 
 impl Fusion {
-    /// A ReLU goes behind the max-pooling that alone reads it, which has a quarter of the elements; so does a convolution's bias,
+    /// `features_call`: whose values may be kept. A ReLU goes behind the max-pooling that alone reads it, which has a quarter of the elements; so does a convolution's bias,
     /// where the windows do not overlap.
-    pub fn new(plan: &Plan, leaves: &[(String, &LayerPlan)]) -> Self {
+    pub fn new(plan: &Plan, leaves: &[(String, &LayerPlan)], features_call: Option<usize>) -> Self {
         let spec = |index: usize| &leaves[plan.calls[index].leaf].1.layer.spec;
         let activations: Vec<Activation> = (0..plan.calls.len()).map(|index| spec(index).activation()).collect();
         let none = vec![None; activations.len()];
-        let mut fusion = Fusion { activations, relu_of: none.clone(), bias_of: none };
+        let in_place = (0..activations.len()).map(|index| makes_anew(spec(index))).collect();
+        let mut fusion = Fusion { activations, in_place, relu_of: none.clone(), bias_of: none };
         for (index, readers) in plan.readers().iter().enumerate() {
             let [reader] = readers[..] else { continue };
+            // features that are kept are read again in the next epoch
+            if let LayerSpec::Activation(_) | LayerSpec::ReLU(_) = spec(reader)
+                && Some(index) != features_call
+                && makes_anew(spec(index))
+                && fusion.activations[index] == Activation::Linear
+            {
+                fusion.in_place[reader] = true;
+            }
             let LayerSpec::MaxPooling2D(pool) = spec(reader) else { continue };
             match fusion.activations[index] {
                 Activation::Relu => {
@@ -67,4 +78,18 @@ impl Fusion {
     pub fn makers(&self) -> Vec<usize> {
         self.bias_of.iter().enumerate().map(|(index, bias_of)| bias_of.unwrap_or(index)).collect()
     }
+}
+
+/// Whether a layer's operator gives a new tensor that its own gradient does not need.
+fn makes_anew(spec: &LayerSpec) -> bool {
+    matches!(
+        spec,
+        LayerSpec::Conv2D(_)
+            | LayerSpec::DepthwiseConv2D(_)
+            | LayerSpec::SeparableConv2D(_)
+            | LayerSpec::Conv2DTranspose(_)
+            | LayerSpec::Dense(_)
+            | LayerSpec::BatchNormalization(_)
+            | LayerSpec::Add(_)
+    )
 }

@@ -24,6 +24,7 @@ use super::initialize::initial_values;
 use super::spec::{Activation, Form, LayerPlan, Output, Plan, WeightInfo};
 use crate::rng::{Stream, generator};
 pub(crate) use activation::activate;
+use activation::activate_in_place;
 use fusion::Fusion;
 use operation::{Operation, operation};
 pub use order::channels_last;
@@ -79,12 +80,14 @@ impl Weight {
 /// left to [`super::Outputs`].
 pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) -> Network {
     let leaves = plan.flat_layers();
+    let activated_by = output.and_then(|output| output.activated_by);
     let weights = create_weights(&leaves, path, seed);
     let own = |index: usize| -> Vec<Tensor> {
         let of_call = weights.iter().filter(|(leaf, _)| *leaf == plan.calls[index].leaf);
         of_call.map(|(_, weight)| weight.tensor.shallow_clone()).collect()
     };
-    let fusion = Fusion::new(plan, &leaves);
+    let features_call = plan.last_fixed_call(activated_by);
+    let fusion = Fusion::new(plan, &leaves, features_call);
     let activations = &fusion.activations;
     let call_operation = |index: usize| {
         let call = &plan.calls[index];
@@ -95,7 +98,6 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) ->
         }
         operation(leaves[call.leaf].1, call, own, moved, path.device())
     };
-    let activated_by = output.and_then(|output| output.activated_by);
     let is_left_out = output.is_some_and(|output| output.kind.evaluated == Form::Activated);
     // behind the logits nothing changes a value outside training
     let num_calls = activated_by.filter(|_| is_left_out).map_or(plan.calls.len(), |last| last + 1);
@@ -105,11 +107,11 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) ->
             // probabilities, and the means of them, are f32
             true => Some(activated(activations[index].clone(), Some(Kind::Float))),
             false if activations[index] == Activation::Linear => None,
+            false if fusion.in_place[index] => Some(activated_in_place(activations[index].clone())),
             false => Some(activated(activations[index].clone(), None)),
         };
         (plan.calls[index].inputs.clone(), call_operation(index).into_iter().chain(activation).collect())
     });
-    let features_call = plan.last_fixed_call(activated_by);
     let calls = match plan.is_chain() {
         true => {
             let mut modules = calls.map(|(_, operations)| one_module(operations));
@@ -215,6 +217,11 @@ fn activated(activation: Activation, kind: Option<Kind>) -> Operation {
         Some(kind) => Box::new(move |inputs, _| activate(&inputs[0].to_kind(kind), &activation)),
         None => Box::new(move |inputs, _| activate(inputs[0], &activation)),
     }
+}
+
+/// The activation alone, of values that nobody else reads.
+fn activated_in_place(activation: Activation) -> Operation {
+    Box::new(move |inputs, _| activate_in_place(inputs[0], &activation))
 }
 
 /// Every weight with the index of its layer.
