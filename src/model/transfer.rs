@@ -193,8 +193,8 @@ fn freeze_named(spec: &mut Spec, patterns: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// How many of the parameters are trained, and why not all, in a line; `None` where no layer is kept as it is.
-pub fn describe_frozen(model: &Model) -> Option<String> {
+/// How many of the parameters are trained in `stage`, and why not all, in a line; `None` where no layer is kept as it is.
+pub fn describe_frozen(model: &Model, stage: Stage) -> Option<String> {
     let leaves = model.plan().flat_layers().into_iter();
     let kept = leaves.filter(|(_, leaf)| !leaf.layer.is_trained() && leaf.num_parameters() > 0);
     let kept: Vec<&Layer> = kept.map(|(_, leaf)| &leaf.layer).collect();
@@ -203,9 +203,12 @@ pub fn describe_frozen(model: &Model) -> Option<String> {
     }
     let [trainable, total] = [model.plan().num_trainable(), model.plan().num_parameters()].map(thousands);
     let by_file: Vec<&str> = kept.iter().filter(|layer| !layer.trainable).map(|layer| &*layer.name).collect();
-    let why = match &by_file[..] {
-        [] => "`freeze` keeps the others".to_owned(),
-        names => format!("the model's file keeps {} (trainable: false; `freeze` none trains all)", names.join(", ")),
+    let why = match (&by_file[..], stage) {
+        ([], Stage::Whole) => "`freeze` keeps the others".to_owned(),
+        ([], Stage::Head) => "`freeze_epochs` keeps the others at first".to_owned(),
+        (names, _) => {
+            format!("the model's file keeps {} (trainable: false; `freeze` none trains all)", names.join(", "))
+        }
     };
     Some(format!("trainable {trainable} of {total} parameters: {why}"))
 }

@@ -45,7 +45,7 @@ pub fn build_model(
     for warning in model.scaling_warnings() {
         sinks.note(format!("warning: {warning}"));
     }
-    if let Some(line) = transfer::describe_frozen(&model) {
+    if let Some(line) = transfer::describe_frozen(&model, stage) {
         sinks.note(line);
     }
     Ok(model)

@@ -29,8 +29,8 @@ pub struct Fusion {
 }
 
 impl Fusion {
-    /// `features_call`: whose values may be kept. A ReLU goes behind the max-pooling that alone reads it, which has a quarter of the elements; so does a convolution's bias,
-    /// where the windows do not overlap.
+    /// A ReLU goes behind the max-pooling that alone reads it, which has a quarter of the elements; so does a convolution's bias,
+    /// where the windows do not overlap. The values of `features_call` may be kept: nothing takes their place.
     pub fn new(plan: &Plan, leaves: &[(String, &LayerPlan)], features_call: Option<usize>) -> Self {
         let spec = |index: usize| &leaves[plan.calls[index].leaf].1.layer.spec;
         let activations: Vec<Activation> = (0..plan.calls.len()).map(|index| spec(index).activation()).collect();

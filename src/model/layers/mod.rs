@@ -76,8 +76,8 @@ impl Weight {
 /// Builds the network with this `plan` and `output`, where it is a classifier, below `path`, with initial weights from
 /// `seed`.
 ///
-/// Changes of order leave every value as it is: those of [`Fusion`], and softmax or sigmoid of logits that the loss takes are
-/// left to [`super::Outputs`].
+/// What is computed elsewhere than its layer stands leaves every value as it is: see [`Fusion`]; softmax or sigmoid of logits
+/// that the loss takes are left to [`super::Outputs`].
 pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) -> Network {
     let leaves = plan.flat_layers();
     let activated_by = output.and_then(|output| output.activated_by);

@@ -73,12 +73,12 @@ fn what_a_run_freezes_is_its_own() {
     let mut frozen = spec(10, 12);
     freeze(&mut frozen, &["conv2d".into()], Stage::Whole).unwrap();
     assert_eq!(Spec::from_json(&frozen.to_json()).unwrap(), spec(10, 12), "no file says it");
-    let line = describe_frozen(&model(frozen, 0)).unwrap();
+    let line = describe_frozen(&model(frozen, 0), Stage::Whole).unwrap();
     assert!(line.starts_with("trainable ") && line.ends_with("`freeze` keeps the others"), "{line}");
-    assert_eq!(describe_frozen(&model(spec(10, 12), 0)), None);
+    assert_eq!(describe_frozen(&model(spec(10, 12), 0), Stage::Whole), None);
     let mut own = spec(10, 12);
     own.layers[0].trainable = false;
-    assert!(describe_frozen(&model(own.clone(), 0)).unwrap().contains("the model's file keeps conv2d ("));
+    assert!(describe_frozen(&model(own.clone(), 0), Stage::Whole).unwrap().contains("the model's file keeps conv2d ("));
     freeze(&mut own, &["none".into()], Stage::Whole).unwrap();
     assert_eq!(own, spec(10, 12));
     assert!(freeze(&mut own, &["none".into(), "conv2d".into()], Stage::Whole).is_err());
