@@ -47,6 +47,20 @@ impl Outputs {
         }
     }
 
+    /// Numbers `f32 [B, K]` whose softmax is [`Outputs::probabilities`]; none of several sigmoids, which are no distribution.
+    pub fn logits(&self) -> Option<Tensor> {
+        match (self.kind.head, self.form) {
+            (Head::Sigmoids(_), _) => None,
+            (Head::Softmax, Form::Logits | Form::Activated) => Some(self.values.shallow_clone()),
+            (Head::Binary, Form::Logits | Form::Activated) => {
+                Some(Tensor::cat(&[self.values.zeros_like(), self.values.shallow_clone()], -1))
+            }
+            (Head::Softmax | Head::Binary, Form::Probabilities) => {
+                Some(self.probabilities().clamp(EPSILON, 1.0 - EPSILON).log())
+            }
+        }
+    }
+
     /// Numbers in the order of the probabilities, `f32 [B, K]`.
     pub fn ranking(&self) -> Tensor {
         match self.kind.head {

@@ -4,7 +4,7 @@ mod circles;
 
 use std::path::{Path, PathBuf};
 
-const LEAVES: [&str; 8] = ["error", "rng", "native", "device", "files", "libtorch", "settings", "metrics"];
+const LEAVES: [&str; 9] = ["error", "rng", "native", "device", "drawing", "files", "libtorch", "settings", "metrics"];
 /// What may use all.
 const TOP: [&str; 3] = ["cli", "main", "lib"];
 /// Every other part, and which parts it may use beside itself and the leaves.
@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rng", &[]),
     ("native", &[]),
     ("device", &[]),
+    ("drawing", &[]),
     ("files", &[]),
     ("libtorch", &[]),
     ("metrics", &[]),

@@ -1,5 +1,7 @@
 //! Evaluates a model on labelled images: metrics, confusion matrix, precision and recall of each class.
 
+mod predictions;
+
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
@@ -8,6 +10,10 @@ use crate::error::{Error, Result};
 use crate::metrics::{BatchResult, Metric, RunningSums, Sums, in_top_k};
 use crate::model::Model;
 use crate::native;
+
+pub use predictions::Predictions;
+
+use predictions::Collector;
 
 /// Images a batch in evaluation. Any number gives the same sums up to rounding; this one keeps a batch of the default
 /// network's activations in a CPU's cache and a GPU busy.
@@ -65,7 +71,23 @@ pub fn evaluate_smoothed(
     smoothing: f64,
     on_batch: impl FnMut(u64),
 ) -> Result<Evaluation> {
-    native::guarded(|| run_over(model, samples, top_k, smoothing, on_batch))
+    native::guarded(|| run_over(model, samples, top_k, smoothing, None, on_batch))
+}
+
+/// As [`evaluate_smoothed`], and what the model says about each image.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_images(
+    model: &Model,
+    samples: &DataLoader,
+    top_k: usize,
+    smoothing: f64,
+    on_batch: impl FnMut(u64),
+) -> Result<(Evaluation, Predictions)> {
+    let mut collector = Collector::default();
+    let evaluation = native::guarded(|| run_over(model, samples, top_k, smoothing, Some(&mut collector), on_batch))?;
+    Ok((evaluation, collector.finish(model.num_classes())))
 }
 
 fn run_over(
@@ -73,6 +95,7 @@ fn run_over(
     samples: &DataLoader,
     top_k: usize,
     smoothing: f64,
+    mut collector: Option<&mut Collector>,
     mut on_batch: impl FnMut(u64),
 ) -> Result<Evaluation> {
     let num_classes = model.num_classes();
@@ -92,6 +115,9 @@ fn run_over(
             let cells = &labels * num_classes as i64 + classes; // i64 [B]
             let _ = confusion.index_add_(0, &cells, &cells.ones_like());
             top_k_hits += in_top_k(&ranking(), &labels, top_k as i64).sum(Kind::Int64);
+            if let Some(collector) = &mut collector {
+                collector.add(&outputs, &labels, outputs.losses(&labels, smoothing));
+            }
             on_batch(sums.count());
         }
         Ok(())
