@@ -11,7 +11,7 @@ use crate::data::{ImageShape, npy};
 use crate::error::{Error, Result};
 use crate::files::write_output;
 use crate::model::saved;
-use crate::model::{Model, ModelInfo};
+use crate::model::{Calibration, Model, ModelInfo, Threshold, softmax};
 use crate::native;
 
 /// A saved model with its labels and preprocessing, ready to predict images.
@@ -19,13 +19,21 @@ pub struct Predictor {
     model: Model,
     info: ModelInfo,
     preparation: Preprocessing,
+    /// What logits are divided by before probabilities are made of them.
+    temperature: Option<f64>,
+    /// It says nothing about images that are not above it.
+    threshold: Option<Threshold>,
 }
 
 /// What the model says about one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prediction {
     /// The name of the most probable class.
+    #[serde(skip)]
     pub label: String,
+    /// Whether the model is as sure of it as was asked for: see [`Predictor::with_min_precision`].
+    #[serde(skip)]
+    pub is_sure: bool,
     /// Its number, in `0..K`; the lowest where several are equally probable.
     pub class: usize,
     /// Its probability.
@@ -68,6 +76,8 @@ pub struct Record {
     /// Where the image comes from.
     #[serde(flatten)]
     pub origin: InputImage,
+    /// The name of the most probable class; none where the model abstains.
+    pub label: Option<String>,
     /// What the model says.
     #[serde(flatten)]
     pub prediction: Prediction,
@@ -100,7 +110,40 @@ impl Predictor {
         let (model, info) = saved::load(&json_path, device)?;
         let shape = model.image_shape().map_err(|error| error.at_path(&json_path))?;
         let preparation = Preprocessing { shape, resize: info.resize };
-        Ok(Predictor { model, info, preparation })
+        Ok(Predictor { model, info, preparation, temperature: None, threshold: None })
+    }
+
+    /// With probabilities that are as often right as they say: the logits divided by the temperature that the model keeps.
+    ///
+    /// # Errors
+    /// A model error where it keeps none.
+    pub fn calibrated(mut self) -> Result<Self> {
+        self.temperature = Some(self.calibration()?.temperature);
+        Ok(self)
+    }
+
+    /// Abstaining from images of which the model is not sure: it is to be right in at least `min_precision` of those that it
+    /// speaks of, measured on its validation images.
+    ///
+    /// # Errors
+    /// A model error where it does not keep what its confidence is worth; a configuration error where no confidence is known
+    /// to be that often right: see [`Calibration::threshold`].
+    pub fn with_min_precision(mut self, min_precision: f64) -> Result<Self> {
+        self.threshold = Some(self.calibration()?.threshold(min_precision)?);
+        Ok(self)
+    }
+
+    /// The threshold of [`Predictor::with_min_precision`].
+    pub fn threshold(&self) -> Option<Threshold> {
+        self.threshold
+    }
+
+    fn calibration(&self) -> Result<&Calibration> {
+        self.info.calibration.as_ref().ok_or_else(|| {
+            Error::model("the model does not know what its confidence is worth")
+                .expected("convnet.calibration, measured on images that it was not trained on")
+                .help("measure it: convnet evaluate MODEL --split validation --calibrate")
+        })
     }
 
     /// The input shape: height, width and channels.
@@ -166,11 +209,24 @@ impl Predictor {
         let images = flat.reshape([count, height, width, channels].map(|size| size as i64)); // [B, H, W, C]
         let compute = || {
             let outputs = self.model.forward(&images.to_device(self.model.device()), false)?;
-            Ok((rows(&outputs.activated()), rows(&outputs.probabilities())))
+            let logits = outputs.logits().filter(|_| self.temperature.is_some());
+            Ok((rows(&outputs.activated()), rows(&outputs.probabilities()), logits.as_ref().map(rows)))
         };
-        let (activated, probabilities) = native::guarded(|| tch::no_grad(compute))?;
-        let pairs = activated.chunks(self.model.num_outputs()).zip(probabilities.chunks(self.info.labels.len()));
-        pairs.map(|(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.info.labels)).collect()
+        let (activated, probabilities, logits) = native::guarded(|| tch::no_grad(compute))?;
+        let num_classes = self.info.labels.len();
+        let pairs = activated.chunks(self.model.num_outputs()).zip(probabilities.chunks(num_classes));
+        let new = |(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.info.labels);
+        let mut predictions = pairs.map(new).collect::<Result<Vec<_>>>()?;
+        if let Some(threshold) = self.threshold {
+            predictions.iter_mut().for_each(|image| image.is_sure = image.probability > threshold.confidence);
+        }
+        if let (Some(logits), Some(temperature)) = (logits, self.temperature) {
+            for (prediction, logits) in predictions.iter_mut().zip(logits.chunks(num_classes)) {
+                prediction.probabilities = softmax(logits, temperature);
+                prediction.probability = prediction.probabilities[prediction.class];
+            }
+        }
+        Ok(predictions)
     }
 }
 
@@ -178,6 +234,15 @@ impl Predictor {
 fn rows(tensor: &Tensor) -> Vec<f32> {
     let flat = tensor.to_device(Device::Cpu).contiguous().view([-1]);
     Vec::<f32>::try_from(&flat).expect("a flat f32 tensor on the CPU")
+}
+
+impl Record {
+    /// What the model says about the image of `origin`, with its `k` most probable classes. `labels` are the K names.
+    pub fn new(origin: InputImage, prediction: Prediction, labels: &[String], k: usize) -> Self {
+        let (top, expected) = (prediction.top(labels, k), origin.expected);
+        let label = prediction.is_sure.then(|| prediction.label.clone());
+        Record { origin, label, prediction, top, expected }
+    }
 }
 
 impl Prediction {
@@ -190,7 +255,7 @@ impl Prediction {
         let best = best.into_iter().next().ok_or_else(|| Error::model("the network has no class"))?;
         let (outputs, probabilities) = (outputs.to_vec(), probabilities.to_vec());
         let Candidate { class, label, probability } = best;
-        Ok(Prediction { label, class, probability, probabilities, outputs })
+        Ok(Prediction { label, is_sure: true, class, probability, probabilities, outputs })
     }
 
     /// The `k` most probable classes, the most probable first; all K where `k` is greater. `labels` are the K names.
@@ -251,12 +316,13 @@ fn write_csv(writer: &mut dyn io::Write, records: &[Record], labels: &[String]) 
     let fixed = ["input", "index", "label", "class", "probability", "expected", "predicted", "true"].map(String::from);
     table.write_record(fixed.into_iter().chain((0..labels.len()).map(|class| format!("p_{class}"))))?;
     let text = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
-    for Record { origin, prediction, expected, .. } in records {
+    for Record { origin, label: said, prediction, expected, .. } in records {
         let Prediction { label, class, probability, probabilities, .. } = prediction;
+        let said = said.clone().unwrap_or_default();
         let (class, probability) = (class.to_string(), probability.to_string());
         let truth = expected.and_then(|class| labels.get(class)).cloned().unwrap_or_default();
         let (input, index, expected) = (origin.input.clone(), text(origin.index), text(*expected));
-        let fixed = [input, index, label.clone(), class, probability, expected, label.clone(), truth];
+        let fixed = [input, index, said, class, probability, expected, label.clone(), truth];
         table.write_record(fixed.into_iter().chain(probabilities.iter().map(f32::to_string)))?;
     }
     table.flush()

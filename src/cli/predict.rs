@@ -15,6 +15,8 @@ use convnet::data::npy::{self, NpyImages};
 use convnet::data::{ImageShape, Split};
 use convnet::device::{self, DeviceChoice};
 use convnet::error::{Error, Result};
+use convnet::metrics::wilson_interval;
+use convnet::model::Threshold;
 use convnet::predict::{InputImage, Prediction, PredictionFormat, Predictor, Record};
 
 /// Images that go through the network at once.
@@ -49,6 +51,12 @@ pub struct Args {
     /// Match classes by number, whatever their names
     #[arg(long, conflicts_with = "inputs")]
     match_by_number: bool,
+    /// Probabilities that are as often right as they say: with the temperature that the model keeps
+    #[arg(long)]
+    calibrated: bool,
+    /// Name a class only where the model is right in at least this share of the cases, as its validation images say
+    #[arg(long, value_name = "SHARE")]
+    min_precision: Option<f64>,
     /// Print the K most probable classes
     #[arg(long, value_name = "K", default_value = "3", value_parser = at_least_one)]
     top_k: NonZeroUsize,
@@ -75,7 +83,13 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let out = args.out.as_deref().map(|path| Ok::<_, Error>((path, PredictionFormat::of(path)?))).transpose()?;
     device::configure(args.threads.map(NonZeroUsize::get))?;
     let selected = device::select(args.device)?;
-    let predictor = Predictor::load(&args.model, selected.device)?;
+    let mut predictor = Predictor::load(&args.model, selected.device)?;
+    if args.calibrated {
+        predictor = predictor.calibrated()?;
+    }
+    if let Some(min_precision) = args.min_precision {
+        predictor = predictor.with_min_precision(min_precision)?;
+    }
     let mut batches = PredictionBatches::new(&predictor, args.top_k.get(), globals);
     match args.inputs.is_empty() {
         true => batches.read_data(&args)?,
@@ -87,6 +101,9 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         let count = records.len();
         records.retain(|record| record.expected != Some(record.prediction.class));
         output::note(globals, &format!("note: {} of {count} images are misclassified", records.len()));
+    }
+    if let Some(threshold) = predictor.threshold() {
+        output::note(globals, &describe_threshold(threshold, &predictor, &records));
     }
     if records.is_empty() && failures.len() == 1 {
         return Err(failures.remove(0).into());
@@ -250,10 +267,8 @@ impl<'a> PredictionBatches<'a> {
 
     fn keep(&mut self, origins: impl Iterator<Item = InputImage>, predictions: Vec<Prediction>) {
         let (labels, top_k) = (self.predictor.labels(), self.top_k);
-        self.records.extend(origins.zip(predictions).map(|(origin, prediction)| {
-            let top = prediction.top(labels, top_k);
-            Record { expected: origin.expected, origin, prediction, top }
-        }));
+        let record = |(origin, prediction)| Record::new(origin, prediction, labels, top_k);
+        self.records.extend(origins.zip(predictions).map(record));
     }
 }
 
@@ -293,6 +308,37 @@ fn describe(records: &[Record], labels: &[String]) -> String {
     }
 }
 
+/// What abstaining comes to: on the validation images, and here.
+fn describe_threshold(threshold: Threshold, predictor: &Predictor, records: &[Record]) -> String {
+    let images = predictor.info().calibration.as_ref().map_or(0, |calibration| calibration.images);
+    let [low, high] = threshold.interval();
+    let named: Vec<&Record> = records.iter().filter(|record| record.label.is_some()).collect();
+    let mut text = format!(
+        "note: names a class above a probability of {:.4}: on {images} validation images that was {:.1} % of them, {:.2} % of \
+         those right (95 % interval {:.2} to {:.2} %); here {} of {}",
+        threshold.confidence,
+        100.0 * threshold.kept as f64 / images.max(1) as f64,
+        100.0 * threshold.precision(),
+        100.0 * low,
+        100.0 * high,
+        named.len(),
+        records.len(),
+    );
+    let known: Vec<_> =
+        named.iter().filter_map(|record| record.expected.map(|class| class == record.prediction.class)).collect();
+    if !known.is_empty() {
+        let right = known.iter().filter(|is_right| **is_right).count();
+        let [low, high] = wilson_interval(right as u64, known.len() as u64).map(|share| 100.0 * share);
+        write!(
+            text,
+            ", {right} of them right ({:.2} %, {low:.2} to {high:.2} %)",
+            100.0 * right as f64 / known.len() as f64
+        )
+        .expect("a string takes all text");
+    }
+    text
+}
+
 fn describe_one(record: &Record, labels: &[String]) -> String {
     let Prediction { class, label, probability, probabilities, .. } = &record.prediction;
     let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
@@ -303,7 +349,8 @@ fn describe_one(record: &Record, labels: &[String]) -> String {
         text += line.trim_end();
         text += "\n";
     }
-    text += &format!("argmax {class} ({label}), probability {probability:.4}\n");
+    let said = if record.label.is_some() { "" } else { ": not sure enough to say so" };
+    text += &format!("argmax {class} ({label}), probability {probability:.4}{said}\n");
     if let Some(expected) = record.expected {
         let name = labels.get(expected).map_or("?", String::as_str);
         let verdict = if expected == *class { "right" } else { "wrong" };
@@ -314,7 +361,10 @@ fn describe_one(record: &Record, labels: &[String]) -> String {
 
 fn describe_line(record: &Record) -> String {
     let Prediction { class, label, probability, .. } = &record.prediction;
-    let mut line = format!("{}: {class} ({label}) {probability:.4}", record.origin);
+    let mut line = match record.label {
+        Some(_) => format!("{}: {class} ({label}) {probability:.4}", record.origin),
+        None => format!("{}: not sure", record.origin),
+    };
     let top: Vec<String> =
         record.top.iter().map(|candidate| format!("{} {:.4}", candidate.label, candidate.probability)).collect();
     write!(line, "  [{}]", top.join(", ")).expect("a string takes all text");

@@ -4,6 +4,7 @@ pub mod augment;
 pub mod batches;
 pub mod check;
 pub mod config;
+pub mod contact_sheet;
 mod dataset;
 pub mod digits;
 pub mod export;

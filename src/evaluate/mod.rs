@@ -1,16 +1,21 @@
-//! Evaluates a model on labelled images: metrics, confusion matrix, precision and recall of each class.
+//! Evaluates a model on labelled images: metrics, confusion matrix, scores of each class, calibration.
 
+mod calibration;
+mod curves;
+mod per_class;
 mod predictions;
 
-use serde::Serialize;
 use tch::{Kind, Tensor};
 
 use crate::data::batches::DataLoader;
 use crate::error::{Error, Result};
-use crate::metrics::{BatchResult, Metric, RunningSums, Sums, in_top_k};
+use crate::metrics::{BatchResult, Metric, RunningSums, Sums, in_top_k, wilson_interval};
 use crate::model::Model;
 use crate::native;
 
+pub use calibration::{Bin, CalibrationReport, calibrate, calibrated_bins, fit_temperature};
+pub use curves::{average_precision, precision_recall, roc_auc};
+pub use per_class::{ClassReport, ClassScores, MeanScores};
 pub use predictions::Predictions;
 
 use predictions::Collector;
@@ -18,9 +23,6 @@ use predictions::Collector;
 /// Images a batch in evaluation. Any number gives the same sums up to rounding; this one keeps a batch of the default
 /// network's activations in a CPU's cache and a GPU busy.
 const BATCH_SIZE: usize = 250;
-/// The 97.5 % point of the standard normal distribution.
-const Z_95: f64 = 1.959_963_984_540_054;
-
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -32,21 +34,6 @@ pub struct Evaluation {
     pub top_k_hits: u64,
     /// `[K][K]`: images by true class (row) and predicted class (column).
     pub confusion: Vec<Vec<u64>>,
-}
-
-/// Precision, recall and F1 of one class; 0 where nothing was predicted or nothing is there, as scikit-learn has it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ClassScores {
-    /// The class's name.
-    pub label: String,
-    /// Of the images predicted as this class, the share that is.
-    pub precision: f64,
-    /// Of the images of this class, the share predicted as it.
-    pub recall: f64,
-    /// The harmonic mean of both.
-    pub f1: f64,
-    /// Images of this class.
-    pub support: u64,
 }
 
 /// Evaluates `model` on all `samples`, as Keras's `evaluate` does. The loss includes what the weights' regularisers add, as in Keras. `top_k` is cut to the
@@ -158,34 +145,6 @@ impl Evaluation {
             (metric.definition().label, format!("{value:.4}{interval}"))
         })
     }
-
-    /// One row a class. `labels` are the K classes' names.
-    pub fn per_class(&self, labels: &[String]) -> Vec<ClassScores> {
-        let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-        let row_of = |(class, label): (usize, &String)| {
-            let correct = self.confusion[class][class];
-            let support: u64 = self.confusion[class].iter().sum();
-            let predicted: u64 = self.confusion.iter().map(|row| row[class]).sum();
-            ClassScores {
-                label: label.clone(),
-                precision: ratio(correct, predicted),
-                recall: ratio(correct, support),
-                f1: ratio(2 * correct, predicted + support),
-                support,
-            }
-        };
-        labels.iter().enumerate().map(row_of).collect()
-    }
-}
-
-/// Wilson's 95 % score interval for `correct` of `count` (Wilson, JASA 1927).
-pub fn wilson_interval(correct: u64, count: u64) -> [f64; 2] {
-    let n = count as f64;
-    let p = correct as f64 / n;
-    let z2 = Z_95 * Z_95;
-    let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let half = Z_95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    [(centre - half).max(0.0), (centre + half).min(1.0)]
 }
 
 #[cfg(test)]

@@ -38,6 +38,16 @@ impl Predictions {
         &self.probabilities[index * self.num_classes..][..self.num_classes]
     }
 
+    /// The logits of image `index`, `[K]`. There are none where the network ends in several sigmoids.
+    pub fn logits_of(&self, index: usize) -> &[f32] {
+        &self.logits[index * self.num_classes..][..self.num_classes]
+    }
+
+    /// Each image's probability of `class`, and whether that is its label.
+    pub fn scores_of(&self, class: usize) -> impl Iterator<Item = (f32, bool)> {
+        (0..self.len()).map(move |index| (self.probabilities_of(index)[class], self.labels[index] == class))
+    }
+
     /// The probability of the predicted class of image `index`.
     pub fn confidence(&self, index: usize) -> f32 {
         self.probabilities_of(index)[self.classes[index]]

@@ -1,3 +1,6 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use super::*;
 use crate::metrics::Scores;
 
@@ -15,19 +18,92 @@ fn wilson_s_interval() {
     }
 }
 
+/// What scikit-learn and SciPy say: scripts/fixtures/evaluation.py.
+#[derive(Deserialize)]
+struct Case {
+    labels: Vec<usize>,
+    logits: Vec<Vec<u32>>,
+    probabilities: Vec<Vec<u32>>,
+    classes: Vec<Value>,
+    #[serde(rename = "macro")]
+    macro_mean: Value,
+    weighted: Value,
+    balanced_accuracy: f64,
+    ece: f64,
+    temperature: f64,
+    ece_calibrated: f64,
+}
+
+impl Case {
+    fn all() -> Vec<Case> {
+        serde_json::from_str(include_str!("../../tests/fixtures/evaluation.json")).unwrap()
+    }
+
+    fn predictions(&self) -> Predictions {
+        let floats = |rows: &[Vec<u32>]| rows.iter().flatten().map(|&bits| f32::from_bits(bits)).collect::<Vec<_>>();
+        let num_classes = self.classes.len();
+        let probabilities = floats(&self.probabilities);
+        let first_largest = |row: &[f32]| {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            row.iter().position(|&value| value == largest).unwrap()
+        };
+        let classes = probabilities.chunks(num_classes).map(first_largest).collect();
+        let losses = vec![0.0; self.labels.len()];
+        let (labels, logits) = (self.labels.clone(), floats(&self.logits));
+        Predictions { num_classes, labels, classes, losses, probabilities, logits }
+    }
+}
+
+/// An evaluation with the confusion matrix of `predictions`.
+fn evaluation_of(predictions: &Predictions) -> Evaluation {
+    let mut confusion = vec![vec![0; predictions.num_classes]; predictions.num_classes];
+    predictions.labels.iter().zip(&predictions.classes).for_each(|(&label, &class)| confusion[label][class] += 1);
+    let sums = Sums { totals: Scores::new(0.0, 0.0), count: predictions.len() as u64 };
+    Evaluation { sums, top_k: 1, top_k_hits: 0, confusion }
+}
+
+/// Every number of `expected` is in `actual`, to 1e-12.
+fn assert_same(actual: &impl Serialize, expected: &Value) {
+    let actual = serde_json::to_value(actual).unwrap();
+    for (key, expected) in expected.as_object().unwrap() {
+        let close = match (actual[key].as_f64(), expected.as_f64()) {
+            (Some(actual), Some(expected)) => (actual - expected).abs() < 1e-12,
+            (actual, expected) => actual == expected,
+        };
+        assert!(close, "{key}: {} and not {expected}", actual[key]);
+    }
+}
+
 #[test]
-fn per_class_scores_from_the_confusion_matrix() {
-    let evaluation = Evaluation {
-        sums: Sums { totals: Scores::new(3.0, 5.0), count: 8 },
-        top_k: 2,
-        top_k_hits: 6,
-        confusion: vec![vec![3, 1, 0], vec![2, 2, 0], vec![0, 0, 0]],
-    };
-    let labels = ["a", "b", "c"].map(str::to_owned);
-    let rows = evaluation.per_class(&labels);
-    assert_eq!((rows[0].precision, rows[0].recall, rows[0].support), (0.6, 0.75, 4));
-    assert!((rows[0].f1 - 2.0 / 3.0).abs() < 1e-12);
-    assert_eq!((rows[2].precision, rows[2].recall, rows[2].f1, rows[2].support), (0.0, 0.0, 0.0, 0));
-    assert_eq!(evaluation.top_k_accuracy(), 0.75);
-    assert_eq!(evaluation.sums.scores(), Scores::new(0.375, 0.625));
+fn scores_are_scikit_learn_s() {
+    for case in Case::all() {
+        let predictions = case.predictions();
+        let labels: Vec<String> = (0..case.classes.len()).map(|class| class.to_string()).collect();
+        let report = ClassReport::new(&evaluation_of(&predictions), &predictions, &labels);
+        report.classes.iter().zip(&case.classes).for_each(|(actual, expected)| assert_same(actual, expected));
+        assert_same(&report.macro_mean, &case.macro_mean);
+        assert_same(&report.weighted_mean, &case.weighted);
+        assert!((report.balanced_accuracy - case.balanced_accuracy).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn the_temperature_is_where_scipy_finds_it() {
+    for case in Case::all() {
+        let predictions = case.predictions();
+        let temperature = fit_temperature(&predictions);
+        assert!((temperature / case.temperature - 1.0).abs() < 1e-5, "{temperature} and not {}", case.temperature);
+        let report = CalibrationReport::new(&predictions, Some(case.temperature));
+        assert!((report.ece - case.ece).abs() < 1e-12, "{} and not {}", report.ece, case.ece);
+        let calibrated = report.ece_calibrated.unwrap();
+        assert!((calibrated - case.ece_calibrated).abs() < 1e-7, "{calibrated} and not {}", case.ece_calibrated);
+    }
+}
+
+#[test]
+fn nothing_is_said_of_a_model_without_mistakes_or_of_several_sigmoids() {
+    let predictions = Case::all()[1].predictions();
+    assert!(calibrate(&predictions).is_some());
+    assert_eq!(calibrate(&Predictions { labels: predictions.classes.clone(), ..predictions.clone() }), None);
+    assert_eq!(calibrate(&Predictions { logits: Vec::new(), ..predictions }), None);
 }

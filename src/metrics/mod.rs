@@ -4,10 +4,12 @@
 //! early stopping, checkpoints, `run.json`, folds and `evaluate`. Another metric is a variant of it and its
 //! [`Metric::definition`].
 
+mod interval;
 mod metric;
 mod scores;
 mod sums;
 
+pub use interval::wilson_interval;
 pub use metric::{BatchResult, Definition, Direction, Metric, in_top_k};
 pub use scores::Scores;
 pub use sums::{RunningSums, Sums};

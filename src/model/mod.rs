@@ -1,5 +1,6 @@
 //! A network: its architecture, its weights, what it computes.
 
+mod calibration;
 mod checksum;
 pub mod config;
 pub(crate) mod foreign;
@@ -21,6 +22,7 @@ pub mod transfer;
 
 use tch::{Device, Kind, Tensor, nn};
 
+pub use calibration::{Calibration, Threshold, softmax};
 pub use layers::{Weight, channels_last};
 pub use network::Architecture;
 pub use output::Outputs;

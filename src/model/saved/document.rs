@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::super::calibration::Calibration;
 use super::super::checksum::sha256;
 use super::super::json_file::read_bounded;
 use super::super::spec::CompiledLoss;
@@ -57,13 +58,16 @@ pub(super) struct ConvnetKey {
     /// The run that trained it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<String>,
+    /// What the model's confidence is worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibration: Option<Calibration>,
 }
 
 impl ConvnetKey {
     /// What is known of the model beside its network.
     pub fn into_info(self) -> ModelInfo {
-        let ConvnetKey { labels, metrics, compile, input, data, run, .. } = self;
-        ModelInfo { labels, metrics, compile, resize: input.resize, data, run }
+        let ConvnetKey { labels, metrics, compile, input, data, run, calibration, .. } = self;
+        ModelInfo { labels, metrics, compile, resize: input.resize, data, run, calibration }
     }
 }
 
@@ -118,6 +122,7 @@ pub(super) fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state
         loss: model.spec().noted_loss().cloned(),
         inference_calls: model.spec().has_inference_calls(),
         run: info.run.clone(),
+        calibration: info.calibration.clone(),
     };
     let mut document = model.spec().to_json();
     document["convnet"] = json!(key);
@@ -155,6 +160,14 @@ pub(super) fn check_key(model: &Model, key: &ConvnetKey) -> Result<()> {
             .expected(format!("{} labels", model.num_classes()))
             .got(key.labels.len())
             .at("labels"));
+    }
+    if let Some(Calibration { temperature, .. }) = &key.calibration
+        && !(temperature.is_finite() && *temperature > 0.0)
+    {
+        return Err(Error::model("the temperature cannot be divided by")
+            .expected("a number above 0")
+            .got(temperature)
+            .at("calibration.temperature"));
     }
     let InputInfo { height, width, channels, .. } = key.input;
     if !model.spec().takes(ImageShape { height, width, channels }) {

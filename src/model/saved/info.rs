@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::super::calibration::Calibration;
 use super::super::trained_on::TrainedOn;
 use crate::data::image::Resize;
 
@@ -23,6 +24,8 @@ pub struct ModelInfo {
     pub data: Option<TrainedOn>,
     /// The name of the run that trained it, where one did.
     pub run: Option<String>,
+    /// What its confidence is worth; none where it was not measured.
+    pub calibration: Option<Calibration>,
 }
 
 /// What a model needs of its input.

@@ -15,7 +15,7 @@ pub use self::info::{CompileInfo, InputInfo, ModelInfo};
 pub use self::locate::{LOGS, locate, run_places, with_suffix};
 pub(crate) use self::tensors::{tensor_of, to_safetensors};
 pub use super::json_file::read_json;
-use super::{Model, OutputKind, Spec};
+use super::{Calibration, Model, OutputKind, Spec};
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
 use crate::files;
@@ -70,6 +70,19 @@ pub fn save(model: &Model, info: &ModelInfo, to: &Destination) -> Result<()> {
         files::rename_into_place(file, path).map_err(|error| failed(path, error))?;
     }
     Ok(())
+}
+
+/// Writes what the confidence of the saved model at `json_path` is worth into its JSON.
+///
+/// # Errors
+/// A model error where the file cannot be read, an internal one where the disk does not take the new one.
+pub fn set_calibration(json_path: &Path, calibration: &Calibration) -> Result<()> {
+    let mut document = read_json(json_path)?;
+    document::parse(&document).map_err(|error| error.at_path(json_path))?;
+    document["convnet"]["calibration"] = serde_json::to_value(calibration).expect("plain numbers and text");
+    let text = serde_json::to_string_pretty(&document).expect("a JSON value is printable") + "\n";
+    files::write_atomically(json_path, |writer| writer.write_all(text.as_bytes()))
+        .map_err(|error| Error::internal("cannot save the calibration").at_path(json_path).because(error))
 }
 
 fn weights_to_bytes(model: &Model) -> Result<Vec<u8>> {

@@ -1,0 +1,178 @@
+//! The files of an evaluation: pictures, tables, every prediction.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::labelled::LabelledSplit;
+use crate::cli::{Globals, output};
+use convnet::data::contact_sheet::{Tile, contact_sheet};
+use convnet::data::grid::write_png;
+use convnet::drawing::{ReliabilityBin, confusion_matrix, embed_fonts, rasterize, reliability_diagram};
+use convnet::error::{Error, Result};
+use convnet::evaluate::{CalibrationReport, Evaluation, Predictions};
+use convnet::files::write_output;
+use convnet::predict::{InputImage, Prediction, PredictionFormat, Record};
+
+/// Mistakes on a sheet.
+const SHOWN_MISTAKES: usize = 60;
+/// A drawing's pixels for each of its units: text stays readable on screens with many pixels.
+const SCALE: f32 = 2.0;
+
+/// Which files are wanted, and where.
+#[derive(Debug, clap::Args)]
+pub struct FileArgs {
+    /// Write every image's prediction to a file: .csv or .jsonl
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write the confusion matrix: .png, .svg or .csv
+    #[arg(long, value_name = "FILE")]
+    confusion: Option<PathBuf>,
+    /// Draw how often the model is right by how sure it is: .png or .svg
+    #[arg(long, value_name = "FILE")]
+    reliability: Option<PathBuf>,
+    /// Draw the mistakes that the model is surest of: .png
+    #[arg(long, value_name = "FILE")]
+    mistakes: Option<PathBuf>,
+}
+
+/// What a file's extension says it is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Png,
+    Svg,
+    Csv,
+}
+
+impl FileArgs {
+    /// Refuses files that cannot be what their extension says, before anything is computed.
+    pub fn check(&self) -> Result<()> {
+        if let Some(path) = &self.out
+            && PredictionFormat::of(path)? == PredictionFormat::Npy
+        {
+            let error = Error::config("an evaluation writes predictions with their labels");
+            return Err(error.expected(".csv or .jsonl").got(path.display()).help("predict --out writes .npy"));
+        }
+        format_of(self.confusion.as_deref(), &[Format::Png, Format::Svg, Format::Csv])?;
+        format_of(self.reliability.as_deref(), &[Format::Png, Format::Svg])?;
+        format_of(self.mistakes.as_deref(), &[Format::Png]).map(drop)
+    }
+
+    /// Writes those that are wanted, and says so.
+    pub fn write(
+        &self,
+        found: &LabelledSplit,
+        evaluation: &Evaluation,
+        predictions: &Predictions,
+        calibration: &CalibrationReport,
+        top_k: usize,
+        globals: Globals,
+    ) -> Result<()> {
+        let name = format!("{} {}", found.source, found.split);
+        let written = |path: &Path, write: &dyn Fn() -> Result<()>| {
+            let text = output::written(path);
+            write()?;
+            output::note(globals, &text);
+            Ok::<_, Error>(())
+        };
+        if let Some(path) = &self.out {
+            let records = records(&name, predictions, &found.classes, top_k);
+            written(path, &|| PredictionFormat::of(path)?.write(path, &records, &found.classes))?;
+        }
+        if let Some(path) = &self.confusion {
+            let svg = || confusion_matrix(&found.classes, &evaluation.confusion, &format!("Confusion matrix: {name}"));
+            written(path, &|| match format_of(Some(path), &[Format::Png, Format::Svg, Format::Csv])? {
+                Some(Format::Csv) => write_matrix(path, &found.classes, &evaluation.confusion),
+                _ => write_drawing(path, &svg()),
+            })?;
+        }
+        if let Some(path) = &self.reliability {
+            written(path, &|| write_drawing(path, &reliability(calibration, &name)))?;
+        }
+        if let Some(path) = &self.mistakes {
+            written(path, &|| write_png(path, &mistakes_sheet(found, predictions, &name)?))?;
+        }
+        Ok(())
+    }
+}
+
+/// What `path`'s extension says, which has to be one of `allowed`.
+fn format_of(path: Option<&Path>, allowed: &[Format]) -> Result<Option<Format>> {
+    let Some(path) = path else { return Ok(None) };
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let named = |format: Format| match format {
+        Format::Png => "png",
+        Format::Svg => "svg",
+        Format::Csv => "csv",
+    };
+    allowed.iter().copied().find(|&format| named(format) == extension).map(Some).ok_or_else(|| {
+        let names: Vec<String> = allowed.iter().map(|&format| format!(".{}", named(format))).collect();
+        Error::config("the file has no extension that says what it is to be")
+            .expected(names.join(" or "))
+            .got(path.display())
+    })
+}
+
+/// `path` is `.svg` or `.png`.
+fn write_drawing(path: &Path, svg: &str) -> Result<()> {
+    match format_of(Some(path), &[Format::Png, Format::Svg])? {
+        Some(Format::Svg) => {
+            let written = write_output(path, |writer| writer.write_all(embed_fonts(svg).as_bytes()));
+            written.map_err(|error| Error::config("cannot write the drawing").at_path(path).because(error))
+        }
+        _ => write_png(path, &rasterize(svg, SCALE)?),
+    }
+}
+
+/// A line of names, then a line for each true class.
+fn write_matrix(path: &Path, classes: &[String], confusion: &[Vec<u64>]) -> Result<()> {
+    let written = write_output(path, |writer| {
+        let mut table = csv::Writer::from_writer(writer);
+        table.write_record(["true class"].into_iter().chain(classes.iter().map(String::as_str)))?;
+        for (class, row) in classes.iter().zip(confusion) {
+            table.write_record([class.clone()].into_iter().chain(row.iter().map(u64::to_string)))?;
+        }
+        table.flush()
+    });
+    written.map_err(|error| Error::config("cannot write the confusion matrix").at_path(path).because(error))
+}
+
+fn reliability(calibration: &CalibrationReport, name: &str) -> String {
+    let bins: Vec<ReliabilityBin> = calibration
+        .bins
+        .iter()
+        .map(|bin| ReliabilityBin { confidence: bin.confidence, accuracy: bin.accuracy, count: bin.count })
+        .collect();
+    reliability_diagram(&bins, calibration.ece, &format!("Reliability: {name}"))
+}
+
+fn records(name: &str, predictions: &Predictions, classes: &[String], top_k: usize) -> Vec<Record> {
+    let record = |index: usize| {
+        let origin =
+            InputImage { input: name.to_owned(), index: Some(index), expected: Some(predictions.labels[index]) };
+        let class = predictions.classes[index];
+        let prediction = Prediction {
+            label: classes[class].clone(),
+            is_sure: true,
+            class,
+            probability: predictions.confidence(index),
+            probabilities: predictions.probabilities_of(index).to_vec(),
+            outputs: Vec::new(),
+        };
+        Record::new(origin, prediction, classes, top_k)
+    };
+    (0..predictions.len()).map(record).collect()
+}
+
+/// The mistakes that the model is surest of: what it says and how sure it is, and what is true.
+fn mistakes_sheet(found: &LabelledSplit, predictions: &Predictions, name: &str) -> Result<image::RgbImage> {
+    let mistakes = predictions.mistakes();
+    let shown = &mistakes[..mistakes.len().min(SHOWN_MISTAKES)];
+    let tile = |&index: &usize| {
+        let [said, truth] = [predictions.classes[index], predictions.labels[index]].map(|class| &found.classes[class]);
+        let confidence = format!("{:.1} % sure", 100.0 * predictions.confidence(index));
+        let pixels = found.samples.image(index)?.into_owned();
+        Ok(Tile { pixels, lines: vec![said.clone(), format!("is {truth}"), format!("{confidence}, {index}")] })
+    };
+    let tiles = shown.iter().map(tile).collect::<Result<Vec<Tile>>>()?;
+    let title = format!("{} of {} mistakes: {name}", tiles.len(), mistakes.len());
+    contact_sheet(found.samples.shape(), &tiles, &title)
+}
