@@ -1,6 +1,7 @@
 //! Evaluates a model on labelled images: metrics, confusion matrix, precision and recall of each class.
 
 mod predictions;
+pub mod stored;
 
 use serde::Serialize;
 use tch::{Kind, Tensor};
