@@ -4,6 +4,7 @@ mod calibration;
 mod curves;
 mod per_class;
 mod predictions;
+pub mod stored;
 
 use tch::{Kind, Tensor};
 

@@ -33,7 +33,12 @@ impl Predictions {
         self.labels.is_empty()
     }
 
-    /// The probabilities of image `index`, `[K]`.
+    /// Whether they have probabilities: not where they were read from a file that has none ([`super::stored`]).
+    pub fn has_probabilities(&self) -> bool {
+        !self.probabilities.is_empty()
+    }
+
+    /// The probabilities of image `index`, `[K]`; only where there are any.
     pub fn probabilities_of(&self, index: usize) -> &[f32] {
         &self.probabilities[index * self.num_classes..][..self.num_classes]
     }

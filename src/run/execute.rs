@@ -8,6 +8,7 @@ use tch::Device;
 
 use super::finished::FinishedRun;
 use super::folder::{RunFolder, Unbegun};
+use super::measure::{self, RunPredictions};
 use super::prepare::{self, PreparedNetwork};
 use super::record::{DataRecord, RunRecord};
 use super::{features, model_files, resume};
@@ -19,7 +20,7 @@ use crate::data::batches::DataLoader;
 use crate::data::{Dataset, Samples};
 use crate::device::Selected;
 use crate::error::{ErrorKind, Result};
-use crate::evaluate::{Evaluation, evaluate_smoothed};
+use crate::evaluate::Evaluation;
 use crate::log::history::{HistoryRow, HistorySink};
 use crate::log::tensorboard::{self, TensorBoardSink};
 use crate::log::{Event, Sink, Sinks};
@@ -161,8 +162,10 @@ impl Run {
         let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
         let mut sinks = self.sinks;
         history.extend(epochs.iter().map(HistoryRow::from));
-        let test = images.test.filter(|_| !matches!(ending, StopReason::Signal(_)));
-        let tested = test.map(|test| evaluate_test(&model, &test, &mut sinks)).transpose()?;
+        let (tested, predictions) = match ending {
+            StopReason::Signal(_) => (None, RunPredictions::default()),
+            _ => images.measure(&model, &mut sinks)?,
+        };
         let is_saved = last_checkpoint != LastCheckpoint::Failed;
         let (config, replaced) = (self.config, None);
         let mut finished = FinishedRun {
@@ -172,6 +175,7 @@ impl Run {
             selected,
             trained_on,
             tested,
+            predictions,
             state,
             history,
             ending,
@@ -282,6 +286,14 @@ impl Loaders {
             test: splits.test.map(load).transpose()?,
         })
     }
+
+    /// What `model` is worth: the one evaluation of the test images, and what it says about each image of both splits.
+    fn measure(&self, model: &Model, sinks: &mut Sinks) -> Result<(Option<Evaluation>, RunPredictions)> {
+        let tested = self.test.as_ref().map(|images| measure::test(model, images, sinks)).transpose()?;
+        let (tested, test) = tested.unzip();
+        let validation = self.validation.as_ref().and_then(|images| measure::validate(model, images, sinks));
+        Ok((tested, RunPredictions { test: test.flatten(), validation }))
+    }
 }
 
 /// The folder of a run that goes on, with the settings that are changed; or a new one, with what removes it again where nothing
@@ -296,14 +308,6 @@ fn open_folder(
         return Ok((folder, Map::new(), Some(unbegun)));
     };
     Ok((folder, changed, None))
-}
-
-/// The model's scores on the test images; how far that is, is told.
-fn evaluate_test(model: &Model, test: &DataLoader, sinks: &mut Sinks) -> Result<Evaluation> {
-    let total = test.num_images() as u64;
-    let tested = evaluate_smoothed(model, test, 1, 0.0, |done| sinks.send(&Event::Testing { done, total }));
-    sinks.send(&Event::End);
-    tested
 }
 
 /// Asks the training to stop at a certain place.

@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use super::folder::RunFolder;
+use super::measure::RunPredictions;
 use super::model_files;
 use super::record::{BestEpoch, RunResult, SourceModel};
 use crate::config::RunConfig;
+use crate::data::Split;
 use crate::device::Selected;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
+use crate::evaluate::stored::{self, PredictionsOrigin};
+use crate::files;
 use crate::log::history::HistoryRow;
 use crate::log::{self, Sinks};
 use crate::model::saved::{self, Destination};
@@ -30,6 +34,8 @@ pub struct FinishedRun {
     pub trained_on: TrainedOn,
     /// The evaluation on the test images, where there are any.
     pub tested: Option<Evaluation>,
+    /// What the model says about each test and validation image.
+    pub predictions: RunPredictions,
     /// Where training stands.
     pub state: TrainState,
     /// The epochs, those before a resume too.
@@ -82,8 +88,30 @@ impl FinishedRun {
         let to = Destination::pair(&stem);
         saved::save(&self.model, &info, &to)?;
         let SourceModel { weights_sha256 } = SourceModel::of_file(&to.json)?;
-        if let Err(error) = self.folder.record_result(self.result(weights_sha256)) {
+        let kept = self.keep_predictions(weights_sha256.as_ref());
+        for error in [kept, self.folder.record_result(self.result(weights_sha256))].into_iter().filter_map(Result::err)
+        {
             sinks.note(format!("warning: {}; the model is saved", log::describe(&error)));
+        }
+        Ok(())
+    }
+
+    /// Writes the predictions into the run's folder, and removes those of other weights.
+    fn keep_predictions(&self, weights_sha256: Option<&String>) -> Result<()> {
+        let data = &self.folder.record().data;
+        let of_splits = [
+            (Split::Test, &self.predictions.test, &data.test_fingerprint),
+            (Split::Validation, &self.predictions.validation, &data.validation_fingerprint),
+        ];
+        for (split, predictions, fingerprint) in of_splits {
+            let path = self.folder.predictions(split);
+            let origin =
+                PredictionsOrigin { images: fingerprint.clone().flatten(), weights_sha256: weights_sha256.cloned() };
+            match predictions {
+                Some(predictions) => stored::save(&path, predictions, &origin)?,
+                // a reader sees by the weights that they are of others
+                None => drop(files::remove(&path)),
+            }
         }
         Ok(())
     }

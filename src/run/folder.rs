@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::record::{ChangedSettings, DataRecord, RunRecord, RunResult, SourceModel};
 use crate::config::resolved::Resolved;
 use crate::config::{RunConfig, paths};
+use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::log::history::{self, HistoryRow};
@@ -209,6 +210,11 @@ impl RunFolder {
     /// The JSON of one of the run's checkpoints, which may be there.
     pub fn checkpoint(&self, kind: CheckpointKind) -> PathBuf {
         Checkpoints::new(&self.checkpoints(), &[]).json_path(kind)
+    }
+
+    /// What the saved model says about the images of a split, which may be there: see [`crate::evaluate::stored`].
+    pub fn predictions(&self, split: Split) -> PathBuf {
+        self.path.join("predictions").join(format!("{split}.safetensors"))
     }
 
     /// The folder of the checkpoints.
