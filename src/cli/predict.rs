@@ -353,10 +353,18 @@ fn describe_one(record: &Record, labels: &[String]) -> String {
     text += &format!("argmax {class} ({label}), probability {probability:.4}{said}\n");
     if let Some(expected) = record.expected {
         let name = labels.get(expected).map_or("?", String::as_str);
-        let verdict = if expected == *class { "right" } else { "wrong" };
-        text += &format!("true label {expected} ({name}): {verdict}\n");
+        text += &format!("true label {expected} ({name}){}\n", verdict(record));
     }
     text
+}
+
+/// Whether the model is right; nothing where it does not say anything.
+fn verdict(record: &Record) -> &'static str {
+    match (&record.label, record.expected == Some(record.prediction.class)) {
+        (None, _) => "",
+        (Some(_), true) => ": right",
+        (Some(_), false) => ": wrong",
+    }
 }
 
 fn describe_line(record: &Record) -> String {
@@ -369,8 +377,7 @@ fn describe_line(record: &Record) -> String {
         record.top.iter().map(|candidate| format!("{} {:.4}", candidate.label, candidate.probability)).collect();
     write!(line, "  [{}]", top.join(", ")).expect("a string takes all text");
     if let Some(expected) = record.expected {
-        let verdict = if expected == *class { "right" } else { "wrong" };
-        write!(line, "  true {expected}: {verdict}").expect("a string takes all text");
+        write!(line, "  true {expected}{}", verdict(record)).expect("a string takes all text");
     }
     line + "\n"
 }

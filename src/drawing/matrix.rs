@@ -47,17 +47,18 @@ pub fn confusion_matrix(labels: &[String], confusion: &[Vec<u64>], title: &str) 
             let gap = if cell > 6.0 { 1.0 } else { 0.0 };
             svg.rect(place, [cell - gap, cell - gap], &shade(share, truth == predicted), &hint);
             if count > 0 && num_classes <= MAX_WRITTEN_CLASSES {
-                write_count(&mut svg, [place[0] + cell / 2.0, place[1] + cell / 2.0], cell, count, share);
+                let is_dark = truth == predicted && share > 0.8;
+                write_count(&mut svg, [place[0] + cell / 2.0, place[1] + cell / 2.0], cell, count, is_dark);
             }
         }
     }
     svg.finish()
 }
 
-fn write_count(svg: &mut Svg, [x, y]: [f64; 2], cell: f64, count: u64, share: f64) {
+fn write_count(svg: &mut Svg, [x, y]: [f64; 2], cell: f64, count: u64, is_dark: bool) {
     let text = count.to_string();
     let size_px = (cell * 0.36).min(cell * 0.9 / (text.len() as f64 * 0.65)).min(14.0);
-    let color = if share > 0.55 { PAPER } else { INK };
+    let color = if is_dark { PAPER } else { INK };
     svg.text(x, y + size_px * 0.35, &text, TextStyle { size_px, color, anchor: Anchor::Middle, bold: false });
 }
 

@@ -1,7 +1,7 @@
 //! A reliability diagram: how often a model is right, by how sure it is.
 
 use super::line_chart::number_text;
-use super::svg::{Anchor, INK, LINE, MUTED, SERIES_COLORS, Svg, TextStyle};
+use super::svg::{Anchor, INK, LINE, MUTED, SERIES_COLORS, Svg, TextStyle, text_width};
 
 const SIDE_PX: f64 = 300.0;
 const LEFT_PX: f64 = 60.0;
@@ -25,7 +25,8 @@ pub struct ReliabilityBin {
 /// many images each has.
 pub fn reliability_diagram(bins: &[ReliabilityBin], ece: f64, title: &str) -> String {
     let alternative = format!("{title}: expected calibration error {}", number_text(ece));
-    let mut svg = Svg::new(LEFT_PX + SIDE_PX + 24.0, TOP_PX + SIDE_PX + BOTTOM_PX, &alternative);
+    let width = (LEFT_PX + SIDE_PX).max(16.0 + text_width(title, 15.0)) + 24.0;
+    let mut svg = Svg::new(width, TOP_PX + SIDE_PX + BOTTOM_PX, &alternative);
     svg.text(16.0, 24.0, title, TextStyle { bold: true, size_px: 15.0, ..TextStyle::default() });
     let (x, y) = (|value: f64| LEFT_PX + value * SIDE_PX, |value: f64| TOP_PX + (1.0 - value) * SIDE_PX);
     let style = TextStyle { size_px: 12.0, color: MUTED, anchor: Anchor::End, ..TextStyle::default() };

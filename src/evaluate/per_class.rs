@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::Predictions;
 use super::curves::{average_precision, roc_auc};
-use super::{Evaluation, Predictions};
 use crate::metrics::wilson_interval;
 
 /// The scores of one class; 0 where nothing was predicted or nothing is there, as scikit-learn has it.
@@ -53,13 +53,14 @@ pub struct ClassReport {
 }
 
 impl ClassReport {
-    /// Of `evaluation` and the `predictions` on the same images. `labels` are the K classes' names.
-    pub fn new(evaluation: &Evaluation, predictions: &Predictions, labels: &[String]) -> Self {
-        let predicted = |class: usize| evaluation.confusion.iter().map(|row| row[class]).sum::<u64>();
+    /// Of `predictions`. `labels` are the K classes' names.
+    pub fn new(predictions: &Predictions, labels: &[String]) -> Self {
+        let confusion = predictions.confusion();
+        let predicted = |class: usize| confusion.iter().map(|row| row[class]).sum::<u64>();
         let classes: Vec<ClassScores> = labels
             .par_iter()
             .enumerate()
-            .map(|(class, label)| class_scores(evaluation, predictions, class, predicted(class), label))
+            .map(|(class, label)| class_scores(&confusion[class], predictions, class, predicted(class), label))
             .collect();
         let is_used = |&(class, scores): &(usize, &ClassScores)| scores.support > 0 || predicted(class) > 0;
         let used = || classes.iter().enumerate().filter(is_used).map(|(_, scores)| (scores, 1.0));
@@ -71,16 +72,11 @@ impl ClassReport {
     }
 }
 
-fn class_scores(
-    evaluation: &Evaluation,
-    predictions: &Predictions,
-    class: usize,
-    predicted: u64,
-    label: &str,
-) -> ClassScores {
+/// Of `class`, whose row of the confusion matrix is `row` and which was predicted for so many images.
+fn class_scores(row: &[u64], predictions: &Predictions, class: usize, predicted: u64, label: &str) -> ClassScores {
     let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    let correct = evaluation.confusion[class][class];
-    let support: u64 = evaluation.confusion[class].iter().sum();
+    let correct = row[class];
+    let support: u64 = row.iter().sum();
     let scores = || predictions.scores_of(class);
     ClassScores {
         label: label.to_owned(),

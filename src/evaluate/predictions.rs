@@ -48,12 +48,13 @@ impl Predictions {
         &self.logits[index * self.num_classes..][..self.num_classes]
     }
 
-    /// Each image's probability of `class`, and whether that is its label.
+    /// Each image's probability of `class`, and whether that is its label; nothing where there are no probabilities.
     pub fn scores_of(&self, class: usize) -> impl Iterator<Item = (f32, bool)> {
-        (0..self.len()).map(move |index| (self.probabilities_of(index)[class], self.labels[index] == class))
+        let images = if self.has_probabilities() { self.len() } else { 0 };
+        (0..images).map(move |index| (self.probabilities_of(index)[class], self.labels[index] == class))
     }
 
-    /// The probability of the predicted class of image `index`.
+    /// The probability of the predicted class of image `index`; only where there are probabilities.
     pub fn confidence(&self, index: usize) -> f32 {
         self.probabilities_of(index)[self.classes[index]]
     }
@@ -63,10 +64,29 @@ impl Predictions {
         self.classes[index] == self.labels[index]
     }
 
+    /// `[K][K]`: images by true class (row) and predicted class (column).
+    pub fn confusion(&self) -> Vec<Vec<u64>> {
+        let mut confusion = vec![vec![0; self.num_classes]; self.num_classes];
+        self.labels.iter().zip(&self.classes).for_each(|(&label, &class)| confusion[label][class] += 1);
+        confusion
+    }
+
+    /// The images that the model gets right.
+    pub fn num_right(&self) -> u64 {
+        (0..self.len()).filter(|&index| self.is_right(index)).count() as u64
+    }
+
+    /// The mean loss without penalties, in nats; NaN where there are no images.
+    pub fn mean_loss(&self) -> f64 {
+        self.losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / self.len() as f64
+    }
+
     /// The images that the model gets wrong, those that it is surest of first.
     pub fn mistakes(&self) -> Vec<usize> {
         let mut wrong: Vec<usize> = (0..self.len()).filter(|&index| !self.is_right(index)).collect();
-        wrong.sort_by(|&a, &b| self.confidence(b).total_cmp(&self.confidence(a))); // stable
+        if self.has_probabilities() {
+            wrong.sort_by(|&a, &b| self.confidence(b).total_cmp(&self.confidence(a))); // stable
+        }
         wrong
     }
 }

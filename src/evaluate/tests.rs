@@ -2,7 +2,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::*;
-use crate::metrics::Scores;
 
 #[test]
 fn wilson_s_interval() {
@@ -54,14 +53,6 @@ impl Case {
     }
 }
 
-/// An evaluation with the confusion matrix of `predictions`.
-fn evaluation_of(predictions: &Predictions) -> Evaluation {
-    let mut confusion = vec![vec![0; predictions.num_classes]; predictions.num_classes];
-    predictions.labels.iter().zip(&predictions.classes).for_each(|(&label, &class)| confusion[label][class] += 1);
-    let sums = Sums { totals: Scores::new(0.0, 0.0), count: predictions.len() as u64 };
-    Evaluation { sums, top_k: 1, top_k_hits: 0, confusion }
-}
-
 /// Every number of `expected` is in `actual`, to 1e-12.
 fn assert_same(actual: &impl Serialize, expected: &Value) {
     let actual = serde_json::to_value(actual).unwrap();
@@ -79,7 +70,7 @@ fn scores_are_scikit_learn_s() {
     for case in Case::all() {
         let predictions = case.predictions();
         let labels: Vec<String> = (0..case.classes.len()).map(|class| class.to_string()).collect();
-        let report = ClassReport::new(&evaluation_of(&predictions), &predictions, &labels);
+        let report = ClassReport::new(&predictions, &labels);
         report.classes.iter().zip(&case.classes).for_each(|(actual, expected)| assert_same(actual, expected));
         assert_same(&report.macro_mean, &case.macro_mean);
         assert_same(&report.weighted_mean, &case.weighted);

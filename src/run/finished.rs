@@ -10,8 +10,8 @@ use crate::config::RunConfig;
 use crate::data::Split;
 use crate::device::Selected;
 use crate::error::Result;
-use crate::evaluate::Evaluation;
 use crate::evaluate::stored::{self, PredictionsOrigin};
+use crate::evaluate::{Evaluation, calibrate};
 use crate::files;
 use crate::log::history::HistoryRow;
 use crate::log::{self, Sinks};
@@ -78,7 +78,9 @@ impl FinishedRun {
         }
         let row = self.saved_row();
         let (data, run) = (Some(self.trained_on.clone()), Some(self.folder.name.clone()));
-        let mut info = ModelInfo { labels, resize: self.config.load.resize, data, run, ..ModelInfo::default() };
+        let calibration = self.predictions.validation.as_ref().and_then(calibrate);
+        let mut info =
+            ModelInfo { labels, resize: self.config.load.resize, data, run, calibration, ..ModelInfo::default() };
         let of_epoch = row.and_then(|row| row.validation).unwrap_or_default();
         let tested = self.tested.as_ref().map(|tested| tested.sums.scores()).unwrap_or_default();
         info.metrics.extend(of_epoch.iter().map(|(metric, value)| (format!("val_{metric}"), value)));

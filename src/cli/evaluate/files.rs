@@ -67,6 +67,10 @@ impl FileArgs {
         globals: Globals,
     ) -> Result<()> {
         let name = format!("{} {}", found.source, found.split);
+        // on pictures, the folder's name is enough
+        let short =
+            Path::new(&found.source).file_name().map_or(found.source.clone().into(), |name| name.to_string_lossy());
+        let title = format!("{short}, {} images", found.split);
         let written = |path: &Path, write: &dyn Fn() -> Result<()>| {
             let text = output::written(path);
             write()?;
@@ -78,17 +82,17 @@ impl FileArgs {
             written(path, &|| PredictionFormat::of(path)?.write(path, &records, &found.classes))?;
         }
         if let Some(path) = &self.confusion {
-            let svg = || confusion_matrix(&found.classes, &evaluation.confusion, &format!("Confusion matrix: {name}"));
+            let svg = || confusion_matrix(&found.classes, &evaluation.confusion, &format!("Confusion matrix: {title}"));
             written(path, &|| match format_of(Some(path), &[Format::Png, Format::Svg, Format::Csv])? {
                 Some(Format::Csv) => write_matrix(path, &found.classes, &evaluation.confusion),
                 _ => write_drawing(path, &svg()),
             })?;
         }
         if let Some(path) = &self.reliability {
-            written(path, &|| write_drawing(path, &reliability(calibration, &name)))?;
+            written(path, &|| write_drawing(path, &reliability(calibration, &title)))?;
         }
         if let Some(path) = &self.mistakes {
-            written(path, &|| write_png(path, &mistakes_sheet(found, predictions, &name)?))?;
+            written(path, &|| write_png(path, &mistakes_sheet(found, predictions, &title)?))?;
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ impl EvaluationReport {
         classes: &[String],
         temperature: Option<f64>,
     ) -> Self {
-        let report = ClassReport::new(evaluation, predictions, classes);
+        let report = ClassReport::new(predictions, classes);
         EvaluationReport {
             scores: evaluation.sums.scores(),
             lines: evaluation.scores_text().collect(),
