@@ -47,6 +47,7 @@ pub mod model;
 pub mod native;
 pub mod predict;
 pub mod pytorch;
+pub mod report;
 pub mod rng;
 pub mod run;
 pub mod settings;

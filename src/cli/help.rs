@@ -61,11 +61,17 @@ Examples:
     pub const EVALUATE: &str = "\
 Examples:
   convnet evaluate models/model
-  convnet evaluate logs/light photos/ --json";
+  convnet evaluate logs/light photos/ --json
+  convnet evaluate models/model --confusion confusion.png --mistakes mistakes.png --out predictions.csv";
     pub const PREDICT: &str = "\
 Examples:
   convnet predict models/model picture.png folder/ --out predictions.csv
-  convnet predict models/model --data fashion-mnist --index 786";
+  convnet predict models/model --data fashion-mnist --index 786
+  convnet predict models/model folder/ --min-precision 0.99 --calibrated";
+    pub const REPORT: &str = "\
+Examples:
+  convnet report light --out light.html
+  convnet report logs/light --watch";
     pub const SUMMARY: &str = "\
 Examples:
   convnet summary keras-cnn --short > net.txt

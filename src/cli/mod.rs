@@ -17,6 +17,7 @@ mod lr_find;
 mod names;
 mod output;
 mod predict;
+mod report;
 mod reproduce;
 pub mod spelling;
 mod summary;
@@ -56,6 +57,9 @@ enum Command {
     /// Predict the classes of image files, folders, .npy arrays, or images of a data set
     #[command(after_help = examples::PREDICT)]
     Predict(predict::Args),
+    /// Write a run's curves, scores, mistakes and what to try next into one HTML page
+    #[command(after_help = examples::REPORT)]
+    Report(report::Args),
     /// Print a network's layers as Keras's table
     #[command(after_help = examples::SUMMARY)]
     Summary(summary::Args),
@@ -94,6 +98,7 @@ impl Cli {
             Command::LrFind(args) => lr_find::run(*args, globals),
             Command::Evaluate(args) => evaluate::run(args, globals),
             Command::Predict(args) => predict::run(args, globals),
+            Command::Report(args) => report::run(args, globals),
             Command::Summary(args) => summary::run(args, globals),
             Command::Import(args) => import::run(args, globals),
             Command::Export(args) => export::run(args),

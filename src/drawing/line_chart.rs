@@ -164,7 +164,9 @@ fn range(given: Option<[f64; 2]>, values: impl Iterator<Item = f64>, margin: f64
         values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| [low.min(value), high.max(value)]);
     match low < high {
         true => [low - margin * (high - low), high + margin * (high - low)],
-        false if low.is_finite() => [low - 0.5, high + 0.5],
+        // one value, in the middle
+        false if low.is_finite() && low != 0.0 => [low - low.abs() / 2.0, high + high.abs() / 2.0],
+        false if low.is_finite() => [-0.5, 0.5],
         false => [0.0, 1.0],
     }
 }

@@ -22,7 +22,7 @@ pub fn confusion_matrix(labels: &[String], confusion: &[Vec<u64>], title: &str) 
     let (left, top) = (MARGIN_PX + 22.0 + name_px + 8.0, MARGIN_PX + 52.0 + name_px);
     let side = cell * num_classes as f64;
     let width = (left + side + MARGIN_PX + name_px * 0.3).max(text_width(title, 15.0) + 2.0 * MARGIN_PX);
-    let mut svg = Svg::new(width, top + side + MARGIN_PX, &alternative(title, labels, confusion));
+    let mut svg = Svg::new(width, top + side + MARGIN_PX, &alternative(title, labels, confusion)).with_class("matrix");
     svg.text(MARGIN_PX, MARGIN_PX + 12.0, title, TextStyle { bold: true, size_px: 15.0, ..TextStyle::default() });
     let middle = TextStyle { color: MUTED, anchor: Anchor::Middle, ..TextStyle::default() };
     svg.text(left + side / 2.0, MARGIN_PX + 36.0, "predicted", middle);

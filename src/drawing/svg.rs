@@ -61,13 +61,21 @@ pub struct Svg {
     /// In pixels.
     pub height: f64,
     title: String,
+    /// The class of the drawing itself.
+    class: &'static str,
     body: String,
 }
 
 impl Svg {
     /// An empty drawing; `title` is what a screen reader says of it.
     pub fn new(width: f64, height: f64, title: &str) -> Self {
-        Svg { width, height, title: title.to_owned(), body: String::new() }
+        Svg { width, height, title: title.to_owned(), class: "chart", body: String::new() }
+    }
+
+    /// Of a class that a page's style sheet knows.
+    #[must_use]
+    pub fn with_class(self, class: &'static str) -> Self {
+        Svg { class, ..self }
     }
 
     /// Writes `text` with its baseline at `(x, y)`.
@@ -149,11 +157,11 @@ impl Svg {
 
     /// The drawing's text, without its fonts: for a page, which may have them once for many drawings, and for [`super::rasterize`].
     pub fn finish(self) -> String {
-        let Svg { width, height, title, body } = self;
+        let Svg { width, height, title, class, body } = self;
         let title = escaped(&title);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} \
-             {height:.0}\" font-family=\"DejaVu Sans, sans-serif\" role=\"img\" aria-label=\"{title}\">\n\
+             {height:.0}\" class=\"{class}\" font-family=\"DejaVu Sans, sans-serif\" role=\"img\" aria-label=\"{title}\">\n\
              <title>{title}</title>\n<rect class=\"paper\" width=\"100%\" height=\"100%\" \
              fill=\"{PAPER}\"/>\n{body}</svg>\n"
         )

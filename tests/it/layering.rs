@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("predict", &["data", "model"]),
     ("train", &["data", "model", "log", "evaluate"]),
     ("config", &["data", "model", "log", "train"]),
+    ("report", &["data", "model", "log", "evaluate", "config", "run"]),
     ("run", &["data", "model", "log", "evaluate", "train", "config", "pytorch"]),
 ];
 

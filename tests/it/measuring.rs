@@ -34,8 +34,8 @@ fn a_model_knows_what_it_was_trained_on() {
     let output = on_cpu(at, &["evaluate", "models/model"]);
     let text = succeeded(&output);
     assert!(text.starts_with("data      digits:600, test split, 100 images\n\n"), "{text}");
-    let last: Vec<&str> = text.lines().rev().take(4).map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(last, ["top-5", "accuracy", "loss", "images"], "the summary is in view");
+    let last: Vec<&str> = text.lines().rev().take(6).map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(last, ["ECE", "balanced", "top-5", "accuracy", "loss", "images"], "the summary is in view");
 
     // the last epoch's weights on the images that it was validated on
     for model in ["models/model", "logs/a/checkpoints/last.json"] {
