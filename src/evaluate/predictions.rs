@@ -48,6 +48,15 @@ impl Predictions {
         self.classes[index] == self.labels[index]
     }
 
+    /// `[K][K]`: images by true class (row) and predicted class (column).
+    pub fn confusion(&self) -> Vec<Vec<u64>> {
+        let mut counts = vec![vec![0; self.num_classes]; self.num_classes];
+        for (&label, &class) in self.labels.iter().zip(&self.classes) {
+            counts[label][class] += 1;
+        }
+        counts
+    }
+
     /// The images that the model gets wrong, those that it is surest of first.
     pub fn mistakes(&self) -> Vec<usize> {
         let mut wrong: Vec<usize> = (0..self.len()).filter(|&index| !self.is_right(index)).collect();

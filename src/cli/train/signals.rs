@@ -76,10 +76,19 @@ pub fn resume_command(folder: &RunFolder) -> String {
     command_line(words)
 }
 
+/// The command that was typed.
+pub fn typed_command() -> String {
+    command_line(typed_words())
+}
+
+fn typed_words() -> Vec<String> {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("convnet".to_owned()).chain(words).collect()
+}
+
 /// The command that goes on with cross-validation: the one that was typed, which has to name its runs.
 pub fn command_again(run: &str) -> String {
-    let mut words = vec!["convnet".to_owned()];
-    words.extend(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
+    let mut words = typed_words();
     let names_run = words.iter().any(|word| word == "--run" || word.starts_with("--run="));
     if !names_run {
         words.extend(["--run".into(), run.to_owned()]);
