@@ -135,6 +135,11 @@ pub const NOT_IN_RANGE_TEST: [&str; 26] = [
     "tensorboard",
 ];
 
+/// The keys of the settings that have no effect in the run, whatever their values are.
+pub fn idle_keys(config: &RunConfig, is_cuda: bool) -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().filter(move |setting| !setting.is_used(config, is_cuda)).map(|setting| setting.key)
+}
+
 /// One warning for each setting that was given and has no effect in the run.
 pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> Vec<String> {
     let default = RunConfig::default().keys().expect("the defaults are plain values");

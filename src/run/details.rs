@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::record::{DataRecord, RunRecord};
 use crate::config::RunConfig;
+use crate::config::effects::idle_keys;
 use crate::data::Dataset;
 use crate::data::augment::augment_one;
 use crate::data::grid::{GridConfig, changed_grid};
@@ -55,7 +56,7 @@ pub(super) fn samples(config: &RunConfig, splits: &Dataset) -> Result<Option<Rgb
     changed_grid(&splits.train, &splits.classes, &grid, seen).map(Some)
 }
 
-/// What is known of a run before its first step. `command`: what was typed, where something was.
+/// What is known of a run before its first step. `command`: what was typed, in one or several lines, where something was.
 pub(super) fn of_run(
     record: &RunRecord,
     config: &RunConfig,
@@ -73,7 +74,7 @@ pub(super) fn of_run(
     texts.push(("data", data_table(&record.data)));
     let num_threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
     Ok(Details {
-        settings: shown_settings(config.with_defaults(num_threads).keys()?, model, selected),
+        settings: shown_settings(config, num_threads, model, selected)?,
         texts,
         classes: record.data.classes.clone(),
         ..Details::default()
@@ -81,14 +82,21 @@ pub(super) fn of_run(
 }
 
 /// The settings for the page of hyperparameters, and what is no setting and yet differs between runs.
-fn shown_settings(mut settings: Map<String, Value>, model: &Model, selected: &Selected) -> Map<String, Value> {
-    settings.retain(|key, _| !NOT_SHOWN.contains(&key.as_str()));
+fn shown_settings(
+    config: &RunConfig,
+    num_threads: usize,
+    model: &Model,
+    selected: &Selected,
+) -> Result<Map<String, Value>> {
+    let mut settings = config.with_defaults(num_threads).keys()?;
+    let idle: Vec<&str> = idle_keys(config, selected.device.is_cuda()).collect();
+    settings.retain(|key, _| !NOT_SHOWN.contains(&key.as_str()) && !idle.contains(&key.as_str()));
     settings.insert("device".into(), selected.name.as_str().into());
     settings.insert("parameters".into(), model.plan().num_parameters().into());
     if let Some(rates) = dropout(&model.spec().to_json()) {
         settings.insert("dropout".into(), rates);
     }
-    settings
+    Ok(settings)
 }
 
 /// The rates of a network's Dropout layers: a number where they have one in common, else all of them in words.
@@ -148,7 +156,7 @@ fn environment(record: &RunRecord, selected: &Selected) -> String {
     ];
     rows.extend(selected.gpu.as_ref().map(|gpu| ("GPU", gpu.clone())));
     rows.push(("threads", tch::get_num_threads().to_string()));
-    table(["", ""], rows.iter().map(|(name, value)| [escaped(name), escaped(value)]))
+    table(rows.iter().map(|(name, value)| [escaped(name), escaped(value)]))
 }
 
 fn data_table(data: &DataRecord) -> String {
@@ -162,13 +170,14 @@ fn data_table(data: &DataRecord) -> String {
     ];
     let names = data.classes.iter().take(MAX_COUNTED_CLASSES).map(|name| escaped(name)).collect::<Vec<_>>().join(", ");
     let rest = if data.classes.len() > MAX_COUNTED_CLASSES { ", …" } else { "" };
-    format!("{}\n\nClasses: {names}{rest}", table(["", ""], rows))
+    format!("{}\n\nClasses: {names}{rest}", table(rows))
 }
 
-fn table(header: [&str; 2], rows: impl IntoIterator<Item = [String; 2]>) -> String {
-    let [name, value] = header;
-    let rows = rows.into_iter().map(|[name, value]| format!("| {name} | {value} |"));
-    [format!("| {name} | {value} |"), "| --- | --- |".to_owned()].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+/// The first row is the header.
+fn table(rows: impl IntoIterator<Item = [String; 2]>) -> String {
+    let mut lines: Vec<String> = rows.into_iter().map(|[name, value]| format!("| {name} | {value} |")).collect();
+    lines.insert(lines.len().min(1), "| --- | --- |".to_owned());
+    lines.join("\n")
 }
 
 /// A block of code, whatever is in it.
