@@ -59,6 +59,34 @@ fn from_the_end(buckets: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
+    /// What TensorBoard's own summary makes of predictions: `scripts/fixtures/pr_curve.py`.
+    #[derive(serde::Deserialize)]
+    struct Reference {
+        labels: Vec<usize>,
+        probabilities: Vec<f32>,
+        curves: Vec<[Vec<f32>; 6]>,
+    }
+
+    #[test]
+    fn curves_are_tensorboard_s() {
+        let reference: Reference = serde_json::from_str(include_str!("../../tests/fixtures/pr_curve.json")).unwrap();
+        let (num_classes, num_images) = (reference.curves.len(), reference.labels.len());
+        let predictions = Predictions {
+            num_classes,
+            classes: vec![0; num_images],
+            losses: vec![0.0; num_images],
+            labels: reference.labels,
+            probabilities: reference.probabilities,
+            logits: Vec::new(),
+        };
+        for (class, expected) in reference.curves.iter().enumerate() {
+            let rows = PrCurve::of_class(&predictions, class).rows();
+            for (row, (ours, theirs)) in rows.iter().zip(expected).enumerate() {
+                assert_eq!(ours, theirs, "class {class}, row {row}");
+            }
+        }
+    }
+
     #[test]
     fn a_curve_by_hand() {
         let predictions = Predictions {
