@@ -261,10 +261,7 @@ impl Run {
         let network = prepare::network(config, &splits, last.as_deref(), stage, &selected, sinks)?;
         let labels = splits.classes.clone();
         let trained_on = config.trained_on(&splits.name, splits.validation.as_ref());
-        let samples = match self.resume.is_none() {
-            true => details::samples(config, &splits)?,
-            false => None,
-        };
+        let samples = if last.is_none() { details::samples(config, &splits)? } else { None };
         let images = Loaders::new(splits, selected.device)?;
         model_files::check_places(config)?;
         Ok(Ready { selected, data, state, is_resumed: last.is_some(), network, images, samples, labels, trained_on })

@@ -65,7 +65,7 @@ pub(super) struct DetailWriter {
     epochs: u64,
     /// Whole epochs of the run.
     pub epochs_done: u64,
-    /// Pictures are drawn of few epochs: the last one, where its are still to be drawn.
+    /// The last epoch, where its pictures are still to be drawn: of a run that ends early they are.
     undrawn: Option<Validated>,
 }
 
@@ -104,7 +104,7 @@ impl DetailWriter {
             }
         }
         self.undrawn = None;
-        if epoch.is_power_of_two() {
+        if epoch.is_power_of_two() || *epoch == self.epochs {
             return self.draw(predictions, step, file);
         }
         self.undrawn = Some(Validated { epoch: *epoch, predictions: Arc::clone(predictions) });
