@@ -55,10 +55,13 @@ impl<S: Sink> Sink for FlagSpelling<S> {
             Event::Start(_)
             | Event::Batch(_)
             | Event::Validating
+            | Event::Validated(_)
+            | Event::Distributions(_)
             | Event::Epoch(_)
             | Event::Saving
             | Event::Testing { .. }
-            | Event::End => self.0.on(event),
+            | Event::End
+            | Event::Over { .. } => self.0.on(event),
         }
     }
 }

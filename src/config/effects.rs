@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::RunConfig;
 use super::origin::{Origin, Origins};
 use crate::data::split::Validation;
+use crate::log::TensorBoardLevel;
 use crate::train::OptimizerKind;
 use crate::train::ScheduleKind as S;
 
@@ -63,7 +64,7 @@ fn of_either(names: &[&str]) -> String {
 }
 
 /// All such settings.
-const SETTINGS: [Setting; 21] = [
+const SETTINGS: [Setting; 22] = [
     setting("model", "a run without `init_from`", |run, _| run.network.init_from.is_none()),
     setting("weights", "a run without `init_from`", |run, _| run.network.init_from.is_none()),
     setting("freeze_epochs", "a run that trains more than the last Dense layer later on", |run, _| {
@@ -92,6 +93,9 @@ const SETTINGS: [Setting; 21] = [
     setting("min_delta", "a run with validation images, or `monitor` loss or accuracy", |run, _| {
         run.data.validation != Validation::None || run.best_epoch.monitor.is_some()
     }),
+    setting("histograms", "`tensorboard` scalars or full", |run, _| {
+        run.outputs.tensorboard != TensorBoardLevel::None || run.training.histograms == 0
+    }),
     setting("tf32", "CUDA with `precision = 'fp32'`", |run, is_cuda| {
         is_cuda && run.network.precision == crate::model::Precision::Fp32
     }),
@@ -102,7 +106,7 @@ fn decays(run: &RunConfig) -> bool {
 }
 
 /// The settings that a range test of learning rates takes, because a training does, and that do nothing in it.
-pub const NOT_IN_RANGE_TEST: [&str; 24] = [
+pub const NOT_IN_RANGE_TEST: [&str; 26] = [
     "keep_features",
     "epochs",
     "lr",
@@ -127,7 +131,14 @@ pub const NOT_IN_RANGE_TEST: [&str; 24] = [
     "name",
     "save_every",
     "log_every",
+    "histograms",
+    "tensorboard",
 ];
+
+/// The keys of the settings that have no effect in the run, whatever their values are.
+pub fn idle_keys(config: &RunConfig, is_cuda: bool) -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().filter(move |setting| !setting.is_used(config, is_cuda)).map(|setting| setting.key)
+}
 
 /// One warning for each setting that was given and has no effect in the run.
 pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> Vec<String> {

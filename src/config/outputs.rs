@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::log::TensorBoardLevel;
 use crate::model::saved;
 use crate::settings::{Absent, wrong};
 
@@ -27,11 +28,19 @@ pub struct OutputConfig {
     pub name: String,
     /// The run's name; the time where absent.
     pub run: Option<String>,
+    /// How much is written for TensorBoard.
+    pub tensorboard: TensorBoardLevel,
 }
 
 impl Default for OutputConfig {
     fn default() -> Self {
-        OutputConfig { logs: saved::LOGS.into(), models: "models".into(), name: "model".into(), run: None }
+        OutputConfig {
+            logs: saved::LOGS.into(),
+            models: "models".into(),
+            name: "model".into(),
+            run: None,
+            tensorboard: TensorBoardLevel::default(),
+        }
     }
 }
 

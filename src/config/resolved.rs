@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::saved;
 
 /// What may change when a run is resumed, and what that does; everything else is as it was.
-pub const MUTABLE_ON_RESUME: [(&str, &str); 13] = [
+pub const MUTABLE_ON_RESUME: [(&str, &str); 15] = [
     ("epochs", "trains longer; schedules that depend on the run's length follow the new one"),
     ("patience", "waits longer or shorter for a better epoch"),
     ("until", "ends at another number"),
@@ -21,6 +21,8 @@ pub const MUTABLE_ON_RESUME: [(&str, &str); 13] = [
     ("models", "saves the model elsewhere"),
     ("name", "saves the model under another name"),
     ("restore_best", "saves the best epoch's weights, or the last one's"),
+    ("tensorboard", "writes more or less for TensorBoard from then on"),
+    ("histograms", "writes them of more or fewer epochs from then on"),
     ("logs", "says where the run is looked for"),
     ("data", "says where the same images lie now"),
     ("exclude", "says where the same list of images to leave out lies now"),

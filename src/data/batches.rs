@@ -2,6 +2,7 @@
 //! large ones are decoded by threads, a few batches ahead of the one that is needed.
 
 mod order;
+mod single;
 mod streaming;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::error::Result;
 use crate::native;
 use crate::rng::{self, Stream};
 pub use order::Order;
+pub use single::SingleImages;
 use streaming::Streaming;
 
 /// Labelled images that are given out in batches on a device: the same ones, whichever way they are fed.
@@ -68,6 +70,15 @@ impl DataLoader {
     /// Whether batches are a network's features of the images, not the images.
     pub fn holds_features(&self) -> bool {
         self.holds_features
+    }
+
+    /// Its images one by one; none where it holds features.
+    pub fn single_images(&self) -> Option<SingleImages> {
+        match &self.feed {
+            ImageFeed::Resident(_) if self.holds_features => None,
+            ImageFeed::Resident(images) => Some(SingleImages::resident(images)),
+            ImageFeed::Streaming(streaming) => Some(SingleImages::of(streaming.samples().clone())),
+        }
     }
 
     /// N.

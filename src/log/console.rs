@@ -53,6 +53,7 @@ impl Sink for ConsoleSink {
         self.run.follow(event);
         match (&mut self.screen, event) {
             (_, Event::Note(_) | Event::Detail(_)) => {}
+            (_, Event::Validated(_) | Event::Distributions(_) | Event::Over { .. }) => {}
             (_, &Event::Testing { done, total }) => {
                 let task = self.testing.get_or_insert_with(|| Task::new(self.mode, "testing", "images", total));
                 task.show(done, "");
@@ -79,6 +80,7 @@ fn draw(bar: &Bar, run: &RunProgress, event: &Event) {
         Event::Warning(text) => bar.print(&format!("warning: {text}")),
         Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Saving | Event::End => {}
         Event::Testing { .. } | Event::Note(_) | Event::Detail(_) => {}
+        Event::Validated(_) | Event::Distributions(_) | Event::Over { .. } => {}
     }
     let (done, all) = run.steps();
     match run.progress_line(look, true) {
@@ -95,6 +97,7 @@ fn plain_line(run: &RunProgress, event: &Event, last: &mut Instant, now: Instant
         Event::Batch(_) if now.duration_since(*last) >= LINE_INTERVAL => run.progress_line(Look::PLAIN, false)?.before,
         Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Saving | Event::End => return None,
         Event::Testing { .. } | Event::Note(_) | Event::Detail(_) => return None,
+        Event::Validated(_) | Event::Distributions(_) | Event::Over { .. } => return None,
     };
     *last = now;
     Some(line)

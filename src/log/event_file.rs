@@ -1,7 +1,7 @@
 //! One TensorBoard event file: whole records, flushed, never truncating another's.
 //!
 //! The format is TensorFlow's: records of a length, its masked CRC-32C, a serialized `Event` and its masked CRC-32C
-//! (`tensorflow/core/lib/io/record_writer.h`). Records, summaries and messages come from `tensorboard-rs`. Its own file
+//! (`tensorflow/core/lib/io/record_writer.h`). Records and messages come from `tensorboard-rs`. Its own file
 //! writer is not used: it writes on a thread behind a queue without bounds, loses what is queued when the process exits,
 //! panics on a full disk and truncates a file of the same second.
 
@@ -12,16 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use protobuf::{Message, RepeatedField};
+use protobuf::Message;
 use tensorboard_proto::event::Event;
-use tensorboard_proto::summary::{Summary, Summary_Value, SummaryMetadata, SummaryMetadata_PluginData};
-use tensorboard_proto::tensor::TensorProto;
-use tensorboard_proto::tensor_shape::TensorShapeProto;
-use tensorboard_proto::types::DataType;
+use tensorboard_proto::summary::Summary_Value;
 use tensorboard_rs::record_writer::RecordWriter;
-use tensorboard_rs::summary;
 
-use super::event_records::{GRAPH_TAG, PREFIX, collect_last_steps, event_files, second_of};
+use super::event_records::{PREFIX, collect_last_steps, event_files, second_of};
+use super::event_values;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -79,12 +76,20 @@ impl EventFile {
     /// # Errors
     /// An internal error where the file cannot be written. The file is of no more use then.
     pub fn scalar(&mut self, tag: &str, step: u64, value: f64) -> Result<()> {
-        if self.last_steps.get(tag).is_some_and(|&last| step <= last) {
+        self.value(step, event_values::scalar(tag, value as f32))
+    }
+
+    /// Writes `value` at `step`, as [`EventFile::scalar`] does.
+    ///
+    /// # Errors
+    /// As [`EventFile::scalar`].
+    pub(super) fn value(&mut self, step: u64, value: Summary_Value) -> Result<()> {
+        if self.last_steps.get(value.get_tag()).is_some_and(|&last| step <= last) {
             return Ok(());
         }
         let mut event = Event::new();
         event.set_step(step.cast_signed());
-        event.set_summary(summary::scalar(tag, value as f32));
+        event.mut_summary().mut_value().push(value);
         self.write(event)
     }
 
@@ -94,27 +99,7 @@ impl EventFile {
     /// # Errors
     /// As [`EventFile::scalar`].
     pub fn keras_graph(&mut self, model_json: &str) -> Result<()> {
-        if self.last_steps.contains_key(GRAPH_TAG) {
-            return Ok(());
-        }
-        let mut plugin = SummaryMetadata_PluginData::new();
-        plugin.set_plugin_name("graph_keras_model".to_owned());
-        plugin.set_content(b"1".to_vec());
-        let mut metadata = SummaryMetadata::new();
-        metadata.set_plugin_data(plugin);
-        let mut tensor = TensorProto::new();
-        tensor.set_dtype(DataType::DT_STRING);
-        tensor.set_tensor_shape(TensorShapeProto::new()); // []
-        tensor.set_string_val(RepeatedField::from_vec(vec![model_json.as_bytes().to_vec()]));
-        let mut value = Summary_Value::new();
-        value.set_tag(GRAPH_TAG.to_owned());
-        value.set_metadata(metadata);
-        value.set_tensor(tensor);
-        let mut summary = Summary::new();
-        summary.set_value(RepeatedField::from_vec(vec![value]));
-        let mut event = Event::new();
-        event.set_summary(summary);
-        self.write(event)
+        self.value(0, event_values::keras_graph(model_json))
     }
 
     /// Waits until the disk has everything: what was written outlives a power cut from then on.

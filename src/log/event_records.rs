@@ -5,24 +5,19 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use protobuf::Message;
-use tensorboard_proto::event::Event;
 use tensorboard_rs::masked_crc32c::masked_crc32c;
 
+use super::event_fields;
 use crate::error::{Error, Result};
 use crate::files;
 
 /// What the name of an event file begins with; the second of its creation follows.
 pub(super) const PREFIX: &str = "events.out.tfevents.";
 
-/// The tag of the model's graph, the one record that may be long.
-pub(super) const GRAPH_TAG: &str = "keras";
+/// Longer records are skipped when older files are read. The longest that are written, pictures, have less than a tenth of it.
+const MAX_RECORD_BYTES: u64 = 64 << 20;
 
-/// Records above this are no scalars (60 bytes here, 100 as TensorFlow writes them). They are skipped when older files
-/// are read, because protobuf 2 descends into nested groups without a limit (RUSTSEC-2024-0437).
-const MAX_SCALAR_BYTES: u64 = 1024;
-
-/// Takes out of the event files in `folder`, where there is one, the scalars whose tag and step `is_kept` refuses: those of
+/// Takes out of the event files in `folder`, where there is one, the records whose tag and step `is_kept` refuses: those of
 /// a run that goes on otherwise from an earlier step. A file is replaced whole or not at all.
 ///
 /// # Errors
@@ -43,15 +38,14 @@ pub(super) fn retain(folder: &Path, is_kept: impl Fn(&str, u64) -> bool) -> Resu
     Ok(())
 }
 
-/// The whole records of a file's bytes without those of scalars that `is_kept` refuses.
+/// The whole records of a file's bytes without those that `is_kept` refuses.
 fn kept_records(bytes: &[u8], is_kept: impl Fn(&str, u64) -> bool) -> io::Result<Vec<u8>> {
     let (mut kept, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
     loop {
         let from_here = rest;
         let Some(record) = next_record(&mut rest)? else { return Ok(kept) };
-        let event = Event::parse_from_bytes(&record).unwrap_or_default();
-        let step = u64::try_from(event.get_step()).unwrap_or(0);
-        if event.get_summary().get_value().iter().all(|value| is_kept(value.get_tag(), step)) {
+        let event = event_fields::read(&record).unwrap_or_default();
+        if event.tags.iter().all(|tag| is_kept(tag, event.step)) {
             kept.extend_from_slice(&from_here[..from_here.len() - rest.len()]);
         }
     }
@@ -76,20 +70,16 @@ pub(super) fn second_of(path: &Path) -> Option<u64> {
 pub(super) fn collect_last_steps(path: &Path, last_steps: &mut HashMap<String, u64>) -> io::Result<()> {
     let mut reader = BufReader::new(File::open(path)?);
     while let Some(record) = next_record(&mut reader)? {
-        if record.is_empty() {
-            last_steps.insert(GRAPH_TAG.to_owned(), 0);
-        }
-        let Ok(event) = Event::parse_from_bytes(&record) else { return Ok(()) };
-        let step = u64::try_from(event.get_step()).unwrap_or(0);
-        for value in event.get_summary().get_value() {
-            let last = last_steps.entry(value.get_tag().to_owned()).or_insert(step);
-            *last = step.max(*last);
+        let Some(event) = event_fields::read(&record) else { return Ok(()) };
+        for tag in event.tags {
+            let last = last_steps.entry(tag).or_insert(event.step);
+            *last = event.step.max(*last);
         }
     }
     Ok(())
 }
 
-/// The next record's bytes (none of them where it is above [`MAX_SCALAR_BYTES`]); `None` where no whole one follows.
+/// The next record's bytes (none of them where it is above [`MAX_RECORD_BYTES`]); `None` where no whole one follows.
 fn next_record(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let (Some(length), Some(length_crc)) = (next_bytes::<8>(reader)?, next_bytes::<4>(reader)?) else {
         return Ok(None);
@@ -98,7 +88,7 @@ fn next_record(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let length = u64::from_le_bytes(length);
-    if length > MAX_SCALAR_BYTES {
+    if length > MAX_RECORD_BYTES {
         let skipped = io::copy(&mut reader.take(length), &mut io::sink())?;
         let crc = next_bytes::<4>(reader)?;
         return Ok((skipped == length && crc.is_some()).then(Vec::new));

@@ -3,13 +3,24 @@
 //! The training loop sends [`Event`]s to its [`Sink`]s, as Keras calls its callbacks. A sink cannot change the training.
 
 pub mod console;
+mod event_fields;
 pub mod event_file;
 mod event_records;
+mod event_values;
+mod histogram;
 pub mod history;
+mod level;
+mod pr_curve;
 pub mod tensorboard;
 
+use std::sync::Arc;
+
 use crate::error::Result;
+use crate::evaluate::Predictions;
 use crate::metrics::Scores;
+
+pub use histogram::Histogram;
+pub use level::TensorBoardLevel;
 
 /// A run's settings, sent before its first step.
 #[derive(Debug, Clone)]
@@ -70,6 +81,35 @@ pub struct Epoch {
     pub is_best: bool,
 }
 
+/// What the model says about each validation image after an epoch.
+#[derive(Debug, Clone)]
+pub struct Validated {
+    /// From 1.
+    pub epoch: u64,
+    /// In the order of the validation images.
+    pub predictions: Arc<Predictions>,
+}
+
+/// How weights, and the gradients of the last step, are distributed after an epoch.
+#[derive(Debug, Clone)]
+pub struct Distributions {
+    /// From 1.
+    pub epoch: u64,
+    /// One each.
+    pub histograms: Arc<[Histogram]>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its model is saved.
+    Success,
+    /// A signal came; it can be resumed.
+    Interrupted,
+    /// By an error.
+    Failure,
+}
+
 /// Something that happened in a run.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -79,6 +119,10 @@ pub enum Event {
     Batch(Batch),
     /// All of an epoch's batches are done; validation begins (where there is any).
     Validating,
+    /// The validation is done: sent where the trainer is to tell each image's prediction.
+    Validated(Validated),
+    /// Weights and gradients were counted: sent after every so many epochs where that is asked for.
+    Distributions(Distributions),
     /// An epoch and its validation are done.
     Epoch(Epoch),
     /// A checkpoint is about to be saved: what was told so far has to be on the disk first.
@@ -98,6 +142,13 @@ pub enum Event {
     Warning(String),
     /// The training, or the test after it, is over: by its end, an error, or a signal.
     End,
+    /// The run is over, with everything that belongs to it.
+    Over {
+        /// How it ended.
+        ending: Ending,
+        /// The scores on the test images, where there are any.
+        test: Option<Scores>,
+    },
 }
 
 /// A logger: receives the events of a run.

@@ -11,7 +11,23 @@
 //! | `validation` | `epoch_<metric>` | epoch, from 0 |
 //! | `validation` | `evaluation_<metric>_vs_iterations` | batches done |
 //!
+//! With [`Details`] also, where a step is an epoch from 0:
+//!
+//! | folder | tag | step |
+//! | --- | --- | --- |
+//! | the run's | `_hparams_/session_start_info`, `_hparams_/session_end_info`, `custom_scalars__config__` | 0 |
+//! | the run's | texts | whole epochs when the run began or went on |
+//! | the run's | `test_<metric>` | whole epochs |
+//! | `train` | `training_images` | 0 |
+//! | `validation` | `pr_curve/<class>` | every epoch, at most 100 of a run |
+//! | `validation` | `confusion_matrix`, `mistakes` | epochs 1, 2, 4, 8 … and the last one |
+//!
+//! `train` has `<layer>/<weight>/histogram` every so many epochs where that is asked for, as Keras writes it, and
+//! `<layer>/<weight>/gradient/histogram`.
+//!
 //! Scalars are `simple_value`s, which every version of TensorBoard and of its readers shows; Keras 3 writes tensors.
+
+mod details;
 
 use std::path::{Path, PathBuf};
 
@@ -19,18 +35,26 @@ use serde_json::Value;
 
 use super::event_file::EventFile;
 use super::event_records;
-use super::{Batch, Epoch, Event, Sink};
+use super::event_values::HPARAMS;
+use super::{Batch, Ending, Epoch, Event, Sink, Start, Validated};
 use crate::error::Result;
 use crate::metrics::Scores;
 
-/// Writes a run's events to `train/` and `validation/` in its folder.
+use details::DetailWriter;
+pub use details::Details;
+
+/// The beginnings of the tags whose steps are epochs, beside the histograms of layers, which may have any name.
+const OF_EPOCHS: [&str; 4] = ["epoch_", "pr_curve/", "confusion_matrix", "mistakes"];
+
+/// Writes a run's events to its folder: curves to `train/` and `validation/`, and [`Details`] where there are any.
 ///
 /// A resumed run goes on in new files of the same folders, without repeating a step.
 pub struct TensorBoardSink {
     train: EventFile,
-    /// Made with the first validation scores: a run without validation has no such folder.
+    /// Made with the first validation: a run without one has no such folder.
     validation: Option<EventFile>,
     validation_folder: PathBuf,
+    details: Option<DetailWriter>,
 }
 
 impl TensorBoardSink {
@@ -43,7 +67,29 @@ impl TensorBoardSink {
             train: EventFile::create(&run_folder.join("train"))?,
             validation: None,
             validation_folder: run_folder.join("validation"),
+            details: None,
         })
+    }
+
+    /// As [`TensorBoardSink::create`], and writes `details` too. Of a run that goes on, the settings and the end that it had
+    /// before are taken out: TensorBoard shows the first ones that it finds.
+    ///
+    /// # Errors
+    /// As [`TensorBoardSink::create`].
+    pub fn with_details(run_folder: &Path, details: Details) -> Result<Self> {
+        event_records::retain(run_folder, |tag, _| !tag.starts_with(HPARAMS))?;
+        let run = EventFile::create(run_folder)?;
+        Ok(TensorBoardSink { details: Some(DetailWriter::new(details, run)), ..Self::create(run_folder)? })
+    }
+
+    fn start(&mut self, start: &Start) -> Result<()> {
+        if start.first_step == 0 {
+            self.train.keras_graph(&for_graph_page(&start.model_json))?;
+        }
+        match &mut self.details {
+            Some(details) => details.start(start.epochs, &mut self.train),
+            None => Ok(()),
+        }
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<()> {
@@ -55,19 +101,17 @@ impl TensorBoardSink {
 
     fn epoch(&mut self, epoch: &Epoch) -> Result<()> {
         let step = epoch.epoch.saturating_sub(1);
+        self.details.iter_mut().for_each(|details| details.epochs_done = epoch.epoch);
         for (metric, value) in epoch.train.iter() {
             self.train.scalar(&format!("epoch_{metric}"), step, value)?;
         }
         self.train.scalar("epoch_learning_rate", step, epoch.learning_rate)?;
         self.train.sync()?;
-        epoch.validation.map_or(Ok(()), |scores| self.validation(scores, epoch.step, step))
+        epoch.validation.map_or(Ok(()), |scores| self.scores(scores, epoch.step, step))
     }
 
-    fn validation(&mut self, scores: Scores, batches: u64, epoch: u64) -> Result<()> {
-        let file = match &mut self.validation {
-            Some(file) => file,
-            none => none.insert(EventFile::create(&self.validation_folder)?),
-        };
+    fn scores(&mut self, scores: Scores, batches: u64, epoch: u64) -> Result<()> {
+        let file = opened(&mut self.validation, &self.validation_folder)?;
         for (metric, value) in scores.iter() {
             file.scalar(&format!("evaluation_{metric}_vs_iterations"), batches, value)?;
         }
@@ -75,6 +119,26 @@ impl TensorBoardSink {
             file.scalar(&format!("epoch_{metric}"), epoch, value)?;
         }
         file.sync()
+    }
+
+    fn validated(&mut self, validated: &Validated) -> Result<()> {
+        let Some(details) = &mut self.details else { return Ok(()) };
+        details.validated(validated, opened(&mut self.validation, &self.validation_folder)?)
+    }
+
+    fn over(&mut self, ending: Ending, test: Option<Scores>) -> Result<()> {
+        match &mut self.details {
+            Some(details) => details.over(ending, test, self.validation.as_mut()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The file, which is made where it is not there yet.
+fn opened<'a>(file: &'a mut Option<EventFile>, folder: &Path) -> Result<&'a mut EventFile> {
+    match file {
+        Some(file) => Ok(file),
+        none => Ok(none.insert(EventFile::create(folder)?)),
     }
 }
 
@@ -84,23 +148,34 @@ impl TensorBoardSink {
 /// # Errors
 /// An internal error where a log cannot be read or written.
 pub fn rewind(run_folder: &Path, epochs: u64, steps: u64) -> Result<()> {
-    let is_kept = |tag: &str, step: u64| match tag {
-        _ if tag.starts_with("epoch_") => step < epochs,
-        _ if tag.starts_with("batch_") || tag.starts_with("evaluation_") => step <= steps,
-        _ => true,
-    };
+    let is_kept = |tag: &str, step: u64| is_before(tag, step, epochs, steps);
+    event_records::retain(run_folder, is_kept)?;
     event_records::retain(&run_folder.join("train"), is_kept)?;
     event_records::retain(&run_folder.join("validation"), is_kept)
+}
+
+/// Whether `tag` had a point at `step` when the run stood at `epochs` whole epochs and `steps` batches.
+fn is_before(tag: &str, step: u64, epochs: u64, steps: u64) -> bool {
+    let is_of_epoch = tag.ends_with("/histogram") || OF_EPOCHS.iter().any(|start| tag.starts_with(start));
+    match is_of_epoch {
+        true => step < epochs,
+        false if tag.starts_with("batch_") || tag.starts_with("evaluation_") => step <= steps,
+        // what was said when the run began, or went on
+        false => step == 0 || step < epochs,
+    }
 }
 
 impl Sink for TensorBoardSink {
     fn on(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::Start(start) if start.first_step == 0 => self.train.keras_graph(&for_graph_page(&start.model_json)),
+            Event::Start(start) => self.start(start),
             Event::Batch(batch) if batch.is_recorded => self.batch(batch),
+            Event::Validated(validated) => self.validated(validated),
+            Event::Distributions(told) => details::distributions(told, &mut self.train),
             Event::Epoch(epoch) => self.epoch(epoch),
             Event::Saving | Event::End => self.train.sync(),
-            Event::Start(_) | Event::Batch(_) | Event::Validating | Event::Warning(_) => Ok(()),
+            &Event::Over { ending, test } => self.over(ending, test),
+            Event::Batch(_) | Event::Validating | Event::Warning(_) => Ok(()),
             Event::Testing { .. } | Event::Note(_) | Event::Detail(_) => Ok(()),
         }
     }
@@ -131,179 +206,4 @@ fn for_graph_page(model_json: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::Start;
-    use super::super::event_file::tests::{read_events, read_scalars};
-    use super::*;
-
-    /// A run of 3 epochs of 430 batches, 55,000 images.
-    pub fn start(first_epoch: u64) -> Start {
-        Start {
-            run: "run".to_owned(),
-            model_json: "{}".to_owned(),
-            epochs: 3,
-            first_epoch,
-            steps_per_epoch: 430,
-            num_images: 55_000,
-            first_step: (first_epoch - 1) * 430,
-        }
-    }
-
-    /// Batch `batch` of epoch `epoch`.
-    pub fn batch(epoch: u64, batch: u64) -> Batch {
-        let scores = Scores::new(0.3012, 0.8921);
-        let step = (epoch - 1) * 430 + batch;
-        Batch { epoch, batch, step, scores, images_per_second: 9_100.0, learning_rate: 0.002, is_recorded: true }
-    }
-
-    /// The end of epoch `epoch`.
-    pub fn epoch(epoch: u64, validation: Option<Scores>) -> Epoch {
-        Epoch {
-            epoch,
-            step: epoch * 430,
-            train: Scores::new(0.3012, 0.8921),
-            validation,
-            learning_rate: 0.002,
-            seconds: 7.1,
-            images_per_second: 9_100.0,
-            is_best: false,
-        }
-    }
-
-    fn validated() -> Option<Scores> {
-        Some(Scores::new(0.25, 0.5))
-    }
-
-    fn point(tag: &str, step: i64, value: f32) -> (String, i64, f32) {
-        (tag.to_owned(), step, value)
-    }
-
-    #[test]
-    fn tags_and_steps_are_keras_s() {
-        let folder = tempfile::tempdir().unwrap();
-        let (train, validation) = (folder.path().join("train"), folder.path().join("validation"));
-        let mut sink = TensorBoardSink::create(folder.path()).unwrap();
-        sink.on(&Event::Start(start(1))).unwrap();
-        sink.on(&Event::Batch(batch(1, 5))).unwrap();
-        sink.on(&Event::Validating).unwrap();
-        assert!(!validation.exists());
-        sink.on(&Event::Epoch(epoch(1, validated()))).unwrap();
-        sink.on(&Event::Epoch(epoch(2, validated()))).unwrap();
-        sink.on(&Event::End).unwrap();
-        assert_eq!(read_events(&train)[1].get_summary().get_value()[0].get_tag(), "keras");
-        let mut expected = vec![point("batch_loss", 5, 0.3012), point("batch_accuracy", 5, 0.8921)];
-        for step in 0..2 {
-            expected.push(point("epoch_loss", step, 0.3012));
-            expected.push(point("epoch_accuracy", step, 0.8921));
-            expected.push(point("epoch_learning_rate", step, 0.002));
-        }
-        assert_eq!(read_scalars(&train), expected);
-        let of_epoch = |step| {
-            let batches = (step + 1) * 430;
-            [
-                point("evaluation_loss_vs_iterations", batches, 0.25),
-                point("evaluation_accuracy_vs_iterations", batches, 0.5),
-                point("epoch_loss", step, 0.25),
-                point("epoch_accuracy", step, 0.5),
-            ]
-        };
-        assert_eq!(read_scalars(&validation), [of_epoch(0), of_epoch(1)].concat());
-        assert_eq!((num_files(&train), num_files(&validation)), (1, 1));
-    }
-
-    #[test]
-    fn without_validation_there_is_no_folder_for_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut sink = TensorBoardSink::create(folder.path()).unwrap();
-        sink.on(&Event::Start(start(1))).unwrap();
-        sink.on(&Event::Epoch(epoch(1, None))).unwrap();
-        assert_eq!(num_files(folder.path()), 1);
-    }
-
-    #[test]
-    fn only_recorded_batches_are_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut sink = TensorBoardSink::create(folder.path()).unwrap();
-        for number in 1..30 {
-            sink.on(&Event::Batch(Batch { is_recorded: number % 10 == 1, ..batch(1, number) })).unwrap();
-        }
-        let train = folder.path().join("train");
-        assert_eq!(steps(&train, "batch_loss"), [1, 11, 21]);
-        assert_eq!(steps(&train, "batch_accuracy"), [1, 11, 21]);
-    }
-
-    #[test]
-    fn a_resumed_run_goes_on_in_new_files_without_repeating_a_step() {
-        let folder = tempfile::tempdir().unwrap();
-        let (train, validation) = (folder.path().join("train"), folder.path().join("validation"));
-        let mut killed = TensorBoardSink::create(folder.path()).unwrap();
-        killed.on(&Event::Start(start(1))).unwrap();
-        killed.on(&Event::Epoch(epoch(1, validated()))).unwrap();
-        killed.on(&Event::Batch(batch(2, 100))).unwrap(); // after the checkpoint
-        drop(killed);
-        let mut resumed = TensorBoardSink::create(folder.path()).unwrap();
-        resumed.on(&Event::Start(start(2))).unwrap();
-        for number in [50, 100, 150] {
-            resumed.on(&Event::Batch(batch(2, number))).unwrap();
-        }
-        resumed.on(&Event::Epoch(epoch(2, validated()))).unwrap();
-        assert_eq!((num_files(&train), num_files(&validation)), (2, 2));
-        assert_eq!(steps(&train, "batch_loss"), [530, 580]);
-        assert_eq!(steps(&train, "epoch_loss"), [0, 1]);
-        assert_eq!(steps(&validation, "evaluation_loss_vs_iterations"), [430, 860]);
-        let events = read_events(&train);
-        let graphs =
-            events.iter().flat_map(|event| event.get_summary().get_value()).filter(|value| value.tag == "keras");
-        assert_eq!(graphs.count(), 1);
-    }
-
-    #[test]
-    fn a_functional_in_a_sequential_has_its_input_s_name_for_the_graph_page() {
-        let inner = r#"{"class_name":"Functional","config":{"input_layers":["in",0,0],"layers":[]}}"#;
-        let of = |class_name: &str| format!(r#"{{"class_name":"{class_name}","config":{{"layers":[{inner}]}}}}"#);
-        assert!(for_graph_page(&of("Sequential")).contains(r#""input_layers":["in"]"#));
-        assert!(for_graph_page(&of("Functional")).contains(r#""input_layers":["in",0,0]"#));
-        assert_eq!(for_graph_page("{}"), "{}");
-    }
-
-    /// The steps of `tag` under `folder`.
-    fn steps(folder: &Path, tag: &str) -> Vec<i64> {
-        read_scalars(folder).into_iter().filter(|(found, ..)| found == tag).map(|(_, step, _)| step).collect()
-    }
-
-    fn num_files(folder: &Path) -> usize {
-        std::fs::read_dir(folder).unwrap().count()
-    }
-
-    #[test]
-    fn a_run_that_goes_on_otherwise_loses_the_points_behind_its_checkpoint() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut sink = TensorBoardSink::create(folder.path()).unwrap();
-        let events = [Event::Start(start(1)), Event::Batch(batch(1, 400)), Event::Epoch(epoch(1, validated()))];
-        let later = [Event::Batch(batch(2, 10)), Event::Batch(batch(2, 20)), Event::Epoch(epoch(2, validated()))];
-        events.iter().chain(&later).for_each(|event| sink.on(event).unwrap());
-        drop(sink);
-        let [train, validation] = ["train", "validation"].map(|part| folder.path().join(part));
-        rewind(folder.path(), 1, 440).unwrap();
-        let points = |path: &Path| read_scalars(path).into_iter().map(|(tag, step, _)| (tag, step)).collect::<Vec<_>>();
-        let expected = [
-            ("batch_loss", 400),
-            ("batch_accuracy", 400),
-            ("epoch_loss", 0),
-            ("epoch_accuracy", 0),
-            ("epoch_learning_rate", 0),
-            ("batch_loss", 440),
-            ("batch_accuracy", 440),
-        ];
-        assert_eq!(points(&train), expected.map(|(tag, step)| (tag.to_owned(), step)));
-        assert_eq!(points(&validation).len(), 4);
-        assert!(
-            read_events(&train).iter().any(|event| event
-                .get_summary()
-                .get_value()
-                .iter()
-                .any(|v| v.get_tag() == "keras"))
-        );
-        rewind(&folder.path().join("nowhere"), 1, 440).unwrap();
-    }
-}
+pub(super) mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use image::RgbImage;
 use serde_json::{Map, Value};
 use tch::Device;
 
@@ -11,7 +12,7 @@ use super::folder::{RunFolder, Unbegun};
 use super::measure::{self, RunPredictions};
 use super::prepare::{self, PreparedNetwork};
 use super::record::{DataRecord, RunRecord};
-use super::{features, model_files, resume};
+use super::{details, features, model_files, resume};
 use crate::config::RunConfig;
 use crate::config::effects::without_effect;
 use crate::config::origin::Origins;
@@ -22,8 +23,8 @@ use crate::device::Selected;
 use crate::error::{ErrorKind, Result};
 use crate::evaluate::Evaluation;
 use crate::log::history::{HistoryRow, HistorySink};
-use crate::log::tensorboard::{self, TensorBoardSink};
-use crate::log::{Event, Sink, Sinks};
+use crate::log::tensorboard::{self, Details, TensorBoardSink};
+use crate::log::{Ending, Event, Sink, Sinks, TensorBoardLevel};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
@@ -57,6 +58,8 @@ pub struct Run {
     pub stop_after: Option<StopAfter>,
     /// Whether it tells what may be wrong with the images of a new run.
     pub checks_data: bool,
+    /// The command that was typed, where one was: TensorBoard shows it.
+    pub command: Option<String>,
     /// The origin of each setting, to tell those that were given and have no effect.
     pub origins: Option<Origins>,
 }
@@ -101,6 +104,8 @@ struct Ready {
     is_resumed: bool,
     network: PreparedNetwork,
     images: Loaders,
+    /// Some of the training images, drawn.
+    samples: Option<RgbImage>,
     labels: Vec<String>,
     trained_on: TrainedOn,
 }
@@ -115,6 +120,7 @@ impl Run {
             stop: Arc::new(StopSignal::new(0)),
             stop_after: None,
             checks_data: false,
+            command: None,
             origins: None,
         }
     }
@@ -134,7 +140,19 @@ impl Run {
     /// A configuration, data, model, device or numeric error, whichever is to blame, and an internal one where the disk does not
     /// take the model. A new run whose training did not begin leaves no folder.
     pub fn execute(mut self) -> Result<FinishedRun> {
-        let Ready { selected, data, state, is_resumed, mut network, images, labels, trained_on } = self.prepare()?;
+        let finished = self.run_through();
+        let (ending, test) = match &finished {
+            Ok(run) if run.is_interrupted() => (Ending::Interrupted, None),
+            Ok(run) => (Ending::Success, run.tested.as_ref().map(|tested| tested.sums.scores())),
+            Err(_) => (Ending::Failure, None),
+        };
+        self.sinks.send(&Event::Over { ending, test });
+        finished
+    }
+
+    fn run_through(&mut self) -> Result<FinishedRun> {
+        let ready = self.prepare()?;
+        let Ready { selected, data, state, is_resumed, mut network, images, samples, labels, trained_on } = ready;
         let record = || RunRecord::new(&self.config, data, &network.model, &selected);
         let (mut folder, changed, unbegun) = open_folder(self.resume.take(), record)?;
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.load.resize);
@@ -152,7 +170,8 @@ impl Run {
         }
         let mut history = resume::history_before(&folder, &state, &mut self.sinks);
         let metrics: Vec<Metric> = Metric::of(network.model.num_classes()).collect();
-        self.open_logs(&folder, &state, &metrics, unbegun.is_some(), !changed.is_empty())?;
+        let details = self.details(&folder, &network.model, &selected, &images, samples)?;
+        self.open_logs(&folder, &state, &metrics, details, !changed.is_empty())?;
         folder.record_resume(&self.config, state.batches_seen, changed)?;
         let fitted = self.fit(network, state, &images, &checkpoints);
         // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
@@ -160,14 +179,14 @@ impl Run {
             unbegun.into_iter().for_each(Unbegun::keep);
         }
         let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
-        let mut sinks = self.sinks;
+        let sinks = &mut self.sinks;
         history.extend(epochs.iter().map(HistoryRow::from));
         let (tested, predictions) = match ending {
             StopReason::Signal(_) => (None, RunPredictions::default()),
-            _ => images.measure(&model, &mut sinks)?,
+            _ => images.measure(&model, sinks)?,
         };
         let is_saved = last_checkpoint != LastCheckpoint::Failed;
-        let (config, replaced) = (self.config, None);
+        let (config, replaced) = (std::mem::take(&mut self.config), None);
         let mut finished = FinishedRun {
             config,
             folder,
@@ -182,7 +201,7 @@ impl Run {
             is_saved,
             replaced,
         };
-        finished.save(labels, &mut sinks)?;
+        finished.save(labels, sinks)?;
         Ok(finished)
     }
 
@@ -208,6 +227,7 @@ impl Run {
             };
             let mut trainer = Trainer {
                 validation,
+                tells_predictions: self.tells_predictions(validation, model.num_classes()),
                 checkpoints: Some(checkpoints.clone()),
                 sinks: std::mem::take(&mut self.sinks),
                 stop: &self.stop,
@@ -245,9 +265,34 @@ impl Run {
         let network = prepare::network(config, &splits, last.as_deref(), stage, &selected, sinks)?;
         let labels = splits.classes.clone();
         let trained_on = config.trained_on(&splits.name, splits.validation.as_ref());
+        let samples = if last.is_none() { details::samples(config, &splits)? } else { None };
         let images = Loaders::new(splits, selected.device)?;
         model_files::check_places(config)?;
-        Ok(Ready { selected, data, state, is_resumed: last.is_some(), network, images, labels, trained_on })
+        Ok(Ready { selected, data, state, is_resumed: last.is_some(), network, images, samples, labels, trained_on })
+    }
+
+    /// What TensorBoard is told of the run; none where only curves are wanted.
+    fn details(
+        &self,
+        folder: &RunFolder,
+        model: &Model,
+        selected: &Selected,
+        images: &Loaders,
+        samples: Option<RgbImage>,
+    ) -> Result<Option<Details>> {
+        if self.config.outputs.tensorboard != TensorBoardLevel::Full {
+            return Ok(None);
+        }
+        let details = details::of_run(folder.record(), &self.config, self.command.as_deref(), model, selected)?;
+        let validation = images.validation.as_ref().and_then(DataLoader::single_images);
+        let validation = validation.filter(|images| [1, 3].contains(&images.shape().channels));
+        Ok(Some(Details { samples, validation, ..details }))
+    }
+
+    /// Whether TensorBoard is to show the predictions on the validation images.
+    fn tells_predictions(&self, validation: Option<&DataLoader>, num_classes: usize) -> bool {
+        self.config.outputs.tensorboard == TensorBoardLevel::Full
+            && validation.is_some_and(|images| Details::want_predictions(images.num_images(), num_classes))
     }
 
     /// Adds the listeners that write into the run's folder, and the one that stops the run. `is_changed`: whether a run goes
@@ -257,18 +302,24 @@ impl Run {
         folder: &RunFolder,
         state: &TrainState,
         metrics: &[Metric],
-        is_new: bool,
+        details: Option<Details>,
         is_changed: bool,
     ) -> Result<()> {
         let csv = folder.history_path();
-        self.sinks.add(match is_new {
-            true => HistorySink::create(&csv, metrics)?,
-            false => HistorySink::append(&csv, metrics, state.epochs + 1)?,
-        });
+        self.sinks.add(HistorySink::append(&csv, metrics, state.epochs + 1)?);
         if is_changed {
             tensorboard::rewind(&folder.path, state.epochs, state.batches_seen)?;
         }
-        self.sinks.add(TensorBoardSink::create(&folder.path)?);
+        match (self.config.outputs.tensorboard, details) {
+            (TensorBoardLevel::None, _) => {}
+            (TensorBoardLevel::Scalars, _) | (TensorBoardLevel::Full, None) => {
+                self.sinks.add(TensorBoardSink::create(&folder.path)?);
+            }
+            (TensorBoardLevel::Full, Some(details)) => {
+                let details = Details { first_epoch: state.epochs, ..details };
+                self.sinks.add(TensorBoardSink::with_details(&folder.path, details)?);
+            }
+        }
         if let Some(after) = self.stop_after {
             self.sinks.add(StopCallback { after, stop: Arc::clone(&self.stop) });
         }

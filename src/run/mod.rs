@@ -7,6 +7,7 @@
 
 pub mod compare;
 mod data_check;
+mod details;
 mod execute;
 mod features;
 mod finished;

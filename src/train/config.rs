@@ -12,7 +12,7 @@ const MAX_BATCH_SIZE: usize = 1 << 20;
 
 /// What the training loop does. The default: 10 epochs of batches of 128 at a constant rate, every epoch shuffled.
 ///
-/// The fields below `log_every` are no settings of their own: they follow from those of other parts and from the images.
+/// The fields below `histograms` are no settings of their own: they follow from those of other parts and from the images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
@@ -41,6 +41,8 @@ pub struct TrainConfig {
     pub save_every: Option<SaveEvery>,
     /// Batches between two points of the logs; a twentieth of an epoch where absent.
     pub log_every: Option<u64>,
+    /// Epochs between two histograms of the weights and gradients in TensorBoard's logs; 0 for none.
+    pub histograms: u64,
 
     /// The run's name.
     #[serde(skip)]
@@ -74,6 +76,7 @@ impl Default for TrainConfig {
             time: None,
             save_every: None,
             log_every: None,
+            histograms: 0,
             run: "run".into(),
             schedule: Schedule::default(),
             stage_end: None,

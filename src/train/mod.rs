@@ -8,6 +8,7 @@ mod best_epoch;
 mod best_weights;
 pub mod checkpoint;
 mod config;
+mod distributions;
 mod epoch_meter;
 mod learning_rate;
 mod limits;
@@ -20,13 +21,14 @@ pub mod schedule;
 mod step;
 mod train_state;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use tch::Tensor;
 
 use crate::data::batches::{DataLoader, Order};
 use crate::error::{Error, Result};
-use crate::evaluate::evaluate_smoothed;
+use crate::evaluate::{evaluate_images, evaluate_smoothed};
 use crate::log::{self, Event, Sinks};
 use crate::metrics::{Scores, Sums};
 use crate::model::Model;
@@ -63,6 +65,8 @@ pub struct Trainer<'a> {
     pub train: &'a DataLoader,
     /// The validation images, evaluated after each epoch.
     pub validation: Option<&'a DataLoader>,
+    /// Whether the loggers are told the prediction on each validation image: [`Event::Validated`].
+    pub tells_predictions: bool,
     /// The folder of the checkpoints; none are saved where absent.
     pub checkpoints: Option<Checkpoints>,
     /// The loggers that receive the events: console, history, TensorBoard.
@@ -120,6 +124,7 @@ impl<'a> Trainer<'a> {
             optimizer,
             train,
             validation: None,
+            tells_predictions: false,
             checkpoints: None,
             sinks: Sinks::default(),
             stop: &NEVER,
@@ -168,6 +173,7 @@ impl Trainer<'_> {
                 }
             }
             self.check_numbers(&mut loop_state)?;
+            self.tell_distributions();
             let epoch = self.finish_epoch(&loop_state.clock)?;
             self.sinks.send(&Event::Epoch(epoch));
             epochs.push(epoch);
@@ -186,6 +192,9 @@ impl Trainer<'_> {
         let Trainer { model, state, .. } = self;
         let step = Step { config: &self.config, model, train: self.train, loss: &loop_state.loss };
         let start = StepStart { epoch: state.epochs, batch: state.batches, batches_seen: state.batches_seen };
+        if is_due(self.config.histograms, start.epoch) && step.batches(start.batch).end == step.num_batches() {
+            self.optimizer.keep_next_gradient();
+        }
         step.run(&mut self.optimizer, order, start, learning_rate, |batch| {
             state.batches_seen += 1;
             loop_state.meter.add(model, start.epoch + 1, batch, learning_rate)
@@ -193,6 +202,15 @@ impl Trainer<'_> {
         state.batches = step.batches(start.batch).end;
         state.optimizer_steps += 1;
         Ok(())
+    }
+
+    /// Tells how the weights are distributed after the epoch's last step, and its gradient, in the epochs that are chosen.
+    fn tell_distributions(&mut self) {
+        let epoch = self.state.epochs;
+        if is_due(self.config.histograms, epoch) {
+            let histograms = distributions::of_weights(self.model, &self.optimizer.take_gradient()).into();
+            self.sinks.send(&Event::Distributions(log::Distributions { epoch: epoch + 1, histograms }));
+        }
     }
 
     /// Tells how far the epoch is, a few times a second and at every point that the logs keep, and checks the loss: then
@@ -268,10 +286,19 @@ impl Trainer<'_> {
         let Some(samples) = self.validation else { return Ok(None) };
         self.sinks.send(&Event::Validating);
         let averaged = self.optimizer.averaged();
-        let evaluation = evaluate_smoothed(self.model, samples, 1, self.config.label_smoothing, |_| {});
+        let smoothing = self.config.label_smoothing;
+        let evaluation = match self.tells_predictions {
+            true => evaluate_images(self.model, samples, 1, smoothing, |_| {}).map(|(all, each)| (all, Some(each))),
+            false => evaluate_smoothed(self.model, samples, 1, smoothing, |_| {}).map(|all| (all, None)),
+        };
         drop(averaged);
-        let of_epoch = |error: Error| error.at("validation").at(format!("epoch {}", self.state.epochs + 1));
-        Ok(Some(evaluation.map_err(of_epoch)?.sums.scores()))
+        let epoch = self.state.epochs + 1;
+        let (evaluation, predictions) =
+            evaluation.map_err(|error: Error| error.at("validation").at(format!("epoch {epoch}")))?;
+        if let Some(predictions) = predictions.map(Arc::new) {
+            self.sinks.send(&Event::Validated(log::Validated { epoch, predictions }));
+        }
+        Ok(Some(evaluation.sums.scores()))
     }
 
     /// What follows from a finished epoch: whether it is the best, patience runs out, the rate falls.
@@ -317,4 +344,9 @@ impl Trainer<'_> {
             first_step: self.state.batches_seen,
         }
     }
+}
+
+/// Whether epoch `epoch`, from 0, is one of those that are `interval` apart, as Keras's `histogram_freq` has it; none is for 0.
+fn is_due(interval: u64, epoch: u64) -> bool {
+    interval > 0 && epoch.is_multiple_of(interval)
 }

@@ -57,6 +57,11 @@ impl Step<'_> {
         first..end.min(self.train.num_batches(self.config.batch_size))
     }
 
+    /// The batches of an epoch.
+    pub fn num_batches(&self) -> u64 {
+        self.train.num_batches(self.config.batch_size)
+    }
+
     /// One optimizer step: forward and backward for each of its batches, then the update. `on_batch` hears of each batch
     /// between its forward and its backward pass. Nothing here waits for a GPU.
     ///

@@ -174,7 +174,7 @@ fn real_tensorboard_pytorch_and_keras_read_what_was_written() {
     let python = crate::program::python();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    succeeded(&train(at, &["--run", "a"]));
+    succeeded(&train(at, &["--run", "a", "--histograms", "2"]));
     // images as the network sees them, and what we say of them
     let count = 8usize;
     let values: Vec<f32> = (0..count * 784).map(|i| (i * 37 % 256) as f32 / 255.0).collect();
@@ -187,8 +187,15 @@ fn real_tensorboard_pytorch_and_keras_read_what_was_written() {
     };
     // 540 training images in batches of 128
     let metrics = Metric::of(10).map(Metric::name).collect::<Vec<_>>().join(",");
+    let told = ["--classes", "0,1,2,3,4,5,6,7,8,9", "--histograms", "2"];
     let run = ["logs/a", "--epochs", "2", "--steps-per-epoch", "5", "--metrics", &metrics, "--http"];
+    script("check_tensorboard.py", &[&run[..], &told].concat());
+    // what Keras's callback writes, and no more
+    succeeded(&train(at, &["--run", "b", "--tensorboard", "scalars"]));
+    let run = ["logs/b", "--epochs", "2", "--steps-per-epoch", "5", "--metrics", &metrics];
     script("check_tensorboard.py", &run);
+    succeeded(&train(at, &["--run", "c", "--tensorboard", "none"]));
+    assert!(!at.join("logs/c/train").exists() && at.join("logs/c/history.csv").exists());
     script("read_weights.py", &["models/model", "input.npy", "--expect", "output.npy"]);
     script("read_keras.py", &["models/model", "input.npy", "--expect", "output.npy", "--parameters", "34826"]);
 }

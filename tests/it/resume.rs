@@ -3,6 +3,7 @@
 //! `CONVNET_KILLS=100 cargo test --release --features crash-points --test it resume::` kills as often, at random instants and at file operations.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -43,7 +44,7 @@ struct Result {
     best: Vec<u8>,
     optimizer: Vec<u8>,
     history: Vec<String>,
-    curves: Vec<(String, i64, u32)>,
+    curves: Vec<(String, i64, u64)>,
 }
 
 fn result(folder: &Path, run: &str) -> Result {
@@ -73,8 +74,9 @@ fn result(folder: &Path, run: &str) -> Result {
     }
 }
 
-/// Tag, step and bits of every scalar of a folder's event files, each up to its first torn record, as TensorBoard reads.
-fn curves(folder: &Path) -> Vec<(String, i64, u32)> {
+/// Tag, step and a hash of every scalar, picture, curve and histogram of a folder's event files, each up to its first torn record, as
+/// TensorBoard reads.
+fn curves(folder: &Path) -> Vec<(String, i64, u64)> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let mut points = Vec::new();
@@ -85,10 +87,12 @@ fn curves(folder: &Path) -> Vec<(String, i64, u32)> {
             let Some(record) = rest.get(12..12 + length) else { break };
             let Some(after) = rest.get(16 + length..) else { break };
             let event = Event::parse_from_bytes(record).unwrap();
-            for value in event.get_summary().get_value().iter().filter(|value| value.has_simple_value()) {
+            for value in event.get_summary().get_value() {
                 let prefix = folder.file_name().unwrap().to_string_lossy();
                 let tag = format!("{prefix}/{}", value.get_tag());
-                points.push((tag, event.get_step(), value.get_simple_value().to_bits()));
+                let mut hasher = DefaultHasher::new();
+                hasher.write(&value.write_to_bytes().unwrap());
+                points.push((tag, event.get_step(), hasher.finish()));
             }
             rest = after;
         }

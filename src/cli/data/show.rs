@@ -7,8 +7,7 @@ use image::RgbImage;
 use super::{Globals, Source, output};
 use crate::cli::inline;
 use crate::cli::names::names;
-use convnet::data::ImageShape;
-use convnet::data::augment::{AugmentConfig, augment};
+use convnet::data::augment::{AugmentConfig, augment_one};
 use convnet::data::grid::{GridConfig, changed_grid, mean_grid, write_png};
 use convnet::data::registry;
 use convnet::data::split::{SplitMode, Validation, split};
@@ -53,7 +52,7 @@ pub fn run(args: Show, globals: Globals) -> anyhow::Result<()> {
     let picture = GridConfig { title: dataset.name.clone(), seed: args.seed, ..GridConfig::default() };
     let shape = dataset.train.shape();
     let picture = changed_grid(&dataset.train, &dataset.classes, &picture, |number, pixels| {
-        augment_one(&args.augment, shape, number, pixels, args.seed)
+        augment_one(&args.augment, shape, number, &pixels, args.seed)
     })?;
     let path = args.out.unwrap_or_else(|| default_path(&dataset.name));
     write(&picture, &path, args.json, globals)?;
@@ -80,14 +79,6 @@ fn write(picture: &RgbImage, path: &Path, is_json: bool, globals: Globals) -> Re
     Ok(())
 }
 
-/// Image `number` (`u8 [H, W, C]`) as the network sees it in the first epoch.
-fn augment_one(config: &AugmentConfig, shape: ImageShape, number: usize, pixels: Vec<u8>, seed: u64) -> Vec<u8> {
-    let sizes = [1, shape.height, shape.width, shape.channels].map(|size| size as i64);
-    let image = tch::Tensor::from_slice(&pixels).reshape(sizes);
-    let changed = augment(config, &image, &tch::Tensor::from_slice(&[number as i64]), seed, 0);
-    Vec::try_from(changed.reshape([-1])).expect("an image is bytes")
-}
-
 /// In the current folder, whatever the data set is called.
 fn default_path(name: &str) -> PathBuf {
     PathBuf::from(name.replace(['/', '\\'], "-") + ".png")
@@ -96,13 +87,6 @@ fn default_path(name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_image_is_shown_as_the_network_sees_it() {
-        let (shape, pixels) = (ImageShape { height: 1, width: 3, channels: 1 }, vec![1, 2, 3]);
-        let shown = |text: &str| augment_one(&text.parse().unwrap(), shape, 0, pixels.clone(), 0);
-        assert_eq!((shown("none"), shown("flip=1")), (vec![1, 2, 3], vec![3, 2, 1]));
-    }
 
     #[test]
     fn the_picture_lies_in_the_current_folder() {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::labelled::LabelledSplit;
 use crate::cli::{Globals, output};
-use convnet::data::contact_sheet::{Tile, contact_sheet};
 use convnet::data::grid::write_png;
+use convnet::data::sheet::{Sheet, Tile, contact_sheet};
 use convnet::drawing::{ReliabilityBin, confusion_matrix, embed_fonts, rasterize, reliability_diagram};
 use convnet::error::{Error, Result};
 use convnet::evaluate::{CalibrationReport, Evaluation, Predictions};
@@ -14,6 +14,8 @@ use convnet::predict::{InputImage, Prediction, PredictionFormat, Record};
 
 /// Mistakes on a sheet.
 const SHOWN_MISTAKES: usize = 60;
+/// And in a row of it.
+const COLUMNS: usize = 8;
 /// A drawing's pixels for each of its units: text stays readable on screens with many pixels.
 const SCALE: f32 = 2.0;
 
@@ -172,11 +174,12 @@ fn mistakes_sheet(found: &LabelledSplit, predictions: &Predictions, name: &str) 
     let shown = &mistakes[..mistakes.len().min(SHOWN_MISTAKES)];
     let tile = |&index: &usize| {
         let [said, truth] = [predictions.classes[index], predictions.labels[index]].map(|class| &found.classes[class]);
-        let confidence = format!("{:.1} % sure", 100.0 * predictions.confidence(index));
+        let sure = format!("{:.1} %, {index}", 100.0 * predictions.confidence(index));
         let pixels = found.samples.image(index)?.into_owned();
-        Ok(Tile { pixels, lines: vec![said.clone(), format!("is {truth}"), format!("{confidence}, {index}")] })
+        Ok(Tile { pixels, lines: [truth.clone(), format!("as {said}"), sure] })
     };
     let tiles = shown.iter().map(tile).collect::<Result<Vec<Tile>>>()?;
     let title = format!("{} of {} mistakes: {name}", tiles.len(), mistakes.len());
-    contact_sheet(found.samples.shape(), &tiles, &title)
+    let note = "what it is, what it is taken for, how sure the model is, the image's number".to_owned();
+    contact_sheet(found.samples.shape(), &Sheet { title, note, columns: COLUMNS, tiles })
 }

@@ -49,6 +49,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         sinks: sinks(globals, mode),
         stop: stop_on_signals()?,
         checks_data: args.checks_data(globals),
+        command: Some(signals::typed_command()),
         origins: Some(resolved.origins),
         ..Run::new(resolved.config)
     };

@@ -16,6 +16,9 @@ use convnet::train::{StopReason, StopSignal};
 /// The signals that end a training after a checkpoint, and their names.
 const SIGNALS: [(i32, &str); 3] = [(SIGHUP, "SIGHUP"), (SIGINT, "SIGINT (Ctrl-C)"), (SIGTERM, "SIGTERM")];
 
+/// Where a long command is broken, in letters.
+const MAX_LINE_CHARS: usize = 90;
+
 /// What is said at the first signal: a step, or a validation, may take a while.
 const STOPPING: &[u8] = b"stopping after this step and a checkpoint; a second time ends at once, without one\n";
 
@@ -76,10 +79,35 @@ pub fn resume_command(folder: &RunFolder) -> String {
     command_line(words)
 }
 
+/// The command that was typed, in lines that a page shows whole.
+pub fn typed_command() -> String {
+    in_lines(&typed_words())
+}
+
+/// Words as a shell takes them, in lines of at most [`MAX_LINE_CHARS`] letters where the words are not longer.
+fn in_lines(words: &[String]) -> String {
+    let (mut text, mut length) = (String::new(), 0);
+    for word in words.iter().map(|word| quoted(word)) {
+        let letters = word.chars().count();
+        if length > 0 {
+            let is_full = length + 1 + letters > MAX_LINE_CHARS;
+            text += if is_full { " \\\n    " } else { " " };
+            length = if is_full { 4 } else { length + 1 };
+        }
+        text += &word;
+        length += letters;
+    }
+    text
+}
+
+fn typed_words() -> Vec<String> {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("convnet".to_owned()).chain(words).collect()
+}
+
 /// The command that goes on with cross-validation: the one that was typed, which has to name its runs.
 pub fn command_again(run: &str) -> String {
-    let mut words = vec!["convnet".to_owned()];
-    words.extend(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
+    let mut words = typed_words();
     let names_run = words.iter().any(|word| word == "--run" || word.starts_with("--run="));
     if !names_run {
         words.extend(["--run".into(), run.to_owned()]);
@@ -103,6 +131,14 @@ fn quoted(word: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_command_is_broken_between_its_words() {
+        let words: Vec<String> = (0..20).map(|number| format!("--flag-{number}")).collect();
+        let lines = in_lines(&words);
+        assert!(lines.lines().count() > 1 && lines.lines().all(|line| line.chars().count() <= MAX_LINE_CHARS + 2));
+        assert_eq!(lines.replace(" \\\n    ", " "), words.join(" "));
+    }
 
     #[test]
     fn a_command_can_be_pasted() {

@@ -12,6 +12,7 @@ pub use config::AugmentConfig;
 pub use grid::affine_grid;
 pub use mix::{Mixed, Mixer};
 
+use super::ImageShape;
 use crate::rng::{Stream, derive};
 use draws::{Draw, Draws};
 
@@ -44,6 +45,14 @@ pub fn augment(config: &AugmentConfig, images: &Tensor, samples: &Tensor, seed: 
         pixels = erase(config, &pixels, &draws);
     }
     pixels.round().clamp(0.0, 255.0).to_kind(Kind::Uint8).permute([0, 2, 3, 1])
+}
+
+/// Changes the training image numbered `number` (`pixels`: `u8 [H, W, C]` of `shape`) as it is changed in the first epoch.
+pub fn augment_one(config: &AugmentConfig, shape: ImageShape, number: usize, pixels: &[u8], seed: u64) -> Vec<u8> {
+    let sizes = [1, shape.height, shape.width, shape.channels].map(|size| size as i64);
+    let image = Tensor::from_slice(pixels).reshape(sizes);
+    let changed = augment(config, &image, &Tensor::from_slice(&[number as i64]), seed, 0);
+    Vec::try_from(changed.reshape([-1])).expect("an image is bytes")
 }
 
 /// `[B] → [B, 1, 1, 1]`.

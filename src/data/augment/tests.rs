@@ -110,3 +110,10 @@ fn what_happens_depends_on_seed_epoch_and_image_alone() {
     assert!(!whole.equal(&changed("strong", 4)));
     assert!(!whole.equal(&augment(&strong, &images(), &samples(), SEED + 1, 3)));
 }
+
+#[test]
+fn one_image_is_changed_as_the_network_sees_it() {
+    let (shape, pixels) = (ImageShape { height: 1, width: 3, channels: 1 }, [1, 2, 3]);
+    let shown = |text: &str| augment_one(&text.parse().unwrap(), shape, 0, &pixels, 0);
+    assert_eq!((shown("none"), shown("flip=1")), (vec![1, 2, 3], vec![3, 2, 1]));
+}

@@ -46,6 +46,10 @@ impl Streaming {
         Streaming { samples, device, pool, files_order, current, feed }
     }
 
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
     /// The pixels of batch `index` of `order`, `u8 [B, H, W, C]` on the device. Batches that are asked for one after the
     /// other are decoded ahead.
     pub fn batch(&self, order: &Order, index: u64, batch_size: usize) -> Result<Tensor> {

@@ -59,6 +59,7 @@ impl RunProgress {
                 (self.batch, self.validating) = (None, false);
             }
             Event::Saving | Event::Testing { .. } | Event::Note(_) | Event::Detail(_) | Event::Warning(_) => {}
+            Event::Validated(_) | Event::Distributions(_) | Event::Over { .. } => {}
             Event::End => self.epoch = None,
         }
     }

@@ -39,6 +39,10 @@ pub struct Optimizer {
     average_begins: bool,
     /// What [`Optimizer::add_gradient`] gathered for the next step, `f32 [P]`.
     gradient: Option<Tensor>,
+    /// Whether the next step's gradient is kept.
+    keeps_gradient: bool,
+    /// The gradient of the step that was to keep it, `f32 [P]`.
+    kept_gradient: Option<Tensor>,
     steps: u64,
 }
 
@@ -114,6 +118,8 @@ impl Optimizer {
             average,
             average_begins: true,
             gradient: None,
+            keeps_gradient: false,
+            kept_gradient: None,
             steps: 0,
         }
     }
@@ -147,6 +153,9 @@ impl Optimizer {
     pub fn apply(&mut self, learning_rate: f64) {
         let Some(gradient) = self.gradient.take() else { return };
         self.steps += 1;
+        if std::mem::take(&mut self.keeps_gradient) {
+            self.kept_gradient = Some(gradient.copy()); // clipping may change it in place
+        }
         tch::no_grad(|| {
             let gradient = match self.options.clip {
                 Some(clip) => clip.apply(gradient, self.segments.as_ref()),
@@ -157,6 +166,18 @@ impl Optimizer {
             }
             self.move_average();
         });
+    }
+
+    /// Keeps the next step's gradient, as it is before it is clipped.
+    pub(super) fn keep_next_gradient(&mut self) {
+        self.keeps_gradient = true;
+    }
+
+    /// The gradient that was kept, by the weights' names, in any shape; empty where there is none.
+    pub(super) fn take_gradient(&mut self) -> Vec<(&str, Tensor)> {
+        let Some(gradient) = self.kept_gradient.take() else { return Vec::new() };
+        let part = |parameter: &Parameter| gradient.narrow(0, parameter.start, parameter.count);
+        self.parameters.iter().map(|parameter| (parameter.name.as_str(), part(parameter))).collect()
     }
 
     /// Decays and updates the parameters of `group`. All are changed in place.

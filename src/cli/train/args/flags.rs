@@ -11,6 +11,7 @@ use convnet::data::image::Resize;
 use convnet::data::options::{Cache, Channels, ImageSize};
 use convnet::data::split::SplitMode;
 use convnet::error::Error;
+use convnet::log::TensorBoardLevel;
 use convnet::model::config::PublishedWeights;
 use convnet::model::{InputScale, Precision};
 use convnet::train::{ClassWeightRule, ClassWeights, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target};
@@ -285,6 +286,12 @@ struct FilesFlags {
     /// Batches between two points of the logs
     #[arg(long, value_name = "N")]
     log_every: Option<u64>,
+    /// How much to write for TensorBoard
+    #[arg(long, value_parser = names::<TensorBoardLevel>())]
+    tensorboard: Option<TensorBoardLevel>,
+    /// Write histograms of the weights and gradients for TensorBoard every N epochs; 0: none
+    #[arg(long, value_name = "N")]
+    histograms: Option<u64>,
 }
 
 impl Flags {

@@ -1,0 +1,109 @@
+//! A contact sheet: single images in rows, with a few words below each.
+
+use image::{Rgb, RgbImage, imageops};
+use noto_sans_mono_bitmap::{FontWeight, RasterHeight};
+
+use super::ImageShape;
+use super::font::{TextStyle, shorten};
+use super::grid::{GAP_PX, MARGIN_PX, MAX_TITLE_CHARS, NAME, NOTE, PAPER, TITLE, draw_tile, tile_size};
+use crate::error::{Error, Result};
+
+/// The colour of what is wrong: Okabe's and Ito's vermilion, darkened so that small letters can be read.
+const WRONG: TextStyle =
+    TextStyle { weight: FontWeight::Regular, height: RasterHeight::Size16, colour: Rgb([176, 62, 0]) };
+/// The lines below an image: bold, in the colour of what is wrong, faint.
+const LINES: [TextStyle; 3] = [NAME, WRONG, NOTE];
+/// Between two rows.
+const ROW_GAP_PX: u32 = 12;
+/// The most tiles of a sheet.
+const MAX_TILES: usize = 400;
+
+/// What a sheet shows.
+pub struct Sheet {
+    /// At the top.
+    pub title: String,
+    /// Below it.
+    pub note: String,
+    /// Images in a row.
+    pub columns: usize,
+    /// The images.
+    pub tiles: Vec<Tile>,
+}
+
+/// An image of a sheet.
+pub struct Tile {
+    /// `u8 [H, W, C]`.
+    pub pixels: Vec<u8>,
+    /// What stands below it: what it is, what it is taken for, and how sure that is.
+    pub lines: [String; 3],
+}
+
+/// The picture of `sheet`, whose images have `shape`.
+///
+/// # Errors
+/// A data error where the images have neither 1 nor 3 channels or not as many pixels as `shape` says, a configuration error where
+/// there are too many.
+pub fn contact_sheet(shape: ImageShape, sheet: &Sheet) -> Result<RgbImage> {
+    if ![1, 3].contains(&shape.channels) {
+        return Err(Error::data("images of 1 or 3 channels can be shown").got(shape));
+    }
+    if sheet.tiles.len() > MAX_TILES || sheet.columns == 0 {
+        return Err(Error::config("a sheet cannot show that many images").expected(MAX_TILES).got(sheet.tiles.len()));
+    }
+    if let Some(tile) = sheet.tiles.iter().find(|tile| Some(tile.pixels.len()) != shape.num_bytes()) {
+        return Err(Error::data("an image has another size")
+            .expected(shape)
+            .got(format!("{} bytes", tile.pixels.len())));
+    }
+    let (width, height) = tile_size(shape);
+    let text_px = |tile: &Tile| LINES.iter().zip(&tile.lines).map(|(style, text)| style.width_px(text)).max();
+    let column_px = sheet.tiles.iter().filter_map(text_px).max().unwrap_or(0).max(width) + 3 * GAP_PX;
+    let row_px = height + LINES.iter().map(|style| style.height_px()).sum::<u32>() + ROW_GAP_PX;
+    let columns = sheet.columns.min(sheet.tiles.len()).max(1);
+    let title = shorten(&sheet.title, MAX_TITLE_CHARS);
+    let top = MARGIN_PX + TITLE.height_px() + NOTE.height_px() + ROW_GAP_PX;
+    let inner_px = (columns as u32 * column_px).max(TITLE.width_px(&title)).max(NOTE.width_px(&sheet.note));
+    let num_rows = sheet.tiles.len().div_ceil(columns) as u32;
+    let mut canvas = RgbImage::from_pixel(2 * MARGIN_PX + inner_px, top + num_rows * row_px + MARGIN_PX, PAPER);
+    TITLE.draw(&mut canvas, MARGIN_PX, MARGIN_PX, &title);
+    NOTE.draw(&mut canvas, MARGIN_PX, MARGIN_PX + TITLE.height_px(), &sheet.note);
+    for (tile, place) in sheet.tiles.iter().zip(0..) {
+        let (left, mut top) = (MARGIN_PX + place % columns as u32 * column_px, top + place / columns as u32 * row_px);
+        let picture = draw_tile(shape, &tile.pixels, (width, height));
+        imageops::replace(&mut canvas, &picture, i64::from(left), i64::from(top));
+        top += height;
+        for (style, line) in LINES.iter().zip(&tile.lines) {
+            style.draw(&mut canvas, left, top, line);
+            top += style.height_px();
+        }
+    }
+    Ok(canvas)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sheet(num_tiles: usize) -> Sheet {
+        let tile = |number: usize| Tile { pixels: vec![number as u8; 12], lines: ["a", "b", "c"].map(str::to_owned) };
+        Sheet { title: "t".into(), note: "n".into(), columns: 3, tiles: (0..num_tiles).map(tile).collect() }
+    }
+
+    #[test]
+    fn tiles_lie_in_rows() {
+        let shape = ImageShape { height: 2, width: 2, channels: 3 };
+        let [one, three, four] = [1, 3, 4].map(|count| contact_sheet(shape, &sheet(count)).unwrap());
+        assert!(one.width() < three.width() && one.height() == three.height());
+        assert!(four.width() == three.width() && four.height() > three.height());
+        assert!(three.pixels().any(|pixel| pixel.0 == [2, 2, 2]));
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_refused() {
+        let shape = ImageShape { height: 2, width: 2, channels: 3 };
+        assert!(contact_sheet(ImageShape { channels: 4, ..shape }, &sheet(1)).is_err());
+        assert!(contact_sheet(ImageShape { height: 3, ..shape }, &sheet(1)).is_err());
+        assert!(contact_sheet(shape, &sheet(MAX_TILES + 1)).is_err());
+        assert!(contact_sheet(shape, &Sheet { columns: 0, ..sheet(1) }).is_err());
+    }
+}
