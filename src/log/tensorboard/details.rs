@@ -28,8 +28,8 @@ const MAX_MATRIX_CLASSES: usize = 100;
 /// Numbers in the predictions, images × classes, above which they are not asked for: 64 MB.
 const MAX_PREDICTIONS: usize = 1 << 24;
 /// Mistakes on a sheet, and in a row of it.
-const NUM_MISTAKES: usize = 24;
-const NUM_COLUMNS: usize = 6;
+const NUM_MISTAKES: usize = 20;
+const NUM_COLUMNS: usize = 4;
 const MAX_NAME_CHARS: usize = 14;
 
 /// What a run tells TensorBoard of itself.
@@ -140,11 +140,8 @@ impl DetailWriter {
             return Ok(None);
         }
         let title = format!("Surest mistakes after epoch {}", step + 1);
-        let note = format!(
-            "{} of {} wrong validation images: the true class, what it is taken for, how sure",
-            tiles.len(),
-            wrong.len()
-        );
+        // no longer than the sheet is wide: TensorBoard shows it 350 pixels wide at first
+        let note = format!("{} of {}: true class, taken for, how sure", tiles.len(), wrong.len());
         let sheet = Sheet { title, note, columns: NUM_COLUMNS, tiles };
         contact_sheet(images.shape(), &sheet).map(Some)
     }
