@@ -4,7 +4,7 @@ use super::svg::{Anchor, INK, LINE, MUTED, SERIES_COLORS, Svg, TextStyle, text_w
 
 const WIDTH_PX: f64 = 560.0;
 const HEIGHT_PX: f64 = 320.0;
-const LEFT_PX: f64 = 64.0;
+const LEFT_PX: f64 = 80.0;
 const RIGHT_PX: f64 = 20.0;
 const TOP_PX: f64 = 64.0;
 const BOTTOM_PX: f64 = 52.0;

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use protobuf::Message;
+use tensorboard_proto::event::Event;
 use tensorboard_rs::masked_crc32c::masked_crc32c;
 
 use super::event_fields;
@@ -16,6 +18,10 @@ pub(super) const PREFIX: &str = "events.out.tfevents.";
 
 /// Longer records are skipped when older files are read. The longest that are written, pictures, have less than a tenth of it.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
+
+/// Records above this are no scalars (60 bytes here, 100 as TensorFlow writes them): they are not parsed, because protobuf 2
+/// descends into nested groups without a limit (RUSTSEC-2024-0437).
+const MAX_SCALAR_BYTES: usize = 1024;
 
 /// Takes out of the event files in `folder`, where there is one, the records whose tag and step `is_kept` refuses: those of
 /// a run that goes on otherwise from an earlier step. A file is replaced whole or not at all.
@@ -77,6 +83,27 @@ pub(super) fn collect_last_steps(path: &Path, last_steps: &mut HashMap<String, u
         }
     }
     Ok(())
+}
+
+/// The values of the scalar `tag` in the event files of `folder`, with their steps, as far as records are whole.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn scalars(folder: &Path, tag: &str) -> io::Result<Vec<(u64, f64)>> {
+    let mut values = Vec::new();
+    for path in event_files(folder)? {
+        let mut reader = BufReader::new(File::open(path)?);
+        while let Some(record) = next_record(&mut reader)? {
+            if record.len() > MAX_SCALAR_BYTES {
+                continue;
+            }
+            let Ok(event) = Event::parse_from_bytes(&record) else { break };
+            let of_tag = event.get_summary().get_value().iter().filter(|value| value.get_tag() == tag);
+            let step = u64::try_from(event.get_step()).unwrap_or(0);
+            values.extend(of_tag.map(|value| (step, f64::from(value.get_simple_value()))));
+        }
+    }
+    Ok(values)
 }
 
 /// The next record's bytes (none of them where it is above [`MAX_RECORD_BYTES`]); `None` where no whole one follows.

@@ -142,6 +142,12 @@ fn opened<'a>(file: &'a mut Option<EventFile>, folder: &Path) -> Result<&'a mut 
     }
 }
 
+/// The training loss within the epochs of a run, as its logs have it: batches done, and the running mean of their epoch. Empty
+/// where there are no logs, or they cannot be read.
+pub fn batch_losses(run_folder: &Path) -> Vec<(u64, f64)> {
+    event_records::scalars(&run_folder.join("train"), "batch_loss").unwrap_or_default()
+}
+
 /// Takes the points out of a run's logs that lie behind its first `epochs` epochs and `steps` batches: it goes on from there
 /// with other settings, and the points of the old ones would stand among the new.
 ///

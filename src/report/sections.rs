@@ -19,6 +19,9 @@ use crate::run::record::EndedBy;
 /// Shares of right answers whose thresholds are shown.
 const PRECISIONS: [f64; 4] = [0.9, 0.95, 0.99, 0.999];
 
+/// Points of a curve within epochs.
+const MAX_POINTS: usize = 400;
+
 fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
@@ -114,7 +117,8 @@ pub fn tiles(story: &Story) -> String {
 pub fn next(story: &Story) -> String {
     let all = advise(story);
     if all.is_empty() {
-        return match story.history.is_empty() {
+        // after an epoch or two, nothing can stand out
+        return match story.history.len() < 3 && story.scores().is_none() {
             true => String::new(),
             false => paragraph(
                 "Nothing stands out: no overfitting or underfitting, no class apart, no leaked image was found.",
@@ -127,8 +131,9 @@ pub fn next(story: &Story) -> String {
 
 /// Loss, accuracy and learning rate over the epochs.
 pub fn curves(story: &Story) -> String {
+    let within = within_epochs(story);
     if story.history.is_empty() {
-        return String::new();
+        return within;
     }
     let points = |value: &dyn Fn(&HistoryRow) -> Option<f64>| -> Vec<[f64; 2]> {
         story.history.iter().filter_map(|row| Some([row.epoch as f64, value(row)?])).collect()
@@ -156,7 +161,27 @@ pub fn curves(story: &Story) -> String {
     html += &figure(&chart("Loss", "nats an image", Metric::Loss), dropout);
     html += &figure(&chart("Accuracy", "share of images", Metric::Accuracy), "The share of images that are right.");
     html += &figure(&rate.draw(), "The learning rate at each epoch's end.");
-    html + "</div>\n" + &details("All epochs", &epochs(&story.history))
+    html + &within + "</div>\n" + &details("All epochs", &epochs(&story.history))
+}
+
+/// The training loss while epochs go on: what there is of the first one, too.
+fn within_epochs(story: &Story) -> String {
+    let record = &story.record;
+    let per_epoch = record.data.train.div_ceil(record.config.training.batch_size.max(1)).max(1) as f64;
+    let losses = &story.batch_losses;
+    if losses.len() < 2 {
+        return String::new();
+    }
+    let every = losses.len().div_ceil(MAX_POINTS);
+    let points = losses.iter().step_by(every).map(|&(step, loss)| [step as f64 / per_epoch, loss]).collect();
+    let chart = LineChart {
+        title: "Training loss within epochs".into(),
+        x_label: "epochs".into(),
+        y_label: "nats an image".into(),
+        series: vec![Series { name: "running mean of the epoch".into(), points }],
+        ..LineChart::default()
+    };
+    figure(&chart.draw(), "The mean begins again with each epoch.")
 }
 
 fn epochs(history: &[HistoryRow]) -> String {

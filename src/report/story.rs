@@ -10,6 +10,7 @@ use crate::error::{Result, describe};
 use crate::evaluate::Predictions;
 use crate::evaluate::stored::{self, StoredPredictions};
 use crate::log::history::HistoryRow;
+use crate::log::tensorboard::batch_losses;
 use crate::model::{Calibration, ModelInfo, saved};
 use crate::run::record::EndedBy;
 use crate::run::{RunFolder, RunRecord};
@@ -31,6 +32,8 @@ pub struct Story {
     pub record: RunRecord,
     /// The epochs so far.
     pub history: Vec<HistoryRow>,
+    /// The training loss within the epochs: batches done in the run, and the running mean of their epoch.
+    pub batch_losses: Vec<(u64, f64)>,
     /// How far it has come.
     pub status: Status,
     /// The settings that are not the defaults, by their keys.
@@ -92,7 +95,21 @@ impl Story {
             }
         };
         let (name, changed) = (folder.name.clone(), changed(&record.config)?);
-        Ok(Story { name, record, history, status, changed, test, validation, calibration, images, data, missing })
+        let batch_losses = batch_losses(&folder.path);
+        Ok(Story {
+            name,
+            record,
+            history,
+            batch_losses,
+            status,
+            changed,
+            test,
+            validation,
+            calibration,
+            images,
+            data,
+            missing,
+        })
     }
 
     /// The row of the epoch whose weights are saved; the best so far where none is yet.

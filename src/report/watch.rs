@@ -92,8 +92,9 @@ impl Watched {
 
     /// The lengths and times of the files that the page is made of.
     fn state(&self) -> String {
-        let files = ["run.json", "history.csv", "predictions/test.safetensors"];
-        let of_file = |file: &&str| match fs::metadata(self.folder.join(file)) {
+        let files = ["run.json", "history.csv", "predictions/test.safetensors"].map(|file| self.folder.join(file));
+        let logs = fs::read_dir(self.folder.join("train")).into_iter().flatten().flatten().map(|entry| entry.path());
+        let of_file = |file: std::path::PathBuf| match fs::metadata(file) {
             Ok(metadata) => {
                 let changed = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
                 let since = changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -101,7 +102,7 @@ impl Watched {
             }
             Err(_) => "0".to_owned(),
         };
-        files.iter().map(of_file).collect::<Vec<_>>().join("-")
+        files.into_iter().chain(logs).map(of_file).collect::<Vec<_>>().join("-")
     }
 }
 
