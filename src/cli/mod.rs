@@ -5,6 +5,7 @@ mod class_labels;
 mod completions;
 mod data;
 mod doctor;
+mod drawings;
 mod evaluate;
 mod export;
 mod flags;

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::drawings::{DRAWINGS, FileKind, write_drawing};
 use super::{Globals, output};
 use convnet::data::ImageShape;
 use convnet::error::{Error, Result, nearest};
@@ -37,8 +38,8 @@ pub struct Args {
     /// Write the network to a new file: Keras's JSON (.json) or a short form (.txt)
     #[arg(long, value_name = "FILE", conflicts_with = "presets")]
     write: Option<PathBuf>,
-    /// Draw the network to an SVG file too
-    #[arg(long, value_name = "FILE.svg", conflicts_with = "presets")]
+    /// Draw the network too: .svg or .png
+    #[arg(long, value_name = "FILE", conflicts_with = "presets")]
     plot: Option<PathBuf>,
     /// Print one JSON document on stdout
     #[arg(long)]
@@ -58,10 +59,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         }
         return Ok(());
     };
-    if let Some(path) = args.plot.as_ref().filter(|path| path.extension().is_none_or(|extension| extension != "svg")) {
-        let wrong = Error::config("--plot draws SVG").expected("a file name that ends in .svg").got(path.display());
-        return Err(wrong.into());
-    }
+    args.plot.as_deref().map(|path| FileKind::of(path, &DRAWINGS)).transpose()?;
     let network = find(model)?;
     let spec = resolve(&network, &args)?;
     if matches!(network, Architecture::Short(_)) && (args.input_shape.is_none() || args.classes.is_none()) {
@@ -70,8 +68,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let summary = Summary::new(&spec)?;
     if let Some(path) = &args.plot {
         let (drawing, written) = (plot::svg(&spec)?, output::written(path));
-        files::write_output(path, |file| file.write_all(drawing.as_bytes()))
-            .map_err(|error| Error::config("cannot write the drawing").at_path(path).because(error))?;
+        write_drawing(path, &drawing)?;
         output::note(globals, &written);
     }
     if let Some(path) = &args.write {

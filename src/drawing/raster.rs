@@ -34,14 +34,22 @@ fn is_own(c: char) -> bool {
     (c as u32) < 0x460 || ('\u{2000}'..'\u{2800}').contains(&c)
 }
 
-/// The picture of `svg`, `scale` times as large as it says, on white.
+/// The picture of `svg`, `scale` times as large as it says, or as large as a picture may be, on white.
 ///
 /// # Errors
-/// An internal error where it is no SVG or too large.
+/// An internal error where it is no SVG, a configuration error where it is larger than a picture may be.
 pub fn rasterize(svg: &str, scale: f32) -> Result<RgbImage> {
     let fonts = if svg.chars().all(is_own) { &FONTS } else { &ALL_FONTS };
     let options = Options { fontdb: Arc::clone(fonts), ..Options::default() };
     let tree = Tree::from_str(svg, &options).map_err(|error| Error::internal("cannot draw").because(error))?;
+    let longer = tree.size().width().max(tree.size().height());
+    let scale = scale.min(MAX_SIDE_PX as f32 / longer);
+    if scale < 1.0 {
+        return Err(Error::config("the drawing is too large to be read in a picture of pixels")
+            .expected(format!("at most {MAX_SIDE_PX} pixels on a side"))
+            .got(longer)
+            .help("write it as .svg"));
+    }
     let side = |length: f32| ((length * scale).ceil() as u32).clamp(1, MAX_SIDE_PX);
     let (width, height) = (side(tree.size().width()), side(tree.size().height()));
     let mut canvas = Pixmap::new(width, height).ok_or_else(|| Error::internal("the drawing is too large"))?;

@@ -19,3 +19,10 @@ fn a_hundred_classes_fit() {
     let picture = rasterize(&confusion_matrix(&labels, &confusion, "c"), 1.0).unwrap();
     assert!((1100..1500).contains(&picture.width()), "{}", picture.width());
 }
+
+#[test]
+fn what_is_too_large_for_a_picture_is_refused() {
+    let svg = |height| Svg::new(100.0, height, "t").finish();
+    assert_eq!(rasterize(&svg(10_000.0), 2.0).unwrap().height(), 16_384, "smaller than asked for, but whole");
+    assert!(rasterize(&svg(20_000.0), 2.0).unwrap_err().to_string().contains(".svg"));
+}

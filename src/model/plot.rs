@@ -41,7 +41,7 @@ pub fn svg(spec: &Spec) -> Result<String> {
         (drawn.width as usize + 2 * MARGIN, drawn.height as usize + 2 * MARGIN + TITLE_HEIGHT);
     let mut drawing = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{total_width}\" height=\"{total_height}\" viewBox=\"0 0 \
-         {total_width} {total_height}\" font-family=\"sans-serif\" font-size=\"14\">\n<rect width=\"100%\" \
+         {total_width} {total_height}\" font-family=\"DejaVu Sans, sans-serif\" font-size=\"14\">\n<rect width=\"100%\" \
          height=\"100%\" fill=\"#fff\"/>\n"
     );
     text(&mut drawing, MARGIN, MARGIN + 16, "start", "font-weight=\"bold\" font-size=\"18\"", &spec.name);

@@ -271,3 +271,6 @@ fn imbalanced(story: &Story) -> Option<Advice> {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;

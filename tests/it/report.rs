@@ -65,7 +65,7 @@ fn what_is_missing_or_of_others_is_said() {
     fs::remove_dir_all(at.join("logs/a/predictions")).unwrap();
     fs::remove_file(at.join("logs/a/history.csv")).unwrap();
     let (html, _) = page(at, "a", &["--no-images"]);
-    assert!(html.contains("0 of 2 epochs") && !html.contains("id=\"curves\""));
+    assert!(html.contains("0 of 2 epochs") && !html.contains("All epochs"));
     fs::write(at.join("logs/a/history.csv"), "nonsense\n1,2\n").unwrap();
     failed(&convnet(at, &["report", "a"]), 3, "history.csv");
     failed(&convnet(at, &["report", "nowhere"]), 2, "there is no run 'nowhere'");

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cli::drawings::{DRAWINGS, FileKind, write_drawing};
 use crate::cli::labelled::LabelledSplit;
 use crate::cli::{Globals, output};
 use convnet::data::grid::write_png;
 use convnet::data::sheet::{Sheet, Tile, contact_sheet};
-use convnet::drawing::{ReliabilityBin, confusion_matrix, embed_fonts, rasterize, reliability_diagram};
+use convnet::drawing::{ReliabilityBin, confusion_matrix, reliability_diagram};
 use convnet::error::{Error, Result};
 use convnet::evaluate::{CalibrationReport, Evaluation, Predictions};
 use convnet::files::write_output;
@@ -16,8 +17,6 @@ use convnet::predict::{InputImage, Prediction, PredictionFormat, Record};
 const SHOWN_MISTAKES: usize = 60;
 /// And in a row of it.
 const COLUMNS: usize = 8;
-/// A drawing's pixels for each of its units: text stays readable on screens with many pixels.
-const SCALE: f32 = 2.0;
 
 /// Which files are wanted, and where.
 #[derive(Debug, clap::Args)]
@@ -36,14 +35,6 @@ pub struct FileArgs {
     mistakes: Option<PathBuf>,
 }
 
-/// What a file's extension says it is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Png,
-    Svg,
-    Csv,
-}
-
 impl FileArgs {
     /// Refuses files that cannot be what their extension says, before anything is computed.
     pub fn check(&self) -> Result<()> {
@@ -53,9 +44,14 @@ impl FileArgs {
             let error = Error::config("an evaluation writes predictions with their labels");
             return Err(error.expected(".csv or .jsonl").got(path.display()).help("predict --out writes .npy"));
         }
-        format_of(self.confusion.as_deref(), &[Format::Png, Format::Svg, Format::Csv])?;
-        format_of(self.reliability.as_deref(), &[Format::Png, Format::Svg])?;
-        format_of(self.mistakes.as_deref(), &[Format::Png]).map(drop)
+        let checks = [
+            (&self.confusion, &[FileKind::Png, FileKind::Svg, FileKind::Csv][..]),
+            (&self.reliability, &DRAWINGS),
+            (&self.mistakes, &[FileKind::Png]),
+        ];
+        checks
+            .iter()
+            .try_for_each(|(path, kinds)| path.as_deref().map_or(Ok(()), |path| FileKind::of(path, kinds).map(drop)))
     }
 
     /// Writes those that are wanted, and says so.
@@ -85,9 +81,9 @@ impl FileArgs {
         }
         if let Some(path) = &self.confusion {
             let svg = || confusion_matrix(&found.classes, &evaluation.confusion, &format!("Confusion matrix: {title}"));
-            written(path, &|| match format_of(Some(path), &[Format::Png, Format::Svg, Format::Csv])? {
-                Some(Format::Csv) => write_matrix(path, &found.classes, &evaluation.confusion),
-                _ => write_drawing(path, &svg()),
+            written(path, &|| match FileKind::of(path, &[FileKind::Csv]) {
+                Ok(_) => write_matrix(path, &found.classes, &evaluation.confusion),
+                Err(_) => write_drawing(path, &svg()),
             })?;
         }
         if let Some(path) = &self.reliability {
@@ -97,34 +93,6 @@ impl FileArgs {
             written(path, &|| write_png(path, &mistakes_sheet(found, predictions, &title)?))?;
         }
         Ok(())
-    }
-}
-
-/// What `path`'s extension says, which has to be one of `allowed`.
-fn format_of(path: Option<&Path>, allowed: &[Format]) -> Result<Option<Format>> {
-    let Some(path) = path else { return Ok(None) };
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let named = |format: Format| match format {
-        Format::Png => "png",
-        Format::Svg => "svg",
-        Format::Csv => "csv",
-    };
-    allowed.iter().copied().find(|&format| named(format) == extension).map(Some).ok_or_else(|| {
-        let names: Vec<String> = allowed.iter().map(|&format| format!(".{}", named(format))).collect();
-        Error::config("the file has no extension that says what it is to be")
-            .expected(names.join(" or "))
-            .got(path.display())
-    })
-}
-
-/// `path` is `.svg` or `.png`.
-fn write_drawing(path: &Path, svg: &str) -> Result<()> {
-    match format_of(Some(path), &[Format::Png, Format::Svg])? {
-        Some(Format::Svg) => {
-            let written = write_output(path, |writer| writer.write_all(embed_fonts(svg).as_bytes()));
-            written.map_err(|error| Error::config("cannot write the drawing").at_path(path).because(error))
-        }
-        _ => write_png(path, &rasterize(svg, SCALE)?),
     }
 }
 
