@@ -110,13 +110,20 @@ pub(super) fn session_end(status: Status, seconds: f64) -> Summary_Value {
     of_hparams("session_end_info", &content)
 }
 
-/// Charts by category for the page of custom scalars: a chart's title and the tags that it shows, as regular expressions.
-pub(super) fn layout(categories: &[(&str, Vec<(String, Vec<String>)>)]) -> Summary_Value {
+/// A chart of the page of custom scalars.
+pub(super) struct Lines {
+    pub title: String,
+    /// The tags that it shows, as regular expressions.
+    pub tags: Vec<String>,
+}
+
+/// Charts by category for the page of custom scalars.
+pub(super) fn layout(categories: &[(&str, Vec<Lines>)]) -> Summary_Value {
     let mut layout = Layout::new();
     for (title, charts) in categories {
         let mut category = Category::new();
         category.set_title((*title).to_owned());
-        for (title, tags) in charts {
+        for Lines { title, tags } in charts {
             let mut lines = MultilineChartContent::new();
             lines.set_tag(RepeatedField::from_vec(tags.clone()));
             let mut chart = Chart::new();

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use tensorboard_proto::api::Status;
 
 use super::super::event_file::EventFile;
+use super::super::event_values::Lines;
 use super::super::pr_curve::PrCurve;
 use super::super::{Distributions, Ending, Validated, event_values};
 use crate::data::batches::SingleImages;
@@ -175,16 +176,15 @@ pub(super) fn distributions(told: &Distributions, train: &mut EventFile) -> Resu
 /// Training beside validation: by epochs under one tag, within epochs by batches under two.
 fn layout(num_classes: usize) -> tensorboard_proto::summary::Summary_Value {
     let metrics: Vec<Metric> = Metric::of(num_classes).collect();
-    let by_epoch = metrics.iter().map(|metric| (metric.definition().label.to_owned(), vec![format!("epoch_{metric}")]));
-    let rate = ("learning rate".to_owned(), vec!["epoch_learning_rate".to_owned()]);
-    let by_batch = |metric: &Metric| {
-        (
-            metric.definition().label.to_owned(),
-            vec![format!("batch_{metric}"), format!("evaluation_{metric}_vs_iterations")],
-        )
+    let label = |metric: &Metric| metric.definition().label.to_owned();
+    let by_epoch = |metric: &Metric| Lines { title: label(metric), tags: vec![format!("epoch_{metric}")] };
+    let rate = Lines { title: "learning rate".to_owned(), tags: vec!["epoch_learning_rate".to_owned()] };
+    let by_batch = |metric: &Metric| Lines {
+        title: label(metric),
+        tags: vec![format!("batch_{metric}"), format!("evaluation_{metric}_vs_iterations")],
     };
     event_values::layout(&[
-        ("Training and validation by epoch", by_epoch.chain([rate]).collect()),
+        ("Training and validation by epoch", metrics.iter().map(by_epoch).chain([rate]).collect()),
         ("Training and validation by batch", metrics.iter().map(by_batch).collect()),
     ])
 }
