@@ -32,10 +32,10 @@ pub fn mistakes(scores: &SplitScores, samples: &Samples, labels: &[String]) -> R
             true => format!("{:.1} % sure", 100.0 * predictions.confidence(index)),
             false => String::new(),
         };
-        let _ = write!(
+        let _ = writeln!(
             list,
             "<li><img src=\"{}\" alt=\"{} image {index}: {truth}, taken for {said}\"><b>{said}</b><br>is {truth}<br>\
-             <small>{sure} · {index}</small></li>\n",
+             <small>{sure} · {index}</small></li>",
             data_uri(samples.shape(), &samples.image(index)?)?,
             scores.split,
         );

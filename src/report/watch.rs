@@ -85,7 +85,7 @@ impl Watched {
         }
         let folder = RunFolder::open(&self.folder.to_string_lossy(), &self.folder)?;
         // pictures and data facts take seconds: at the end, once
-        let story = Arc::new(Story::read(&folder, matches!(folder.result(), Some(_)))?);
+        let story = Arc::new(Story::read(&folder, folder.result().is_some())?);
         *last = Some((state.clone(), Arc::clone(&story)));
         Ok((state, story))
     }
