@@ -44,40 +44,51 @@ pub struct Tile {
 /// A data error where the images have neither 1 nor 3 channels or not as many pixels as `shape` says, a configuration error where
 /// there are too many.
 pub fn contact_sheet(shape: ImageShape, sheet: &Sheet) -> Result<RgbImage> {
+    check(shape, sheet)?;
+    let (width, height) = tile_size(shape);
+    let text_px = |tile: &Tile| LINES.iter().zip(&tile.lines).map(|(style, text)| style.width_px(text)).max();
+    let column_px = sheet.tiles.iter().filter_map(text_px).max().unwrap_or(0).max(width) + 3 * GAP_PX;
+    let row_px = height + LINES.iter().map(|style| style.height_px()).sum::<u32>() + ROW_GAP_PX;
+    let columns = sheet.columns.min(sheet.tiles.len()).max(1) as u32;
+    let num_rows = (sheet.tiles.len() as u32).div_ceil(columns);
+    let title = shorten(&sheet.title, MAX_TITLE_CHARS);
+    let rows_top = MARGIN_PX + TITLE.height_px() + NOTE.height_px() + ROW_GAP_PX;
+    let inner_px = (columns * column_px).max(TITLE.width_px(&title)).max(NOTE.width_px(&sheet.note));
+    let mut canvas = RgbImage::from_pixel(2 * MARGIN_PX + inner_px, rows_top + num_rows * row_px + MARGIN_PX, PAPER);
+    TITLE.draw(&mut canvas, MARGIN_PX, MARGIN_PX, &title);
+    NOTE.draw(&mut canvas, MARGIN_PX, MARGIN_PX + TITLE.height_px(), &sheet.note);
+    for (tile, number) in sheet.tiles.iter().zip(0..) {
+        let place = [MARGIN_PX + number % columns * column_px, rows_top + number / columns * row_px];
+        draw(&mut canvas, shape, tile, place);
+    }
+    Ok(canvas)
+}
+
+fn check(shape: ImageShape, sheet: &Sheet) -> Result<()> {
     if ![1, 3].contains(&shape.channels) {
         return Err(Error::data("images of 1 or 3 channels can be shown").got(shape));
     }
     if sheet.tiles.len() > MAX_TILES || sheet.columns == 0 {
         return Err(Error::config("a sheet cannot show that many images").expected(MAX_TILES).got(sheet.tiles.len()));
     }
-    if let Some(tile) = sheet.tiles.iter().find(|tile| Some(tile.pixels.len()) != shape.num_bytes()) {
-        return Err(Error::data("an image has another size")
-            .expected(shape)
-            .got(format!("{} bytes", tile.pixels.len())));
-    }
-    let (width, height) = tile_size(shape);
-    let text_px = |tile: &Tile| LINES.iter().zip(&tile.lines).map(|(style, text)| style.width_px(text)).max();
-    let column_px = sheet.tiles.iter().filter_map(text_px).max().unwrap_or(0).max(width) + 3 * GAP_PX;
-    let row_px = height + LINES.iter().map(|style| style.height_px()).sum::<u32>() + ROW_GAP_PX;
-    let columns = sheet.columns.min(sheet.tiles.len()).max(1);
-    let title = shorten(&sheet.title, MAX_TITLE_CHARS);
-    let top = MARGIN_PX + TITLE.height_px() + NOTE.height_px() + ROW_GAP_PX;
-    let inner_px = (columns as u32 * column_px).max(TITLE.width_px(&title)).max(NOTE.width_px(&sheet.note));
-    let num_rows = sheet.tiles.len().div_ceil(columns) as u32;
-    let mut canvas = RgbImage::from_pixel(2 * MARGIN_PX + inner_px, top + num_rows * row_px + MARGIN_PX, PAPER);
-    TITLE.draw(&mut canvas, MARGIN_PX, MARGIN_PX, &title);
-    NOTE.draw(&mut canvas, MARGIN_PX, MARGIN_PX + TITLE.height_px(), &sheet.note);
-    for (tile, place) in sheet.tiles.iter().zip(0..) {
-        let (left, mut top) = (MARGIN_PX + place % columns as u32 * column_px, top + place / columns as u32 * row_px);
-        let picture = draw_tile(shape, &tile.pixels, (width, height));
-        imageops::replace(&mut canvas, &picture, i64::from(left), i64::from(top));
-        top += height;
-        for (style, line) in LINES.iter().zip(&tile.lines) {
-            style.draw(&mut canvas, left, top, line);
-            top += style.height_px();
+    match sheet.tiles.iter().find(|tile| Some(tile.pixels.len()) != shape.num_bytes()) {
+        Some(tile) => {
+            let got = format!("{} bytes", tile.pixels.len());
+            Err(Error::data("an image has another size").expected(shape).got(got))
         }
+        None => Ok(()),
     }
-    Ok(canvas)
+}
+
+/// Draws a tile whose upper left corner is at `left` and `top`.
+fn draw(canvas: &mut RgbImage, shape: ImageShape, tile: &Tile, [left, mut top]: [u32; 2]) {
+    let size = tile_size(shape);
+    imageops::replace(canvas, &draw_tile(shape, &tile.pixels, size), i64::from(left), i64::from(top));
+    top += size.1;
+    for (style, line) in LINES.iter().zip(&tile.lines) {
+        style.draw(canvas, left, top, line);
+        top += style.height_px();
+    }
 }
 
 #[cfg(test)]
