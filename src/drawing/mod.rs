@@ -13,7 +13,7 @@ pub use line_chart::{LineChart, Series};
 pub use matrix::confusion_matrix;
 pub use raster::{png_bytes, rasterize};
 pub use reliability::{ReliabilityBin, reliability_diagram};
-pub use svg::{Anchor, INK, LINE, MUTED, PAPER, SERIES_COLORS, Svg, TextStyle, embed_fonts, text_width};
+pub use svg::{Anchor, INK, LINE, MUTED, PAPER, SERIES_COLORS, Svg, TextStyle, embed_fonts, escaped, text_width};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Evaluates a model on labelled images: metrics, confusion matrix, precision and recall of each class.
 
+pub mod paired;
 mod predictions;
 pub mod stored;
 

@@ -23,7 +23,7 @@ use crate::error::{ErrorKind, Result};
 use crate::evaluate::Evaluation;
 use crate::log::history::{HistoryRow, HistorySink};
 use crate::log::tensorboard::{self, TensorBoardSink};
-use crate::log::{Event, Sink, Sinks};
+use crate::log::{self, Event, Sink, Sinks};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
@@ -158,6 +158,9 @@ impl Run {
         // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
         if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
             unbegun.into_iter().for_each(Unbegun::keep);
+        }
+        if let Err(error) = &fitted {
+            folder.record_failure(log::describe(error));
         }
         let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
         let mut sinks = self.sinks;

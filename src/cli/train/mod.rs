@@ -1,8 +1,8 @@
 //! `convnet train`: resolves the configuration, runs [`convnet::run::Run`] and prints the result.
 
 mod args;
-mod folds;
 mod report;
+mod series;
 pub mod signals;
 
 use std::time::Instant;
@@ -13,7 +13,7 @@ use convnet::config::resolved::Resolved;
 use convnet::error::Result;
 use convnet::log::Sinks;
 use convnet::log::console::{ConsoleSink, ProgressMode};
-use convnet::run::folds::CrossValidation;
+use convnet::run::series::{Series, SeriesKind};
 use convnet::run::verify::{ExactResume, verify_resume};
 use convnet::run::{Resume, Run, RunFolder, RunReport};
 use signals::{check_ending, command_again, resume_command, stop_on_signals};
@@ -41,8 +41,9 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         output::note(globals, &format!("note: the trained model was compiled with {setting}: not taken over"));
     }
     let mode = args.progress_mode(globals);
-    if let Some(num_folds) = args.options.folds {
-        return cross_validate(&args, num_folds, resolved, mode, globals);
+    let series = args.options.folds.map(SeriesKind::Folds).or(args.options.repeats.map(SeriesKind::Repeats));
+    if let Some(kind) = series {
+        return train_series(&args, kind, resolved, mode, globals);
     }
     let run = Run {
         resume: resumed.map(|folder| Resume { folder, changed: resolved.changed }),
@@ -60,28 +61,28 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     Ok(check_ending(&finished, || resume_command(&finished.folder))?)
 }
 
-fn cross_validate(
+fn train_series(
     args: &Args,
-    num_folds: usize,
+    kind: SeriesKind,
     resolved: Resolved,
     mode: ProgressMode,
     globals: Globals,
 ) -> anyhow::Result<()> {
-    let folds = CrossValidation {
+    let series = Series {
         config: resolved.config,
-        num_folds,
+        kind,
         new_sinks: &|| sinks(globals, mode),
         stop: stop_on_signals()?,
         checks_data: args.checks_data(globals),
         origins: Some(resolved.origins),
     };
-    let folds = folds.execute()?;
-    if let Some(finished) = &folds.interrupted {
-        check_ending(finished, || command_again(&folds.run))?;
+    let result = series.execute()?;
+    if let Some(finished) = &result.interrupted {
+        check_ending(finished, || command_again(&result.run))?;
     }
     match args.options.json {
-        true => output::json(&folds::json(&folds))?,
-        false => output::result(&folds::text(&folds))?,
+        true => output::json(&series::json(&result))?,
+        false => output::result(&series::text(&result))?,
     }
     Ok(())
 }

@@ -76,7 +76,7 @@ pub fn resume_command(folder: &RunFolder) -> String {
     command_line(words)
 }
 
-/// The command that goes on with cross-validation: the one that was typed, which has to name its runs.
+/// The command that goes on with a series of runs: the one that was typed, which has to name its runs.
 pub fn command_again(run: &str) -> String {
     let mut words = vec!["convnet".to_owned()];
     words.extend(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));

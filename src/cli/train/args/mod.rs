@@ -40,6 +40,9 @@ pub struct Options {
     /// Cross-validate with K folds: K runs, each validated on another K-th of the training images
     #[arg(long, value_name = "K", conflicts_with_all = ["resume", "validation", "verify_resume", "print_config"])]
     pub folds: Option<usize>,
+    /// Train N runs that differ in their seeds alone (--seed, the next, …), and report mean, deviation and interval
+    #[arg(long, value_name = "N", conflicts_with_all = ["folds", "resume", "verify_resume", "print_config"])]
+    pub repeats: Option<usize>,
     /// Print every setting and where it comes from, without training
     #[arg(long)]
     pub print_config: bool,
