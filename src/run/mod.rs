@@ -17,6 +17,7 @@ mod measure;
 mod model_files;
 mod network;
 pub mod overview;
+pub mod plan;
 mod prepare;
 pub mod record;
 mod report;

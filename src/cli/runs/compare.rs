@@ -6,13 +6,13 @@ use image::RgbImage;
 use serde_json::{Map, Value, json};
 
 use super::page;
+use super::results::{charts, result_rows, verdicts};
 use super::table::{Column, fitting, terminal_width, text};
 use super::{Globals, Logs, output};
 use convnet::data::grid::write_png;
-use convnet::drawing::{LineChart, Series, rasterize};
+use convnet::drawing::rasterize;
 use convnet::error::{Error, Result};
 use convnet::files;
-use convnet::metrics::Metric;
 use convnet::run::RunFolder;
 use convnet::run::comparison::{ComparedRun, RunComparison, compare_runs};
 use convnet::run::overview::value_text;
@@ -95,31 +95,6 @@ fn stacked(pictures: &[RgbImage]) -> RgbImage {
     all
 }
 
-/// Accuracy and loss of all runs over their epochs: of the validation images where all have them, else of the training's.
-pub fn charts(compared: &RunComparison) -> Vec<LineChart> {
-    let is_validated = |run: &ComparedRun| run.history.iter().any(|row| row.validation.is_some());
-    let validated = compared.runs.iter().all(|run| is_validated(run) || run.history.is_empty());
-    let images = if validated { "validation" } else { "training" };
-    let series = |metric: Metric, run: &ComparedRun| {
-        let points = run.history.iter().filter_map(|row| {
-            let scores = if validated { row.validation? } else { row.train };
-            Some([row.epoch as f64, scores.get(metric)?])
-        });
-        Series { name: run.overview.run.clone(), points: points.collect() }
-    };
-    let chart = |metric: Metric| {
-        let label = metric.definition().label;
-        LineChart {
-            title: format!("{images} {label}"),
-            x_label: "epoch".to_owned(),
-            y_label: label.to_owned(),
-            series: compared.runs.iter().map(|run| series(metric, run)).collect(),
-            ..LineChart::default()
-        }
-    };
-    vec![chart(Metric::Accuracy), chart(Metric::Loss)]
-}
-
 /// The document of `--json`: `test` is that of two runs, `tests` those of more.
 fn document(compared: &RunComparison) -> Value {
     let names: Vec<&str> = compared.runs.iter().map(|run| run.overview.run.as_str()).collect();
@@ -150,35 +125,6 @@ fn result(run: &ComparedRun) -> Value {
         "run": overview.run, "status": overview.status, "epochs": overview.epochs,
         "val_accuracy": overview.val_accuracy, "test": overview.test,
     })
-}
-
-/// The columns of the results: one for each run.
-pub fn result_rows(compared: &RunComparison) -> Vec<(&'static str, Vec<String>)> {
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
-    let cells = |cell: &dyn Fn(&ComparedRun) -> String| compared.runs.iter().map(cell).collect::<Vec<String>>();
-    let interval = |run: &ComparedRun| {
-        run.tested.map_or("-".to_owned(), |tested| {
-            let [low, high] = tested.accuracy_interval();
-            format!("{low:.4} to {high:.4}")
-        })
-    };
-    vec![
-        ("status", cells(&|run| run.overview.status.to_string())),
-        ("epochs", cells(&|run| run.overview.epochs.to_string())),
-        ("best val_accuracy", cells(&|run| number(run.overview.val_accuracy))),
-        ("test accuracy", cells(&|run| number(run.overview.test.map(|test| test.accuracy())))),
-        ("95 % interval", cells(&interval)),
-        ("test loss", cells(&|run| number(run.overview.test.map(|test| test.loss())))),
-        ("seconds", cells(&|run| format!("{:.1}", run.history.iter().map(|row| row.seconds).sum::<f64>()))),
-    ]
-}
-
-/// What is said of the difference, a paragraph for each test.
-pub fn verdicts(compared: &RunComparison) -> Vec<String> {
-    match &compared.tests {
-        Ok(tests) => tests.iter().flat_map(|test| [test.sentence(), test.loss_sentence()]).collect(),
-        Err(why) => vec![format!("no test of the difference: {why}")],
-    }
 }
 
 fn description(compared: &RunComparison, width: Option<usize>) -> String {

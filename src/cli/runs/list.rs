@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use super::table::{Column, fitting, terminal_width, text};
+use super::table::{Column, fitting, local_time, terminal_width, text};
 use super::{Globals, Logs, output};
 use crate::cli::spelling;
 use convnet::error::Result;
@@ -97,11 +97,4 @@ fn epochs(run: &RunOverview) -> String {
         Some(planned) if planned != run.epochs => format!("{}/{planned}", run.epochs),
         _ => run.epochs.to_string(),
     }
-}
-
-/// A time in the system's time zone, to the minute.
-pub fn local_time(utc: Option<&str>) -> String {
-    let time = utc.and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    let zoned = time.map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
-    zoned.map_or("-".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
 }

@@ -2,16 +2,17 @@
 
 mod compare;
 mod list;
+mod logs;
 mod page;
+mod results;
 mod show;
 mod table;
-
-use std::path::PathBuf;
 
 use clap::Subcommand;
 
 use super::help::examples;
 use super::{Globals, output};
+use logs::Logs;
 
 /// What `convnet runs` is told.
 #[derive(Debug, clap::Args)]
@@ -31,14 +32,6 @@ enum RunsCommand {
     /// Compare runs: settings that differ, results, curves, and whether the difference is noise
     #[command(after_help = examples::RUNS_COMPARE)]
     Compare(compare::Compare),
-}
-
-/// Where runs are looked for.
-#[derive(Debug, clap::Args)]
-struct Logs {
-    /// The folder of the logs
-    #[arg(long, value_name = "FOLDER", default_value = "logs")]
-    logs: PathBuf,
 }
 
 /// Runs the subcommand.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::compare::{result_rows, verdicts};
+use super::results::{result_rows, verdicts};
 use convnet::drawing::{LineChart, embed_fonts, escaped};
 use convnet::run::comparison::RunComparison;
 use convnet::run::overview::value_text;

@@ -1,11 +1,11 @@
 //! `convnet runs show`: one run.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::list::local_time;
-use super::table::{Column, text};
+use super::table::{Column, local_time, text};
 use super::{Logs, output};
 use convnet::data::Split;
 use convnet::error::Result;
@@ -14,8 +14,9 @@ use convnet::log::history::HistoryRow;
 use convnet::metrics::Metric;
 use convnet::model::saved::with_suffix;
 use convnet::model::thousands;
+use convnet::run::RunFolder;
 use convnet::run::overview::{RunOverview, value_text};
-use convnet::run::{RunFolder, RunReport};
+use convnet::run::record::{RunResult, SourceModel};
 use convnet::train::CheckpointKind;
 
 #[derive(Debug, clap::Args)]
@@ -167,8 +168,8 @@ fn results(folder: &RunFolder) -> String {
 
 /// The run's files that are there.
 fn files(folder: &RunFolder) -> Vec<String> {
-    let model = RunReport::read(folder).ok().and_then(|report| report.model).map(std::path::PathBuf::from);
-    let models = model.iter().flat_map(|stem| [with_suffix(stem, ".json"), with_suffix(stem, ".safetensors")]);
+    let stem = folder.result().filter(|result| is_own(result)).map(|result| PathBuf::from(&result.model));
+    let models = stem.iter().flat_map(|stem| [with_suffix(stem, ".json"), with_suffix(stem, ".safetensors")]);
     let own = [
         folder.path.join("run.json"),
         folder.history_path(),
@@ -179,4 +180,10 @@ fn files(folder: &RunFolder) -> Vec<String> {
         folder.path.join("trace.json"),
     ];
     own.into_iter().chain(models).filter(|path| path.is_file()).map(|path| path.display().to_string()).collect()
+}
+
+/// Whether the saved model is still the run's: another may have taken its place.
+fn is_own(result: &RunResult) -> bool {
+    let model = SourceModel::of_file(&with_suffix(Path::new(&result.model), ".json"));
+    model.is_ok_and(|model| model.weights_sha256.is_some() && model.weights_sha256 == result.weights_sha256)
 }

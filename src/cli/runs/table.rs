@@ -68,6 +68,13 @@ pub fn terminal_width() -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
+/// A time in the system's time zone, to the minute.
+pub fn local_time(utc: Option<&str>) -> String {
+    let time = utc.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let zoned = time.map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
+    zoned.map_or("-".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! `convnet train`: resolves the configuration, runs [`convnet::run::Run`] and prints the result.
 
 mod args;
+mod plan;
 mod report;
 mod series;
 pub mod signals;
@@ -9,10 +10,12 @@ use std::time::Instant;
 
 use super::spelling::{FlagSpelling, with_flags};
 use super::{Globals, output};
+use convnet::config::RunConfig;
 use convnet::config::resolved::Resolved;
 use convnet::error::Result;
 use convnet::log::Sinks;
 use convnet::log::console::{ConsoleSink, ProgressMode};
+use convnet::run::plan::plan as plan_training;
 use convnet::run::series::{Series, SeriesKind};
 use convnet::run::verify::{ExactResume, verify_resume};
 use convnet::run::{Resume, Run, RunFolder, RunReport};
@@ -39,6 +42,9 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     }
     for setting in &resolved.left {
         output::note(globals, &format!("note: the trained model was compiled with {setting}: not taken over"));
+    }
+    if args.options.plan {
+        return Ok(print_plan(&resolved.config, args.options.json, globals)?);
     }
     let mode = args.progress_mode(globals);
     let series = args.options.folds.map(SeriesKind::Folds).or(args.options.repeats.map(SeriesKind::Repeats));
@@ -100,6 +106,14 @@ fn print_config(resolved: &Resolved, as_json: bool) -> Result<()> {
     match as_json {
         true => output::json(&origins.to_json()),
         false => output::result(&with_flags(&origins.to_toml())),
+    }
+}
+
+fn print_plan(config: &RunConfig, as_json: bool, globals: Globals) -> Result<()> {
+    let plan = plan_training(config, &mut output::sinks(globals))?;
+    match as_json {
+        true => output::json(&plan),
+        false => output::result(&plan::text(&plan, config.network.init_from.as_ref().unwrap_or(&config.network.model))),
     }
 }
 

@@ -43,6 +43,9 @@ pub struct Options {
     /// Train N runs that differ in their seeds alone (--seed, the next, …), and report mean, deviation and interval
     #[arg(long, value_name = "N", conflicts_with_all = ["folds", "resume", "verify_resume", "print_config"])]
     pub repeats: Option<usize>,
+    /// Time a few steps, and print the network's size and the time and memory that the training will take; nothing is written
+    #[arg(long, conflicts_with_all = ["resume", "folds", "repeats", "verify_resume", "print_config"])]
+    pub plan: bool,
     /// Print every setting and where it comes from, without training
     #[arg(long)]
     pub print_config: bool,
