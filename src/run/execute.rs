@@ -27,7 +27,9 @@ use crate::log::{self, Event, Sink, Sinks};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
-use crate::train::{Checkpoints, LastCheckpoint, Outcome, StopReason, StopSignal, TrainState, Trainer, checkpoint};
+use crate::train::{
+    Checkpoints, LastCheckpoint, Outcome, Profile, StopReason, StopSignal, TrainState, Trainer, checkpoint,
+};
 
 /// A training run: its configuration, the sinks that its events go to, and when to stop.
 ///
@@ -59,6 +61,8 @@ pub struct Run {
     pub checks_data: bool,
     /// The origin of each setting, to tell those that were given and have no effect.
     pub origins: Option<Origins>,
+    /// Whether it notes where the time of training goes: see [`Profile`].
+    pub is_profiled: bool,
 }
 
 /// A run to continue, and the settings that are changed in it.
@@ -116,6 +120,7 @@ impl Run {
             stop_after: None,
             checks_data: false,
             origins: None,
+            is_profiled: false,
         }
     }
 
@@ -154,7 +159,8 @@ impl Run {
         let metrics: Vec<Metric> = Metric::of(network.model.num_classes()).collect();
         self.open_logs(&folder, &state, &metrics, unbegun.is_some(), !changed.is_empty())?;
         folder.record_resume(&self.config, state.batches_seen, changed)?;
-        let fitted = self.fit(network, state, &images, &checkpoints);
+        let profile = self.is_profiled.then(|| Profile::new(selected.device));
+        let fitted = self.fit(network, state, &images, &checkpoints, profile.as_ref());
         // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
         if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
             unbegun.into_iter().for_each(Unbegun::keep);
@@ -184,7 +190,11 @@ impl Run {
             ending,
             is_saved,
             replaced,
+            profile: profile.as_ref().map(Profile::phases),
         };
+        if let Some(profile) = &profile {
+            finished.keep_trace(profile, &mut sinks);
+        }
         finished.save(labels, &mut sinks)?;
         Ok(finished)
     }
@@ -196,6 +206,7 @@ impl Run {
         mut state: TrainState,
         images: &Loaders,
         checkpoints: &Checkpoints,
+        profile: Option<&Profile>,
     ) -> Result<Fitted> {
         let mut epochs = Vec::new();
         loop {
@@ -215,6 +226,7 @@ impl Run {
                 sinks: std::mem::take(&mut self.sinks),
                 stop: &self.stop,
                 state,
+                profile,
                 ..Trainer::new(train_config.clone(), &model, optimizer, train)
             };
             let fitted = trainer.fit();

@@ -230,6 +230,11 @@ impl RunFolder {
         self.path.join("predictions").join(format!("{split}.safetensors"))
     }
 
+    /// Where the time of training went, as a trace; there if that was asked for.
+    pub fn trace_path(&self) -> PathBuf {
+        self.path.join("trace.json")
+    }
+
     /// The folder of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")

@@ -262,3 +262,54 @@ fn a_training_is_repeated_with_seeds_in_turn() {
     failed(&train(at, &["--repeats", "2", "--folds", "2"]), 2, "--folds");
     failed(&train(at, &["--repeats", "2", "--resume", "r"]), 2, "--resume");
 }
+
+#[test]
+fn a_plan_writes_nothing_and_names_what_it_cannot_foresee() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let plan = json(&train(at, &["--epochs", "3", "--plan", "--json"]));
+    assert_eq!(
+        (&plan["parameters"], &plan["steps_per_epoch"], &plan["epochs"]),
+        (&json!(34_826), &json!(5), &json!(3))
+    );
+    assert_eq!((&plan["train"], &plan["validation"], &plan["test"]), (&json!(540), &json!(60), &json!(100)));
+    let seconds = |key: &str| plan[key].as_f64().unwrap();
+    assert!(seconds("step_seconds") > 0.0 && plan["timed_steps"].as_u64().unwrap() >= 5);
+    let epoch = 5.0 * seconds("step_seconds") + seconds("validation_seconds");
+    assert!((seconds("epoch_seconds") - epoch).abs() < 1e-9 * epoch);
+    assert!(seconds("total_seconds") > 3.0 * epoch && plan["peak_memory_bytes"].as_u64().unwrap() > 50 << 20);
+    assert!(!at.join("logs").exists() && !at.join("models").exists(), "nothing is written");
+    let said = succeeded(&train(at, &["--plan"]));
+    assert!(said.contains("34,826 parameters") && said.contains("nothing was trained or written"), "{said}");
+    failed(&train(at, &["--plan", "--freeze-epochs", "1"]), 2, "expected --freeze-epochs 0");
+    failed(&train(at, &["--plan", "--freeze", "conv2d"]), 2, "--keep-features false");
+    failed(&train(at, &["--plan", "--folds", "2"]), 2, "--folds");
+}
+
+#[test]
+fn a_profile_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--run", "plain", "--name", "plain"]));
+    let report = json(&train(at, &["--run", "a", "--name", "a", "--profile", "--json"]));
+    assert_eq!(history(at, "plain"), history(at, "a"));
+    let [plain, profiled] = ["plain", "a"].map(|name| fs::read(at.join(format!("models/{name}.safetensors"))).unwrap());
+    assert_eq!(plain, profiled);
+    let phases = report["profile"].as_array().unwrap();
+    let of = |phase: &str| phases.iter().find(|entry| entry["phase"] == phase).unwrap();
+    assert_eq!(
+        (&of("forward")["count"], &of("optimizer")["count"], &of("validation")["count"]),
+        (&json!(10), &json!(10), &json!(2))
+    );
+    let seconds: f64 = phases.iter().map(|entry| entry["seconds"].as_f64().unwrap()).sum();
+    assert!(seconds > 0.0 && seconds <= report["total_seconds"].as_f64().unwrap());
+    let trace: Value = serde_json::from_slice(&fs::read(at.join("logs/a/trace.json")).unwrap()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let spans: Vec<&Value> = events.iter().filter(|event| event["ph"] == "X").collect();
+    assert_eq!(spans.iter().filter(|event| event["name"] == "backward").count(), 10);
+    assert!(spans.iter().all(|event| event["ts"].is_number() && event["dur"].is_number() && event["pid"] == 1));
+    assert!(!at.join("logs/plain/trace.json").exists());
+    let said = succeeded(&train(at, &["--run", "b", "--profile"]));
+    assert!(said.contains("trace     logs/b/trace.json") && said.contains("backward  "), "{said}");
+    failed(&train(at, &["--profile", "--repeats", "2"]), 2, "--repeats");
+}

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use super::table::{Column, fitting, local_time, terminal_width, text};
+use super::table::{Column, MAX_CELL, fitting, local_time, terminal_width, text};
 use super::{Globals, Logs, output};
 use crate::cli::spelling;
 use convnet::error::Result;
@@ -73,8 +73,8 @@ fn columns(runs: &[RunOverview]) -> Vec<Column> {
         column("run", false, 0, &|run| run.run.clone()),
         column("started", false, 2, &|run| local_time(run.started.as_deref())),
         column("status", false, 0, &|run| run.status.to_string()),
-        column("model", false, 1, &|run| run.model.clone()),
-        column("data", false, 1, &|run| run.data.clone()),
+        column("model", false, 1, &|run| end_of(&run.model)),
+        column("data", false, 1, &|run| end_of(&run.data)),
         column("epochs", true, 0, &epochs),
         column("val_accuracy", true, 0, &|run| share(run.val_accuracy)),
         column("test_accuracy", true, 0, &|run| share(run.test.map(|test| test.accuracy()))),
@@ -96,5 +96,14 @@ fn epochs(run: &RunOverview) -> String {
     match run.settings.get("epochs").and_then(serde_json::Value::as_u64) {
         Some(planned) if planned != run.epochs => format!("{}/{planned}", run.epochs),
         _ => run.epochs.to_string(),
+    }
+}
+
+/// A long path's end, which says more than its beginning.
+fn end_of(path: &str) -> String {
+    let letters: Vec<char> = path.chars().collect();
+    match letters.len().checked_sub(MAX_CELL) {
+        None | Some(0) => path.to_owned(),
+        Some(surplus) => "…".to_owned() + &letters[surplus + 1..].iter().collect::<String>(),
     }
 }

@@ -177,7 +177,7 @@ fn files(folder: &RunFolder) -> Vec<String> {
         folder.checkpoint(CheckpointKind::Last),
         folder.predictions(Split::Test),
         folder.predictions(Split::Validation),
-        folder.path.join("trace.json"),
+        folder.trace_path(),
     ];
     own.into_iter().chain(models).filter(|path| path.is_file()).map(|path| path.display().to_string()).collect()
 }

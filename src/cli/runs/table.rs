@@ -5,7 +5,7 @@ use std::io;
 use console::{measure_text_width, truncate_str};
 
 /// The widest cell, in columns of the terminal.
-const MAX_CELL: usize = 28;
+pub const MAX_CELL: usize = 28;
 /// Between two columns.
 const GAP: &str = "  ";
 

@@ -57,6 +57,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         stop: stop_on_signals()?,
         checks_data: args.checks_data(globals),
         origins: Some(resolved.origins),
+        is_profiled: args.options.profile,
         ..Run::new(resolved.config)
     };
     let finished = run.execute()?;

@@ -13,6 +13,7 @@ pub fn text(plan: &TrainingPlan, model: &str) -> String {
     let threads = plan.threads.map(|threads| format!(", {threads} threads")).unwrap_or_default();
     let images_per_second = plan.images_per_step as f64 / plan.step_seconds.max(1e-9);
     let memory = plan.peak_memory_bytes.map_or("not known".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
+    let epochs = if plan.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", plan.epochs) };
     let gpu = if plan.device == "cpu" { "" } else { ", without that of the GPU" };
     let lines = [
         ("network", format!("{model}: {} parameters{trained}", thousands(plan.parameters))),
@@ -46,7 +47,7 @@ pub fn text(plan: &TrainingPlan, model: &str) -> String {
                 duration(plan.validation_seconds)
             ),
         ),
-        ("total", format!("{} for {} epochs and the test", duration(plan.total_seconds), plan.epochs)),
+        ("total", format!("{} for {epochs} and the test", duration(plan.total_seconds))),
         ("memory", format!("{memory} at the peak{gpu}")),
     ];
     let text: String = lines.iter().map(|(head, value)| format!("{head:<9} {value}\n")).collect();

@@ -46,6 +46,9 @@ pub struct Options {
     /// Time a few steps, and print the network's size and the time and memory that the training will take; nothing is written
     #[arg(long, conflicts_with_all = ["resume", "folds", "repeats", "verify_resume", "print_config"])]
     pub plan: bool,
+    /// Note where the time of training goes: a table at the end, and logs/<run>/trace.json for Perfetto and chrome://tracing
+    #[arg(long, conflicts_with_all = ["folds", "repeats", "plan", "verify_resume", "print_config"])]
+    pub profile: bool,
     /// Print every setting and where it comes from, without training
     #[arg(long)]
     pub print_config: bool,
