@@ -3,6 +3,7 @@
 mod config;
 mod driver;
 pub mod libraries;
+mod memory;
 #[cfg(target_os = "linux")]
 mod spinning;
 pub mod threads;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device, Kind, Tensor};
 
 pub use config::DeviceConfig;
+pub use memory::peak_memory;
 
 use crate::error::{Error, Result, describe};
 use crate::libtorch;

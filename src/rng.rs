@@ -26,6 +26,8 @@ pub enum Stream {
     Augment(u64),
     /// How the images of one training step (from 0) are mixed.
     Mix(u64),
+    /// One sample of a bootstrap (from 0).
+    Resample(u64),
 }
 
 impl Stream {
@@ -39,6 +41,7 @@ impl Stream {
             Stream::Show => (6, 0),
             Stream::Augment(epoch) => (7, epoch),
             Stream::Mix(step) => (8, step),
+            Stream::Resample(number) => (9, number),
         }
     }
 }

@@ -104,6 +104,22 @@ Examples:
 Examples:
   convnet data download fashion-mnist
   CONVNET_DATA=/mnt/data convnet data download cifar10";
+    pub const RUNS: &str = "\
+Examples:
+  convnet runs list --sort val_accuracy
+  convnet runs compare light strong --out compared.html";
+    pub const RUNS_LIST: &str = "\
+Examples:
+  convnet runs list --sort val_accuracy --reverse
+  convnet runs list --filter data=fashion-mnist --filter 'lr>=0.001' --json";
+    pub const RUNS_SHOW: &str = "\
+Examples:
+  convnet runs show light
+  convnet runs show logs/20260101-120000 --json";
+    pub const RUNS_COMPARE: &str = "\
+Examples:
+  convnet runs compare light strong --out curves.png
+  convnet runs compare baseline light strong --json";
     pub const DOCTOR: &str = "\
 Examples:
   convnet doctor

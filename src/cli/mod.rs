@@ -20,6 +20,7 @@ mod output;
 mod predict;
 mod report;
 mod reproduce;
+mod runs;
 pub mod spelling;
 mod summary;
 mod train;
@@ -73,6 +74,9 @@ enum Command {
     /// Inspect, check, download and export data sets
     #[command(after_help = examples::DATA)]
     Data(data::Args),
+    /// List, show and compare training runs
+    #[command(after_help = examples::RUNS)]
+    Runs(runs::Args),
     /// Show which libtorch, CUDA and CPU features are used, and why others are not
     #[command(after_help = examples::DOCTOR)]
     Doctor(doctor::Args),
@@ -104,6 +108,7 @@ impl Cli {
             Command::Import(args) => import::run(args, globals),
             Command::Export(args) => export::run(args),
             Command::Data(args) => data::run(args, globals),
+            Command::Runs(args) => runs::run(args, globals),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args, Cli::command()),
         }

@@ -13,8 +13,8 @@ use crate::settings::{Absent, wrong};
 const MAX_NAME_BYTES: usize = 255;
 /// What is put behind a model's name.
 const LONGEST_SUFFIX: &str = ".safetensors";
-/// What is put behind a run's name where it is one of many folds.
-const LONGEST_RUN_SUFFIX: &str = "-fold100";
+/// What is put behind a run's name where it is one of many repeats or folds.
+const LONGEST_RUN_SUFFIX: &str = "-repeat100";
 
 /// The output settings of a run: the folders of logs and models, and the names in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -56,9 +56,9 @@ impl Axis {
         self.from_px + (value - self.low) / (self.high - self.low) * (self.to_px - self.from_px)
     }
 
-    /// The round numbers on it.
-    fn ticks(self) -> Vec<f64> {
-        let step = round_step((self.high - self.low) / TICKS);
+    /// The round numbers on it, at least `least_step` apart.
+    fn ticks(self, least_step: f64) -> Vec<f64> {
+        let step = round_step((self.high - self.low) / TICKS).max(least_step);
         let first = (self.low / step - 1e-9).ceil() as i64;
         let last = (self.high / step + 1e-9).floor() as i64;
         (first..=last).map(|number| number as f64 * step).collect()
@@ -123,11 +123,13 @@ impl LineChart {
 
     fn draw_axes(&self, svg: &mut Svg, x: Axis, y: Axis) {
         let style = TextStyle { size_px: 12.0, color: MUTED, anchor: Anchor::Middle, ..TextStyle::default() };
-        for tick in y.ticks() {
+        for tick in y.ticks(0.0) {
             svg.line([x.from_px, y.at(tick)], [x.to_px, y.at(tick)], LINE, 1.0);
             svg.text(x.from_px - 8.0, y.at(tick) + 4.0, &number_text(tick), TextStyle { anchor: Anchor::End, ..style });
         }
-        for tick in x.ticks() {
+        // there is no epoch 1.5
+        let is_counted = self.series.iter().flat_map(|series| &series.points).all(|point| point[0].fract() == 0.0);
+        for tick in x.ticks(if is_counted { 1.0 } else { 0.0 }) {
             svg.line([x.at(tick), y.from_px], [x.at(tick), y.from_px + 5.0], MUTED, 1.0);
             svg.text(x.at(tick), y.from_px + 19.0, &number_text(tick), style);
         }
@@ -205,7 +207,8 @@ mod tests {
     #[test]
     fn ticks_are_round_numbers() {
         let axis = |low, high| Axis { low, high, from_px: 0.0, to_px: 100.0 };
-        let texts = |axis: Axis| axis.ticks().into_iter().map(number_text).collect::<Vec<_>>();
+        let texts = |axis: Axis| axis.ticks(0.0).into_iter().map(number_text).collect::<Vec<_>>();
+        assert_eq!(axis(1.0, 3.0).ticks(1.0), [1.0, 2.0, 3.0]);
         assert_eq!(texts(axis(0.0, 1.0)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
         assert_eq!(texts(axis(1.0, 10.0)), ["2", "4", "6", "8", "10"]);
         assert_eq!(texts(axis(0.861, 0.934)), ["0.88", "0.9", "0.92"]);

@@ -2,6 +2,7 @@
 
 mod calibration;
 mod curves;
+pub mod paired;
 mod per_class;
 mod predictions;
 pub mod stored;

@@ -16,6 +16,7 @@ pub use task::Task;
 pub use terminal::{announce, stops_are_handled};
 
 use super::{Event, Sink};
+use crate::device::peak_memory;
 use crate::error::Result;
 use bar::Bar;
 use lines::{Look, RunProgress};
@@ -74,7 +75,7 @@ impl Sink for ConsoleSink {
 
 /// Prints the line that stays of `event`, if there is one, and draws the bar again, if the run goes on.
 fn draw(bar: &Bar, run: &RunProgress, event: &Event) {
-    let look = Look { columns: terminal::line_columns(), colours: bar.has_colours(), memory: terminal::peak_memory() };
+    let look = Look { columns: terminal::line_columns(), colours: bar.has_colours(), memory: peak_memory() };
     match event {
         Event::Epoch(epoch) => bar.print(&run.epoch_line(epoch, Look { columns: terminal::columns(), ..look })),
         Event::Warning(text) => bar.print(&format!("warning: {text}")),

@@ -24,11 +24,13 @@ use crate::error::{ErrorKind, Result};
 use crate::evaluate::Evaluation;
 use crate::log::history::{HistoryRow, HistorySink};
 use crate::log::tensorboard::{self, Details, TensorBoardSink};
-use crate::log::{Ending, Event, Sink, Sinks, TensorBoardLevel};
+use crate::log::{self, Ending, Event, Sink, Sinks, TensorBoardLevel};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
-use crate::train::{Checkpoints, LastCheckpoint, Outcome, StopReason, StopSignal, TrainState, Trainer, checkpoint};
+use crate::train::{
+    Checkpoints, LastCheckpoint, Outcome, Profile, StopReason, StopSignal, TrainState, Trainer, checkpoint,
+};
 
 /// A training run: its configuration, the sinks that its events go to, and when to stop.
 ///
@@ -62,6 +64,8 @@ pub struct Run {
     pub command: Option<String>,
     /// The origin of each setting, to tell those that were given and have no effect.
     pub origins: Option<Origins>,
+    /// Whether it notes where the time of training goes: see [`Profile`].
+    pub is_profiled: bool,
 }
 
 /// A run to continue, and the settings that are changed in it.
@@ -122,6 +126,7 @@ impl Run {
             checks_data: false,
             command: None,
             origins: None,
+            is_profiled: false,
         }
     }
 
@@ -173,10 +178,14 @@ impl Run {
         let details = self.details(&folder, &network.model, &selected, &images, samples)?;
         self.open_logs(&folder, &state, &metrics, details, !changed.is_empty())?;
         folder.record_resume(&self.config, state.batches_seen, changed)?;
-        let fitted = self.fit(network, state, &images, &checkpoints);
+        let profile = self.is_profiled.then(|| Profile::new(selected.device));
+        let fitted = self.fit(network, state, &images, &checkpoints, profile.as_ref());
         // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
         if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
             unbegun.into_iter().for_each(Unbegun::keep);
+        }
+        if let Err(error) = &fitted {
+            folder.record_failure(log::describe(error));
         }
         let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
         let sinks = &mut self.sinks;
@@ -200,7 +209,11 @@ impl Run {
             ending,
             is_saved,
             replaced,
+            profile: profile.as_ref().map(Profile::phases),
         };
+        if let Some(profile) = &profile {
+            finished.keep_trace(profile, sinks);
+        }
         finished.save(labels, sinks)?;
         Ok(finished)
     }
@@ -212,6 +225,7 @@ impl Run {
         mut state: TrainState,
         images: &Loaders,
         checkpoints: &Checkpoints,
+        profile: Option<&Profile>,
     ) -> Result<Fitted> {
         let mut epochs = Vec::new();
         loop {
@@ -232,6 +246,7 @@ impl Run {
                 sinks: std::mem::take(&mut self.sinks),
                 stop: &self.stop,
                 state,
+                profile,
                 ..Trainer::new(train_config.clone(), &model, optimizer, train)
             };
             let fitted = trainer.fit();

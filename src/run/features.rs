@@ -14,9 +14,16 @@ const BATCH_SIZE: usize = 250;
 /// The most memory that features may take, in bytes.
 const MAX_BYTES: usize = 2 << 30;
 
-/// Loaders with the features of the images in place of the images, where `config` allows it, the first layers are frozen, no
-/// image is changed on the way, and the features of all do not take too much memory; else none. What becomes of them does not
-/// depend on how much of a run is left, so that a run that goes on does as it did before.
+/// The layer whose features are kept and how many numbers it gives for an image, where `config` allows it, the first layers are
+/// frozen, no image is changed on the way, and the features of all `num_images` do not take too much memory.
+pub(super) fn are_kept(config: &RunConfig, model: &Model, num_images: usize) -> Option<(String, usize)> {
+    let fits = |size: usize| size.saturating_mul(num_images).saturating_mul(4) <= MAX_BYTES;
+    let is_wanted = config.network.keep_features && config.training.augment.is_none();
+    model.features_layer().filter(|(_, size)| is_wanted && fits(*size)).map(|(layer, size)| (layer.to_string(), size))
+}
+
+/// Loaders with the features of the images in place of the images, where they are kept: see [`are_kept`]. What becomes of them
+/// does not depend on how much of a run is left, so that a run that goes on does as it did before.
 pub(super) fn kept(
     config: &RunConfig,
     model: &Model,
@@ -25,13 +32,9 @@ pub(super) fn kept(
     sinks: &mut Sinks,
 ) -> Result<Option<(DataLoader, Option<DataLoader>)>> {
     let num_images = train.num_images() + validation.map_or(0, DataLoader::num_images);
-    let fits = |size: usize| size.saturating_mul(num_images).saturating_mul(4) <= MAX_BYTES;
-    let Some((layer, size)) = model.features_layer().filter(|(_, size)| fits(*size)) else {
+    let Some((layer, size)) = are_kept(config, model, num_images) else {
         return Ok(None);
     };
-    if !config.network.keep_features || !config.training.augment.is_none() {
-        return Ok(None);
-    }
     sinks.note(format!(
         "features: the layers up to {layer} are frozen and run once; {size} numbers are kept of each of {num_images} images"
     ));

@@ -18,7 +18,7 @@ use crate::log::{self, Sinks};
 use crate::model::saved::{self, Destination};
 use crate::model::trained_on::TrainedOn;
 use crate::model::{Model, ModelInfo};
-use crate::train::{StopReason, TrainState};
+use crate::train::{PhaseTime, Profile, StopReason, TrainState};
 
 /// A training run that is over: by its end, or by a signal.
 pub struct FinishedRun {
@@ -46,6 +46,8 @@ pub struct FinishedRun {
     pub is_saved: bool,
     /// The model of another run whose place this run's model took, in words.
     pub replaced: Option<String>,
+    /// Where the time of training went, if that was noted.
+    pub profile: Option<Vec<PhaseTime>>,
 }
 
 impl FinishedRun {
@@ -68,6 +70,13 @@ impl FinishedRun {
     /// The saved model's stem, such as `models/model`.
     pub fn model_stem(&self) -> PathBuf {
         model_files::stem(&self.config)
+    }
+
+    /// Writes the trace of a training into the run's folder. A disk that does not take it is told.
+    pub(super) fn keep_trace(&self, profile: &Profile, sinks: &mut Sinks) {
+        if let Err(error) = profile.write_trace(&self.folder.trace_path()) {
+            sinks.note(format!("warning: {}", log::describe(&error)));
+        }
     }
 
     /// Saves the model, then writes down in `run.json` that nothing is left to do. A run that a signal ended has checkpoints, but

@@ -3,6 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -15,6 +17,10 @@ use crate::files;
 use crate::log::history::{self, HistoryRow};
 use crate::model::saved;
 use crate::train::{CheckpointKind, Checkpoints};
+
+/// How often, and after which pause, a lock is tried again before it is held by a training.
+const LOCK_ATTEMPTS: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A run's folder, and what its `run.json` says.
 pub struct RunFolder {
@@ -140,8 +146,9 @@ impl RunFolder {
     /// # Errors
     /// An internal error where the disk does not take it.
     pub fn record_resume(&mut self, config: &RunConfig, batches_seen: u64, changed: Map<String, Value>) -> Result<()> {
+        let had_failed = self.record.failure.take().is_some();
         if changed.is_empty() {
-            return Ok(());
+            return if had_failed { self.write() } else { Ok(()) };
         }
         let paths = paths::absolute(config);
         // what was given from another folder has to lead there from everywhere
@@ -151,6 +158,12 @@ impl RunFolder {
         self.record.paths = paths;
         self.record.resumes.push(ChangedSettings { step: batches_seen, changed });
         self.write()
+    }
+
+    /// Writes down what the training failed at. A disk that does not take it is no second error.
+    pub fn record_failure(&mut self, failure: String) {
+        self.record.failure = Some(failure);
+        let _ = self.write();
     }
 
     /// Writes down what came of the run.
@@ -217,6 +230,11 @@ impl RunFolder {
         self.path.join("predictions").join(format!("{split}.safetensors"))
     }
 
+    /// Where the time of training went, as a trace; there if that was asked for.
+    pub fn trace_path(&self) -> PathBuf {
+        self.path.join("trace.json")
+    }
+
     /// The folder of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
@@ -273,13 +291,26 @@ fn lock(folder: &Path) -> Result<Option<File>> {
     let path = folder.join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| Error::config("cannot lock the run").at_path(&path).because(error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(Error::config("another process is training this run")
-            .at_path(folder)
-            .help("wait until it ends, or stop it")),
-        Err(TryLockError::Error(_)) => Ok(None),
+    for attempt in 0.. {
+        match file.try_lock() {
+            Ok(()) => break,
+            // someone may be asking whether it is locked
+            Err(TryLockError::WouldBlock) if attempt < LOCK_ATTEMPTS => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::config("another process is training this run")
+                    .at_path(folder)
+                    .help("wait until it ends, or stop it"));
+            }
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
     }
+    Ok(Some(file))
+}
+
+/// Whether a process trains the run in `folder` now. It holds the lock for a moment to find out.
+pub(super) fn is_training(folder: &Path) -> bool {
+    let file = File::open(folder.join("lock"));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// The name of a run that is given none: the local time.

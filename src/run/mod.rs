@@ -1,28 +1,32 @@
 //! A training run from its configuration to its saved model: the run's folder, the training, the test, the model's files;
-//! cross-validation, reproduction and the learning rate finder besides.
+//! cross-validation and repeats, reproduction, the learning rate finder and comparisons besides.
 //!
 //! [`Run`] is a run that was asked for and [`Run::execute`] does it. Everything that it has to say goes to [`crate::log::Sinks`]
 //! as [`crate::log::Event`]s: nothing here knows of a terminal. What a run did is in its folder: [`RunFolder::open`] reads it,
 //! [`RunReport`] sums it up, [`compare()`] finds the first number in which two runs differ.
 
 pub mod compare;
+pub mod comparison;
 mod data_check;
 mod details;
 mod execute;
 mod features;
 mod finished;
 pub mod folder;
-pub mod folds;
 mod images;
 pub mod learning_rate;
 mod measure;
 mod model_files;
 mod network;
+pub mod overview;
+pub mod plan;
 mod prepare;
 pub mod record;
 mod report;
 pub mod reproduce;
 mod resume;
+pub mod selection;
+pub mod series;
 mod train_from;
 pub mod verify;
 

@@ -53,6 +53,12 @@ pub struct RunRecord {
     /// The model that the run was started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_from: Option<SourceModel>,
+    /// When the run was started: RFC 3339, in UTC. Versions before did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// What the last training of the run failed at, in words; absent where a signal or its end stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// The settings that were changed when the run was resumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumes: Vec<ChangedSettings>,
@@ -251,6 +257,14 @@ impl DataRecord {
         }
     }
 
+    /// Whether `other`'s test images are these; none where either has none, or an older version made no fingerprint.
+    pub fn same_test_images(&self, other: &DataRecord) -> Option<bool> {
+        let known = |data: &DataRecord| data.test_fingerprint.clone().flatten();
+        let is_moved = self.relative_test_fingerprint.is_some()
+            && self.relative_test_fingerprint == other.relative_test_fingerprint;
+        Some(known(self)? == known(other)? || is_moved)
+    }
+
     /// Refuses `now`, the images at hand, where they are not these.
     ///
     /// # Errors
@@ -299,6 +313,8 @@ impl RunRecord {
             paths: paths::absolute(config),
             gpu: selected.gpu.clone(),
             init_from: config.network.init_from.as_deref().map(SourceModel::read).transpose()?,
+            started: Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            failure: None,
             resumes: Vec::new(),
             result: None,
             unknown: Map::new(),

@@ -7,6 +7,7 @@ use super::folder::RunFolder;
 use crate::log::history::HistoryRow;
 use crate::metrics::Scores;
 use crate::model::Precision;
+use crate::train::PhaseTime;
 
 /// What came of a run: what `convnet train --json` prints.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +33,9 @@ pub struct RunReport {
     /// The scores on the test images, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<Scores>,
+    /// Where the time of training went, if that was noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Vec<PhaseTime>>,
     /// The epoch whose weights were saved.
     #[serde(skip)]
     pub saved_epoch: Option<u64>,
@@ -51,6 +55,7 @@ impl RunReport {
             seed: run.config.training.seed,
             total_seconds,
             test: run.tested.as_ref().map(|tested| tested.sums.scores()),
+            profile: run.profile.clone(),
             saved_epoch: Some(run.saved_epoch()),
         }
     }
@@ -77,6 +82,7 @@ impl RunReport {
             seed: record.config.training.seed,
             total_seconds: result.map_or(0.0, |result| result.seconds),
             test: result.and_then(|result| result.test),
+            profile: None,
             saved_epoch,
         })
     }

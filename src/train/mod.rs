@@ -16,6 +16,7 @@ mod loss;
 mod monitor;
 mod nan_check;
 pub mod optimizer;
+mod profile;
 pub mod range_test;
 pub mod schedule;
 mod step;
@@ -42,10 +43,12 @@ pub use limits::{SaveEvery, Span};
 pub use loss::{ClassWeightRule, ClassWeights, Loss, Targets};
 pub use monitor::{EarlyStopping, EarlyStoppingState, EpochScores, Monitor, Plateau, ReduceOnPlateau, Target};
 pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, OptimizerSettings, StateOrder, StepOptions};
+pub use profile::{Phase, PhaseTime, Profile};
 pub use schedule::{Schedule, ScheduleKind};
 pub use train_state::{StopReason, TrainState};
 
 use epoch_meter::EpochMeter;
+use profile::timed;
 use step::{Step, StepStart};
 use train_state::Stopwatch;
 
@@ -75,6 +78,8 @@ pub struct Trainer<'a> {
     pub stop: &'a StopSignal,
     /// Epochs, batches and metrics so far: the default for a new run, a checkpoint's to resume one.
     pub state: TrainState,
+    /// Notes how long each part of a step takes, where there is one.
+    pub profile: Option<&'a Profile>,
 }
 
 /// The result of a training.
@@ -129,6 +134,7 @@ impl<'a> Trainer<'a> {
             sinks: Sinks::default(),
             stop: &NEVER,
             state: TrainState::default(),
+            profile: None,
         }
     }
 }
@@ -162,25 +168,25 @@ impl Trainer<'_> {
             let order = self.train.order(self.config.shuffle, self.config.seed, self.state.epochs);
             while self.state.batches < self.steps_per_epoch() {
                 self.step(&order, &mut loop_state)?;
-                self.log_progress(&mut loop_state)?;
+                timed(self.profile, Phase::Logging, || self.log_progress(&mut loop_state))?;
                 loop_state.clock.note(&mut self.state);
                 if let Some(ending) = self.interruption() {
-                    self.save_within_epoch(&mut loop_state)?;
+                    timed(self.profile, Phase::Saving, || self.save_within_epoch(&mut loop_state))?;
                     break 'training ending;
                 }
                 if loop_state.clock.save_is_due(self.config.save_every, &self.state) {
-                    self.save_within_epoch(&mut loop_state)?;
+                    timed(self.profile, Phase::Saving, || self.save_within_epoch(&mut loop_state))?;
                 }
             }
             self.check_numbers(&mut loop_state)?;
             self.tell_distributions();
             let epoch = self.finish_epoch(&loop_state.clock)?;
-            self.sinks.send(&Event::Epoch(epoch));
+            timed(self.profile, Phase::Logging, || self.sinks.send(&Event::Epoch(epoch)));
             epochs.push(epoch);
             if epoch.is_best {
                 self.keep_best(&mut loop_state.best);
             }
-            loop_state.last_checkpoint = self.save_last();
+            loop_state.last_checkpoint = timed(self.profile, Phase::Saving, || self.save_last());
         };
         self.choose_weights(ending, loop_state.best);
         Ok(Outcome { epochs, ending, last_checkpoint: loop_state.last_checkpoint })
@@ -190,7 +196,8 @@ impl Trainer<'_> {
     fn step(&mut self, order: &Order, loop_state: &mut LoopState) -> Result<()> {
         let learning_rate = self.learning_rate();
         let Trainer { model, state, .. } = self;
-        let step = Step { config: &self.config, model, train: self.train, loss: &loop_state.loss };
+        let step =
+            Step { config: &self.config, model, train: self.train, loss: &loop_state.loss, profile: self.profile };
         let start = StepStart { epoch: state.epochs, batch: state.batches, batches_seen: state.batches_seen };
         if is_due(self.config.histograms, start.epoch) && step.batches(start.batch).end == step.num_batches() {
             self.optimizer.keep_next_gradient();
@@ -261,7 +268,7 @@ impl Trainer<'_> {
         let train = self.state.sums.scores();
         let images_per_second = clock.images_per_second(self.state.sums.count);
         let learning_rate = self.learning_rate_of(self.state.optimizer_steps.saturating_sub(1)); // the epoch's last step
-        let validation = self.validate()?;
+        let validation = timed(self.profile, Phase::Validation, || self.validate())?;
         clock.note(&mut self.state);
         let (epochs, seconds) = (self.state.epochs + 1, self.state.epoch_seconds);
         let latest = EpochScores { train: train.finite(), validation: validation.map(Scores::finite) };

@@ -120,7 +120,7 @@ impl<'a> RangeSteps<'a> {
     /// Takes one step; the mean loss of its images before the update. Waits for the device.
     fn step(&mut self, optimizer: &mut Optimizer, learning_rate: f64) -> Result<f64> {
         let RangeSteps { config, model, train, loss, order, next } = self;
-        let step = Step { config, model, train, loss };
+        let step = Step { config, model, train, loss, profile: None };
         let mut mean = 0.0;
         step.run(optimizer, order, *next, learning_rate, |batch| {
             mean += batch.share * batch.loss.double_value(&[]);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use tch::Tensor;
 
 use super::loss::{Loss, Targets};
+use super::profile::{Phase, Profile, timed};
 use super::{Optimizer, TrainConfig};
 use crate::data::augment::{Mixer, augment};
 use crate::data::batches::{DataLoader, Order};
@@ -20,6 +21,7 @@ pub(super) struct Step<'a> {
     pub model: &'a Model,
     pub train: &'a DataLoader,
     pub loss: &'a Loss,
+    pub profile: Option<&'a Profile>,
 }
 
 /// Where a step begins; all of it from 0.
@@ -81,11 +83,13 @@ impl Step<'_> {
         for batch in batches {
             let share = (images_until(batch + 1) - images_until(batch)) as f64 / num_images as f64;
             let trained = self.forward(order, StepStart { batch, ..start }, batch - start.batch, share)?;
-            on_batch(&trained)?;
-            optimizer.add_gradient(&trained.loss, share);
+            timed(self.profile, Phase::Metrics, || on_batch(&trained))?;
+            timed(self.profile, Phase::Backward, || optimizer.add_gradient(&trained.loss, share));
         }
-        optimizer.apply(learning_rate);
-        self.model.apply_constraints();
+        timed(self.profile, Phase::Optimizer, || {
+            optimizer.apply(learning_rate);
+            self.model.apply_constraints();
+        });
         Ok(())
     }
 
@@ -93,9 +97,12 @@ impl Step<'_> {
     fn forward(&self, order: &Order, at: StepStart, number: u64, share: f64) -> Result<TrainedBatch> {
         let step = at.batches_seen + number;
         native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
-        let (images, targets) = self.batch(order, at, step)?;
-        let outputs = self.model.forward_batch(self.train, &images, true)?;
-        let loss = self.model.with_penalties(self.loss.loss(&outputs, &targets));
+        let (images, targets) = timed(self.profile, Phase::Data, || self.batch(order, at, step))?;
+        let (outputs, loss) = timed(self.profile, Phase::Forward, || {
+            let outputs = self.model.forward_batch(self.train, &images, true)?;
+            let loss = self.model.with_penalties(self.loss.loss(&outputs, &targets));
+            Ok((outputs, loss))
+        })?;
         Ok(TrainedBatch { batch: at.batch, step, share, images, targets, outputs, loss })
     }
 

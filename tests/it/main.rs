@@ -11,6 +11,7 @@ mod stand_in;
 mod bad_input;
 mod branching;
 mod cli;
+mod comparing;
 mod cuda;
 mod data_hostile;
 mod data_sources;

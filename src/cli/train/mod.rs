@@ -1,19 +1,22 @@
 //! `convnet train`: resolves the configuration, runs [`convnet::run::Run`] and prints the result.
 
 mod args;
-mod folds;
+mod plan;
 mod report;
+mod series;
 pub mod signals;
 
 use std::time::Instant;
 
 use super::spelling::{FlagSpelling, with_flags};
 use super::{Globals, output};
+use convnet::config::RunConfig;
 use convnet::config::resolved::Resolved;
 use convnet::error::Result;
 use convnet::log::Sinks;
 use convnet::log::console::{ConsoleSink, ProgressMode};
-use convnet::run::folds::CrossValidation;
+use convnet::run::plan::plan as plan_training;
+use convnet::run::series::{Series, SeriesKind};
 use convnet::run::verify::{ExactResume, verify_resume};
 use convnet::run::{Resume, Run, RunFolder, RunReport};
 use signals::{check_ending, command_again, resume_command, stop_on_signals};
@@ -40,9 +43,13 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     for setting in &resolved.left {
         output::note(globals, &format!("note: the trained model was compiled with {setting}: not taken over"));
     }
+    if args.options.plan {
+        return Ok(print_plan(&resolved.config, args.options.json, globals)?);
+    }
     let mode = args.progress_mode(globals);
-    if let Some(num_folds) = args.options.folds {
-        return cross_validate(&args, num_folds, resolved, mode, globals);
+    let series = args.options.folds.map(SeriesKind::Folds).or(args.options.repeats.map(SeriesKind::Repeats));
+    if let Some(kind) = series {
+        return train_series(&args, kind, resolved, mode, globals);
     }
     let run = Run {
         resume: resumed.map(|folder| Resume { folder, changed: resolved.changed }),
@@ -51,6 +58,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         checks_data: args.checks_data(globals),
         command: Some(signals::typed_command()),
         origins: Some(resolved.origins),
+        is_profiled: args.options.profile,
         ..Run::new(resolved.config)
     };
     let finished = run.execute()?;
@@ -61,28 +69,28 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     Ok(check_ending(&finished, || resume_command(&finished.folder))?)
 }
 
-fn cross_validate(
+fn train_series(
     args: &Args,
-    num_folds: usize,
+    kind: SeriesKind,
     resolved: Resolved,
     mode: ProgressMode,
     globals: Globals,
 ) -> anyhow::Result<()> {
-    let folds = CrossValidation {
+    let series = Series {
         config: resolved.config,
-        num_folds,
+        kind,
         new_sinks: &|| sinks(globals, mode),
         stop: stop_on_signals()?,
         checks_data: args.checks_data(globals),
         origins: Some(resolved.origins),
     };
-    let folds = folds.execute()?;
-    if let Some(finished) = &folds.interrupted {
-        check_ending(finished, || command_again(&folds.run))?;
+    let result = series.execute()?;
+    if let Some(finished) = &result.interrupted {
+        check_ending(finished, || command_again(&result.run))?;
     }
     match args.options.json {
-        true => output::json(&folds::json(&folds))?,
-        false => output::result(&folds::text(&folds))?,
+        true => output::json(&series::json(&result))?,
+        false => output::result(&series::text(&result))?,
     }
     Ok(())
 }
@@ -100,6 +108,14 @@ fn print_config(resolved: &Resolved, as_json: bool) -> Result<()> {
     match as_json {
         true => output::json(&origins.to_json()),
         false => output::result(&with_flags(&origins.to_toml())),
+    }
+}
+
+fn print_plan(config: &RunConfig, as_json: bool, globals: Globals) -> Result<()> {
+    let plan = plan_training(config, &mut output::sinks(globals))?;
+    match as_json {
+        true => output::json(&plan),
+        false => output::result(&plan::text(&plan, config.network.init_from.as_ref().unwrap_or(&config.network.model))),
     }
 }
 

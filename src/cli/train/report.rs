@@ -1,7 +1,7 @@
 //! The lines that `train` prints when it is done.
 
 use convnet::run::FinishedRun;
-use convnet::train::{CheckpointKind, EarlyStopping, StopReason};
+use convnet::train::{CheckpointKind, EarlyStopping, PhaseTime, StopReason};
 
 /// Why training stopped before its last epoch; none if it did not.
 fn why_it_ended(run: &FinishedRun) -> Option<String> {
@@ -48,7 +48,22 @@ pub fn text(run: &FinishedRun) -> String {
         run.folder.path.display(),
         run.folder.path.parent().unwrap_or(&run.config.outputs.logs).display()
     );
+    if let Some(phases) = &run.profile {
+        text += &format!("trace     {}\n\n{}", run.folder.trace_path().display(), profile_table(phases));
+    }
     text
+}
+
+/// Where the time of training went: seconds, share, how often and how long each time.
+fn profile_table(phases: &[PhaseTime]) -> String {
+    let whole: f64 = phases.iter().map(|phase| phase.seconds).sum();
+    let mut table = format!("{:<10}  {:>9}  {:>6}  {:>8}  {:>10}\n", "phase", "seconds", "share", "times", "ms each");
+    for PhaseTime { phase, seconds, count } in phases {
+        let share = 100.0 * seconds / whole.max(1e-9);
+        let each = 1000.0 * seconds / *count as f64;
+        table += &format!("{:<10}  {seconds:>9.2}  {share:>5.1}%  {count:>8}  {each:>10.3}\n", phase.to_string());
+    }
+    table
 }
 
 /// The best epoch, its number, and where its weights are; nothing where no epoch could be told from another.

@@ -105,7 +105,7 @@ fn typed_words() -> Vec<String> {
     std::iter::once("convnet".to_owned()).chain(words).collect()
 }
 
-/// The command that goes on with cross-validation: the one that was typed, which has to name its runs.
+/// The command that goes on with a series of runs: the one that was typed, which has to name its runs.
 pub fn command_again(run: &str) -> String {
     let mut words = typed_words();
     let names_run = words.iter().any(|word| word == "--run" || word.starts_with("--run="));

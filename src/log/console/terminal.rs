@@ -86,19 +86,6 @@ pub(super) fn is_utf8() -> bool {
     first.contains("utf-8") || first.contains("utf8")
 }
 
-/// The most memory that the process has used, in bytes.
-pub(super) fn peak_memory() -> Option<u64> {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
-    // SAFETY: getrusage writes one rusage to the pointer, which is valid for it
-    let usage = unsafe {
-        if libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) != 0 {
-            return None;
-        }
-        usage.assume_init()
-    };
-    u64::try_from(usage.ru_maxrss).ok().map(|kibibytes| kibibytes * 1024)
-}
-
 /// Whether the terminal is this program's now: in the background, nothing is drawn into what the shell shows.
 fn is_in_foreground() -> bool {
     // SAFETY: both only ask; a terminal that cannot say it is taken as ours

@@ -40,6 +40,15 @@ pub struct Options {
     /// Cross-validate with K folds: K runs, each validated on another K-th of the training images
     #[arg(long, value_name = "K", conflicts_with_all = ["resume", "validation", "verify_resume", "print_config"])]
     pub folds: Option<usize>,
+    /// Train N runs that differ in their seeds alone (--seed, the next, …), and report mean, deviation and interval
+    #[arg(long, value_name = "N", conflicts_with_all = ["folds", "resume", "verify_resume", "print_config"])]
+    pub repeats: Option<usize>,
+    /// Time a few steps, and print the network's size and the time and memory that the training will take; nothing is written
+    #[arg(long, conflicts_with_all = ["resume", "folds", "repeats", "verify_resume", "print_config"])]
+    pub plan: bool,
+    /// Note where the time of training goes: a table at the end, and logs/<run>/trace.json for Perfetto and chrome://tracing
+    #[arg(long, conflicts_with_all = ["folds", "repeats", "plan", "verify_resume", "print_config"])]
+    pub profile: bool,
     /// Print every setting and where it comes from, without training
     #[arg(long)]
     pub print_config: bool,
