@@ -90,6 +90,10 @@ Examples:
 Examples:
   convnet data check fashion-mnist
   convnet data check photos/ --out exclude.csv";
+    pub const DATA_SUSPECTS: &str = "\
+Examples:
+  convnet data suspects 20260101-120000 --sheet suspects.png
+  convnet data suspects logs/light --count 500 --out exclude.csv";
     pub const DATA_EXPORT: &str = "\
 Examples:
   convnet data export fashion-mnist --format png --out fashion/

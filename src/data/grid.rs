@@ -14,12 +14,12 @@ use crate::error::{Error, Result};
 use crate::files::write_output;
 use crate::rng::{self, Stream};
 
-const PAPER: Rgb<u8> = Rgb([250, 250, 248]);
+pub(super) const PAPER: Rgb<u8> = Rgb([250, 250, 248]);
 const INK: Rgb<u8> = Rgb([32, 33, 36]);
 const FAINT_INK: Rgb<u8> = Rgb([110, 113, 118]);
-const TITLE: TextStyle = TextStyle { weight: FontWeight::Bold, height: RasterHeight::Size24, colour: INK };
-const NAME: TextStyle = TextStyle { weight: FontWeight::Bold, height: RasterHeight::Size16, colour: INK };
-const NOTE: TextStyle = TextStyle { weight: FontWeight::Regular, height: RasterHeight::Size16, colour: FAINT_INK };
+pub(super) const TITLE: TextStyle = TextStyle { weight: FontWeight::Bold, height: RasterHeight::Size24, colour: INK };
+pub(super) const NAME: TextStyle = TextStyle { weight: FontWeight::Bold, height: RasterHeight::Size16, colour: INK };
+pub(super) const NOTE: TextStyle = TextStyle { weight: FontWeight::Regular, height: RasterHeight::Size16, colour: FAINT_INK };
 
 /// Small images are scaled up by the largest whole factor that keeps them within this many pixels.
 const ENLARGED_PX: u32 = 96;
@@ -30,10 +30,10 @@ const MAX_NAME_CHARS: usize = 24;
 /// The most classes, and the most images of a class, that one picture shows: so that no side is above 12,000 pixels.
 const MAX_SHOWN: usize = 80;
 /// The longest title that is printed whole, in letters.
-const MAX_TITLE_CHARS: usize = 60;
-const MARGIN_PX: u32 = 24;
-const GAP_PX: u32 = 4;
-const LABEL_GAP_PX: u32 = 20;
+pub(super) const MAX_TITLE_CHARS: usize = 60;
+pub(super) const MARGIN_PX: u32 = 24;
+pub(super) const GAP_PX: u32 = 4;
+pub(super) const LABEL_GAP_PX: u32 = 20;
 
 /// What a sample grid shows.
 #[derive(Debug, Clone)]
@@ -221,7 +221,7 @@ impl GridLayout {
 }
 
 /// Width and height of one image in the picture.
-fn tile_size(shape: ImageShape) -> (u32, u32) {
+pub(super) fn tile_size(shape: ImageShape) -> (u32, u32) {
     let (width, height) = (shape.width as f64, shape.height as f64);
     let longer = width.max(height);
     let factor = match longer {
@@ -232,7 +232,7 @@ fn tile_size(shape: ImageShape) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
-fn draw_heading(canvas: &mut RgbImage, [title, description]: &[String; 2]) {
+pub(super) fn draw_heading(canvas: &mut RgbImage, [title, description]: &[String; 2]) {
     TITLE.draw(canvas, MARGIN_PX, MARGIN_PX, title);
     NOTE.draw(canvas, MARGIN_PX, MARGIN_PX + TITLE.height_px(), description);
 }
@@ -257,7 +257,7 @@ fn draw_row(
     Ok(())
 }
 
-fn draw_tile(shape: ImageShape, pixels: &[u8], size: (u32, u32)) -> RgbImage {
+pub(super) fn draw_tile(shape: ImageShape, pixels: &[u8], size: (u32, u32)) -> RgbImage {
     let rgb = match shape.channels {
         1 => pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
         _ => pixels.to_vec(),

@@ -20,6 +20,7 @@ pub mod prefetch;
 pub mod registry;
 mod samples;
 mod shape;
+pub mod sheet;
 pub mod sources;
 pub mod split;
 pub mod statistics;

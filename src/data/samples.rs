@@ -259,7 +259,7 @@ impl Samples {
             },
         };
         let labels = indices.iter().map(|&index| self.labels[index]).collect();
-        let numbers = self.numbers.as_ref().map(|numbers| indices.iter().map(|&index| numbers[index]).collect());
+        let numbers = Some(indices.iter().map(|&index| self.number(index)).collect());
         Ok(Samples { shape: self.shape, images, labels, numbers, is_streamed: self.is_streamed })
     }
 

@@ -26,7 +26,7 @@ use crate::log::{Event, Sink, Sinks};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
-use crate::train::{Checkpoints, LastCheckpoint, Outcome, StopReason, StopSignal, TrainState, Trainer, checkpoint};
+use crate::train::{Checkpoints, LastCheckpoint, Margins, Outcome, StopReason, StopSignal, TrainState, Trainer, checkpoint};
 
 /// A training run: its configuration, the sinks that its events go to, and when to stop.
 ///
@@ -141,6 +141,10 @@ impl Run {
         if is_resumed && !self.config.begins_stage(&state) {
             checkpoints.restore(&mut network.optimizer)?;
         }
+        let mut margins = Margins::new(images.train.num_images(), selected.device);
+        if is_resumed {
+            checkpoints.restore_margins(&mut margins)?;
+        }
         network.train_config.run.clone_from(&folder.name);
         resume::check_something_is_left(&network.train_config, &state, &folder, &changed)?;
         if is_resumed {
@@ -153,7 +157,7 @@ impl Run {
         let metrics: Vec<Metric> = Metric::of(network.model.num_classes()).collect();
         self.open_logs(&folder, &state, &metrics, unbegun.is_some(), !changed.is_empty())?;
         folder.record_resume(&self.config, state.batches_seen, changed)?;
-        let fitted = self.fit(network, state, &images, &checkpoints);
+        let fitted = self.fit(network, state, margins, &images, &checkpoints);
         // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
         if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
             unbegun.into_iter().for_each(Unbegun::keep);
@@ -187,10 +191,12 @@ impl Run {
         &mut self,
         mut network: PreparedNetwork,
         mut state: TrainState,
+        margins: Margins,
         images: &Loaders,
         checkpoints: &Checkpoints,
     ) -> Result<Fitted> {
         let mut epochs = Vec::new();
+        let mut margins = Some(margins);
         loop {
             if self.config.begins_stage(&state) {
                 state.watch.wait = 0; // patience is for what this stage trains
@@ -205,6 +211,7 @@ impl Run {
             let mut trainer = Trainer {
                 validation,
                 checkpoints: Some(checkpoints.clone()),
+                margins: margins.take(),
                 sinks: std::mem::take(&mut self.sinks),
                 stop: &self.stop,
                 state,
@@ -212,6 +219,7 @@ impl Run {
             };
             let fitted = trainer.fit();
             (self.sinks, state) = (std::mem::take(&mut trainer.sinks), trainer.state);
+            margins = trainer.margins.take();
             drop(trainer);
             let outcome = fitted?;
             epochs.extend(outcome.epochs);

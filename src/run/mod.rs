@@ -20,6 +20,7 @@ pub mod record;
 mod report;
 pub mod reproduce;
 mod resume;
+pub mod suspects;
 mod train_from;
 pub mod verify;
 
@@ -29,4 +30,5 @@ pub use finished::FinishedRun;
 pub use folder::RunFolder;
 pub use record::RunRecord;
 pub use report::RunReport;
+pub use suspects::{Suspect, Suspects, suspects};
 pub use train_from::{Trained, train_from};
