@@ -4,13 +4,14 @@ use std::path::Path;
 use std::{fmt, io};
 
 use serde::Serialize;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::data::image::Preprocessing;
 use crate::data::{ImageShape, npy};
 use crate::error::{Error, Result};
 use crate::files::write_output;
 use crate::model::saved;
+use crate::model::training_look::{Seen, Unlike};
 use crate::model::{Model, ModelInfo};
 use crate::native;
 
@@ -30,6 +31,9 @@ pub struct Prediction {
     pub class: usize,
     /// Its probability.
     pub probability: f32,
+    /// How the image is unlike those that the model was trained on; empty where it is not, or where the model does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unlike: Vec<Unlike>,
     /// The probability of each of the K classes; each class's own where the network ends in several sigmoids.
     pub probabilities: Vec<f32>,
     /// The network's outputs as Keras's `predict` gives them: probabilities or logits, and one where one sigmoid has two
@@ -118,6 +122,11 @@ impl Predictor {
         &self.info.labels
     }
 
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// What is known of the model beside its network.
     pub fn info(&self) -> &ModelInfo {
         &self.info
@@ -165,12 +174,36 @@ impl Predictor {
         let ImageShape { height, width, channels } = self.shape();
         let images = flat.reshape([count, height, width, channels].map(|size| size as i64)); // [B, H, W, C]
         let compute = || {
-            let outputs = self.model.forward(&images.to_device(self.model.device()), false)?;
-            Ok((rows(&outputs.activated()), rows(&outputs.probabilities())))
+            let images = images.to_device(self.model.device());
+            let (outputs, seen) = match &self.info.images {
+                Some(_) => self.model.forward_seen(&images)?,
+                None => (self.model.forward(&images, false)?, Seen::default()),
+            };
+            Ok((rows(&outputs.activated()), rows(&outputs.probabilities()), seen))
         };
-        let (activated, probabilities) = native::guarded(|| tch::no_grad(compute))?;
+        let (activated, probabilities, seen) = native::guarded(|| tch::no_grad(compute))?;
         let pairs = activated.chunks(self.model.num_outputs()).zip(probabilities.chunks(self.info.labels.len()));
-        pairs.map(|(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.info.labels)).collect()
+        let predictions =
+            pairs.map(|(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.info.labels));
+        let mut predictions = predictions.collect::<Result<Vec<Prediction>>>()?;
+        self.tell_unlike(&images, &seen, &mut predictions);
+        Ok(predictions)
+    }
+
+    /// Says of each image (`u8` or `f32 [B, H, W, C]`) how it is unlike the training images, where the model knows them.
+    fn tell_unlike(&self, images: &Tensor, seen: &Seen, predictions: &mut [Prediction]) {
+        let Some(look) = &self.info.images else { return };
+        // values that go to the network as they are were scaled as pixels are
+        let scale = match images.kind() {
+            Kind::Uint8 => 1.0 / 255.0,
+            _ => 1.0 / (255.0 * self.model.input_scale()),
+        };
+        let values = rows(&(images.to_kind(Kind::Float) * scale));
+        let images = values.chunks(values.len() / predictions.len().max(1));
+        for (number, (values, prediction)) in images.zip(predictions).enumerate() {
+            let features = seen.features.get(number).map_or(&[][..], Vec::as_slice);
+            prediction.unlike = look.unlike(values, self.shape(), features).into_iter().collect();
+        }
     }
 }
 
@@ -190,7 +223,7 @@ impl Prediction {
         let best = best.into_iter().next().ok_or_else(|| Error::model("the network has no class"))?;
         let (outputs, probabilities) = (outputs.to_vec(), probabilities.to_vec());
         let Candidate { class, label, probability } = best;
-        Ok(Prediction { label, class, probability, probabilities, outputs })
+        Ok(Prediction { label, class, probability, unlike: Vec::new(), probabilities, outputs })
     }
 
     /// The `k` most probable classes, the most probable first; all K where `k` is greater. `labels` are the K names.

@@ -66,6 +66,10 @@ Examples:
 Examples:
   convnet predict models/model picture.png folder/ --out predictions.csv
   convnet predict models/model --data fashion-mnist --index 786";
+    pub const EXPLAIN: &str = "\
+Examples:
+  convnet explain models/model picture.png --out why.png
+  convnet explain models/model --data fashion-mnist --index 786 --class Shirt";
     pub const SUMMARY: &str = "\
 Examples:
   convnet summary keras-cnn --short > net.txt

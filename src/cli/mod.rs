@@ -6,6 +6,7 @@ mod completions;
 mod data;
 mod doctor;
 mod evaluate;
+mod explain;
 mod export;
 mod flags;
 mod help;
@@ -56,6 +57,9 @@ enum Command {
     /// Predict the classes of image files, folders, .npy arrays, or images of a data set
     #[command(after_help = examples::PREDICT)]
     Predict(predict::Args),
+    /// Show why a model predicts what it does of an image: its nearest training images, and Grad-CAM
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(explain::Args),
     /// Print a network's layers as Keras's table
     #[command(after_help = examples::SUMMARY)]
     Summary(summary::Args),
@@ -94,6 +98,7 @@ impl Cli {
             Command::LrFind(args) => lr_find::run(*args, globals),
             Command::Evaluate(args) => evaluate::run(args, globals),
             Command::Predict(args) => predict::run(args, globals),
+            Command::Explain(args) => explain::run(args, globals),
             Command::Summary(args) => summary::run(args, globals),
             Command::Import(args) => import::run(args, globals),
             Command::Export(args) => export::run(args),

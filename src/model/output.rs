@@ -63,7 +63,7 @@ impl Outputs {
 
     /// A logit for each class, `f32 [B, K]`: [`Outputs::logits`], and of several sigmoids each class's own, the logarithm of the odds
     /// where the network ends in probabilities.
-    fn class_logits(&self) -> Tensor {
+    pub fn class_logits(&self) -> Tensor {
         self.logits().unwrap_or_else(|| match self.form {
             Form::Logits | Form::Activated => self.values.shallow_clone(),
             Form::Probabilities => self.values.clamp(EPSILON, 1.0 - EPSILON).logit(None),

@@ -26,6 +26,7 @@ use crate::log::{Event, Sink, Sinks};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
+use crate::model::training_look::TrainingLook;
 use crate::train::{Checkpoints, LastCheckpoint, Margins, Outcome, StopReason, StopSignal, TrainState, Trainer, checkpoint};
 
 /// A training run: its configuration, the sinks that its events go to, and when to stop.
@@ -165,6 +166,8 @@ impl Run {
         let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
         let mut sinks = self.sinks;
         history.extend(epochs.iter().map(HistoryRow::from));
+        let look = (!matches!(ending, StopReason::Signal(_))).then(|| TrainingLook::of(&model, &images.train));
+        let look = look.transpose()?;
         let test = images.test.filter(|_| !matches!(ending, StopReason::Signal(_)));
         let tested = test.map(|test| evaluate_test(&model, &test, &mut sinks)).transpose()?;
         let is_saved = last_checkpoint != LastCheckpoint::Failed;
@@ -182,7 +185,7 @@ impl Run {
             is_saved,
             replaced,
         };
-        finished.save(labels, &mut sinks)?;
+        finished.save(labels, look, &mut sinks)?;
         Ok(finished)
     }
 

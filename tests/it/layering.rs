@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("export", &["model", "keras"]),
     ("evaluate", &["data", "model"]),
     ("predict", &["data", "model"]),
+    ("explain", &["data", "model"]),
     ("train", &["data", "model", "log", "evaluate"]),
     ("config", &["data", "model", "log", "train"]),
     ("run", &["data", "model", "log", "evaluate", "train", "config", "pytorch"]),

@@ -10,6 +10,7 @@ use super::super::checksum::sha256;
 use super::super::json_file::read_bounded;
 use super::super::spec::CompiledLoss;
 use super::super::trained_on::TrainedOn;
+use super::super::training_look::TrainingLook;
 use super::super::{Model, Spec};
 use super::info::{CompileInfo, InputInfo, ModelInfo};
 use crate::data::ImageShape;
@@ -57,13 +58,16 @@ pub(super) struct ConvnetKey {
     /// The run that trained it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<String>,
+    /// What its training images look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    images: Option<TrainingLook>,
 }
 
 impl ConvnetKey {
     /// What is known of the model beside its network.
     pub fn into_info(self) -> ModelInfo {
-        let ConvnetKey { labels, metrics, compile, input, data, run, .. } = self;
-        ModelInfo { labels, metrics, compile, resize: input.resize, data, run }
+        let ConvnetKey { labels, metrics, compile, input, data, run, images, .. } = self;
+        ModelInfo { labels, metrics, compile, resize: input.resize, data, run, images }
     }
 }
 
@@ -118,6 +122,7 @@ pub(super) fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state
         loss: model.spec().noted_loss().cloned(),
         inference_calls: model.spec().has_inference_calls(),
         run: info.run.clone(),
+        images: info.images.clone(),
     };
     let mut document = model.spec().to_json();
     document["convnet"] = json!(key);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::trained_on::TrainedOn;
+use super::super::training_look::TrainingLook;
 use crate::data::image::Resize;
 
 /// What is known of a model beside its network.
@@ -23,6 +24,8 @@ pub struct ModelInfo {
     pub data: Option<TrainedOn>,
     /// The name of the run that trained it, where one did.
     pub run: Option<String>,
+    /// What its training images look like; none where it was imported, or saved by an older version.
+    pub images: Option<TrainingLook>,
 }
 
 /// What a model needs of its input.
