@@ -12,7 +12,7 @@ use super::{Globals, output};
 use crate::cli::at_least_one;
 use crate::cli::names::names;
 use convnet::data::batches::DataLoader;
-use convnet::data::grid::write_png;
+use convnet::data::grid::{check_png, write_png};
 use convnet::data::sheet::{Tile, contact_sheet};
 use convnet::data::{ImageShape, Split, image};
 use convnet::device::{self, DeviceChoice};
@@ -125,6 +125,7 @@ struct Explanation {
 }
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
+    args.out.as_deref().map_or(Ok(()), check_png)?;
     device::configure(args.threads.map(NonZeroUsize::get))?;
     let selected = device::select(args.device)?;
     let predictor = Predictor::load(&args.model, selected.device)?;
@@ -133,16 +134,16 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let class = args.class.as_deref().map(|name| class_of(name, predictor.labels())).transpose()?;
     let class = class.unwrap_or(prediction.class);
     let image = tensor_of(&explained.pixels, predictor.shape()).to_device(selected.device);
-    let grad_cam = grad_cam(&args, &predictor, &image, class);
-    if let (Err(error), true) = (&grad_cam, args.layer.is_some()) {
-        return Err(Error::model(error.fault()).into());
+    let mut grad_cam = grad_cam(&args, &predictor, &image, class);
+    if args.layer.is_some() {
+        grad_cam = Ok(grad_cam?);
     }
     let train = training_images(&args, &predictor, globals)?;
-    let neighbours = neighbours(&args, &predictor, &image, &explained, &train, globals);
-    let explanation = Explanation { prediction, class, grad_cam, neighbours };
-    if let (Err(_), Err(error)) = (&explanation.grad_cam, &explanation.neighbours) {
-        return Err(Error::model(error.fault()).at(&args.model).into());
+    let mut neighbours = neighbours(&args, &predictor, &image, &explained, &train, globals);
+    if grad_cam.is_err() {
+        neighbours = Ok(neighbours?);
     }
+    let explanation = Explanation { prediction, class, grad_cam, neighbours };
     if let Some(path) = &args.out {
         draw(path, &predictor, &explained, &explanation, &train, globals)?;
     }
@@ -168,7 +169,11 @@ fn read_image(args: &Args, predictor: &Predictor, globals: Globals) -> Result<Ex
     let expected = found.samples.labels().get(index).and_then(|&label| usize::try_from(label).ok());
     let pixels = found.samples.image(index)?.into_owned();
     check_shape(predictor.shape(), found.samples.shape())?;
-    Ok(Explained { origin: InputImage { input: name, index: Some(index), expected }, pixels, place: Some((found.split, index)) })
+    Ok(Explained {
+        origin: InputImage { input: name, index: Some(index), expected },
+        pixels,
+        place: Some((found.split, index)),
+    })
 }
 
 fn check_shape(model: ImageShape, images: ImageShape) -> Result<()> {
@@ -180,8 +185,7 @@ fn check_shape(model: ImageShape, images: ImageShape) -> Result<()> {
 
 /// The training images of the data set.
 fn training_images(args: &Args, predictor: &Predictor, globals: Globals) -> Result<LabelledSplit> {
-    let wanted =
-        Wanted { source: args.data.as_deref(), split: Some(Split::Train), by_number: args.match_by_number };
+    let wanted = Wanted { source: args.data.as_deref(), split: Some(Split::Train), by_number: args.match_by_number };
     let train = labelled::find(&args.model, predictor.info(), predictor.shape(), wanted, globals)?;
     check_shape(predictor.shape(), train.samples.shape()).map(|()| train)
 }
@@ -257,7 +261,8 @@ fn draw(
     }
     for near in neighbours.iter().flat_map(|(_, images)| images) {
         let pixels = train.samples.image(near.number)?;
-        let lines = vec![near.label.clone(), format!("d {:.3}", near.distance), format!("{} {}", near.split, near.index)];
+        let lines =
+            vec![near.label.clone(), format!("d {:.3}", near.distance), format!("{} {}", near.split, near.index)];
         tiles.push(Tile { pixels: to_rgb(&pixels, shape), lines });
     }
     tiles.truncate(convnet::data::sheet::MAX_TILES);

@@ -57,7 +57,7 @@ enum Command {
     /// Predict the classes of image files, folders, .npy arrays, or images of a data set
     #[command(after_help = examples::PREDICT)]
     Predict(predict::Args),
-    /// Show why a model predicts what it does of an image: its nearest training images, and Grad-CAM
+    /// Explain a prediction: the nearest training images, and where the network looks (Grad-CAM)
     #[command(after_help = examples::EXPLAIN)]
     Explain(explain::Args),
     /// Print a network's layers as Keras's table

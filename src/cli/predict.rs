@@ -123,10 +123,17 @@ fn warn_of_unlike(records: &[Record], globals: Globals) {
     let text = match (records, unlike.count()) {
         (_, 0) => return,
         ([record], _) => {
-            format!("{} is unlike the images that the model was trained on: {}", record.origin, record.prediction.unlike[0])
+            format!(
+                "{} is unlike the images that the model was trained on: {}",
+                record.origin, record.prediction.unlike[0]
+            )
         }
         (all, count) => {
-            format!("{count} of {} images are unlike those that the model was trained on: {}", all.len(), kinds.join(", "))
+            format!(
+                "{count} of {} images are unlike those that the model was trained on: {}",
+                all.len(),
+                kinds.join(", ")
+            )
         }
     };
     output::note(globals, &format!("warning: {text}"));

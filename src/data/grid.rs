@@ -19,7 +19,8 @@ const INK: Rgb<u8> = Rgb([32, 33, 36]);
 const FAINT_INK: Rgb<u8> = Rgb([110, 113, 118]);
 pub(super) const TITLE: TextStyle = TextStyle { weight: FontWeight::Bold, height: RasterHeight::Size24, colour: INK };
 pub(super) const NAME: TextStyle = TextStyle { weight: FontWeight::Bold, height: RasterHeight::Size16, colour: INK };
-pub(super) const NOTE: TextStyle = TextStyle { weight: FontWeight::Regular, height: RasterHeight::Size16, colour: FAINT_INK };
+pub(super) const NOTE: TextStyle =
+    TextStyle { weight: FontWeight::Regular, height: RasterHeight::Size16, colour: FAINT_INK };
 
 /// Small images are scaled up by the largest whole factor that keeps them within this many pixels.
 const ENLARGED_PX: u32 = 96;
@@ -132,14 +133,23 @@ fn draw_grid(
 /// # Errors
 /// A configuration error where the file cannot be written, or is called as another kind of file.
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
-        return Err(Error::config("the picture is a PNG")
-            .expected("a file name that ends in .png")
-            .got(path.display()));
-    }
+    check_png(path)?;
     let png = png_bytes(picture)?;
     let written = write_output(path, |writer| writer.write_all(&png));
     written.map_err(|error| Error::config("cannot write the picture").at_path(path).because(error))
+}
+
+/// Refuses a name of another kind of file: before what takes long.
+///
+/// # Errors
+/// A configuration error.
+pub fn check_png(path: &Path) -> Result<()> {
+    match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+        true => Ok(()),
+        false => {
+            Err(Error::config("the picture is a PNG").expected("a file name that ends in .png").got(path.display()))
+        }
+    }
 }
 
 /// The picture as PNG.

@@ -16,7 +16,8 @@ const BRIGHT: f32 = 8.0 / 255.0;
 /// - `dark`: the share of values within a step of 0; `bright`: that within eight of the brightest; `flat`: that of neighbours across
 ///   that differ by no more than a step
 pub fn names(channels: usize) -> Vec<String> {
-    let of_channels = ["mean", "deviation"].into_iter().flat_map(|name| (0..channels).map(move |c| format!("{name}_{c}")));
+    let of_channels =
+        ["mean", "deviation"].into_iter().flat_map(|name| (0..channels).map(move |c| format!("{name}_{c}")));
     of_channels.chain(NAMES.map(str::to_owned)).collect()
 }
 
@@ -34,7 +35,8 @@ pub fn look(values: &[f32], [height, width, channels]: [usize; 3]) -> Vec<f32> {
     };
     numbers.extend(&means);
     numbers.extend((0..channels).map(deviation));
-    let (mut across, mut down, mut bend, mut border) = (Mean::default(), Mean::default(), Mean::default(), Mean::default());
+    let (mut across, mut down, mut bend, mut border) =
+        (Mean::default(), Mean::default(), Mean::default(), Mean::default());
     let mut flat = Mean::default();
     for (y, x, c) in places([height, width, channels]) {
         let value = at(y, x, c);
@@ -55,9 +57,19 @@ pub fn look(values: &[f32], [height, width, channels]: [usize; 3]) -> Vec<f32> {
     }
     let highest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let lowest = values.iter().copied().fold(f32::INFINITY, f32::min);
-    let share = |is_counted: &dyn Fn(f32) -> bool| values.iter().filter(|value| is_counted(**value)).count() as f32 / count;
+    let share =
+        |is_counted: &dyn Fn(f32) -> bool| values.iter().filter(|value| is_counted(**value)).count() as f32 / count;
     let (dark, bright) = (share(&|value| value <= STEP), share(&|value| value >= highest - BRIGHT));
-    numbers.extend([across.value() + down.value(), bend.value(), border.value(), highest, lowest, dark, bright, flat.value()]);
+    numbers.extend([
+        across.value() + down.value(),
+        bend.value(),
+        border.value(),
+        highest,
+        lowest,
+        dark,
+        bright,
+        flat.value(),
+    ]);
     numbers
 }
 

@@ -34,6 +34,20 @@ pub fn feature_map_layers(model: &Model) -> Vec<String> {
     maps.map(|call| leaves[plan.calls[call].leaf].0.clone()).collect()
 }
 
+fn no_convolution() -> Error {
+    let error = Error::model("the network has no convolution, which Grad-CAM needs");
+    error.help("its nearest training images say what it goes by")
+}
+
+fn no_such_layer(model: &Model, wanted: &str) -> Error {
+    let known = feature_map_layers(model);
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    match known.is_empty() {
+        true => no_convolution(),
+        false => Error::model(format!("no layer '{wanted}' gives a map of features{}", nearest(wanted, &known))),
+    }
+}
+
 impl GradCam {
     /// Looks into the layer of `model` with the path `layer`: the last of its calls. Without one, into the last map of features that a
     /// convolution went into, before what only pools or moves it.
@@ -47,16 +61,9 @@ impl GradCam {
         let call = match layer {
             Some(wanted) => {
                 let found = (0..plan.calls.len()).rfind(|&call| plan.is_map(call) && path(call) == wanted);
-                found.ok_or_else(|| {
-                    let known = feature_map_layers(model);
-                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                    Error::model(format!("no layer '{wanted}' gives a map of features{}", nearest(wanted, &known)))
-                })?
+                found.ok_or_else(|| no_such_layer(model, wanted))?
             }
-            None => plan.last_feature_map().ok_or_else(|| {
-                Error::model("Grad-CAM needs a convolution, and the network has none")
-                    .help("its nearest training images say what it goes by")
-            })?,
+            None => plan.last_feature_map().ok_or_else(no_convolution)?,
         };
         Ok(GradCam { layer: path(call).to_owned(), call, model: model.unfused()? })
     }
@@ -77,7 +84,8 @@ impl GradCam {
     /// fails.
     pub fn heat_map(&self, image: &Tensor, class: usize) -> Result<HeatMap> {
         if class >= self.model.num_classes() {
-            let error = Error::config("there is no such class").expected(format!("0 to {}", self.model.num_classes() - 1));
+            let error =
+                Error::config("there is no such class").expected(format!("0 to {}", self.model.num_classes() - 1));
             return Err(error.got(class));
         }
         let weighted = native::guarded(|| self.weighted(image, class))?; // f32 [h, w]
@@ -100,7 +108,8 @@ impl GradCam {
                 map = Some(value.shallow_clone());
             }
         })?;
-        let map = map.ok_or_else(|| Error::model("the layer stands behind the outputs").at(format!("layer {}", self.layer)))?;
+        let map =
+            map.ok_or_else(|| Error::model("the layer stands behind the outputs").at(format!("layer {}", self.layer)))?;
         let logit = outputs.class_logits().select(1, class as i64).sum(Kind::Float);
         let gradient = Tensor::run_backward(&[logit], &[&map], false, false).remove(0); // [1, C, h, w]
         let weights = gradient.mean_dim([2i64, 3].as_slice(), true, Kind::Float); // f32 [1, C, 1, 1]

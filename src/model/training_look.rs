@@ -5,7 +5,7 @@
 //! image is unlike them where one of its numbers lies outside. Ranges reach from the quantile [`TAIL`] to 1 − `TAIL`, and further by
 //! [`MARGIN`] of that on each side, and more where few images were looked at: an extreme of few says little about the next image.
 //! Measured with networks trained here, 0.1 to 0.8 % of the test images of Fashion-MNIST, the digits and a CIFAR-10 sample lie
-//! outside; the figures are in `docs/training.md`.
+//! outside; the figures are in `docs/explain.md`.
 
 use std::collections::BTreeMap;
 
@@ -159,12 +159,13 @@ impl TrainingLook {
         if is_like(&|value| (value - lowest) * stretch + bottom) {
             return if is_darker(mean) { Unlike::Darker } else { Unlike::Brighter };
         }
-        let is_any = |prefix: &str, wanted: Side| {
-            numbers.keys().any(|name| name.starts_with(prefix) && of(name) == wanted)
-        };
+        let is_any =
+            |prefix: &str, wanted: Side| numbers.keys().any(|name| name.starts_with(prefix) && of(name) == wanted);
         match () {
             () if of("bend") == Side::Above || of("edges") == Side::Above && of("flat") == Side::Below => Unlike::Noisy,
-            () if is_any("mean_", Side::Above) || of("lowest") == Side::Above || of("bright") == Side::Above => Unlike::Brighter,
+            () if is_any("mean_", Side::Above) || of("lowest") == Side::Above || of("bright") == Side::Above => {
+                Unlike::Brighter
+            }
             () if is_any("mean_", Side::Below) || of("highest") == Side::Below => Unlike::Darker,
             () => Unlike::Other,
         }

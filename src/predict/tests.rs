@@ -29,7 +29,14 @@ fn an_output_that_is_not_finite_is_an_error() {
 
 fn record() -> Record {
     let (label, probabilities) = ("Bag".to_owned(), vec![0.25, 0.75]);
-    let prediction = Prediction { label, class: 1, probability: 0.75, unlike: Vec::new(), outputs: probabilities.clone(), probabilities };
+    let prediction = Prediction {
+        label,
+        class: 1,
+        probability: 0.75,
+        unlike: Vec::new(),
+        outputs: probabilities.clone(),
+        probabilities,
+    };
     let top = prediction.top(&names(), 1);
     let origin = InputImage { input: "a.png".into(), index: None, expected: Some(0) };
     Record { expected: origin.expected, origin, prediction, top }

@@ -22,12 +22,14 @@ use crate::error::{ErrorKind, Result};
 use crate::evaluate::{Evaluation, evaluate_smoothed};
 use crate::log::history::{HistoryRow, HistorySink};
 use crate::log::tensorboard::{self, TensorBoardSink};
-use crate::log::{Event, Sink, Sinks};
+use crate::log::{self, Event, Sink, Sinks};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
 use crate::model::training_look::TrainingLook;
-use crate::train::{Checkpoints, LastCheckpoint, Margins, Outcome, StopReason, StopSignal, TrainState, Trainer, checkpoint};
+use crate::train::{
+    Checkpoints, LastCheckpoint, Margins, Outcome, StopReason, StopSignal, TrainState, Trainer, checkpoint,
+};
 
 /// A training run: its configuration, the sinks that its events go to, and when to stop.
 ///
@@ -166,8 +168,10 @@ impl Run {
         let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
         let mut sinks = self.sinks;
         history.extend(epochs.iter().map(HistoryRow::from));
-        let look = (!matches!(ending, StopReason::Signal(_))).then(|| TrainingLook::of(&model, &images.train));
-        let look = look.transpose()?;
+        let look = match ending {
+            StopReason::Signal(_) => None,
+            _ => look_of(&model, &images.train, &mut sinks),
+        };
         let test = images.test.filter(|_| !matches!(ending, StopReason::Signal(_)));
         let tested = test.map(|test| evaluate_test(&model, &test, &mut sinks)).transpose()?;
         let is_saved = last_checkpoint != LastCheckpoint::Failed;
@@ -307,6 +311,16 @@ fn open_folder(
         return Ok((folder, Map::new(), Some(unbegun)));
     };
     Ok((folder, changed, None))
+}
+
+/// What the training images look like; what cannot be found out is worth a warning, not the model.
+fn look_of(model: &Model, train: &DataLoader, sinks: &mut Sinks) -> Option<TrainingLook> {
+    let look = TrainingLook::of(model, train);
+    if let Err(error) = &look {
+        let why = log::describe(error);
+        sinks.note(format!("warning: the model will not know what its training images look like: {why}"));
+    }
+    look.ok()
 }
 
 /// The model's scores on the test images; how far that is, is told.

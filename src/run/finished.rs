@@ -67,12 +67,7 @@ impl FinishedRun {
 
     /// Saves the model, then writes down in `run.json` that nothing is left to do. A run that a signal ended has checkpoints, but
     /// no model, and one that was there before stays.
-    pub(super) fn save(
-        &mut self,
-        labels: Vec<String>,
-        images: Option<TrainingLook>,
-        sinks: &mut Sinks,
-    ) -> Result<()> {
+    pub(super) fn save(&mut self, labels: Vec<String>, images: Option<TrainingLook>, sinks: &mut Sinks) -> Result<()> {
         if self.is_interrupted() {
             return Ok(());
         }

@@ -85,7 +85,8 @@ pub fn suspects(folder: &RunFolder, data: Option<&str>, sinks: &mut Sinks) -> Re
     folder.check_data(&DataRecord::new(&splits))?;
     check_count(folder, &margins, splits.train.len())?;
     if let Some(list) = &config.load.exclude {
-        sinks.note(format!("note: the run left images out already: those of {} are not in the ranking", list.display()));
+        sinks
+            .note(format!("note: the run left images out already: those of {} are not in the ranking", list.display()));
     }
     let paths = paths(&config, &splits.train)?;
     let ranking = ranked(&splits, &margins, &paths);

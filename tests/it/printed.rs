@@ -27,7 +27,9 @@ fn session(folder: &Path, lines: &[&str]) -> String {
 #[test]
 fn help_is_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["", "train", "lr-find", "evaluate", "predict", "summary", "import", "export", "reproduce", "data"] {
+    for command in
+        ["", "train", "lr-find", "evaluate", "predict", "explain", "summary", "import", "export", "reproduce", "data"]
+    {
         let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "help".into() } else { format!("help_{command}") };
         insta::assert_snapshot!(name, succeeded(&convnet(folder.path(), &words)));

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Globals, output};
 use crate::cli::at_least_one;
-use convnet::data::grid::write_png;
+use convnet::data::grid::{check_png, write_png};
 use convnet::data::sheet::{MAX_TILES, Tile, contact_sheet};
 use convnet::error::Result;
 use convnet::model::thousands;
@@ -55,6 +55,7 @@ struct SuspectsDocument<'a> {
 
 /// Ranks the training images of a run; that there are suspects does not make the command fail.
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
+    args.sheet.as_deref().map_or(Ok(()), check_png)?;
     let folder = RunFolder::open(&args.run, &args.logs)?;
     let found = suspects(&folder, args.data.as_deref(), &mut output::sinks(globals))?;
     let first = found.first(args.count.get());
@@ -107,15 +108,15 @@ fn describe(found: &Suspects, first: &[Suspect]) -> String {
         found.epochs,
         thousands(found.num_negative)
     );
-    let width = |name: fn(&Suspect) -> &str| first.iter().map(|one| name(one).chars().count()).max().unwrap_or(0).max(9);
+    let width =
+        |name: fn(&Suspect) -> &str| first.iter().map(|one| name(one).chars().count()).max().unwrap_or(0).max(9);
     let (label_width, suggested_width) = (width(|one| &one.label), width(|one| &one.suggested));
     text += &format!(
         "{:>5} {:>8}  {:<label_width$}  {:<suggested_width$}  {:>8}\n",
         "rank", "index", "label", "suggested", "score"
     );
     for Suspect { rank, index, label, suggested, score, path, .. } in first.iter().take(MAX_PRINTED) {
-        let line =
-            format!("{rank:>5} {index:>8}  {label:<label_width$}  {suggested:<suggested_width$}  {score:>8.2}");
+        let line = format!("{rank:>5} {index:>8}  {label:<label_width$}  {suggested:<suggested_width$}  {score:>8.2}");
         let path = path.as_ref().map(|path| format!("  {path}")).unwrap_or_default();
         text += &format!("{line}{path}\n");
     }
@@ -130,7 +131,8 @@ fn describe_classes(classes: &[ClassMargin]) -> String {
     let mut text = String::from("\nhard classes, by the mean of their images' scores:\n");
     for ClassMargin { label, margin, count, negative } in classes.iter().take(MAX_PRINTED) {
         let (count, negative) = (thousands(*count), thousands(*negative));
-        writeln!(text, "  {label:<width$}  {margin:>8.2}  {negative} of {count} below 0").expect("a string takes all text");
+        writeln!(text, "  {label:<width$}  {margin:>8.2}  {negative} of {count} below 0")
+            .expect("a string takes all text");
     }
     text
 }

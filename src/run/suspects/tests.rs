@@ -25,7 +25,9 @@ fn the_hardest_class_comes_first() {
 fn the_list_is_the_contracts() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("suspects.csv");
-    write_csv(&path, &[suspect("a, the first", -1.5), Suspect { path: Some("d/x.png".into()), ..suspect("a", 2.0) }]).unwrap();
-    let expected = "rank,split,index,path,label,suggested,score\n1,train,7,,\"a, the first\",b,-1.5\n1,train,7,d/x.png,a,b,2.0\n";
+    write_csv(&path, &[suspect("a, the first", -1.5), Suspect { path: Some("d/x.png".into()), ..suspect("a", 2.0) }])
+        .unwrap();
+    let expected =
+        "rank,split,index,path,label,suggested,score\n1,train,7,,\"a, the first\",b,-1.5\n1,train,7,d/x.png,a,b,2.0\n";
     assert_eq!(std::fs::read_to_string(path).unwrap(), expected);
 }

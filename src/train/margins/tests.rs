@@ -54,8 +54,8 @@ fn the_suggested_class_is_the_strongest_other_one_of_most_epochs() {
 /// Whether a checkpoint is saved within an epoch, and how many batches wait, changes no bit.
 #[test]
 fn counting_at_once_or_together_gives_the_same_bits() {
-    let _ = tch::manual_seed(3);
-    let logits = Tensor::randn([2, 40, 3], (Kind::Float, Device::Cpu));
+    let numbers: Vec<f32> = (0..240).map(|at| (at as f32 * 1.7).sin()).collect();
+    let logits = Tensor::from_slice(&numbers).view([2, 40, 3]);
     let of = |counts_each: bool| {
         let mut margins = Margins::new(40, Device::Cpu);
         for epoch in 0..2 {
