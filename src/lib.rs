@@ -37,6 +37,7 @@ pub mod device;
 pub mod drawing;
 pub mod error;
 pub mod evaluate;
+pub mod explain;
 pub mod export;
 pub mod files;
 pub mod keras;

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::{fmt, io};
 
 use serde::Serialize;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::data::image::Preprocessing;
 use crate::data::{ImageShape, npy};
 use crate::error::{Error, Result};
 use crate::files::write_output;
 use crate::model::saved;
+use crate::model::training_look::{Seen, Unlike};
 use crate::model::{Calibration, Model, ModelInfo, Threshold, softmax};
 use crate::native;
 
@@ -38,6 +39,9 @@ pub struct Prediction {
     pub class: usize,
     /// Its probability.
     pub probability: f32,
+    /// How the image is unlike those that the model was trained on; empty where it is not, or where the model does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unlike: Vec<Unlike>,
     /// The probability of each of the K classes; each class's own where the network ends in several sigmoids.
     pub probabilities: Vec<f32>,
     /// The network's outputs as Keras's `predict` gives them: probabilities or logits, and one where one sigmoid has two
@@ -161,6 +165,11 @@ impl Predictor {
         &self.info.labels
     }
 
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// What is known of the model beside its network.
     pub fn info(&self) -> &ModelInfo {
         &self.info
@@ -208,25 +217,50 @@ impl Predictor {
         let ImageShape { height, width, channels } = self.shape();
         let images = flat.reshape([count, height, width, channels].map(|size| size as i64)); // [B, H, W, C]
         let compute = || {
-            let outputs = self.model.forward(&images.to_device(self.model.device()), false)?;
+            let images = images.to_device(self.model.device());
+            let (outputs, seen) = match &self.info.images {
+                Some(_) => self.model.forward_seen(&images)?,
+                None => (self.model.forward(&images, false)?, Seen::default()),
+            };
             let logits = outputs.logits().filter(|_| self.temperature.is_some());
-            Ok((rows(&outputs.activated()), rows(&outputs.probabilities()), logits.as_ref().map(rows)))
+            Ok((rows(&outputs.activated()), rows(&outputs.probabilities()), logits.as_ref().map(rows), seen))
         };
-        let (activated, probabilities, logits) = native::guarded(|| tch::no_grad(compute))?;
-        let num_classes = self.info.labels.len();
-        let pairs = activated.chunks(self.model.num_outputs()).zip(probabilities.chunks(num_classes));
+        let (activated, probabilities, logits, seen) = native::guarded(|| tch::no_grad(compute))?;
+        let pairs = activated.chunks(self.model.num_outputs()).zip(probabilities.chunks(self.info.labels.len()));
         let new = |(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.info.labels);
         let mut predictions = pairs.map(new).collect::<Result<Vec<_>>>()?;
+        self.decide(logits.as_deref(), &mut predictions);
+        self.tell_unlike(&images, &seen, &mut predictions);
+        Ok(predictions)
+    }
+
+    /// Abstains and calibrates as was asked for; `logits` are `[B, K]`.
+    fn decide(&self, logits: Option<&[f32]>, predictions: &mut [Prediction]) {
         if let Some(threshold) = self.threshold {
             predictions.iter_mut().for_each(|image| image.is_sure = image.probability > threshold.confidence);
         }
         if let (Some(logits), Some(temperature)) = (logits, self.temperature) {
-            for (prediction, logits) in predictions.iter_mut().zip(logits.chunks(num_classes)) {
+            for (prediction, logits) in predictions.iter_mut().zip(logits.chunks(self.info.labels.len())) {
                 prediction.probabilities = softmax(logits, temperature);
                 prediction.probability = prediction.probabilities[prediction.class];
             }
         }
-        Ok(predictions)
+    }
+
+    /// Says of each image (`u8` or `f32 [B, H, W, C]`) how it is unlike the training images, where the model knows them.
+    fn tell_unlike(&self, images: &Tensor, seen: &Seen, predictions: &mut [Prediction]) {
+        let Some(look) = &self.info.images else { return };
+        // values that go to the network as they are were scaled as pixels are
+        let scale = match images.kind() {
+            Kind::Uint8 => 1.0 / 255.0,
+            _ => 1.0 / (255.0 * self.model.input_scale()),
+        };
+        let values = rows(&(images.to_kind(Kind::Float) * scale));
+        let images = values.chunks(values.len() / predictions.len().max(1));
+        for (number, (values, prediction)) in images.zip(predictions).enumerate() {
+            let features = seen.features.get(number).map_or(&[][..], Vec::as_slice);
+            prediction.unlike = look.unlike(values, self.shape(), features).into_iter().collect();
+        }
     }
 }
 
@@ -255,7 +289,8 @@ impl Prediction {
         let best = best.into_iter().next().ok_or_else(|| Error::model("the network has no class"))?;
         let (outputs, probabilities) = (outputs.to_vec(), probabilities.to_vec());
         let Candidate { class, label, probability } = best;
-        Ok(Prediction { label, is_sure: true, class, probability, probabilities, outputs })
+        let unlike = Vec::new();
+        Ok(Prediction { label, is_sure: true, class, probability, unlike, probabilities, outputs })
     }
 
     /// The `k` most probable classes, the most probable first; all K where `k` is greater. `labels` are the K names.

@@ -72,6 +72,10 @@ Examples:
 Examples:
   convnet report light --out light.html
   convnet report logs/light --watch";
+    pub const EXPLAIN: &str = "\
+Examples:
+  convnet explain models/model picture.png --out why.png
+  convnet explain models/model --data fashion-mnist --index 786 --class Shirt";
     pub const SUMMARY: &str = "\
 Examples:
   convnet summary keras-cnn --short > net.txt
@@ -96,6 +100,10 @@ Examples:
 Examples:
   convnet data check fashion-mnist
   convnet data check photos/ --out exclude.csv";
+    pub const DATA_SUSPECTS: &str = "\
+Examples:
+  convnet data suspects 20260101-120000 --sheet suspects.png
+  convnet data suspects logs/light --count 500 --out exclude.csv";
     pub const DATA_EXPORT: &str = "\
 Examples:
   convnet data export fashion-mnist --format png --out fashion/

@@ -7,6 +7,7 @@ mod data;
 mod doctor;
 mod drawings;
 mod evaluate;
+mod explain;
 mod export;
 mod flags;
 mod help;
@@ -62,6 +63,9 @@ enum Command {
     /// Write a run's curves, scores, mistakes and what to try next into one HTML page
     #[command(after_help = examples::REPORT)]
     Report(report::Args),
+    /// Explain a prediction: the nearest training images, and where the network looks (Grad-CAM)
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(explain::Args),
     /// Print a network's layers as Keras's table
     #[command(after_help = examples::SUMMARY)]
     Summary(summary::Args),
@@ -104,6 +108,7 @@ impl Cli {
             Command::Evaluate(args) => evaluate::run(args, globals),
             Command::Predict(args) => predict::run(args, globals),
             Command::Report(args) => report::run(args, globals),
+            Command::Explain(args) => explain::run(args, globals),
             Command::Summary(args) => summary::run(args, globals),
             Command::Import(args) => import::run(args, globals),
             Command::Export(args) => export::run(args),

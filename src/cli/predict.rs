@@ -1,5 +1,6 @@
 //! `convnet predict`: probabilities, labels and the most probable classes of images.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use convnet::device::{self, DeviceChoice};
 use convnet::error::{Error, Result};
 use convnet::metrics::wilson_interval;
 use convnet::model::Threshold;
+use convnet::model::training_look::Unlike;
 use convnet::predict::{InputImage, Prediction, PredictionFormat, Predictor, Record};
 
 /// Images that go through the network at once.
@@ -97,6 +99,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     }
     batches.flush()?;
     let PredictionBatches { mut records, mut failures, num_inputs, .. } = batches;
+    warn_of_unlike(&records, globals);
     if args.wrong {
         let count = records.len();
         records.retain(|record| record.expected != Some(record.prediction.class));
@@ -126,6 +129,31 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
         0 => Ok(()),
         count => Err(Error::data(format!("{count} of {num_inputs} inputs could not be read")).into()),
     }
+}
+
+/// Says how many images are unlike those that the model was trained on, and how.
+fn warn_of_unlike(records: &[Record], globals: Globals) {
+    let unlike = records.iter().filter(|record| !record.prediction.unlike.is_empty());
+    let mut counts: BTreeMap<Unlike, usize> = BTreeMap::new();
+    unlike.clone().flat_map(|record| &record.prediction.unlike).for_each(|kind| *counts.entry(*kind).or_default() += 1);
+    let kinds: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let text = match (records, unlike.count()) {
+        (_, 0) => return,
+        ([record], _) => {
+            format!(
+                "{} is unlike the images that the model was trained on: {}",
+                record.origin, record.prediction.unlike[0]
+            )
+        }
+        (all, count) => {
+            format!(
+                "{count} of {} images are unlike those that the model was trained on: {}",
+                all.len(),
+                kinds.join(", ")
+            )
+        }
+    };
+    output::note(globals, &format!("warning: {text}"));
 }
 
 /// Images on their way through the network, in batches.

@@ -103,6 +103,13 @@ impl DataLoader {
         if shuffle { self.shuffled(seed, epoch) } else { self.in_order() }
     }
 
+    /// `count` of the images, spread evenly over all of them, in the order of the files; all where there are no more.
+    pub fn spread(&self, count: usize) -> Order {
+        let num_images = self.num_images();
+        let count = count.min(num_images);
+        Order::new((0..count).map(|at| (at * num_images / count) as i64).collect(), self.device)
+    }
+
     /// The order of the files.
     pub fn in_order(&self) -> Order {
         Order::new((0..self.labels.size()[0]).collect(), self.device)
@@ -124,8 +131,8 @@ impl DataLoader {
 
     /// Which images batch `index` of `order` has: `i64 [B]`, on the device.
     pub fn numbers_of(&self, order: &Order, index: u64, batch_size: usize) -> Tensor {
-        let (start, count) = self.range(index, batch_size);
-        order.on_device.narrow(0, start, count)
+        let start = index as i64 * batch_size as i64;
+        order.on_device.narrow(0, start, (order.numbers.len() as i64 - start).min(batch_size as i64))
     }
 
     /// Batch `index` in the order of the files: images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device. Of images that

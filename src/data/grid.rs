@@ -34,7 +34,7 @@ const MAX_SHOWN: usize = 80;
 pub(super) const MAX_TITLE_CHARS: usize = 60;
 pub(super) const MARGIN_PX: u32 = 24;
 pub(super) const GAP_PX: u32 = 4;
-const LABEL_GAP_PX: u32 = 20;
+pub(super) const LABEL_GAP_PX: u32 = 20;
 
 /// What a sample grid shows.
 #[derive(Debug, Clone)]
@@ -133,14 +133,23 @@ fn draw_grid(
 /// # Errors
 /// A configuration error where the file cannot be written, or is called as another kind of file.
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
-        return Err(Error::config("the picture is a PNG")
-            .expected("a file name that ends in .png")
-            .got(path.display()));
-    }
+    check_png(path)?;
     let png = png_bytes(picture)?;
     let written = write_output(path, |writer| writer.write_all(&png));
     written.map_err(|error| Error::config("cannot write the picture").at_path(path).because(error))
+}
+
+/// Refuses a name of another kind of file: before what takes long.
+///
+/// # Errors
+/// A configuration error.
+pub fn check_png(path: &Path) -> Result<()> {
+    match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+        true => Ok(()),
+        false => {
+            Err(Error::config("the picture is a PNG").expected("a file name that ends in .png").got(path.display()))
+        }
+    }
 }
 
 /// The picture as PNG.
@@ -233,7 +242,7 @@ pub(super) fn tile_size(shape: ImageShape) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
-fn draw_heading(canvas: &mut RgbImage, [title, description]: &[String; 2]) {
+pub(super) fn draw_heading(canvas: &mut RgbImage, [title, description]: &[String; 2]) {
     TITLE.draw(canvas, MARGIN_PX, MARGIN_PX, title);
     NOTE.draw(canvas, MARGIN_PX, MARGIN_PX + TITLE.height_px(), description);
 }

@@ -11,6 +11,7 @@ pub mod font;
 pub mod grid;
 pub mod idx;
 pub mod image;
+pub mod look;
 pub mod moved;
 pub mod names;
 pub mod npy;

@@ -259,7 +259,8 @@ impl Samples {
             },
         };
         let labels = indices.iter().map(|&index| self.labels[index]).collect();
-        let numbers = self.numbers.as_ref().map(|numbers| indices.iter().map(|&index| numbers[index]).collect());
+        let numbers: Vec<usize> = indices.iter().map(|&index| self.number(index)).collect();
+        let numbers = if numbers.iter().copied().eq(0..numbers.len()) { None } else { Some(numbers) };
         Ok(Samples { shape: self.shape, images, labels, numbers, is_streamed: self.is_streamed })
     }
 

@@ -11,12 +11,12 @@ use crate::error::{Error, Result};
 /// The colour of what is wrong: Okabe's and Ito's vermilion, darkened so that small letters can be read.
 const WRONG: TextStyle =
     TextStyle { weight: FontWeight::Regular, height: RasterHeight::Size16, colour: Rgb([176, 62, 0]) };
-/// The lines below an image: bold, in the colour of what is wrong, faint.
-const LINES: [TextStyle; 3] = [NAME, WRONG, NOTE];
 /// Between two rows.
 const ROW_GAP_PX: u32 = 12;
 /// The most tiles of a sheet.
-const MAX_TILES: usize = 400;
+pub const MAX_TILES: usize = 400;
+/// The longest line below an image, in letters.
+const MAX_LINE_CHARS: usize = 24;
 
 /// What a sheet shows.
 pub struct Sheet {
@@ -26,16 +26,38 @@ pub struct Sheet {
     pub note: String,
     /// Images in a row.
     pub columns: usize,
+    /// What the second line below an image says; the first is bold, the others faint.
+    pub second: SecondLine,
     /// The images.
     pub tiles: Vec<Tile>,
+}
+
+/// What the second line below an image says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondLine {
+    /// What the image was taken for, and is not.
+    Wrong,
+    /// Anything else.
+    Note,
+}
+
+impl SecondLine {
+    /// The looks of the line with this number.
+    fn style(self, number: usize) -> TextStyle {
+        match (number, self) {
+            (0, _) => NAME,
+            (1, SecondLine::Wrong) => WRONG,
+            (_, SecondLine::Wrong | SecondLine::Note) => NOTE,
+        }
+    }
 }
 
 /// An image of a sheet.
 pub struct Tile {
     /// `u8 [H, W, C]`.
     pub pixels: Vec<u8>,
-    /// What stands below it: what it is, what it is taken for, and how sure that is.
-    pub lines: [String; 3],
+    /// What stands below it.
+    pub lines: Vec<String>,
 }
 
 /// The picture of `sheet`, whose images have `shape`.
@@ -46,9 +68,10 @@ pub struct Tile {
 pub fn contact_sheet(shape: ImageShape, sheet: &Sheet) -> Result<RgbImage> {
     check(shape, sheet)?;
     let (width, height) = tile_size(shape);
-    let text_px = |tile: &Tile| LINES.iter().zip(&tile.lines).map(|(style, text)| style.width_px(text)).max();
+    let text_px = |tile: &Tile| tile.lines.iter().map(|line| NAME.width_px(&shorten(line, MAX_LINE_CHARS))).max();
     let column_px = sheet.tiles.iter().filter_map(text_px).max().unwrap_or(0).max(width) + 3 * GAP_PX;
-    let row_px = height + LINES.iter().map(|style| style.height_px()).sum::<u32>() + ROW_GAP_PX;
+    let num_lines = sheet.tiles.iter().map(|tile| tile.lines.len()).max().unwrap_or(0);
+    let row_px = height + num_lines as u32 * NOTE.height_px() + ROW_GAP_PX;
     let columns = sheet.columns.min(sheet.tiles.len()).max(1) as u32;
     let num_rows = (sheet.tiles.len() as u32).div_ceil(columns);
     let title = shorten(&sheet.title, MAX_TITLE_CHARS);
@@ -59,7 +82,7 @@ pub fn contact_sheet(shape: ImageShape, sheet: &Sheet) -> Result<RgbImage> {
     NOTE.draw(&mut canvas, MARGIN_PX, MARGIN_PX + TITLE.height_px(), &sheet.note);
     for (tile, number) in sheet.tiles.iter().zip(0..) {
         let place = [MARGIN_PX + number % columns * column_px, rows_top + number / columns * row_px];
-        draw(&mut canvas, shape, tile, place);
+        draw(&mut canvas, shape, tile, sheet.second, place);
     }
     Ok(canvas)
 }
@@ -81,13 +104,13 @@ fn check(shape: ImageShape, sheet: &Sheet) -> Result<()> {
 }
 
 /// Draws a tile whose upper left corner is at `left` and `top`.
-fn draw(canvas: &mut RgbImage, shape: ImageShape, tile: &Tile, [left, mut top]: [u32; 2]) {
+fn draw(canvas: &mut RgbImage, shape: ImageShape, tile: &Tile, second: SecondLine, [left, mut top]: [u32; 2]) {
     let size = tile_size(shape);
     imageops::replace(canvas, &draw_tile(shape, &tile.pixels, size), i64::from(left), i64::from(top));
     top += size.1;
-    for (style, line) in LINES.iter().zip(&tile.lines) {
-        style.draw(canvas, left, top, line);
-        top += style.height_px();
+    for (number, line) in tile.lines.iter().enumerate() {
+        second.style(number).draw(canvas, left, top, &shorten(line, MAX_LINE_CHARS));
+        top += NOTE.height_px();
     }
 }
 
@@ -96,8 +119,15 @@ mod tests {
     use super::*;
 
     fn sheet(num_tiles: usize) -> Sheet {
-        let tile = |number: usize| Tile { pixels: vec![number as u8; 12], lines: ["a", "b", "c"].map(str::to_owned) };
-        Sheet { title: "t".into(), note: "n".into(), columns: 3, tiles: (0..num_tiles).map(tile).collect() }
+        let tile =
+            |number: usize| Tile { pixels: vec![number as u8; 12], lines: ["a", "b", "c"].map(str::to_owned).to_vec() };
+        Sheet {
+            title: "t".into(),
+            note: "n".into(),
+            columns: 3,
+            second: SecondLine::Wrong,
+            tiles: (0..num_tiles).map(tile).collect(),
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod scaling;
 pub mod spec;
 pub(crate) mod summary;
 pub mod trained_on;
+pub mod training_look;
 pub mod transfer;
 
 use tch::{Device, Kind, Tensor, nn};
@@ -35,6 +36,7 @@ use crate::data::ImageShape;
 use crate::data::batches::DataLoader;
 use crate::error::{Error, Result};
 use crate::native;
+use layers::Fusing;
 use spec::{Output, Plan};
 
 /// In what kind of number the network computes. Weights, loss and optimizer are f32 always.
@@ -89,7 +91,7 @@ impl Model {
         native::settle_math_functions();
         let store = nn::VarStore::new(device);
         let output = spec.output(&plan).ok();
-        let network = layers::build(&plan, output, &store.root(), seed);
+        let network = layers::build(&plan, output, &store.root(), seed, Fusing::Allowed);
         Ok(Model { spec, plan, output, store, network, input_scale, image: None, precision: Precision::Fp32 })
     }
 
@@ -215,6 +217,33 @@ impl Model {
         }
         let kind = self.output_kind()?;
         Ok(Outputs { values: self.network.values_of_features(batch, train), kind, form: kind.form(train) })
+    }
+
+    /// As [`Model::forward`] outside training. `see` sees what every call of [`Plan::calls`] up to the outputs gives, with its number:
+    /// images as `[B, C, H, W]`, everything else in Keras's order, in the network's precision. Of a model that is not
+    /// [`Model::unfused`] only what a Dense layer takes is sure to be that layer's own.
+    ///
+    /// # Errors
+    /// As [`Model::output_kind`].
+    pub fn watch(&self, images: &Tensor, see: impl FnMut(usize, &Tensor)) -> Result<Outputs> {
+        let kind = self.output_kind()?;
+        Ok(Outputs { values: self.network.watch(&self.inputs(images), see), kind, form: kind.form(false) })
+    }
+
+    /// The same network with weights of its own, where every call gives its layer's values: slower, for [`Model::watch`].
+    ///
+    /// # Errors
+    /// As [`Model::new`].
+    pub fn unfused(&self) -> Result<Self> {
+        let Model { spec, input_scale, image, precision, .. } = self;
+        let (plan, output) = (self.plan.clone(), self.output);
+        let store = nn::VarStore::new(self.device());
+        let network = layers::build(&plan, output, &store.root(), 0, Fusing::Forbidden);
+        for (weight, other) in network.weights.iter().zip(self.weights()) {
+            tch::no_grad(|| weight.tensor.shallow_clone().copy_(&other.tensor));
+        }
+        let (spec, precision) = (spec.clone(), *precision);
+        Ok(Model { spec, plan, output, store, network, input_scale: *input_scale, image: *image, precision })
     }
 
     /// The first layer with an output that is not finite, as the network is in training, for `images` as in

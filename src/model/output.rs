@@ -61,6 +61,25 @@ impl Outputs {
         }
     }
 
+    /// A logit for each class, `f32 [B, K]`: [`Outputs::logits`], and of several sigmoids each class's own, the logarithm of the odds
+    /// where the network ends in probabilities.
+    pub fn class_logits(&self) -> Tensor {
+        self.logits().unwrap_or_else(|| match self.form {
+            Form::Logits | Form::Activated => self.values.shallow_clone(),
+            Form::Probabilities => self.values.clamp(EPSILON, 1.0 - EPSILON).logit(None),
+        })
+    }
+
+    /// For each image the logit of its label (`i64 [B]`) minus the largest of the other classes', `f32 [B]`, and which class that is,
+    /// `i64 [B]`. One sigmoid has the logit 0 for the first of its two classes; several have each class's own, whatever the sum of
+    /// their probabilities is.
+    pub fn margins(&self, labels: &Tensor) -> (Tensor, Tensor) {
+        let (logits, labels) = (self.class_logits(), labels.unsqueeze(1));
+        let own = logits.gather(1, &labels, false).squeeze_dim(1); // f32 [B]
+        let (largest, rivals) = logits.scatter_value(1, &labels, f64::NEG_INFINITY).max_dim(1, false); // [B] each
+        (own - largest, rivals)
+    }
+
     /// Numbers in the order of the probabilities, `f32 [B, K]`.
     pub fn ranking(&self) -> Tensor {
         match self.kind.head {

@@ -29,8 +29,8 @@ fn an_output_that_is_not_finite_is_an_error() {
 
 fn record() -> Record {
     let (label, probabilities) = ("Bag".to_owned(), vec![0.25, 0.75]);
-    let outputs = probabilities.clone();
-    let prediction = Prediction { label, is_sure: true, class: 1, probability: 0.75, outputs, probabilities };
+    let (outputs, unlike) = (probabilities.clone(), Vec::new());
+    let prediction = Prediction { label, is_sure: true, class: 1, probability: 0.75, unlike, outputs, probabilities };
     let origin = InputImage { input: "a.png".into(), index: None, expected: Some(0) };
     Record::new(origin, prediction, &names(), 1)
 }

@@ -28,8 +28,9 @@ use crate::log::{self, Ending, Event, Sink, Sinks, TensorBoardLevel};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
+use crate::model::training_look::TrainingLook;
 use crate::train::{
-    Checkpoints, LastCheckpoint, Outcome, Profile, StopReason, StopSignal, TrainState, Trainer, checkpoint,
+    Checkpoints, LastCheckpoint, Margins, Outcome, Profile, StopReason, StopSignal, TrainState, Trainer, checkpoint,
 };
 
 /// A training run: its configuration, the sinks that its events go to, and when to stop.
@@ -165,6 +166,10 @@ impl Run {
         if is_resumed && !self.config.begins_stage(&state) {
             checkpoints.restore(&mut network.optimizer)?;
         }
+        let mut margins = Margins::new(images.train.num_images(), selected.device);
+        if is_resumed {
+            checkpoints.restore_margins(&mut margins)?;
+        }
         network.train_config.run.clone_from(&folder.name);
         resume::check_something_is_left(&network.train_config, &state, &folder, &changed)?;
         if is_resumed {
@@ -179,7 +184,7 @@ impl Run {
         self.open_logs(&folder, &state, &metrics, details, !changed.is_empty())?;
         folder.record_resume(&self.config, state.batches_seen, changed)?;
         let profile = self.is_profiled.then(|| Profile::new(selected.device));
-        let fitted = self.fit(network, state, &images, &checkpoints, profile.as_ref());
+        let fitted = self.fit(network, state, margins, &images, &checkpoints, profile.as_ref());
         // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
         if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
             unbegun.into_iter().for_each(Unbegun::keep);
@@ -190,9 +195,9 @@ impl Run {
         let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
         let sinks = &mut self.sinks;
         history.extend(epochs.iter().map(HistoryRow::from));
-        let (tested, predictions) = match ending {
-            StopReason::Signal(_) => (None, RunPredictions::default()),
-            _ => images.measure(&model, sinks)?,
+        let (look, (tested, predictions)) = match ending {
+            StopReason::Signal(_) => (None, (None, RunPredictions::default())),
+            _ => (look_of(&model, &images.train, sinks), images.measure(&model, sinks)?),
         };
         let is_saved = last_checkpoint != LastCheckpoint::Failed;
         let (config, replaced) = (std::mem::take(&mut self.config), None);
@@ -214,7 +219,7 @@ impl Run {
         if let Some(profile) = &profile {
             finished.keep_trace(profile, sinks);
         }
-        finished.save(labels, sinks)?;
+        finished.save(labels, look, sinks)?;
         Ok(finished)
     }
 
@@ -223,11 +228,13 @@ impl Run {
         &mut self,
         mut network: PreparedNetwork,
         mut state: TrainState,
+        margins: Margins,
         images: &Loaders,
         checkpoints: &Checkpoints,
         profile: Option<&Profile>,
     ) -> Result<Fitted> {
         let mut epochs = Vec::new();
+        let mut margins = Some(margins);
         loop {
             if self.config.begins_stage(&state) {
                 state.watch.wait = 0; // patience is for what this stage trains
@@ -243,6 +250,7 @@ impl Run {
                 validation,
                 tells_predictions: self.tells_predictions(validation, model.num_classes()),
                 checkpoints: Some(checkpoints.clone()),
+                margins: margins.take(),
                 sinks: std::mem::take(&mut self.sinks),
                 stop: &self.stop,
                 state,
@@ -251,6 +259,7 @@ impl Run {
             };
             let fitted = trainer.fit();
             (self.sinks, state) = (std::mem::take(&mut trainer.sinks), trainer.state);
+            margins = trainer.margins.take();
             drop(trainer);
             let outcome = fitted?;
             epochs.extend(outcome.epochs);
@@ -374,6 +383,16 @@ fn open_folder(
         return Ok((folder, Map::new(), Some(unbegun)));
     };
     Ok((folder, changed, None))
+}
+
+/// What the training images look like; what cannot be found out is worth a warning, not the model.
+fn look_of(model: &Model, train: &DataLoader, sinks: &mut Sinks) -> Option<TrainingLook> {
+    let look = TrainingLook::of(model, train);
+    if let Err(error) = &look {
+        let why = log::describe(error);
+        sinks.note(format!("warning: the model will not know what its training images look like: {why}"));
+    }
+    look.ok()
 }
 
 /// Asks the training to stop at a certain place.

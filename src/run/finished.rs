@@ -17,6 +17,7 @@ use crate::log::history::HistoryRow;
 use crate::log::{self, Sinks};
 use crate::model::saved::{self, Destination};
 use crate::model::trained_on::TrainedOn;
+use crate::model::training_look::TrainingLook;
 use crate::model::{Model, ModelInfo};
 use crate::train::{PhaseTime, Profile, StopReason, TrainState};
 
@@ -81,15 +82,15 @@ impl FinishedRun {
 
     /// Saves the model, then writes down in `run.json` that nothing is left to do. A run that a signal ended has checkpoints, but
     /// no model, and one that was there before stays.
-    pub(super) fn save(&mut self, labels: Vec<String>, sinks: &mut Sinks) -> Result<()> {
+    pub(super) fn save(&mut self, labels: Vec<String>, images: Option<TrainingLook>, sinks: &mut Sinks) -> Result<()> {
         if self.is_interrupted() {
             return Ok(());
         }
         let row = self.saved_row();
         let (data, run) = (Some(self.trained_on.clone()), Some(self.folder.name.clone()));
         let calibration = self.predictions.validation.as_ref().and_then(calibrate);
-        let mut info =
-            ModelInfo { labels, resize: self.config.load.resize, data, run, calibration, ..ModelInfo::default() };
+        let resize = self.config.load.resize;
+        let mut info = ModelInfo { labels, resize, data, run, calibration, images, ..ModelInfo::default() };
         let of_epoch = row.and_then(|row| row.validation).unwrap_or_default();
         let tested = self.tested.as_ref().map(|tested| tested.sums.scores()).unwrap_or_default();
         info.metrics.extend(of_epoch.iter().map(|(metric, value)| (format!("val_{metric}"), value)));

@@ -27,6 +27,7 @@ pub mod reproduce;
 mod resume;
 pub mod selection;
 pub mod series;
+pub mod suspects;
 mod train_from;
 pub mod verify;
 
@@ -38,4 +39,5 @@ pub use images::images;
 pub use measure::RunPredictions;
 pub use record::RunRecord;
 pub use report::RunReport;
+pub use suspects::{Suspect, Suspects, suspects};
 pub use train_from::{Trained, train_from};

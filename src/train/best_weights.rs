@@ -17,10 +17,10 @@ impl Trainer<'_> {
 
     /// Saves the last checkpoint.
     pub(super) fn save_last(&mut self) -> LastCheckpoint {
-        let Trainer { checkpoints, sinks, model, optimizer, state, config, .. } = self;
+        let Trainer { checkpoints, margins, sinks, model, optimizer, state, config, .. } = self;
         let monitor = config.early_stopping.monitor;
         save(checkpoints.as_ref(), sinks, CheckpointKind::Last, |to| {
-            to.save(CheckpointKind::Last, model, optimizer, state, monitor)
+            to.save(CheckpointKind::Last, model, optimizer, margins.as_ref(), state, monitor)
         })
     }
 
@@ -30,7 +30,7 @@ impl Trainer<'_> {
         let EarlyStopping { monitor, restore_best, .. } = config.early_stopping;
         let averaged = optimizer.averaged();
         save(checkpoints.as_ref(), sinks, CheckpointKind::Best, |to| {
-            to.save(CheckpointKind::Best, model, &averaged, state, monitor)
+            to.save(CheckpointKind::Best, model, &averaged, None, state, monitor)
         });
         if restore_best {
             *best = Some(model.weights().iter().map(|weight| weight.tensor.detach().copy()).collect());

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors};
 use tch::Tensor;
 
+use super::margins::{ImageMargins, Margins};
 use super::monitor::Monitor;
 use super::optimizer::Optimizer;
 use super::train_state::TrainState;
@@ -19,6 +20,9 @@ use crate::files;
 use crate::model::saved::{self, Destination};
 use crate::model::trained_on::TrainedOn;
 use crate::model::{Model, ModelInfo};
+
+/// What the margins are called among the tensors of the state. Those of the optimizer have a '.' in their names.
+const MARGINS: &str = "margins";
 
 /// The two checkpoints of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +74,7 @@ impl Checkpoints {
         self.folder.join(format!("{}.json", kind.name()))
     }
 
-    /// Saves `model` as `kind`, the last one with the optimizer's state and the run's `state`. No file is written over: until the
+    /// Saves `model` as `kind`, the last one with the optimizer's state, the `margins` and the run's `state`. No file is written over: until the
     /// new JSON takes the old one's place, the checkpoint before is whole.
     ///
     /// # Errors
@@ -80,13 +84,14 @@ impl Checkpoints {
         kind: CheckpointKind,
         model: &Model,
         optimizer: &Optimizer,
+        margins: Option<&Margins>,
         state: &TrainState,
         monitor: Monitor,
     ) -> Result<()> {
         let stem = self.free_stem(kind, state.batches_seen);
         let data = |suffix: &str| self.folder.join(format!("{stem}{suffix}"));
         let state_file = match kind {
-            CheckpointKind::Last => Some((data(".state.safetensors"), state_to_bytes(optimizer, state)?)),
+            CheckpointKind::Last => Some((data(".state.safetensors"), state_to_bytes(optimizer, margins, state)?)),
             CheckpointKind::Best => None,
         };
         let best = state.watch.best.map(|best| (format!("best_{monitor}"), best));
@@ -139,6 +144,34 @@ impl Checkpoints {
         let json_path = self.json_path(CheckpointKind::Last);
         read_state(&state_bytes(&json_path)?, optimizer).map_err(|error| error.at_path(&json_path))
     }
+
+    /// Restores `margins` from the last checkpoint; they begin here where it has none.
+    ///
+    /// # Errors
+    /// A model error where the state is missing, damaged or of other images.
+    pub fn restore_margins(&self, margins: &mut Margins) -> Result<()> {
+        let json_path = self.json_path(CheckpointKind::Last);
+        let bytes = state_bytes(&json_path)?;
+        let restored = SavedState::read(&bytes).and_then(|saved| match saved.margins()? {
+            Some(stored) => margins.restore(&stored),
+            None => Ok(()),
+        });
+        restored.map_err(|error| error.at_path(&json_path))
+    }
+}
+
+/// What the training images' labels were ahead by in the run whose last checkpoint has its JSON at `json_path`; none where it was not
+/// collected.
+///
+/// # Errors
+/// A model error where the state is missing or damaged.
+pub fn margins(json_path: &Path, num_classes: usize) -> Result<Option<ImageMargins>> {
+    let bytes = state_bytes(json_path)?;
+    let margins = SavedState::read(&bytes).and_then(|saved| {
+        let stored = saved.margins()?;
+        stored.map(|stored| ImageMargins::of_tensor(&stored, num_classes)).transpose()
+    });
+    margins.map_err(|error| error.at_path(json_path))
 }
 
 /// Where the run stands whose last checkpoint has its JSON at `json_path`.
@@ -159,10 +192,11 @@ fn state_bytes(json_path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-fn state_to_bytes(optimizer: &Optimizer, state: &TrainState) -> Result<Vec<u8>> {
+fn state_to_bytes(optimizer: &Optimizer, margins: Option<&Margins>, state: &TrainState) -> Result<Vec<u8>> {
     let state = serde_json::to_string(state).expect("plain numbers");
     let metadata = [("progress".to_owned(), state), ("steps".to_owned(), optimizer.steps().to_string())];
-    saved::to_safetensors(optimizer.state().into_iter(), metadata.into())
+    let margins = margins.map(|margins| (MARGINS.to_owned(), margins.to_tensor()));
+    saved::to_safetensors(optimizer.state().into_iter().chain(margins), metadata.into())
 }
 
 /// Gives `optimizer` the state that the imported model at `json_path` was trained with: the number of steps taken, or none
@@ -213,6 +247,15 @@ impl<'a> SavedState<'a> {
     fn progress(&self) -> Result<TrainState> {
         let state = self.metadata.get("progress").ok_or_else(damaged)?;
         serde_json::from_str(state).map_err(|error| damaged().because(error))
+    }
+
+    /// `f32 [4, N]`; none in checkpoints of versions that did not collect any.
+    fn margins(&self) -> Result<Option<Tensor>> {
+        match self.tensors.tensor(MARGINS) {
+            Ok(stored) if stored.dtype() == Dtype::F32 => Ok(Some(saved::tensor_of(&stored))),
+            Ok(_) => Err(damaged()),
+            Err(_) => Ok(None),
+        }
     }
 
     fn has_average(&self) -> bool {

@@ -13,6 +13,7 @@ mod epoch_meter;
 mod learning_rate;
 mod limits;
 mod loss;
+mod margins;
 mod monitor;
 mod nan_check;
 pub mod optimizer;
@@ -41,6 +42,7 @@ pub use config::TrainConfig;
 pub use learning_rate::LearningRateConfig;
 pub use limits::{SaveEvery, Span};
 pub use loss::{ClassWeightRule, ClassWeights, Loss, Targets};
+pub use margins::{ImageMargins, Margins};
 pub use monitor::{EarlyStopping, EarlyStoppingState, EpochScores, Monitor, Plateau, ReduceOnPlateau, Target};
 pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, OptimizerSettings, StateOrder, StepOptions};
 pub use profile::{Phase, PhaseTime, Profile};
@@ -72,6 +74,8 @@ pub struct Trainer<'a> {
     pub tells_predictions: bool,
     /// The folder of the checkpoints; none are saved where absent.
     pub checkpoints: Option<Checkpoints>,
+    /// The margins of each training image, which checkpoints keep; not collected where absent.
+    pub margins: Option<Margins>,
     /// The loggers that receive the events: console, history, TensorBoard.
     pub sinks: Sinks,
     /// Stops the training after the current step once it is set.
@@ -131,6 +135,7 @@ impl<'a> Trainer<'a> {
             validation: None,
             tells_predictions: false,
             checkpoints: None,
+            margins: None,
             sinks: Sinks::default(),
             stop: &NEVER,
             state: TrainState::default(),
@@ -195,7 +200,7 @@ impl Trainer<'_> {
     /// One optimizer step, whose batches are counted. Nothing here waits for a GPU.
     fn step(&mut self, order: &Order, loop_state: &mut LoopState) -> Result<()> {
         let learning_rate = self.learning_rate();
-        let Trainer { model, state, .. } = self;
+        let Trainer { model, state, margins, .. } = self;
         let step =
             Step { config: &self.config, model, train: self.train, loss: &loop_state.loss, profile: self.profile };
         let start = StepStart { epoch: state.epochs, batch: state.batches, batches_seen: state.batches_seen };
@@ -204,6 +209,7 @@ impl Trainer<'_> {
         }
         step.run(&mut self.optimizer, order, start, learning_rate, |batch| {
             state.batches_seen += 1;
+            margins.iter_mut().for_each(|margins| margins.add(batch));
             loop_state.meter.add(model, start.epoch + 1, batch, learning_rate)
         })?;
         state.batches = step.batches(start.batch).end;
@@ -251,6 +257,7 @@ impl Trainer<'_> {
     /// Takes the sums into the progress; they and the weights are finite then. Waits for the device.
     fn check_numbers(&mut self, loop_state: &mut LoopState) -> Result<()> {
         self.state.sums = loop_state.meter.read(self.model, self.state.epochs + 1)?;
+        self.margins.iter_mut().for_each(Margins::count);
         let (epoch, step) = (self.state.epochs + 1, self.state.batches_seen);
         nan_check::weight_error(self.model, epoch, step, self.learning_rate()).map_or(Ok(()), Err)
     }

@@ -42,6 +42,8 @@ pub(super) struct TrainedBatch {
     pub step: u64,
     /// Its share of the step's images, 0 to 1.
     pub share: f64,
+    /// Which images of the loader, `i64 [B]`.
+    pub numbers: Tensor,
     /// What the network saw, `u8 [B, H, W, C]`.
     pub images: Tensor,
     /// What it was to recognise.
@@ -97,21 +99,21 @@ impl Step<'_> {
     fn forward(&self, order: &Order, at: StepStart, number: u64, share: f64) -> Result<TrainedBatch> {
         let step = at.batches_seen + number;
         native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
-        let (images, targets) = timed(self.profile, Phase::Data, || self.batch(order, at, step))?;
+        let numbers = self.train.numbers_of(order, at.batch, self.config.batch_size);
+        let (images, targets) = timed(self.profile, Phase::Data, || self.batch(order, at, step, &numbers))?;
         let (outputs, loss) = timed(self.profile, Phase::Forward, || {
             let outputs = self.model.forward_batch(self.train, &images, true)?;
             let loss = self.model.with_penalties(self.loss.loss(&outputs, &targets));
             Ok((outputs, loss))
         })?;
-        Ok(TrainedBatch { batch: at.batch, step, share, images, targets, outputs, loss })
+        Ok(TrainedBatch { batch: at.batch, step, share, numbers, images, targets, outputs, loss })
     }
 
     /// The images of a batch, augmented, `u8 [B, H, W, C]`, and what they are to be recognised as.
-    fn batch(&self, order: &Order, at: StepStart, step: u64) -> Result<(Tensor, Targets)> {
+    fn batch(&self, order: &Order, at: StepStart, step: u64, numbers: &Tensor) -> Result<(Tensor, Targets)> {
         let TrainConfig { batch_size, seed, augment: changes, .. } = self.config;
         let (images, labels) = self.train.batch_of(order, at.batch, *batch_size)?;
-        let numbers = self.train.numbers_of(order, at.batch, *batch_size);
-        let images = augment(changes, &images, &numbers, *seed, at.epoch);
+        let images = augment(changes, &images, numbers, *seed, at.epoch);
         let mixed = Mixer::new(changes).mix(images, &labels, *seed, step);
         Ok((mixed.images, Targets { labels, others: mixed.others }))
     }

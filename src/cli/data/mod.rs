@@ -4,6 +4,7 @@ mod check;
 mod export;
 mod show;
 mod source;
+mod suspects;
 
 use clap::Subcommand;
 
@@ -27,6 +28,9 @@ enum DataCommand {
     /// Find unreadable images, duplicates, test images among the training images and other faults
     #[command(after_help = examples::DATA_CHECK)]
     Check(check::Check),
+    /// Rank the training images of a run by how probably their labels are wrong
+    #[command(after_help = examples::DATA_SUSPECTS)]
+    Suspects(suspects::Args),
     /// Export a data set as IDX files, class folders of PNG images or a NumPy .npz
     #[command(after_help = examples::DATA_EXPORT)]
     Export(export::Export),
@@ -46,6 +50,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     match args.command {
         DataCommand::Show(args) => show::run(args, globals),
         DataCommand::Check(args) => check::run(args, globals),
+        DataCommand::Suspects(args) => suspects::run(args, globals),
         DataCommand::Export(args) => export::run(args, globals),
         DataCommand::Download { set } => {
             let (folder, was_there) = registry::download(set.name())?;

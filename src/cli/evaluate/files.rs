@@ -6,7 +6,7 @@ use crate::cli::drawings::{DRAWINGS, FileKind, write_drawing};
 use crate::cli::labelled::LabelledSplit;
 use crate::cli::{Globals, output};
 use convnet::data::grid::write_png;
-use convnet::data::sheet::{Sheet, Tile, contact_sheet};
+use convnet::data::sheet::{SecondLine, Sheet, Tile, contact_sheet};
 use convnet::drawing::{ReliabilityBin, confusion_matrix, reliability_diagram};
 use convnet::error::{Error, Result};
 use convnet::evaluate::{CalibrationReport, Evaluation, Predictions};
@@ -126,6 +126,7 @@ fn records(name: &str, predictions: &Predictions, classes: &[String], top_k: usi
         let prediction = Prediction {
             label: classes[class].clone(),
             is_sure: true,
+            unlike: Vec::new(),
             class,
             probability: predictions.confidence(index),
             probabilities: predictions.probabilities_of(index).to_vec(),
@@ -144,10 +145,10 @@ fn mistakes_sheet(found: &LabelledSplit, predictions: &Predictions, name: &str) 
         let [said, truth] = [predictions.classes[index], predictions.labels[index]].map(|class| &found.classes[class]);
         let sure = format!("{:.1} %, {index}", 100.0 * predictions.confidence(index));
         let pixels = found.samples.image(index)?.into_owned();
-        Ok(Tile { pixels, lines: [truth.clone(), format!("as {said}"), sure] })
+        Ok(Tile { pixels, lines: vec![truth.clone(), format!("as {said}"), sure] })
     };
     let tiles = shown.iter().map(tile).collect::<Result<Vec<Tile>>>()?;
     let title = format!("{} of {} mistakes: {name}", tiles.len(), mistakes.len());
     let note = "what it is, what it is taken for, how sure the model is, the image's number".to_owned();
-    contact_sheet(found.samples.shape(), &Sheet { title, note, columns: COLUMNS, tiles })
+    contact_sheet(found.samples.shape(), &Sheet { title, note, columns: COLUMNS, second: SecondLine::Wrong, tiles })
 }

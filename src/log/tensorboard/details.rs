@@ -14,7 +14,7 @@ use super::super::{Distributions, Ending, Validated, event_values};
 use crate::data::batches::SingleImages;
 use crate::data::font::shorten;
 use crate::data::grid::png_bytes;
-use crate::data::sheet::{Sheet, Tile, contact_sheet};
+use crate::data::sheet::{SecondLine, Sheet, Tile, contact_sheet};
 use crate::drawing;
 use crate::error::Result;
 use crate::evaluate::Predictions;
@@ -134,7 +134,7 @@ impl DetailWriter {
         let tile = |&index: &usize| {
             let (truth, predicted) = (predictions.labels[index], predictions.classes[index]);
             let per_cent = format!("{:.0} %", predictions.confidence(index) * 100.0);
-            Ok(Tile { pixels: images.image(index)?, lines: [name(truth), name(predicted), per_cent] })
+            Ok(Tile { pixels: images.image(index)?, lines: vec![name(truth), name(predicted), per_cent] })
         };
         let tiles = wrong.iter().take(NUM_MISTAKES).map(tile).collect::<Result<Vec<Tile>>>()?;
         if tiles.is_empty() {
@@ -143,7 +143,7 @@ impl DetailWriter {
         let title = format!("Surest mistakes after epoch {}", step + 1);
         // no longer than the sheet is wide: TensorBoard shows it 350 pixels wide at first
         let note = format!("{} of {}: true class, taken for, how sure", tiles.len(), wrong.len());
-        let sheet = Sheet { title, note, columns: NUM_COLUMNS, tiles };
+        let sheet = Sheet { title, note, columns: NUM_COLUMNS, second: SecondLine::Wrong, tiles };
         contact_sheet(images.shape(), &sheet).map(Some)
     }
 

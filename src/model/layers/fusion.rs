@@ -65,6 +65,14 @@ impl Fusion {
         fusion
     }
 
+    /// Every call computes what its layer says, into values of their own: for whoever looks at them.
+    pub fn none(plan: &Plan, leaves: &[(String, &LayerPlan)]) -> Self {
+        let activation = |index: usize| leaves[plan.calls[index].leaf].1.layer.spec.activation();
+        let activations: Vec<Activation> = (0..plan.calls.len()).map(activation).collect();
+        let none = vec![None; activations.len()];
+        Fusion { in_place: vec![false; activations.len()], activations, relu_of: none.clone(), bias_of: none }
+    }
+
     /// What is different in call `index`; `bias` gives a call's bias.
     pub fn moved(&self, index: usize, bias: impl Fn(usize) -> Option<Tensor>) -> Moved {
         Moved {

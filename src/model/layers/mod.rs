@@ -17,6 +17,8 @@ mod preprocessing;
 mod reshaping;
 mod runner;
 
+use std::ops::Range;
+
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Kind, Tensor};
 
@@ -49,9 +51,31 @@ pub struct Network {
 
 /// How a network's calls follow one another.
 enum Calls {
-    /// Each takes what the one before gives: those up to the features, and the others.
-    Chain(SequentialT, SequentialT),
+    /// Each takes what the one before gives.
+    Chain(Chain),
     Graph(Runner),
+}
+
+/// Calls one after the other.
+struct Chain {
+    modules: Vec<Box<dyn ModuleT>>,
+    /// How many of them give the features.
+    num_features: usize,
+}
+
+impl Chain {
+    /// What the calls `range` make of `input`. `see` sees what each gives, with its number.
+    fn run(&self, range: Range<usize>, input: &Tensor, train: bool, mut see: impl FnMut(usize, &Tensor)) -> Tensor {
+        range.fold(input.shallow_clone(), |value, number| {
+            let value = self.modules[number].forward_t(&value, train);
+            see(number, &value);
+            value
+        })
+    }
+
+    fn all(&self) -> Range<usize> {
+        0..self.modules.len()
+    }
 }
 
 /// A weight of a built network.
@@ -73,12 +97,21 @@ impl Weight {
     }
 }
 
+/// Whether layers may be computed elsewhere than they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fusing {
+    /// Where it saves passes over memory: see [`Fusion::new`].
+    Allowed,
+    /// Each call gives its layer's values, which stay as they are: see [`Network::watch`].
+    Forbidden,
+}
+
 /// Builds the network with this `plan` and `output`, where it is a classifier, below `path`, with initial weights from
 /// `seed`.
 ///
 /// What is computed elsewhere than its layer stands leaves every value as it is: see [`Fusion`]; softmax or sigmoid of logits
 /// that the loss takes are left to [`super::Outputs`].
-pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) -> Network {
+pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64, fusing: Fusing) -> Network {
     let leaves = plan.flat_layers();
     let activated_by = output.and_then(|output| output.activated_by);
     let weights = create_weights(&leaves, path, seed);
@@ -87,7 +120,10 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) ->
         of_call.map(|(_, weight)| weight.tensor.shallow_clone()).collect()
     };
     let features_call = plan.last_fixed_call(activated_by);
-    let fusion = Fusion::new(plan, &leaves, features_call);
+    let fusion = match fusing {
+        Fusing::Allowed => Fusion::new(plan, &leaves, features_call),
+        Fusing::Forbidden => Fusion::none(plan, &leaves),
+    };
     let activations = &fusion.activations;
     let call_operation = |index: usize| {
         let call = &plan.calls[index];
@@ -114,10 +150,9 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64) ->
     });
     let calls = match plan.is_chain() {
         true => {
-            let mut modules = calls.map(|(_, operations)| one_module(operations));
-            let chain = |modules: &mut dyn Iterator<Item = _>| modules.fold(nn::seq_t(), SequentialT::add);
-            let first = chain(&mut modules.by_ref().take(features_call.map_or(0, |call| call + 1)));
-            Calls::Chain(first, chain(&mut modules))
+            let module = |(_, operations)| -> Box<dyn ModuleT> { Box::new(one_module(operations)) };
+            let num_features = features_call.map_or(0, |call| call + 1);
+            Calls::Chain(Chain { modules: calls.map(module).collect(), num_features })
         }
         false => Calls::Graph(Runner::new(calls.collect())),
     };
@@ -144,10 +179,21 @@ impl Network {
     /// [`Form::Activated`] in training (`train`) or outside it.
     pub fn values(&self, inputs: &Tensor, train: bool) -> Tensor {
         let values = match &self.calls {
-            Calls::Chain(first, others) => others.forward_t(&first.forward_t(inputs, train), train),
+            Calls::Chain(chain) => chain.run(chain.all(), inputs, train, |_, _| {}),
             Calls::Graph(runner) => runner.run(inputs, train, |_, _| {}),
         };
         self.ended(&values, train)
+    }
+
+    /// As [`Network::values`] outside training; `see` sees what every call gives up to the values, with its number, in the network's
+    /// order of axes. Where layers are fused, only what no activation and no bias is still to come to is the layer's own: what a
+    /// Dense layer takes, for one.
+    pub fn watch(&self, inputs: &Tensor, see: impl FnMut(usize, &Tensor)) -> Tensor {
+        let values = match &self.calls {
+            Calls::Chain(chain) => chain.run(chain.all(), inputs, false, see),
+            Calls::Graph(runner) => runner.run(inputs, false, see),
+        };
+        self.ended(&values, false)
     }
 
     /// The path of the layer that gives an image's features, and the number of its call; none where no layer does.
@@ -158,7 +204,7 @@ impl Network {
     /// An image's features for `inputs`, in the network's order of axes.
     pub fn features(&self, inputs: &Tensor) -> Tensor {
         match &self.calls {
-            Calls::Chain(first, _) => first.forward_t(inputs, false),
+            Calls::Chain(chain) => chain.run(0..chain.num_features, inputs, false, |_, _| {}),
             Calls::Graph(runner) => runner.run_up_to(self.features_call.unwrap_or(0), inputs),
         }
     }
@@ -166,7 +212,7 @@ impl Network {
     /// As [`Network::values`], of the images' features.
     pub fn values_of_features(&self, features: &Tensor, train: bool) -> Tensor {
         let values = match &self.calls {
-            Calls::Chain(_, others) => others.forward_t(features, train),
+            Calls::Chain(chain) => chain.run(chain.num_features..chain.modules.len(), features, train, |_, _| {}),
             Calls::Graph(runner) => runner.run_from(self.features_call.unwrap_or(0), features, train),
         };
         self.ended(&values, train)
@@ -184,19 +230,14 @@ impl Network {
     /// The path of the first layer, as the network is in training, of whose output `is_found` holds.
     pub fn first_layer(&self, inputs: &Tensor, is_found: impl Fn(&Tensor) -> bool) -> Option<&str> {
         let mut found = None;
-        match &self.calls {
-            Calls::Chain(first, others) => {
-                // tch hands the input on where there is no module
-                let mut outputs = if first.is_empty() { vec![] } else { first.forward_all_t(inputs, true, None) };
-                let last = outputs.last().map_or_else(|| inputs.shallow_clone(), Tensor::shallow_clone);
-                outputs.extend(others.forward_all_t(&last, true, None));
-                found = outputs.iter().position(is_found);
+        let see = |index, value: &Tensor| {
+            if found.is_none() && is_found(value) {
+                found = Some(index);
             }
-            Calls::Graph(runner) => drop(runner.run(inputs, true, |index, value| {
-                if found.is_none() && is_found(value) {
-                    found = Some(index);
-                }
-            })),
+        };
+        match &self.calls {
+            Calls::Chain(chain) => drop(chain.run(chain.all(), inputs, true, see)),
+            Calls::Graph(runner) => drop(runner.run(inputs, true, see)),
         }
         found.map(|index| self.paths[self.makers[index]].as_str())
     }

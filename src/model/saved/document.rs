@@ -11,6 +11,7 @@ use super::super::checksum::sha256;
 use super::super::json_file::read_bounded;
 use super::super::spec::CompiledLoss;
 use super::super::trained_on::TrainedOn;
+use super::super::training_look::TrainingLook;
 use super::super::{Model, Spec};
 use super::info::{CompileInfo, InputInfo, ModelInfo};
 use crate::data::ImageShape;
@@ -61,13 +62,16 @@ pub(super) struct ConvnetKey {
     /// What the model's confidence is worth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     calibration: Option<Calibration>,
+    /// What its training images look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    images: Option<TrainingLook>,
 }
 
 impl ConvnetKey {
     /// What is known of the model beside its network.
     pub fn into_info(self) -> ModelInfo {
-        let ConvnetKey { labels, metrics, compile, input, data, run, calibration, .. } = self;
-        ModelInfo { labels, metrics, compile, resize: input.resize, data, run, calibration }
+        let ConvnetKey { labels, metrics, compile, input, data, run, calibration, images, .. } = self;
+        ModelInfo { labels, metrics, compile, resize: input.resize, data, run, calibration, images }
     }
 }
 
@@ -123,6 +127,7 @@ pub(super) fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state
         inference_calls: model.spec().has_inference_calls(),
         run: info.run.clone(),
         calibration: info.calibration.clone(),
+        images: info.images.clone(),
     };
     let mut document = model.spec().to_json();
     document["convnet"] = json!(key);

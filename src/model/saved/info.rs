@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::super::calibration::Calibration;
 use super::super::trained_on::TrainedOn;
+use super::super::training_look::TrainingLook;
 use crate::data::image::Resize;
 
 /// What is known of a model beside its network.
@@ -26,6 +27,8 @@ pub struct ModelInfo {
     pub run: Option<String>,
     /// What its confidence is worth; none where it was not measured.
     pub calibration: Option<Calibration>,
+    /// What its training images look like; none where it was imported, or saved by an older version.
+    pub images: Option<TrainingLook>,
 }
 
 /// What a model needs of its input.

@@ -186,6 +186,17 @@ impl Spec {
 }
 
 impl LayerSpec {
+    /// Whether it is a convolution of any kind.
+    pub fn is_convolution(&self) -> bool {
+        matches!(
+            self,
+            LayerSpec::Conv2D(_)
+                | LayerSpec::DepthwiseConv2D(_)
+                | LayerSpec::SeparableConv2D(_)
+                | LayerSpec::Conv2DTranspose(_)
+        )
+    }
+
     /// Every class name but those of networks.
     pub(super) fn class_names() -> Vec<&'static str> {
         <Self as VariantNames>::VARIANTS.iter().copied().filter(|name| *name != "Network").collect()

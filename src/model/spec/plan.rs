@@ -2,7 +2,7 @@
 //! that is no network, in order. `planner.rs` makes it; everything that needs shapes or weights reads it.
 
 use super::layers::Effect;
-use super::{Layer, LayerSpec, Source, WeightInfo};
+use super::{Activation, Layer, LayerSpec, Source, WeightInfo};
 
 /// What there is to know of a network before it is built.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +127,45 @@ impl Plan {
         let found = (0..end).rev().find(|&call| first_reads[call + 1] > call)?;
         let has_weights = self.calls[..=found].iter().any(|call| !leaves[call.leaf].1.weights.is_empty());
         has_weights.then_some(found)
+    }
+
+    /// The last call of a Dense layer that takes one value from another call, with that call's number: what goes in there are an
+    /// image's features. None where there is none.
+    pub fn last_dense(&self) -> Option<(usize, usize)> {
+        let leaves = self.flat_layers();
+        let last = self.calls.iter().rposition(|call| matches!(leaves[call.leaf].1.layer.spec, LayerSpec::Dense(_)))?;
+        match self.calls[last].inputs[..] {
+            [Source::Call(input)] => Some((last, input)),
+            _ => None,
+        }
+    }
+
+    /// The last call that gives a map of features `[H, W, C]` which a convolution went into, before what pools or moves them: what
+    /// Grad-CAM looks at. None where there is no convolution.
+    pub fn last_feature_map(&self) -> Option<usize> {
+        let leaves = self.flat_layers();
+        let spec = |call: usize| &leaves[self.calls[call].leaf].1.layer.spec;
+        let mut found = (0..self.calls.len()).rfind(|&call| self.is_map(call))?;
+        loop {
+            let call = &self.calls[found];
+            let effect = spec(found).rules()?.effect(&call.input_shapes[0], &call.output_shape);
+            let is_passed = match effect {
+                Effect::Pools | Effect::Moves { .. } | Effect::Noise { .. } | Effect::Augments => true,
+                Effect::Keeps => spec(found).activation() == Activation::Linear,
+                Effect::Mixes | Effect::Bends(_) | Effect::Scales | Effect::Joins(_) => false,
+            };
+            match call.inputs[0] {
+                _ if !is_passed => break,
+                Source::Call(before) if self.is_map(before) => found = before,
+                Source::Call(_) | Source::Input => break,
+            }
+        }
+        (0..=found).any(|call| spec(call).is_convolution()).then_some(found)
+    }
+
+    /// Whether call `call` gives `[H, W, C]` with more than one place.
+    pub fn is_map(&self, call: usize) -> bool {
+        matches!(self.calls[call].output_shape[..], [height, width, _] if height * width > 1)
     }
 
     /// For each call the numbers of those that read it, in order, once for each time.
