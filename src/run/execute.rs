@@ -28,7 +28,6 @@ use crate::log::{self, Ending, Event, Sink, Sinks, TensorBoardLevel};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
-use crate::model::training_look::TrainingLook;
 use crate::train::{
     Checkpoints, LastCheckpoint, Margins, Outcome, Profile, StopReason, StopSignal, TrainState, Trainer, checkpoint,
 };
@@ -163,16 +162,14 @@ impl Run {
         let (mut folder, changed, unbegun) = open_folder(self.resume.take(), record)?;
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.load.resize);
         let checkpoints = checkpoints.with_data(trained_on.clone());
-        if is_resumed && !self.config.begins_stage(&state) {
-            checkpoints.restore(&mut network.optimizer)?;
-        }
         let mut margins = Margins::new(images.train.num_images(), selected.device);
-        if is_resumed {
-            checkpoints.restore_margins(&mut margins)?;
-        }
         network.train_config.run.clone_from(&folder.name);
         resume::check_something_is_left(&network.train_config, &state, &folder, &changed)?;
         if is_resumed {
+            if !self.config.begins_stage(&state) {
+                checkpoints.restore(&mut network.optimizer)?;
+            }
+            checkpoints.restore_margins(&mut margins)?;
             self.sinks.note(resume::resume_line(&folder, &state, &network.train_config));
         }
         if let Some(other) = model_files::replaced(&self.config, &folder.name) {
@@ -185,19 +182,17 @@ impl Run {
         folder.record_resume(&self.config, state.batches_seen, changed)?;
         let profile = self.is_profiled.then(|| Profile::new(selected.device));
         let fitted = self.fit(network, state, margins, &images, &checkpoints, profile.as_ref());
+        let fitted = fitted.inspect_err(|error| folder.record_failure(log::describe(error)));
         // what a device or a file failed at shows nothing; a loss that is not finite is worth a look
         if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
             unbegun.into_iter().for_each(Unbegun::keep);
-        }
-        if let Err(error) = &fitted {
-            folder.record_failure(log::describe(error));
         }
         let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
         let sinks = &mut self.sinks;
         history.extend(epochs.iter().map(HistoryRow::from));
         let (look, (tested, predictions)) = match ending {
             StopReason::Signal(_) => (None, (None, RunPredictions::default())),
-            _ => (look_of(&model, &images.train, sinks), images.measure(&model, sinks)?),
+            _ => (measure::look(&model, &images.train, sinks), images.measure(&model, sinks)?),
         };
         let is_saved = last_checkpoint != LastCheckpoint::Failed;
         let (config, replaced) = (std::mem::take(&mut self.config), None);
@@ -383,16 +378,6 @@ fn open_folder(
         return Ok((folder, Map::new(), Some(unbegun)));
     };
     Ok((folder, changed, None))
-}
-
-/// What the training images look like; what cannot be found out is worth a warning, not the model.
-fn look_of(model: &Model, train: &DataLoader, sinks: &mut Sinks) -> Option<TrainingLook> {
-    let look = TrainingLook::of(model, train);
-    if let Err(error) = &look {
-        let why = log::describe(error);
-        sinks.note(format!("warning: the model will not know what its training images look like: {why}"));
-    }
-    look.ok()
 }
 
 /// Asks the training to stop at a certain place.

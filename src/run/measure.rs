@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::evaluate::{Evaluation, Predictions, evaluate_images, evaluate_smoothed};
 use crate::log::{self, Event, Sinks};
 use crate::model::Model;
+use crate::model::training_look::TrainingLook;
 
 /// Above so many numbers N·K nothing is kept of the single images: probabilities and logits would take 512 MiB on the device
 /// and again in memory.
@@ -47,4 +48,14 @@ pub(super) fn validate(model: &Model, images: &DataLoader, sinks: &mut Sinks) ->
 
 fn are_kept(model: &Model, images: &DataLoader) -> bool {
     images.num_images().saturating_mul(model.num_classes()) <= MAX_KEPT_VALUES
+}
+
+/// What the training images look like; what cannot be found out is worth a warning, not the model.
+pub(super) fn look(model: &Model, train: &DataLoader, sinks: &mut Sinks) -> Option<TrainingLook> {
+    let look = TrainingLook::of(model, train);
+    if let Err(error) = &look {
+        let why = log::describe(error);
+        sinks.note(format!("warning: the model will not know what its training images look like: {why}"));
+    }
+    look.ok()
 }
