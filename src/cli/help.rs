@@ -60,14 +60,12 @@ Examples:
   convnet lr-find fashion-mnist --optimizer sgd --momentum 0.9 --end-lr 10";
     pub const EVALUATE: &str = "\
 Examples:
-  convnet evaluate models/model
   convnet evaluate logs/light photos/ --json
   convnet evaluate models/model --confusion confusion.png --mistakes mistakes.png --out predictions.csv";
     pub const PREDICT: &str = "\
 Examples:
   convnet predict models/model picture.png folder/ --out predictions.csv
-  convnet predict models/model --data fashion-mnist --index 786
-  convnet predict models/model folder/ --min-precision 0.99 --calibrated";
+  convnet predict models/model --data fashion-mnist --index 786";
     pub const REPORT: &str = "\
 Examples:
   convnet report light --out light.html

@@ -11,7 +11,7 @@ use super::image::Preprocessing;
 use super::pixel_cache::PixelCache;
 use super::stored::{Identifier, ImageSource};
 use crate::device::threads;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::hex;
 
 /// How many images are decoded at once where all are looked at once.
@@ -139,7 +139,11 @@ impl Samples {
             }
             Images::Stored { rows, decoded: Some(decoded), .. } => decoded.image(rows[index] as usize).map(Cow::Owned),
             Images::Stored { files, rows, preparation, decoded: None } => {
-                files[rows[index] as usize].decode(*preparation).map(Cow::Owned)
+                let decoded = files[rows[index] as usize].decode(*preparation).map(Cow::Owned);
+                decoded.map_err(|error| match error.kind() {
+                    ErrorKind::Data => error.help(UNREADABLE_HELP),
+                    _ => error,
+                })
             }
         }
     }

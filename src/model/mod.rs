@@ -6,6 +6,7 @@ pub mod config;
 pub(crate) mod foreign;
 mod initialize;
 pub(crate) mod json_file;
+mod layer_times;
 pub(crate) mod layers;
 pub mod network;
 mod output;
@@ -24,6 +25,7 @@ pub mod transfer;
 use tch::{Device, Kind, Tensor, nn};
 
 pub use calibration::{Calibration, Threshold, softmax};
+pub use layer_times::LayerTime;
 pub use layers::{Weight, channels_last};
 pub use network::Architecture;
 pub use output::Outputs;
@@ -219,9 +221,9 @@ impl Model {
         Ok(Outputs { values: self.network.values_of_features(batch, train), kind, form: kind.form(train) })
     }
 
-    /// As [`Model::forward`] outside training. `see` sees what every call of [`Plan::calls`] up to the outputs gives, with its number:
+    /// As [`Model::forward`] outside training. `see` sees what calls of [`Plan::calls`] up to the outputs give, with their numbers:
     /// images as `[B, C, H, W]`, everything else in Keras's order, in the network's precision. Of a model that is not
-    /// [`Model::unfused`] only what a Dense layer takes is sure to be that layer's own.
+    /// [`Model::unfused`] only what the last Dense layer takes is sure to be seen, and to be the layer's own.
     ///
     /// # Errors
     /// As [`Model::output_kind`].

@@ -15,6 +15,8 @@ const STILL_RISING: f64 = 0.003;
 const RARE: usize = 10;
 /// An expected calibration error above which probabilities mislead.
 const HIGH_ECE: f64 = 0.03;
+/// Where another class was ahead of more labels than this in the mean over the epochs, labels are worth a look.
+const MANY_SUSPECTS: f64 = 0.02;
 /// An interval so wide says little.
 const WIDE_INTERVAL: f64 = 0.06;
 
@@ -39,7 +41,7 @@ pub fn advise(story: &Story) -> Vec<Advice> {
         let labels = &story.record.data.classes;
         [confused(scores, labels), weak_class(scores), overconfident(scores, story), few_images(scores)]
     });
-    let others = [lucky_validation(story), imbalanced(story)];
+    let others = [lucky_validation(story), noisy_labels(story), imbalanced(story)];
     of_run.into_iter().chain(of_scores).chain(others).flatten().collect()
 }
 
@@ -252,6 +254,28 @@ fn lucky_validation(story: &Story) -> Option<Advice> {
              the others, validation images have near duplicates among the training images, or settings were chosen by them.",
             percent(validation.accuracy),
             percent(test.accuracy)
+        ),
+    )
+}
+
+fn noisy_labels(story: &Story) -> Option<Advice> {
+    let suspects = story.suspects.as_ref()?;
+    let share = suspects.num_negative as f64 / suspects.ranking.len().max(1) as f64;
+    let first = suspects.ranking.first()?;
+    // an image that was seen a few times only says little
+    if share < MANY_SUSPECTS || suspects.epochs < 3 {
+        return None;
+    }
+    advice(
+        "Labels to look at",
+        format!(
+            "{} of the training images were nearer to another class than to their label while they were learnt, first among them \
+             number {} ({}, or rather {}). Some are hard, some are labelled wrong: `convnet data suspects {}` shows them.",
+            percent(share),
+            first.index,
+            first.label,
+            first.suggested,
+            suspects.run
         ),
     )
 }

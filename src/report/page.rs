@@ -14,6 +14,7 @@ pub fn content(story: &Story) -> String {
         ("curves", "Curves", sections::curves(story)),
         ("classes", "Classes", sections::classes(story)),
         ("mistakes", "Mistakes", sections::mistakes(story)),
+        ("suspects", "Suspicious labels", sections::suspects(story)),
         ("calibration", "Calibration", sections::calibration(story)),
         ("data", "Data", sections::data(story)),
         ("settings", "Settings", sections::settings(story)),

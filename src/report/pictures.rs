@@ -12,6 +12,7 @@ use crate::data::grid::png_bytes;
 use crate::data::{ImageShape, Samples};
 use crate::drawing::escaped;
 use crate::error::{Error, Result};
+use crate::run::suspects::Suspects;
 
 /// Mistakes on a page.
 const SHOWN: usize = 24;
@@ -38,6 +39,27 @@ pub fn mistakes(scores: &SplitScores, samples: &Samples, labels: &[String]) -> R
              <small>{sure} · {index}</small></li>",
             data_uri(samples.shape(), &samples.image(index)?)?,
             scores.split,
+        );
+    }
+    Ok(list + "</ul>\n")
+}
+
+/// The training images whose labels are most suspicious, as a list of pictures with words.
+///
+/// # Errors
+/// A data error where an image cannot be read or shown.
+pub fn suspects(suspects: &Suspects) -> Result<String> {
+    let samples = &suspects.samples;
+    let mut list = "<ul class=\"pictures\">\n".to_owned();
+    for suspect in suspects.first(SHOWN) {
+        let [label, suggested] = [&suspect.label, &suspect.suggested].map(|text| escaped(text));
+        let index = suspect.index;
+        let _ = writeln!(
+            list,
+            "<li><img src=\"{}\" alt=\"training image {index}: labelled {label}, perhaps {suggested}\"><b>{label}</b><br>\
+             perhaps {suggested}<br><small>{:.1} · {index}</small></li>",
+            data_uri(samples.shape(), &samples.image(suspect.place)?)?,
+            suspect.score,
         );
     }
     Ok(list + "</ul>\n")

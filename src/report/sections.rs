@@ -270,6 +270,23 @@ pub fn mistakes(story: &Story) -> String {
     }
 }
 
+/// The training images whose labels are probably wrong.
+pub fn suspects(story: &Story) -> String {
+    let Some(suspects) = &story.suspects else { return String::new() };
+    let words = format!(
+        "In the mean over {} epochs another class was ahead of the label of {} of {} training images. The first of them, with the \
+         label that they have in bold: `convnet data suspects {}` lists them all, in a form that `exclude` takes.",
+        suspects.epochs,
+        thousands(suspects.num_negative),
+        thousands(suspects.ranking.len()),
+        suspects.run
+    );
+    match pictures::suspects(suspects) {
+        Ok(list) => paragraph(&words) + &list,
+        Err(error) => paragraph(&format!("The images cannot be shown: {}.", describe(&error))),
+    }
+}
+
 /// Whether confidence is accuracy, and what abstaining comes to.
 pub fn calibration(story: &Story) -> String {
     let Some(scores) = story.scores() else { return String::new() };

@@ -13,6 +13,7 @@ use crate::log::history::HistoryRow;
 use crate::log::tensorboard::batch_losses;
 use crate::model::{Calibration, ModelInfo, saved};
 use crate::run::record::EndedBy;
+use crate::run::suspects::{self, Suspects};
 use crate::run::{RunFolder, RunRecord};
 
 /// How far a run has come.
@@ -48,6 +49,8 @@ pub struct Story {
     pub images: Option<Dataset>,
     /// What was found in them.
     pub data: Option<DataFacts>,
+    /// The training images whose labels are probably wrong, where the run noted what they did and they are at hand.
+    pub suspects: Option<Suspects>,
     /// What could not be had, and why: the page says so.
     pub missing: Vec<String>,
 }
@@ -94,6 +97,8 @@ impl Story {
                 None
             }
         };
+        // a run that noted nothing has none
+        let suspects = images.as_ref().and_then(|images| suspects::rank(folder, &folder.config(), images).ok());
         let (name, changed) = (folder.name.clone(), changed(&record.config)?);
         let batch_losses = batch_losses(&folder.path);
         Ok(Story {
@@ -108,6 +113,7 @@ impl Story {
             calibration,
             images,
             data,
+            suspects,
             missing,
         })
     }

@@ -209,10 +209,10 @@ impl Run {
             ending,
             is_saved,
             replaced,
-            profile: profile.as_ref().map(Profile::phases),
+            profile: None,
         };
         if let Some(profile) = &profile {
-            finished.keep_trace(profile, sinks);
+            finished.keep_profile(profile, &images.train, sinks);
         }
         finished.save(labels, look, sinks)?;
         Ok(finished)

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use super::folder::RunFolder;
 use super::measure::RunPredictions;
 use super::model_files;
+use super::profile::RunProfile;
 use super::record::{BestEpoch, RunResult, SourceModel};
 use crate::config::RunConfig;
 use crate::data::Split;
+use crate::data::batches::DataLoader;
 use crate::device::Selected;
 use crate::error::Result;
 use crate::evaluate::stored::{self, PredictionsOrigin};
@@ -19,7 +21,7 @@ use crate::model::saved::{self, Destination};
 use crate::model::trained_on::TrainedOn;
 use crate::model::training_look::TrainingLook;
 use crate::model::{Model, ModelInfo};
-use crate::train::{PhaseTime, Profile, StopReason, TrainState};
+use crate::train::{Profile, StopReason, TrainState};
 
 /// A training run that is over: by its end, or by a signal.
 pub struct FinishedRun {
@@ -48,7 +50,7 @@ pub struct FinishedRun {
     /// The model of another run whose place this run's model took, in words.
     pub replaced: Option<String>,
     /// Where the time of training went, if that was noted.
-    pub profile: Option<Vec<PhaseTime>>,
+    pub profile: Option<RunProfile>,
 }
 
 impl FinishedRun {
@@ -73,11 +75,13 @@ impl FinishedRun {
         model_files::stem(&self.config)
     }
 
-    /// Writes the trace of a training into the run's folder. A disk that does not take it is told.
-    pub(super) fn keep_trace(&self, profile: &Profile, sinks: &mut Sinks) {
+    /// Writes the trace of a training into the run's folder, and measures the layers. A disk that does not take it is told.
+    pub(super) fn keep_profile(&mut self, profile: &Profile, train: &DataLoader, sinks: &mut Sinks) {
         if let Err(error) = profile.write_trace(&self.folder.trace_path()) {
             sinks.note(format!("warning: {}", log::describe(&error)));
         }
+        let batch_size = self.config.training.batch_size;
+        self.profile = Some(RunProfile::new(profile, &self.model, train, batch_size, sinks));
     }
 
     /// Saves the model, then writes down in `run.json` that nothing is left to do. A run that a signal ended has checkpoints, but

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::finished::FinishedRun;
 use super::folder::RunFolder;
+use super::profile::RunProfile;
 use crate::log::history::HistoryRow;
 use crate::metrics::Scores;
 use crate::model::Precision;
-use crate::train::PhaseTime;
 
 /// What came of a run: what `convnet train --json` prints.
 #[derive(Debug, Clone, Serialize)]
@@ -35,7 +35,7 @@ pub struct RunReport {
     pub test: Option<Scores>,
     /// Where the time of training went, if that was noted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<Vec<PhaseTime>>,
+    pub profile: Option<RunProfile>,
     /// The epoch whose weights were saved.
     #[serde(skip)]
     pub saved_epoch: Option<u64>,

@@ -80,16 +80,25 @@ pub struct ClassMargin {
 pub fn suspects(folder: &RunFolder, data: Option<&str>, sinks: &mut Sinks) -> Result<Suspects> {
     let changes: Map<String, Value> = data.map(|data| ("data".to_owned(), data.into())).into_iter().collect();
     let Resolved { config, .. } = folder.resolve(&changes)?;
-    let margins = read(folder)?;
+    read(folder)?; // before the images, which take longer
     let splits = prepare::splits(&config, false, sinks)?;
     folder.check_data(&DataRecord::new(&splits))?;
-    check_count(folder, &margins, splits.train.len())?;
     if let Some(list) = &config.load.exclude {
         sinks
             .note(format!("note: the run left images out already: those of {} are not in the ranking", list.display()));
     }
-    let paths = paths(&config, &splits.train)?;
-    let ranking = ranked(&splits, &margins, &paths);
+    rank(folder, &config, &splits)
+}
+
+/// As [`suspects`], of the run's own images, `splits`; `config` names their files.
+///
+/// # Errors
+/// As [`suspects`].
+pub fn rank(folder: &RunFolder, config: &RunConfig, splits: &Dataset) -> Result<Suspects> {
+    let margins = read(folder)?;
+    check_count(folder, &margins, splits.train.len())?;
+    let paths = paths(config, &splits.train)?;
+    let ranking = ranked(splits, &margins, &paths);
     Ok(Suspects {
         run: folder.name.clone(),
         data: splits.name.clone(),
@@ -97,7 +106,7 @@ pub fn suspects(folder: &RunFolder, data: Option<&str>, sinks: &mut Sinks) -> Re
         num_negative: ranking.iter().filter(|suspect| suspect.score < 0.0).count(),
         classes: by_class(&splits.classes, &ranking),
         ranking,
-        samples: splits.train,
+        samples: splits.train.clone(),
     })
 }
 

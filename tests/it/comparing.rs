@@ -295,7 +295,7 @@ fn a_profile_changes_no_bit() {
     assert_eq!(history(at, "plain"), history(at, "a"));
     let [plain, profiled] = ["plain", "a"].map(|name| fs::read(at.join(format!("models/{name}.safetensors"))).unwrap());
     assert_eq!(plain, profiled);
-    let phases = report["profile"].as_array().unwrap();
+    let phases = report["profile"]["phases"].as_array().unwrap();
     let of = |phase: &str| phases.iter().find(|entry| entry["phase"] == phase).unwrap();
     assert_eq!(
         (&of("forward")["count"], &of("optimizer")["count"], &of("validation")["count"]),
@@ -303,6 +303,12 @@ fn a_profile_changes_no_bit() {
     );
     let seconds: f64 = phases.iter().map(|entry| entry["seconds"].as_f64().unwrap()).sum();
     assert!(seconds > 0.0 && seconds <= report["total_seconds"].as_f64().unwrap());
+    let layers = report["profile"]["layers"].as_array().unwrap();
+    let names: Vec<&str> = layers.iter().map(|layer| layer["layer"].as_str().unwrap()).collect();
+    assert_eq!(names, ["conv2d", "max_pooling2d", "conv2d_1", "max_pooling2d_1", "dropout", "flatten", "dense"]);
+    assert!(
+        layers[2]["forward_seconds"].as_f64().unwrap() > 0.0 && layers[2]["backward_seconds"].as_f64().unwrap() > 0.0
+    );
     let trace: Value = serde_json::from_slice(&fs::read(at.join("logs/a/trace.json")).unwrap()).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();
     let spans: Vec<&Value> = events.iter().filter(|event| event["ph"] == "X").collect();
@@ -311,5 +317,6 @@ fn a_profile_changes_no_bit() {
     assert!(!at.join("logs/plain/trace.json").exists());
     let said = succeeded(&train(at, &["--run", "b", "--profile"]));
     assert!(said.contains("trace     logs/b/trace.json") && said.contains("backward  "), "{said}");
+    assert!(said.contains("conv2d_1         Conv2D  ") && said.contains("each layer by itself"), "{said}");
     failed(&train(at, &["--profile", "--repeats", "2"]), 2, "--repeats");
 }

@@ -97,8 +97,9 @@ fn a_flag_has_one_wording_in_every_command() {
                 seen.push((path.clone(), sentence, format!("{:?}{:?}", arg.get_value_names(), arg.get_short())));
             }
         }
-        // predict takes files in DATA's place
-        let seen: Vec<_> = seen.iter().filter(|(path, ..)| !(path == "convnet predict" && flag == "data")).collect();
+        // predict and explain take files in DATA's place
+        let takes_files = |path: &str| ["convnet predict", "convnet explain"].contains(&path);
+        let seen: Vec<_> = seen.iter().filter(|(path, ..)| !(takes_files(path) && flag == "data")).collect();
         let first = seen.first().unwrap_or_else(|| panic!("nothing has --{flag}"));
         for other in &seen {
             assert_eq!((&other.1, &other.2), (&first.1, &first.2), "{} and {}", other.0, first.0);

@@ -1,7 +1,11 @@
 //! The lines that `train` prints when it is done.
 
-use convnet::run::FinishedRun;
+use convnet::model::LayerTime;
+use convnet::run::{FinishedRun, RunProfile};
 use convnet::train::{CheckpointKind, EarlyStopping, PhaseTime, StopReason};
+
+/// Layers whose times are printed.
+const SHOWN_LAYERS: usize = 15;
 
 /// Why training stopped before its last epoch; none if it did not.
 fn why_it_ended(run: &FinishedRun) -> Option<String> {
@@ -48,8 +52,11 @@ pub fn text(run: &FinishedRun) -> String {
         run.folder.path.display(),
         run.folder.path.parent().unwrap_or(&run.config.outputs.logs).display()
     );
-    if let Some(phases) = &run.profile {
+    if let Some(RunProfile { phases, layers }) = &run.profile {
         text += &format!("trace     {}\n\n{}", run.folder.trace_path().display(), profile_table(phases));
+        if !layers.is_empty() {
+            text += &format!("\n{}", layer_table(layers));
+        }
     }
     text
 }
@@ -64,6 +71,30 @@ fn profile_table(phases: &[PhaseTime]) -> String {
         table += &format!("{:<10}  {seconds:>9.2}  {share:>5.1}%  {count:>8}  {each:>10.3}\n", phase.to_string());
     }
     table
+}
+
+/// Each layer's time for a batch, the slowest first.
+fn layer_table(layers: &[LayerTime]) -> String {
+    let both = |layer: &LayerTime| layer.forward_seconds + layer.backward_seconds;
+    let whole: f64 = layers.iter().map(both).sum();
+    let mut sorted: Vec<&LayerTime> = layers.iter().collect();
+    sorted.sort_by(|a, b| both(b).total_cmp(&both(a)));
+    let width = sorted.iter().take(SHOWN_LAYERS).map(|layer| layer.layer.chars().count()).max().unwrap_or(0).max(5);
+    let mut table =
+        format!("{:<width$}  {:<22}  {:>10}  {:>11}  {:>6}\n", "layer", "class", "forward ms", "backward ms", "share");
+    for layer in sorted.iter().take(SHOWN_LAYERS) {
+        let LayerTime { layer: name, class_name, forward_seconds, backward_seconds } = layer;
+        let share = 100.0 * both(layer) / whole.max(1e-9);
+        let [forward, backward] = [forward_seconds, backward_seconds].map(|seconds| 1000.0 * seconds);
+        table += &format!("{name:<width$}  {class_name:<22}  {forward:>10.3}  {backward:>11.3}  {share:>5.1}%\n");
+    }
+    match sorted.len().saturating_sub(SHOWN_LAYERS) {
+        0 => table + "each layer by itself, for one batch\n",
+        others => {
+            table
+                + &format!("each layer by itself, for one batch; {others} faster ones are left out (--json has all)\n")
+        }
+    }
 }
 
 /// The best epoch, its number, and where its weights are; nothing where no epoch could be told from another.

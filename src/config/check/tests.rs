@@ -18,7 +18,7 @@ fn what_cannot_be_used_is_refused() {
         (json!({ "name": "a\u{0}b" }), "\"a\\0b\""),
         (json!({ "run": "a\nb" }), "control characters"),
         (json!({ "name": "é".repeat(122) }), "at most 243 bytes, got one of 244"),
-        (json!({ "run": "r".repeat(248) }), "at most 247 bytes"),
+        (json!({ "run": "r".repeat(248) }), "at most 245 bytes"),
         (json!({ "threads": 0 }), "threads"),
         (json!({ "clip_norm": 1.0, "clip_value": 1.0 }), "one of them"),
         (json!({ "clip_norm": 0.0 }), "`clip_norm`"),

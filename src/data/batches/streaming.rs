@@ -9,8 +9,7 @@ use tch::{Device, Tensor};
 use super::order::Order;
 use crate::data::Samples;
 use crate::data::prefetch::Prefetch;
-use crate::data::samples::UNREADABLE_HELP;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::native::Feed;
 
 /// Batches that are copied to a GPU before the one that is computed on is done.
@@ -69,7 +68,7 @@ impl Streaming {
         let sizes = [count, shape.height, shape.width, shape.channels].map(|size| size as i64);
         let pixels = match self.device {
             Device::Cuda(gpu) => self.next_from(current, gpu, &sizes)?,
-            _ => Tensor::from_slice(&current.prefetch.take().map_err(with_help)?).view(sizes).to_device(self.device),
+            _ => Tensor::from_slice(&current.prefetch.take()?).view(sizes).to_device(self.device),
         };
         current.next += 1;
         Ok(pixels)
@@ -95,8 +94,8 @@ impl Streaming {
         };
         if feed.on_the_way() == 0 {
             match current.failed.take() {
-                Some(error) => return Err(with_help(error)),
-                None => feed.begin(&current.prefetch.take().map_err(with_help)?)?,
+                Some(error) => return Err(error),
+                None => feed.begin(&current.prefetch.take()?)?,
             }
         }
         let pixels = feed.take(sizes)?;
@@ -108,12 +107,5 @@ impl Streaming {
             }
         }
         Ok(pixels)
-    }
-}
-
-fn with_help(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::Data => error.help(UNREADABLE_HELP),
-        _ => error,
     }
 }

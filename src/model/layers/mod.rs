@@ -5,6 +5,7 @@
 
 mod activation;
 mod augmentation;
+mod chain;
 mod convolution;
 mod dropout;
 mod fusion;
@@ -16,8 +17,7 @@ mod pooling;
 mod preprocessing;
 mod reshaping;
 mod runner;
-
-use std::ops::Range;
+mod timing;
 
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Kind, Tensor};
@@ -27,11 +27,13 @@ use super::spec::{Activation, Form, LayerPlan, Output, Plan, WeightInfo};
 use crate::rng::{Stream, generator};
 pub(crate) use activation::activate;
 use activation::activate_in_place;
+use chain::Chain;
 use fusion::Fusion;
 use operation::{Operation, operation};
 pub use order::channels_last;
 pub(super) use order::to_keras_order;
 use runner::Runner;
+pub use timing::CallTime;
 
 /// A network that libtorch can run, and its weights in order.
 pub struct Network {
@@ -54,28 +56,6 @@ enum Calls {
     /// Each takes what the one before gives.
     Chain(Chain),
     Graph(Runner),
-}
-
-/// Calls one after the other.
-struct Chain {
-    modules: Vec<Box<dyn ModuleT>>,
-    /// How many of them give the features.
-    num_features: usize,
-}
-
-impl Chain {
-    /// What the calls `range` make of `input`. `see` sees what each gives, with its number.
-    fn run(&self, range: Range<usize>, input: &Tensor, train: bool, mut see: impl FnMut(usize, &Tensor)) -> Tensor {
-        range.fold(input.shallow_clone(), |value, number| {
-            let value = self.modules[number].forward_t(&value, train);
-            see(number, &value);
-            value
-        })
-    }
-
-    fn all(&self) -> Range<usize> {
-        0..self.modules.len()
-    }
 }
 
 /// A weight of a built network.
@@ -150,9 +130,9 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64, fu
     });
     let calls = match plan.is_chain() {
         true => {
-            let module = |(_, operations)| -> Box<dyn ModuleT> { Box::new(one_module(operations)) };
-            let num_features = features_call.map_or(0, |call| call + 1);
-            Calls::Chain(Chain { modules: calls.map(module).collect(), num_features })
+            let dense_input = plan.last_dense().map(|(_, input)| input);
+            let is_end = |call| fusing == Fusing::Forbidden || [features_call, dense_input].contains(&Some(call));
+            Calls::Chain(Chain::new(calls.map(|(_, operations)| one_module(operations)), is_end))
         }
         false => Calls::Graph(Runner::new(calls.collect())),
     };
@@ -179,21 +159,26 @@ impl Network {
     /// [`Form::Activated`] in training (`train`) or outside it.
     pub fn values(&self, inputs: &Tensor, train: bool) -> Tensor {
         let values = match &self.calls {
-            Calls::Chain(chain) => chain.run(chain.all(), inputs, train, |_, _| {}),
+            Calls::Chain(chain) => chain.run(0..chain.len(), inputs, train, |_, _| {}),
             Calls::Graph(runner) => runner.run(inputs, train, |_, _| {}),
         };
         self.ended(&values, train)
     }
 
-    /// As [`Network::values`] outside training; `see` sees what every call gives up to the values, with its number, in the network's
-    /// order of axes. Where layers are fused, only what no activation and no bias is still to come to is the layer's own: what a
-    /// Dense layer takes, for one.
+    /// As [`Network::values`] outside training; `see` sees what calls give up to the values, with their numbers, in the network's
+    /// order of axes: every call's where nothing is fused ([`Fusing::Forbidden`]), else at least what the last Dense layer takes. Only
+    /// that is sure to be a layer's own then, as activations and biases may be still to come to others.
     pub fn watch(&self, inputs: &Tensor, see: impl FnMut(usize, &Tensor)) -> Tensor {
         let values = match &self.calls {
-            Calls::Chain(chain) => chain.run(chain.all(), inputs, false, see),
+            Calls::Chain(chain) => chain.run(0..chain.len(), inputs, false, see),
             Calls::Graph(runner) => runner.run(inputs, false, see),
         };
         self.ended(&values, false)
+    }
+
+    /// The number of calls that give the features.
+    fn num_features(&self) -> usize {
+        self.features_call.map_or(0, |call| call + 1)
     }
 
     /// The path of the layer that gives an image's features, and the number of its call; none where no layer does.
@@ -204,7 +189,7 @@ impl Network {
     /// An image's features for `inputs`, in the network's order of axes.
     pub fn features(&self, inputs: &Tensor) -> Tensor {
         match &self.calls {
-            Calls::Chain(chain) => chain.run(0..chain.num_features, inputs, false, |_, _| {}),
+            Calls::Chain(chain) => chain.run(0..self.num_features(), inputs, false, |_, _| {}),
             Calls::Graph(runner) => runner.run_up_to(self.features_call.unwrap_or(0), inputs),
         }
     }
@@ -212,7 +197,7 @@ impl Network {
     /// As [`Network::values`], of the images' features.
     pub fn values_of_features(&self, features: &Tensor, train: bool) -> Tensor {
         let values = match &self.calls {
-            Calls::Chain(chain) => chain.run(chain.num_features..chain.modules.len(), features, train, |_, _| {}),
+            Calls::Chain(chain) => chain.run(self.num_features()..chain.len(), features, train, |_, _| {}),
             Calls::Graph(runner) => runner.run_from(self.features_call.unwrap_or(0), features, train),
         };
         self.ended(&values, train)
@@ -236,7 +221,7 @@ impl Network {
             }
         };
         match &self.calls {
-            Calls::Chain(chain) => drop(chain.run(chain.all(), inputs, true, see)),
+            Calls::Chain(chain) => chain.run_seeing_all(inputs, true, see),
             Calls::Graph(runner) => drop(runner.run(inputs, true, see)),
         }
         found.map(|index| self.paths[self.makers[index]].as_str())

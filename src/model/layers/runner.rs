@@ -62,6 +62,16 @@ impl Runner {
         self.run_steps(first + 1..self.steps.len(), value, values, train, |_, _| {})
     }
 
+    /// What the call `index` gives for the network's `input` and what the calls before gave.
+    pub fn run_one(&self, index: usize, input: &Tensor, values: &[Option<Tensor>], train: bool) -> Tensor {
+        self.steps[index].run(input, values, train)
+    }
+
+    /// The number of calls.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     fn run_steps(
         &self,
         steps: Range<usize>,
