@@ -34,7 +34,9 @@ fn a_page_says_all_that_is_known_and_needs_nothing_else() {
     let outside = html.match_indices("http").filter(|(at, _)| !html[*at..].starts_with("http://www.w3.org/2000/svg"));
     assert_eq!(outside.map(|(at, _)| &html[at..(at + 40).min(html.len())]).collect::<Vec<_>>(), Vec::<&str>::new());
     assert_eq!(count(&html, "<svg"), count(&html, "role=\"img\" aria-label=\""), "drawings have names");
-    assert_eq!(count(&html, "<img"), count(&html, "alt=\"test image "), "pictures have texts");
+    let texts = count(&html, "alt=\"test image ") + count(&html, "alt=\"training image ");
+    assert_eq!(count(&html, "<img"), texts, "pictures have texts");
+    assert!(html.contains("id=\"suspects\""), "the run noted what its images did");
     assert!(html.contains("<th scope=\"row\">optimizer</th><td>sgd</td>"));
     assert!(html.contains("of 100 test images are right"), "{said}");
     assert!(said.contains("wrote page.html"), "{said}");

@@ -32,7 +32,7 @@ pub struct Args {
     /// Draw them with their labels, the suggested labels and the scores: the first 200
     #[arg(long, value_name = "FILE.png")]
     sheet: Option<PathBuf>,
-    /// Where the run's images lie now, if they were moved
+    /// The data set, as a flag [default: the run's, where it was]
     #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
     /// The folder of the logs, where RUN is looked for
