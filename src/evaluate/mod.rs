@@ -74,7 +74,7 @@ pub fn evaluate_images(
     smoothing: f64,
     on_batch: impl FnMut(u64),
 ) -> Result<(Evaluation, Predictions)> {
-    let mut collector = Collector::default();
+    let mut collector = Collector::new(samples.num_images());
     let evaluation = native::guarded(|| run_over(model, samples, top_k, smoothing, Some(&mut collector), on_batch))?;
     Ok((evaluation, collector.finish(model.num_classes())))
 }
@@ -105,7 +105,7 @@ fn run_over(
             let _ = confusion.index_add_(0, &cells, &cells.ones_like());
             top_k_hits += in_top_k(&ranking(), &labels, top_k as i64).sum(Kind::Int64);
             if let Some(collector) = &mut collector {
-                collector.add(&outputs, &labels, outputs.losses(&labels, smoothing));
+                collector.add(&outputs, &labels, &outputs.losses(&labels, smoothing));
             }
             on_batch(sums.count());
         }

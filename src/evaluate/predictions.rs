@@ -91,44 +91,76 @@ impl Predictions {
     }
 }
 
-/// Keeps what a model says of each batch on the device, to bring it to the host at once: nothing waits in between.
-#[derive(Default)]
+/// Keeps what a model says of each batch on the device, to bring it to the host at once: nothing waits in between. The room for all
+/// images is taken at once: small tensors that live on between the activations of the batches would have the heap grow.
 pub(super) struct Collector {
-    labels: Vec<Tensor>,
-    classes: Vec<Tensor>,
-    losses: Vec<Tensor>,
-    probabilities: Vec<Tensor>,
-    logits: Vec<Tensor>,
+    num_images: i64,
+    /// How many images there are so far.
+    filled: i64,
+    /// Made with the first batch.
+    room: Option<Room>,
+}
+
+/// Room for all N images on the device.
+struct Room {
+    /// `i64 [N]`.
+    labels: Tensor,
+    /// `i64 [N]`.
+    classes: Tensor,
+    /// `f32 [N]`.
+    losses: Tensor,
+    /// `f32 [N, K]`.
+    probabilities: Tensor,
+    /// `f32 [N, K]`.
+    logits: Option<Tensor>,
 }
 
 impl Collector {
+    /// For `num_images` images.
+    pub fn new(num_images: usize) -> Self {
+        Collector { num_images: num_images as i64, filled: 0, room: None }
+    }
+
     /// Adds a batch with its labels (`i64 [B]`) and losses (`f32 [B]`).
-    pub fn add(&mut self, outputs: &Outputs, labels: &Tensor, losses: Tensor) {
-        self.labels.push(labels.shallow_clone());
-        self.classes.push(outputs.classes());
-        self.losses.push(losses);
-        self.probabilities.push(outputs.probabilities());
-        self.logits.extend(outputs.logits());
+    pub fn add(&mut self, outputs: &Outputs, labels: &Tensor, losses: &Tensor) {
+        let (probabilities, logits) = (outputs.probabilities(), outputs.logits()); // f32 [B, K]
+        let (images, classes) = (self.num_images, probabilities.size()[1]);
+        let room = self.room.get_or_insert_with(|| {
+            let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, probabilities.device()));
+            Room {
+                labels: zeros(&[images], Kind::Int64),
+                classes: zeros(&[images], Kind::Int64),
+                losses: zeros(&[images], Kind::Float),
+                probabilities: zeros(&[images, classes], Kind::Float),
+                logits: logits.as_ref().map(|_| zeros(&[images, classes], Kind::Float)),
+            }
+        });
+        let keep = |all: &Tensor, of_batch: &Tensor| all.narrow(0, self.filled, labels.size()[0]).copy_(of_batch);
+        keep(&room.labels, labels);
+        keep(&room.classes, &outputs.classes());
+        keep(&room.losses, losses);
+        keep(&room.probabilities, &probabilities);
+        room.logits.iter().zip(&logits).for_each(|(all, of_batch)| keep(all, of_batch));
+        self.filled += labels.size()[0];
     }
 
     /// Waits for the device.
     pub fn finish(self, num_classes: usize) -> Predictions {
+        let Some(room) = self.room else { return Predictions { num_classes, ..Predictions::default() } };
         let whole = |values: Vec<i64>| values.into_iter().map(|value| value as usize).collect();
+        let first = |all: &Tensor| all.narrow(0, 0, self.filled);
         Predictions {
             num_classes,
-            labels: whole(joined(&self.labels, Kind::Int64)),
-            classes: whole(joined(&self.classes, Kind::Int64)),
-            losses: joined(&self.losses, Kind::Float),
-            probabilities: joined(&self.probabilities, Kind::Float),
-            logits: joined(&self.logits, Kind::Float),
+            labels: whole(values(&first(&room.labels))),
+            classes: whole(values(&first(&room.classes))),
+            losses: values(&first(&room.losses)),
+            probabilities: values(&first(&room.probabilities)),
+            logits: room.logits.map(|logits| values(&first(&logits))).unwrap_or_default(),
         }
     }
 }
 
-/// The values of all `batches`, one after another.
-fn joined<T: tch::kind::Element + Copy>(batches: &[Tensor], kind: Kind) -> Vec<T> {
-    if batches.is_empty() {
-        return Vec::new();
-    }
-    Vec::try_from(Tensor::cat(batches, 0).to_kind(kind).flatten(0, -1)).expect("a flat tensor of that kind")
+/// The values of a tensor, row by row.
+fn values<T: tch::kind::Element + Copy>(tensor: &Tensor) -> Vec<T> {
+    Vec::try_from(tensor.contiguous().view(-1)).expect("a flat tensor of that kind")
 }

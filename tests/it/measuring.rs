@@ -122,10 +122,10 @@ fn arrays_of_another_scale_are_warned_about() {
         convnet::data::npy::write_f32(&at.join(name), &[1, 28, 28, 1], &values).unwrap();
     };
     write("bytes.npy", 200.0);
-    write("scaled.npy", 0.8);
+    write("unit.npy", 0.8);
     assert!(stderr(&on_cpu(at, &["predict", "models/model", "bytes.npy"])).contains("divide the array by 255"));
     // a plain picture is unlike digits, but its scale is theirs
-    let scaled = stderr(&on_cpu(at, &["predict", "models/model", "scaled.npy"]));
+    let scaled = stderr(&on_cpu(at, &["predict", "models/model", "unit.npy"]));
     assert!(!scaled.contains("the values are from") && !scaled.contains(": scaled"), "{scaled}");
 }
 

@@ -35,7 +35,7 @@ pub struct Args {
     /// The data set, as a flag [default: the run's, where it was]
     #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
-    /// The folder of the logs, where RUN is looked for
+    /// The folder of the logs
     #[arg(long, value_name = "FOLDER", default_value = "logs")]
     logs: PathBuf,
     /// Print one JSON document on stdout
