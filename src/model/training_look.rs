@@ -2,8 +2,8 @@
 //! it is unlike them.
 //!
 //! For each number of [`look`] and of the last Dense layer's input, the range is kept that nearly all training images lie in. An
-//! image is unlike them where one of its numbers lies outside. Ranges reach from the quantile [`TAIL`] to 1 − `TAIL`, and further by
-//! [`MARGIN`] of that on each side, and more where few images were looked at: an extreme of few says little about the next image.
+//! image is unlike them where one of its numbers lies outside. Ranges reach from the quantile `TAIL` to 1 − `TAIL`, and further by
+//! `MARGIN` of that on each side, and more where few images were looked at: an extreme of few says little about the next image.
 //! Measured with networks trained here, 0.1 to 0.8 % of the test images of Fashion-MNIST, the digits and a CIFAR-10 sample lie
 //! outside; the figures are in `docs/explain.md`.
 
@@ -119,7 +119,7 @@ impl TrainingLook {
     }
 
     /// How an image `[H, W, C]` of values from 0 to 1 is unlike the training images; none where it is like them. `features` are its
-    /// numbers of [`numbers_of_features`], or none.
+    /// numbers of [`Seen::features`], or none.
     pub fn unlike(&self, values: &[f32], shape: ImageShape, features: &[f32]) -> Option<Unlike> {
         let numbers = self.look(values, shape);
         if self.is_like(&numbers) {
