@@ -1,5 +1,7 @@
 //! A reliability diagram: how often a model is right, by how sure it is.
 
+use serde::Serialize;
+
 use super::line_chart::number_text;
 use super::svg::{Anchor, INK, LINE, MUTED, SERIES_COLORS, Svg, TextStyle, text_width};
 
@@ -11,11 +13,11 @@ const BOTTOM_PX: f64 = 96.0;
 const COUNTS_PX: f64 = 30.0;
 
 /// The images whose confidence is within one bin.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ReliabilityBin {
-    /// Their mean confidence.
+    /// Their mean confidence; 0 where there are none.
     pub confidence: f64,
-    /// The share that is right.
+    /// The share that is right; 0 where there are none.
     pub accuracy: f64,
     /// How many there are.
     pub count: u64,

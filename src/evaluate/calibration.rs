@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Predictions;
+use crate::drawing::{ReliabilityBin, reliability_diagram};
 use crate::model::{Calibration, softmax};
 
 /// Bins of confidence between 0 and 1: as in Guo et al., On Calibration of Modern Neural Networks, 2017.
@@ -11,17 +12,6 @@ const NUM_BINS: usize = 15;
 const TEMPERATURES: [f64; 2] = [0.05, 20.0];
 /// Newton's steps; it takes about six.
 const MAX_STEPS: usize = 60;
-
-/// The images whose confidence is within one bin.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Bin {
-    /// Their mean confidence; 0 where there are none.
-    pub confidence: f64,
-    /// The share that is right; 0 where there are none.
-    pub accuracy: f64,
-    /// How many there are.
-    pub count: u64,
-}
 
 /// How far confidence and accuracy lie apart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,7 +23,7 @@ pub struct CalibrationReport {
     /// That temperature.
     pub temperature: Option<f64>,
     /// Bins of equal width from 0 to 1, each with its upper end.
-    pub bins: Vec<Bin>,
+    pub bins: Vec<ReliabilityBin>,
 }
 
 impl CalibrationReport {
@@ -45,16 +35,21 @@ impl CalibrationReport {
         let ece_calibrated = temperature.map(|temperature| ece(&calibrated_bins(predictions, temperature)));
         CalibrationReport { ece: ece(&bins), ece_calibrated, temperature, bins }
     }
+
+    /// Its reliability diagram, as SVG.
+    pub fn diagram(&self, title: &str) -> String {
+        reliability_diagram(&self.bins, self.ece, title)
+    }
 }
 
 /// The bins of the confidences that `temperature` makes.
-pub fn calibrated_bins(predictions: &Predictions, temperature: f64) -> Vec<Bin> {
+fn calibrated_bins(predictions: &Predictions, temperature: f64) -> Vec<ReliabilityBin> {
     let confidence = |index: usize| softmax(predictions.logits_of(index), temperature)[predictions.classes[index]];
     bins((0..predictions.len()).map(|index| (confidence(index), predictions.is_right(index))))
 }
 
 /// Each image's confidence and whether it is right, in bins.
-fn bins(images: impl Iterator<Item = (f32, bool)>) -> Vec<Bin> {
+fn bins(images: impl Iterator<Item = (f32, bool)>) -> Vec<ReliabilityBin> {
     let mut sums = [(0.0f64, 0u64, 0u64); NUM_BINS];
     for (confidence, is_right) in images {
         // a bin has its upper end
@@ -65,13 +60,13 @@ fn bins(images: impl Iterator<Item = (f32, bool)>) -> Vec<Bin> {
         *count += 1;
     }
     let bin = |(confidences, right, count): (f64, u64, u64)| match count {
-        0 => Bin { confidence: 0.0, accuracy: 0.0, count },
-        _ => Bin { confidence: confidences / count as f64, accuracy: right as f64 / count as f64, count },
+        0 => ReliabilityBin { confidence: 0.0, accuracy: 0.0, count },
+        _ => ReliabilityBin { confidence: confidences / count as f64, accuracy: right as f64 / count as f64, count },
     };
     sums.into_iter().map(bin).collect()
 }
 
-fn ece(bins: &[Bin]) -> f64 {
+fn ece(bins: &[ReliabilityBin]) -> f64 {
     let total: u64 = bins.iter().map(|bin| bin.count).sum();
     let gaps: f64 = bins.iter().map(|bin| bin.count as f64 * (bin.accuracy - bin.confidence).abs()).sum();
     gaps / total.max(1) as f64

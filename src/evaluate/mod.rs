@@ -15,7 +15,7 @@ use crate::metrics::{BatchResult, Metric, RunningSums, Sums, in_top_k, wilson_in
 use crate::model::Model;
 use crate::native;
 
-pub use calibration::{Bin, CalibrationReport, calibrate, calibrated_bins, fit_temperature};
+pub use calibration::{CalibrationReport, calibrate, fit_temperature};
 pub use curves::{average_precision, precision_recall, roc_auc};
 pub use per_class::{ClassReport, ClassScores, MeanScores};
 pub use predictions::Predictions;

@@ -2,6 +2,7 @@
 //! Holm's correction, and Student's interval of a mean.
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
 
 use super::Predictions;
 use crate::error::{Error, Result};
@@ -68,19 +69,8 @@ pub fn mcnemar(first: u64, second: u64) -> f64 {
     if first == second {
         return 1.0;
     }
-    // from the largest term down: ln C(n, k) / 2ⁿ, and each below is k / (n - k + 1) of the one above
-    let (n, k) = (all as f64, least as f64);
-    let log_binomial = libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0);
-    let largest = log_binomial - n * std::f64::consts::LN_2;
-    let (mut ratio, mut sum) = (1.0, 0.0);
-    for k in (0..=least).rev() {
-        sum += ratio;
-        ratio *= k as f64 / (all - k + 1) as f64;
-        if ratio < sum * 1e-17 {
-            break;
-        }
-    }
-    (2.0 * (largest + sum.ln()).exp()).min(1.0)
+    let fair = Binomial::new(0.5, all).expect("a half is a probability");
+    (2.0 * fair.cdf(least)).min(1.0)
 }
 
 /// The 95 % percentile interval of the mean of `differences` over [`NUM_RESAMPLES`] samples of them, drawn with replacement from
@@ -150,35 +140,7 @@ fn mean(values: &[f64]) -> f64 {
 
 /// The 97.5 % point of Student's t with `freedom` degrees of freedom, at least 1.
 pub fn student_975(freedom: f64) -> f64 {
-    // both tails beyond t hold I(ν / (ν + t²); ν / 2, ½) (Abramowitz and Stegun 26.7.1)
-    let tails = |t: f64| incomplete_beta(freedom / (freedom + t * t), freedom / 2.0, 0.5);
-    let (mut low, mut high) = (0.0, 16.0); // 12.7 at one degree
-    for _ in 0..100 {
-        let middle = 0.5 * (low + high);
-        if tails(middle) > 0.05 { low = middle } else { high = middle }
-    }
-    0.5 * (low + high)
-}
-
-/// The regularised incomplete beta function, by its continued fraction (Abramowitz and Stegun 26.5.8), evaluated from the far
-/// end.
-fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
-    if x > (a + 1.0) / (a + b + 2.0) {
-        return 1.0 - incomplete_beta(1.0 - x, b, a);
-    }
-    if x <= 0.0 {
-        return 0.0;
-    }
-    let coefficient = |number: u32| {
-        let m = f64::from(number / 2);
-        match number % 2 {
-            0 => m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)),
-            _ => -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0)),
-        }
-    };
-    let fraction = (1..=300).rev().fold(1.0, |rest, number| 1.0 + coefficient(number) / rest);
-    let log_beta = libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b);
-    (a * x.ln() + b * (-x).ln_1p() - log_beta).exp() / (a * fraction)
+    StudentsT::new(0.0, 1.0, freedom).expect("there is at least one degree of freedom").inverse_cdf(0.975)
 }
 
 #[cfg(test)]

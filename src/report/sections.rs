@@ -5,12 +5,10 @@ use serde_json::Value;
 use super::advice::advise;
 use super::html::{code, details, figure, paragraph, table};
 use super::pictures;
-use super::split_scores::SplitScores;
 use super::story::{Status, Story};
 use crate::data::Split;
-use crate::drawing::{LineChart, ReliabilityBin, Series, confusion_matrix, escaped, reliability_diagram};
+use crate::drawing::{LineChart, Series, confusion_matrix, escaped};
 use crate::error::describe;
-use crate::evaluate::CalibrationReport;
 use crate::log::history::HistoryRow;
 use crate::metrics::Metric;
 use crate::model::thousands;
@@ -291,8 +289,10 @@ pub fn suspects(story: &Story) -> String {
 pub fn calibration(story: &Story) -> String {
     let Some(scores) = story.scores() else { return String::new() };
     let Some(report) = &scores.calibration else { return String::new() };
-    let mut html =
-        figure(&diagram(report, scores), "Bars on the dashed line: the model is as often right as it is sure.");
+    let mut html = figure(
+        &report.diagram(&format!("Reliability, {} images", scores.split)),
+        "Bars on the dashed line: the model is as often right as it is sure.",
+    );
     let Some(kept) = &story.calibration else { return html };
     let rows: Vec<Vec<String>> = PRECISIONS
         .iter()
@@ -319,16 +319,6 @@ pub fn calibration(story: &Story) -> String {
         html += &table("What abstaining comes to", &head, &rows);
     }
     html
-}
-
-fn diagram(report: &CalibrationReport, scores: &SplitScores) -> String {
-    let bin = |bin: &crate::evaluate::Bin| ReliabilityBin {
-        confidence: bin.confidence,
-        accuracy: bin.accuracy,
-        count: bin.count,
-    };
-    let bins: Vec<ReliabilityBin> = report.bins.iter().map(bin).collect();
-    reliability_diagram(&bins, report.ece, &format!("Reliability, {} images", scores.split))
 }
 
 /// How many images there are, and what is wrong with them.

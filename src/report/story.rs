@@ -7,14 +7,13 @@ use super::split_scores::SplitScores;
 use crate::config::RunConfig;
 use crate::data::{Dataset, Split};
 use crate::error::{Result, describe};
-use crate::evaluate::Predictions;
-use crate::evaluate::stored::{self, StoredPredictions};
+use crate::evaluate::{Predictions, calibrate};
 use crate::log::history::HistoryRow;
 use crate::log::tensorboard::batch_losses;
-use crate::model::{Calibration, ModelInfo, saved};
+use crate::model::Calibration;
 use crate::run::record::EndedBy;
 use crate::run::suspects::{self, Suspects};
-use crate::run::{RunFolder, RunRecord};
+use crate::run::{RunFolder, RunRecord, kept_predictions};
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,34 +70,19 @@ impl Story {
             Some(result) => Status::Done(result.ending),
             None => Status::Unfinished,
         };
-        let info = info(folder);
-        let calibration = info.and_then(|info| info.calibration);
+        let (test, validation) =
+            (kept(folder, Split::Test, &mut missing), kept(folder, Split::Validation, &mut missing));
+        let calibration = validation.as_ref().and_then(calibrate);
         let temperature = calibration.as_ref().map(|calibration| calibration.temperature);
-        let mut scores = |split: Split| match kept(folder, split) {
-            Ok(kept) => kept.map(|kept| SplitScores::new(split, kept, &record.data.classes, temperature)),
-            Err(text) => {
-                missing.push(text);
-                None
-            }
-        };
-        let (test, validation) = (scores(Split::Test), scores(Split::Validation));
-        let images = match with_images.then(|| crate::run::images(folder)) {
-            Some(Ok(images)) => Some(images),
-            Some(Err(error)) => {
-                missing.push(format!("No pictures and data facts: {}.", describe(&error)));
-                None
-            }
-            None => None,
-        };
-        let data = match images.as_ref().map(|images| DataFacts::find(images, test.as_ref())).transpose() {
-            Ok(data) => data,
-            Err(error) => {
-                missing.push(format!("The data was not checked: {}.", describe(&error)));
-                None
-            }
-        };
-        // a run that noted nothing has none
-        let suspects = images.as_ref().and_then(|images| suspects::rank(folder, &folder.config(), images).ok());
+        let scores =
+            |split| move |predictions| SplitScores::new(split, predictions, &folder.record().data.classes, temperature);
+        let (test, validation) = (test.map(scores(Split::Test)), validation.map(scores(Split::Validation)));
+        let images = with_images.then(|| crate::run::images(folder));
+        let images = images.and_then(|images| had(images, "No pictures and data facts", &mut missing));
+        let data = images.as_ref().map(|images| DataFacts::find(images, test.as_ref()));
+        let data = data.and_then(|data| had(data, "The data was not checked", &mut missing));
+        let suspects = images.as_ref().map(|images| suspects::rank(folder, &folder.config(), images));
+        let suspects = suspects.and_then(|suspects| had(suspects, "No suspicious labels", &mut missing));
         let (name, changed) = (folder.name.clone(), changed(&record.config)?);
         let batch_losses = batch_losses(&folder.path);
         Ok(Story {
@@ -118,49 +102,26 @@ impl Story {
         })
     }
 
-    /// The row of the epoch whose weights are saved; the best so far where none is yet.
-    pub fn saved_row(&self) -> Option<&HistoryRow> {
-        let result = self.record.result.as_ref();
-        let best = result.and_then(|result| result.best).map(|best| best.epoch);
-        let epoch = match (self.record.config.best_epoch.restore_best, best) {
-            (true, Some(best)) => best,
-            _ => result.map_or(u64::MAX, |result| result.epochs),
-        };
-        self.history.iter().find(|row| row.epoch == epoch).or(self.history.last())
-    }
-
     /// The scores that the page is about: of the test images, else of the validation images.
     pub fn scores(&self) -> Option<&SplitScores> {
         self.test.as_ref().or(self.validation.as_ref())
     }
 }
 
-/// What the run's saved model says about the images of `split`; none where it was not kept. In words, why it cannot be used.
-fn kept(folder: &RunFolder, split: Split) -> std::result::Result<Option<Predictions>, String> {
-    let path = folder.predictions(split);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let StoredPredictions { predictions, origin } =
-        stored::load(&path).map_err(|error| format!("No scores on {split} images: {}.", describe(&error)))?;
-    let weights = folder.result().and_then(|result| result.weights_sha256.clone());
-    let num_classes = folder.record().data.classes.len();
-    match () {
-        () if weights.is_none() || origin.weights_sha256 != weights => {
-            Err(format!("No scores on {split} images: those that were kept are of other weights."))
-        }
-        () if predictions.num_classes != num_classes || predictions.is_empty() => {
-            Err(format!("No scores on {split} images: those that were kept are of other classes."))
-        }
-        () => Ok(Some(predictions)),
-    }
+/// What was read; where it could not be, `missing` gets a sentence that begins with `what`.
+fn had<T>(read: Result<T>, what: &str, missing: &mut Vec<String>) -> Option<T> {
+    read.inspect_err(|error| missing.push(format!("{what}: {}.", describe(error)))).ok()
 }
 
-/// What is known of the run's saved model, where it is still the run's.
-fn info(folder: &RunFolder) -> Option<ModelInfo> {
-    let result = folder.result()?;
-    let info = saved::info(&saved::locate(&result.model).ok()?).ok()?;
-    (info.run.as_ref() == Some(&folder.name)).then_some(info)
+/// What the run's model says about the images of `split`, where it was kept.
+fn kept(folder: &RunFolder, split: Split, missing: &mut Vec<String>) -> Option<Predictions> {
+    // a run that goes on has kept none yet, and one without such images never
+    if !folder.predictions(split).exists() {
+        return None;
+    }
+    let what = format!("No scores on {split} images");
+    let kept = had(kept_predictions(folder, split), &what, missing)?;
+    kept.inspect_err(|why| missing.push(format!("{what}: {why}."))).ok()
 }
 
 /// The settings that are not the defaults.

@@ -5,11 +5,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::folder::RunFolder;
+use super::measure::kept_predictions;
 use super::overview::{RunOverview, differing_settings};
 use crate::data::Split;
 use crate::error::{Error, Result};
+use crate::evaluate::Predictions;
 use crate::evaluate::paired::{NUM_RESAMPLES, PairedTest, SIGNIFICANCE, holm, paired_test};
-use crate::evaluate::stored::{self, StoredPredictions};
 use crate::log::history::HistoryRow;
 use crate::metrics::wilson_interval;
 
@@ -85,12 +86,9 @@ impl TestCounts {
         wilson_interval(self.correct, self.count)
     }
 
-    fn of(stored: &StoredPredictions) -> Self {
-        let each = &stored.predictions;
+    fn of(each: &Predictions) -> Self {
         let count = each.len() as u64;
-        let correct = (0..each.len()).filter(|&index| each.is_right(index)).count() as u64;
-        let loss = each.losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / count as f64;
-        TestCounts { count, correct, loss }
+        TestCounts { count, correct: each.num_right(), loss: each.mean_loss() }
     }
 }
 
@@ -105,14 +103,14 @@ pub fn compare_runs(folders: &[RunFolder]) -> Result<RunComparison> {
     let mut predictions = Vec::new();
     for folder in folders {
         let history = if folder.history_path().exists() { folder.history()? } else { Vec::new() };
-        let stored = test_predictions(folder)?;
+        let stored = kept_predictions(folder, Split::Test)?;
         let tested = stored.as_ref().ok().map(TestCounts::of);
         runs.push(ComparedRun { overview: RunOverview::new(folder, &history)?, history, tested });
         predictions.push(stored);
     }
     let overviews: Vec<&RunOverview> = runs.iter().map(|run| &run.overview).collect();
     let settings = differing_settings(&overviews);
-    let predictions: std::result::Result<Vec<StoredPredictions>, String> = predictions.into_iter().collect();
+    let predictions: std::result::Result<Vec<Predictions>, String> = predictions.into_iter().collect();
     let tests = predictions
         .map(|predictions| tested_pairs(&runs, &predictions))
         .map_or_else(|why| Ok(Err(why)), |tests| tests.map(Ok))?;
@@ -150,36 +148,9 @@ fn check_comparable(folders: &[RunFolder]) -> Result<()> {
     Ok(())
 }
 
-/// The run's predictions on the test images; or why there are none, in words.
-fn test_predictions(folder: &RunFolder) -> Result<std::result::Result<StoredPredictions, String>> {
-    let name = &folder.name;
-    let path = folder.predictions(Split::Test);
-    let Some(result) = folder.result() else { return Ok(Err(format!("{name} is not finished"))) };
-    if folder.record().data.test.is_none() {
-        return Ok(Err(format!("{name} has no test images")));
-    }
-    if !path.exists() {
-        return Ok(Err(format!("{name} has kept no predictions on the test images, as older versions did not")));
-    }
-    let stored = stored::load(&path)?;
-    if stored.predictions.num_classes != folder.record().data.classes.len() {
-        let error =
-            Error::data("the predictions are not the run's: they have another number of classes").at_path(&path);
-        return Err(error.expected(folder.record().data.classes.len()).got(stored.predictions.num_classes));
-    }
-    let is_of_model = stored.origin.weights_sha256 == result.weights_sha256;
-    let is_of_images =
-        folder.record().data.test_fingerprint.as_ref().is_none_or(|images| *images == stored.origin.images);
-    match is_of_model && is_of_images && !stored.predictions.is_empty() {
-        true => Ok(Ok(stored)),
-        false => Ok(Err(format!("the predictions that {name} has kept are not those of its model on its test images"))),
-    }
-}
-
-fn tested_pairs(runs: &[ComparedRun], predictions: &[StoredPredictions]) -> Result<Vec<TestedPair>> {
+fn tested_pairs(runs: &[ComparedRun], predictions: &[Predictions]) -> Result<Vec<TestedPair>> {
     let Some((first, others)) = predictions.split_first() else { return Ok(Vec::new()) };
-    let tests: Result<Vec<PairedTest>> =
-        others.iter().map(|other| paired_test(&first.predictions, &other.predictions, SEED)).collect();
+    let tests: Result<Vec<PairedTest>> = others.iter().map(|other| paired_test(first, other, SEED)).collect();
     let tests = tests?;
     let corrected = holm(&tests.iter().map(|test| test.p_value).collect::<Vec<f64>>());
     let counts: Vec<TestCounts> = predictions.iter().map(TestCounts::of).collect();

@@ -1,7 +1,10 @@
 //! What a trained model says about the validation and test images, found out once, at the end of the run.
 
+use super::folder::RunFolder;
+use crate::data::Split;
 use crate::data::batches::DataLoader;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::evaluate::stored::{self, StoredPredictions};
 use crate::evaluate::{Evaluation, Predictions, evaluate_images, evaluate_smoothed};
 use crate::log::{self, Event, Sinks};
 use crate::model::Model;
@@ -58,4 +61,37 @@ pub(super) fn look(model: &Model, train: &DataLoader, sinks: &mut Sinks) -> Opti
         sinks.note(format!("warning: the model will not know what its training images look like: {why}"));
     }
     look.ok()
+}
+
+/// What the saved model of `folder`'s run says about the images of `split`; or why that is not there, in words.
+///
+/// # Errors
+/// A data error where the file that keeps it cannot be read, or is broken.
+pub fn kept_predictions(folder: &RunFolder, split: Split) -> Result<std::result::Result<Predictions, String>> {
+    let (name, path, data) = (&folder.name, folder.predictions(split), &folder.record().data);
+    let Some(result) = folder.result() else { return Ok(Err(format!("{name} is not finished"))) };
+    let (images, fingerprint) = match split {
+        Split::Train => (None, &data.fingerprint),
+        Split::Validation => (data.validation, &data.validation_fingerprint),
+        Split::Test => (data.test, &data.test_fingerprint),
+    };
+    if images.is_none() {
+        return Ok(Err(format!("{name} has no {split} images")));
+    }
+    if !path.exists() {
+        return Ok(Err(format!("{name} has kept no predictions on the {split} images, as older versions did not")));
+    }
+    let StoredPredictions { predictions, origin } = stored::load(&path)?;
+    if predictions.num_classes != data.classes.len() {
+        let error = Error::data("the predictions are not the run's: they have another number of classes");
+        return Err(error.expected(data.classes.len()).got(predictions.num_classes).at_path(&path));
+    }
+    let is_of_model = result.weights_sha256.is_some() && origin.weights_sha256 == result.weights_sha256;
+    let is_of_images = fingerprint.as_ref().is_none_or(|images| *images == origin.images);
+    match is_of_model && is_of_images && !predictions.is_empty() {
+        true => Ok(Ok(predictions)),
+        false => {
+            Ok(Err(format!("the predictions that {name} has kept are not those of its model on its {split} images")))
+        }
+    }
 }

@@ -38,6 +38,7 @@ pub use finished::FinishedRun;
 pub use folder::RunFolder;
 pub use images::images;
 pub use measure::RunPredictions;
+pub use measure::kept_predictions;
 pub use profile::RunProfile;
 pub use record::RunRecord;
 pub use report::RunReport;

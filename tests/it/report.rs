@@ -56,7 +56,10 @@ fn what_is_missing_or_of_others_is_said() {
     let [a, b] = ["a", "b"].map(|run| at.join(format!("logs/{run}/predictions/test.safetensors")));
     fs::copy(&b, &a).unwrap();
     let (html, said) = page(at, "a", &["--no-images"]);
-    assert!(said.contains("No scores on test images: those that were kept are of other weights"), "{said}");
+    assert!(
+        said.contains("No scores on test images: the predictions that a has kept are not those of its model"),
+        "{said}"
+    );
     assert!(html.contains("class=\"missing\"") && !html.contains("test images are right"));
     assert!(html.contains("of 60 validation images are right"), "the validation images take their place");
     for broken in [&b"no safetensors"[..], b""] {

@@ -7,7 +7,7 @@ use crate::cli::labelled::LabelledSplit;
 use crate::cli::{Globals, output};
 use convnet::data::grid::write_png;
 use convnet::data::sheet::{SecondLine, Sheet, Tile, contact_sheet};
-use convnet::drawing::{ReliabilityBin, confusion_matrix, reliability_diagram};
+use convnet::drawing::confusion_matrix;
 use convnet::error::{Error, Result};
 use convnet::evaluate::{CalibrationReport, Evaluation, Predictions};
 use convnet::files::write_output;
@@ -87,7 +87,7 @@ impl FileArgs {
             })?;
         }
         if let Some(path) = &self.reliability {
-            written(path, &|| write_drawing(path, &reliability(calibration, &title)))?;
+            written(path, &|| write_drawing(path, &calibration.diagram(&format!("Reliability: {title}"))))?;
         }
         if let Some(path) = &self.mistakes {
             written(path, &|| write_png(path, &mistakes_sheet(found, predictions, &title)?))?;
@@ -107,15 +107,6 @@ fn write_matrix(path: &Path, classes: &[String], confusion: &[Vec<u64>]) -> Resu
         table.flush()
     });
     written.map_err(|error| Error::config("cannot write the confusion matrix").at_path(path).because(error))
-}
-
-fn reliability(calibration: &CalibrationReport, name: &str) -> String {
-    let bins: Vec<ReliabilityBin> = calibration
-        .bins
-        .iter()
-        .map(|bin| ReliabilityBin { confidence: bin.confidence, accuracy: bin.accuracy, count: bin.count })
-        .collect();
-    reliability_diagram(&bins, calibration.ece, &format!("Reliability: {name}"))
 }
 
 fn records(name: &str, predictions: &Predictions, classes: &[String], top_k: usize) -> Vec<Record> {

@@ -1,3 +1,5 @@
+use convnet::predict::InputImage;
+
 use super::*;
 
 fn record() -> Record {
