@@ -1,7 +1,6 @@
 //! One training run: prepared, trained, tested, saved.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use image::RgbImage;
 use serde_json::{Map, Value};
@@ -12,6 +11,7 @@ use super::folder::{RunFolder, Unbegun};
 use super::measure::{self, RunPredictions};
 use super::prepare::{self, PreparedNetwork};
 use super::record::{DataRecord, RunRecord};
+use super::stop_after::{StopAfter, StopCallback};
 use super::{details, features, model_files, resume};
 use crate::config::RunConfig;
 use crate::config::effects::without_effect;
@@ -24,7 +24,7 @@ use crate::error::{ErrorKind, Result};
 use crate::evaluate::Evaluation;
 use crate::log::history::{HistoryRow, HistorySink};
 use crate::log::tensorboard::{self, Details, TensorBoardSink};
-use crate::log::{self, Ending, Event, Sink, Sinks, TensorBoardLevel};
+use crate::log::{self, Ending, Event, Sinks, TensorBoardLevel};
 use crate::metrics::Metric;
 use crate::model::Model;
 use crate::model::trained_on::TrainedOn;
@@ -74,15 +74,6 @@ pub struct Resume {
     pub folder: RunFolder,
     /// The new values by their keys; the run's configuration has them already.
     pub changed: Map<String, Value>,
-}
-
-/// Where a run stops by itself, as if by a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopAfter {
-    /// After so many batches of the whole run, where the logs keep each.
-    Batches(u64),
-    /// In the epoch after so many.
-    Epochs(u64),
 }
 
 /// A training that ended, through all stages.
@@ -378,24 +369,4 @@ fn open_folder(
         return Ok((folder, Map::new(), Some(unbegun)));
     };
     Ok((folder, changed, None))
-}
-
-/// Asks the training to stop at a certain place.
-struct StopCallback {
-    after: StopAfter,
-    stop: Arc<StopSignal>,
-}
-
-impl Sink for StopCallback {
-    fn on(&mut self, event: &Event) -> Result<()> {
-        let is_there = match (self.after, event) {
-            (StopAfter::Batches(batches), Event::Batch(batch)) => batch.step >= batches,
-            (StopAfter::Epochs(epochs), Event::Epoch(epoch)) => epoch.epoch >= epochs,
-            _ => false,
-        };
-        if is_there {
-            self.stop.store(libc::SIGINT, Ordering::Relaxed);
-        }
-        Ok(())
-    }
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::compare::{Difference, compare};
-use super::execute::{Run, StopAfter};
+use super::execute::Run;
 use super::folder::RunFolder;
 use super::record::EndedBy;
+use super::stop_after::StopAfter;
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Sinks;

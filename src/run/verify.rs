@@ -6,10 +6,11 @@ use std::path::Path;
 use serde_json::Map;
 
 use super::compare::without_times;
-use super::execute::{Resume, Run, StopAfter};
+use super::execute::{Resume, Run};
 use super::finished::FinishedRun;
 use super::folder::RunFolder;
 use super::prepare;
+use super::stop_after::StopAfter;
 use crate::config::RunConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Sinks;
