@@ -17,5 +17,5 @@ pub use advice::{Advice, advise};
 pub use data_facts::{DataFacts, Leaks};
 pub use page::{content, page};
 pub use split_scores::SplitScores;
-pub use story::{Status, Story};
+pub use story::Story;
 pub use watch::Watcher;

@@ -1,17 +1,16 @@
 //! The sections of the page, each from what is known of the run; empty where nothing is.
 
-use serde_json::Value;
-
 use super::advice::advise;
 use super::html::{code, details, figure, paragraph, table};
 use super::pictures;
-use super::story::{Status, Story};
+use super::story::Story;
 use crate::data::Split;
 use crate::drawing::{LineChart, Series, confusion_matrix, escaped};
 use crate::error::describe;
 use crate::log::history::HistoryRow;
 use crate::metrics::Metric;
 use crate::model::thousands;
+use crate::run::overview::{RunStatus, value_text};
 use crate::run::record::EndedBy;
 
 /// Shares of right answers whose thresholds are shown.
@@ -37,16 +36,18 @@ fn duration(seconds: f64) -> String {
 /// What the run is, in one paragraph.
 pub fn lead(story: &Story) -> String {
     let config = &story.record.config;
-    let status = match story.status {
-        Status::Done(ending) => match ending {
-            Some(EndedBy::Patience) => "done: it stopped as it did not improve any more",
-            Some(EndedBy::Target) => "done: it reached its target",
-            Some(EndedBy::Time) => "done: its time was over",
-            Some(EndedBy::Signal) => "stopped by a signal",
-            Some(EndedBy::Epochs) | None => "done",
-        },
-        Status::Unfinished => "not done yet",
+    let ending = story.record.result.as_ref().and_then(|result| result.ending);
+    let status = match (story.overview.status, ending) {
+        (RunStatus::Running, _) => "training now",
+        (RunStatus::Failed, _) => "failed",
+        (RunStatus::Stopped, _) => "stopped: `convnet train --resume` goes on",
+        (RunStatus::Done, Some(EndedBy::Patience)) => "done: it stopped as it did not improve any more",
+        (RunStatus::Done, Some(EndedBy::Target)) => "done: it reached its target",
+        (RunStatus::Done, Some(EndedBy::Time)) => "done: its time was over",
+        (RunStatus::Done, Some(EndedBy::Signal | EndedBy::Epochs) | None) => "done",
     };
+    let failure =
+        story.overview.failure.as_ref().map(|failure| format!("<p class=\"missing\">{}</p>\n", code(failure)));
     let network = config.network.init_from.as_ref().unwrap_or(&config.network.model);
     let text = format!(
         "`{}` on {}, {} of {} epochs, {status}.",
@@ -67,6 +68,7 @@ pub fn lead(story: &Story) -> String {
     });
     let missing: String =
         story.missing.iter().map(|text| format!("<p class=\"missing\">{}</p>\n", code(text))).collect();
+    let missing = failure.unwrap_or_default() + &missing;
     format!("<p class=\"lead\">{}</p>\n{missing}", code(&(text + &verdict.unwrap_or_default())))
 }
 
@@ -345,24 +347,16 @@ pub fn data(story: &Story) -> String {
     )
 }
 
-/// A setting's value as a configuration file has it.
-fn setting(value: &Value) -> String {
-    match value {
-        Value::Null => "–".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 /// What was asked for, where it is not the default, and all of it.
 pub fn settings(story: &Story) -> String {
-    let rows: Vec<Vec<String>> = story.changed.iter().map(|(key, value)| vec![key.clone(), setting(value)]).collect();
+    let given = story.overview.given_settings().unwrap_or_default(); // plain values: they can always be had
+    let rows: Vec<Vec<String>> = given.iter().map(|(key, value)| vec![key.clone(), value_text(value)]).collect();
     let mut html = match rows.is_empty() {
         true => paragraph("All settings are the defaults."),
         false => table("Settings that are not the defaults", &["setting", "value"], &rows),
     };
     if let Ok(all) = story.record.config.keys() {
-        let rows: Vec<Vec<String>> = all.iter().map(|(key, value)| vec![key.clone(), setting(value)]).collect();
+        let rows: Vec<Vec<String>> = all.iter().map(|(key, value)| vec![key.clone(), value_text(value)]).collect();
         html += &details("All settings", &table("All settings", &["setting", "value"], &rows));
     }
     html

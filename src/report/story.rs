@@ -1,28 +1,16 @@
 //! What is known of a run: what it was asked for, its epochs, what its model says about each image, its images.
 
-use serde_json::{Map, Value};
-
 use super::data_facts::DataFacts;
 use super::split_scores::SplitScores;
-use crate::config::RunConfig;
 use crate::data::{Dataset, Split};
 use crate::error::{Result, describe};
 use crate::evaluate::{Predictions, calibrate};
 use crate::log::history::HistoryRow;
 use crate::log::tensorboard::batch_losses;
 use crate::model::Calibration;
-use crate::run::record::EndedBy;
+use crate::run::overview::RunOverview;
 use crate::run::suspects::{self, Suspects};
 use crate::run::{RunFolder, RunRecord, kept_predictions};
-
-/// How far a run has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// Its model is saved.
-    Done(Option<EndedBy>),
-    /// It is not done: it trains, or it was stopped and can be resumed.
-    Unfinished,
-}
 
 /// What is known of a run.
 pub struct Story {
@@ -34,10 +22,8 @@ pub struct Story {
     pub history: Vec<HistoryRow>,
     /// The training loss within the epochs: batches done in the run, and the running mean of their epoch.
     pub batch_losses: Vec<(u64, f64)>,
-    /// How far it has come.
-    pub status: Status,
-    /// The settings that are not the defaults, by their keys.
-    pub changed: Map<String, Value>,
+    /// Where it stands, among others.
+    pub overview: RunOverview,
     /// What the model is worth on the test images, where it was measured.
     pub test: Option<SplitScores>,
     /// And on the validation images.
@@ -66,10 +52,7 @@ impl Story {
             true => folder.history()?,
             false => Vec::new(),
         };
-        let status = match folder.result() {
-            Some(result) => Status::Done(result.ending),
-            None => Status::Unfinished,
-        };
+        let overview = RunOverview::new(folder, &history)?;
         let (test, validation) =
             (kept(folder, Split::Test, &mut missing), kept(folder, Split::Validation, &mut missing));
         let calibration = validation.as_ref().and_then(calibrate);
@@ -83,15 +66,14 @@ impl Story {
         let data = data.and_then(|data| had(data, "The data was not checked", &mut missing));
         let suspects = images.as_ref().map(|images| suspects::rank(folder, &folder.config(), images));
         let suspects = suspects.and_then(|suspects| had(suspects, "No suspicious labels", &mut missing));
-        let (name, changed) = (folder.name.clone(), changed(&record.config)?);
+        let name = folder.name.clone();
         let batch_losses = batch_losses(&folder.path);
         Ok(Story {
             name,
             record,
             history,
             batch_losses,
-            status,
-            changed,
+            overview,
             test,
             validation,
             calibration,
@@ -122,10 +104,4 @@ fn kept(folder: &RunFolder, split: Split, missing: &mut Vec<String>) -> Option<P
     let what = format!("No scores on {split} images");
     let kept = had(kept_predictions(folder, split), &what, missing)?;
     kept.inspect_err(|why| missing.push(format!("{what}: {why}."))).ok()
-}
-
-/// The settings that are not the defaults.
-fn changed(config: &RunConfig) -> Result<Map<String, Value>> {
-    let defaults = RunConfig::default().keys()?;
-    Ok(config.keys()?.into_iter().filter(|(key, value)| defaults.get(key) != Some(value)).collect())
 }

@@ -15,9 +15,9 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::page::{content, page};
-use super::story::{Status, Story};
+use super::story::Story;
 use crate::error::{Error, Result, describe};
-use crate::run::RunFolder;
+use crate::run::{RunFolder, is_training};
 
 const SCRIPT: &str = include_str!("watch.js");
 
@@ -90,7 +90,7 @@ impl Watched {
         Ok((state, story))
     }
 
-    /// The lengths and times of the files that the page is made of.
+    /// The lengths and times of the files that the page is made of, and whether a process trains.
     fn state(&self) -> String {
         let files = ["run.json", "history.csv", "predictions/test.safetensors"].map(|file| self.folder.join(file));
         let logs = fs::read_dir(self.folder.join("train")).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -102,7 +102,8 @@ impl Watched {
             }
             Err(_) => "0".to_owned(),
         };
-        files.into_iter().chain(logs).map(of_file).collect::<Vec<_>>().join("-")
+        let words = files.into_iter().chain(logs).map(of_file).chain([is_training(&self.folder).to_string()]);
+        words.collect::<Vec<_>>().join("-")
     }
 }
 
@@ -119,7 +120,7 @@ fn answer(State(watched): State<Arc<Watched>>, headers: HeaderMap, show: impl Fn
     if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return StatusCode::NOT_MODIFIED.into_response();
     }
-    let is_done = matches!(story.status, Status::Done(_));
+    let is_done = story.record.result.is_some();
     let done = [("x-run-done", if is_done { "1" } else { "0" })];
     let kind = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "no-store")];
     (kind, [(ETAG, tag)], done, show(&story)).into_response()

@@ -308,7 +308,7 @@ fn lock(folder: &Path) -> Result<Option<File>> {
 }
 
 /// Whether a process trains the run in `folder` now. It holds the lock for a moment to find out.
-pub(super) fn is_training(folder: &Path) -> bool {
+pub fn is_training(folder: &Path) -> bool {
     let file = File::open(folder.join("lock"));
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

@@ -36,7 +36,7 @@ pub mod verify;
 pub use compare::{Difference, compare};
 pub use execute::{Resume, Run};
 pub use finished::FinishedRun;
-pub use folder::RunFolder;
+pub use folder::{RunFolder, is_training};
 pub use images::images;
 pub use measure::RunPredictions;
 pub use measure::kept_predictions;

@@ -6,6 +6,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use serde_json::Value;
+
 use crate::program::{NO_GPU, convnet, failed, succeeded, train};
 
 /// The page that `report` writes for run `run` in `folder`, and what was said.
@@ -77,6 +79,26 @@ fn what_is_missing_or_of_others_is_said() {
     fs::create_dir(at.join("logs/foreign")).unwrap();
     failed(&convnet(at, &["report", "logs/foreign"]), 2, "there is no run");
     failed(&convnet(at, &["report", "b", "--out", "/proc/page.html"]), 2, "cannot write the page");
+}
+
+#[test]
+fn a_page_says_where_the_run_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeded(&train(at, &["--run", "a"]));
+    let path = at.join("logs/a/run.json");
+    let mut record: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(page(at, "a", &["--no-images"]).0.contains("2 of 2 epochs, done."));
+    record.as_object_mut().unwrap().remove("result").unwrap();
+    fs::write(&path, record.to_string()).unwrap();
+    assert!(page(at, "a", &["--no-images"]).0.contains("stopped: <code>convnet train --resume</code>"));
+    let lock = fs::File::open(at.join("logs/a/lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(page(at, "a", &["--no-images"]).0.contains("training now"));
+    drop(lock);
+    record["failure"] = "the loss is <not> finite".into();
+    fs::write(&path, record.to_string()).unwrap();
+    assert!(page(at, "a", &["--no-images"]).0.contains("the loss is &lt;not&gt; finite"));
 }
 
 #[test]
