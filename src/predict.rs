@@ -349,16 +349,18 @@ impl PredictionFormat {
 fn write_csv(writer: &mut dyn io::Write, records: &[Record], labels: &[String]) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(writer);
     let fixed = ["input", "index", "label", "class", "probability", "expected", "predicted", "true"].map(String::from);
-    table.write_record(fixed.into_iter().chain((0..labels.len()).map(|class| format!("p_{class}"))))?;
+    let classes = (0..labels.len()).map(|class| format!("p_{class}"));
+    table.write_record(fixed.into_iter().chain(classes).chain(["unlike".to_owned()]))?;
     let text = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
     for Record { origin, label: said, prediction, expected, .. } in records {
-        let Prediction { label, class, probability, probabilities, .. } = prediction;
+        let Prediction { label, class, probability, probabilities, unlike, .. } = prediction;
         let said = said.clone().unwrap_or_default();
         let (class, probability) = (class.to_string(), probability.to_string());
         let truth = expected.and_then(|class| labels.get(class)).cloned().unwrap_or_default();
         let (input, index, expected) = (origin.input.clone(), text(origin.index), text(*expected));
         let fixed = [input, index, said, class, probability, expected, label.clone(), truth];
-        table.write_record(fixed.into_iter().chain(probabilities.iter().map(f32::to_string)))?;
+        let unlike = unlike.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        table.write_record(fixed.into_iter().chain(probabilities.iter().map(f32::to_string)).chain([unlike]))?;
     }
     table.flush()
 }

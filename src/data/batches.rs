@@ -72,6 +72,11 @@ impl DataLoader {
         self.holds_features
     }
 
+    /// Whether threads decode the images while the step computes, so that it may have to wait for them.
+    pub fn is_streamed(&self) -> bool {
+        matches!(self.feed, ImageFeed::Streaming(_))
+    }
+
     /// Its images one by one; none where it holds features.
     pub fn single_images(&self) -> Option<SingleImages> {
         match &self.feed {

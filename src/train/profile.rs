@@ -24,7 +24,9 @@ const MAX_SPANS: usize = 200_000;
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Phase {
-    /// A batch is fetched, or waited for, and augmented.
+    /// For images that threads still decode.
+    Waiting,
+    /// A batch is gathered from memory, and augmented.
     Data,
     /// The network and the loss.
     Forward,

@@ -100,7 +100,7 @@ impl Step<'_> {
         let step = at.batches_seen + number;
         native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
         let numbers = self.train.numbers_of(order, at.batch, self.config.batch_size);
-        let (images, targets) = timed(self.profile, Phase::Data, || self.batch(order, at, step, &numbers))?;
+        let (images, targets) = self.batch(order, at, step, &numbers)?;
         let (outputs, loss) = timed(self.profile, Phase::Forward, || {
             let outputs = self.model.forward_batch(self.train, &images, true)?;
             let loss = self.model.with_penalties(self.loss.loss(&outputs, &targets));
@@ -112,9 +112,12 @@ impl Step<'_> {
     /// The images of a batch, augmented, `u8 [B, H, W, C]`, and what they are to be recognised as.
     fn batch(&self, order: &Order, at: StepStart, step: u64, numbers: &Tensor) -> Result<(Tensor, Targets)> {
         let TrainConfig { batch_size, seed, augment: changes, .. } = self.config;
-        let (images, labels) = self.train.batch_of(order, at.batch, *batch_size)?;
-        let images = augment(changes, &images, numbers, *seed, at.epoch);
-        let mixed = Mixer::new(changes).mix(images, &labels, *seed, step);
+        let fetching = if self.train.is_streamed() { Phase::Waiting } else { Phase::Data };
+        let (images, labels) = timed(self.profile, fetching, || self.train.batch_of(order, at.batch, *batch_size))?;
+        let mixed = timed(self.profile, Phase::Data, || {
+            let images = augment(changes, &images, numbers, *seed, at.epoch);
+            Mixer::new(changes).mix(images, &labels, *seed, step)
+        });
         Ok((mixed.images, Targets { labels, others: mixed.others }))
     }
 }

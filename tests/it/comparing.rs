@@ -318,5 +318,10 @@ fn a_profile_changes_no_bit() {
     let said = succeeded(&train(at, &["--run", "b", "--profile"]));
     assert!(said.contains("trace     logs/b/trace.json") && said.contains("backward  "), "{said}");
     assert!(said.contains("conv2d_1         Conv2D  ") && said.contains("each layer by itself"), "{said}");
+    // images that threads decode are waited for
+    assert!(phases.iter().all(|entry| entry["phase"] != "waiting"), "{phases:?}");
+    let streamed = json(&train(at, &["--run", "c", "--cache", "none", "--profile", "--json"]));
+    let phases = streamed["profile"]["phases"].as_array().unwrap();
+    assert!(phases.iter().any(|entry| entry["phase"] == "waiting" && entry["count"] == 10), "{phases:?}");
     failed(&train(at, &["--profile", "--repeats", "2"]), 2, "--repeats");
 }

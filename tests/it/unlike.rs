@@ -62,6 +62,10 @@ fn one_picture_and_float_arrays_are_told_of_too() {
         stderr.contains("warning: noise.png is unlike the images that the model was trained on: noisy"),
         "{stderr}"
     );
+    succeeded(&convnet(at, &["predict", "models/model", "noise.png", "--out", "noise.csv"]));
+    let table = fs::read_to_string(at.join("noise.csv")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].ends_with(",p_9,unlike") && lines[1].ends_with(",noisy"), "{table}");
     // values from 0 to 255 where the network takes 0 to 1
     convnet::data::npy::write_f32(&at.join("large.npy"), &[1, 28, 28, 1], &[200.0; 784]).unwrap();
     let document = json(&convnet(at, &["predict", "models/model", "large.npy", "--json", "-q"]));
