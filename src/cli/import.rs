@@ -12,11 +12,11 @@ use convnet::data::options::{Channels, ImageSize};
 use convnet::error::{Error, Result};
 use convnet::keras::{self, KerasModel, OptimizerState};
 use convnet::model::preprocess::Preprocess;
-use convnet::model::presets::Preset;
+use convnet::model::presets::{Dialect, NamedDialect, Preset};
 use convnet::model::saved::{self, Destination};
 use convnet::model::spec::CompiledLoss;
 use convnet::model::{CompileInfo, InputScale, Model, ModelInfo, OutputKind, ScaleOrigin, Spec};
-use convnet::pytorch;
+use convnet::pytorch::{self, Told};
 
 /// The word for published weights.
 const IMAGENET: &str = "imagenet";
@@ -45,6 +45,9 @@ pub struct Args {
     /// What becomes of pixels before a preset, as its weights want it [default: the preset's]
     #[arg(long, value_name = "HOW", value_parser = super::names::names::<Preprocess>())]
     preprocess: Option<Preprocess>,
+    /// Whose conventions a preset's weights follow, where timm's names do not tell [default: the likeliest, with a note]
+    #[arg(long, value_name = "WHOSE", value_parser = super::names::names::<Dialect>())]
+    source: Option<Dialect>,
     /// Height and width of the images, in pixels, if the network's input is flat [default: a square]
     #[arg(long, value_name = "N|HxW")]
     image_size: Option<ImageSize>,
@@ -100,7 +103,8 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
 /// The preset whose weights MODEL names, where it is no file.
 fn preset_of(args: &Args) -> Result<Option<(&'static Preset, PathBuf)>> {
     let preset = args.model.to_str().and_then(Preset::find).filter(|_| !args.model.exists());
-    let wrong = Error::config("--preprocess is for a preset with weights of others");
+    let of_preset = [("--preprocess", args.preprocess.is_some()), ("--source", args.source.is_some())];
+    let given = of_preset.iter().find(|(_, is_given)| *is_given);
     match (preset, &args.weights) {
         (Some(preset), Some(weights)) if weights.as_os_str() == IMAGENET && !weights.exists() => {
             pytorch::published_file(preset).map(|weights| Some((preset, weights)))
@@ -108,8 +112,12 @@ fn preset_of(args: &Args) -> Result<Option<(&'static Preset, PathBuf)>> {
         (Some(preset), Some(weights)) => Ok(Some((preset, weights.clone()))),
         (Some(preset), None) => Err(Error::config(format!("the weights for the preset {} are missing", preset.name))
             .expected(format!("convnet import {} WEIGHTS, or imagenet", preset.name))),
-        (None, _) if args.preprocess.is_some() => Err(wrong.got(args.model.display())),
-        (None, _) => Ok(None),
+        (None, _) => match given {
+            Some((flag, _)) => {
+                Err(Error::config(format!("{flag} is for a preset with weights of others")).got(args.model.display()))
+            }
+            None => Ok(None),
+        },
     }
 }
 
@@ -126,8 +134,15 @@ fn of_preset(args: &Args, preset: &'static Preset, weights: &Path) -> Result<Imp
         }
         false => {
             let state_dict = pytorch::read_weights(weights)?;
-            let preprocess = args.preprocess.unwrap_or(preset.preprocess);
-            pytorch::into_preset(preset, &state_dict, preprocess).map_err(|error| error.at_path(weights))?
+            let told = Told { dialect: args.source, preprocess: args.preprocess };
+            let (model, dialect) =
+                pytorch::into_preset(preset, &state_dict, told).map_err(|error| error.at_path(weights))?;
+            if let NamedDialect::Likely(dialect) = dialect {
+                notes.push(format!(
+                    "timm has networks of several conventions with these names: they are taken as --source {dialect}"
+                ));
+            }
+            model
         }
     };
     if args.preprocess.is_none() {

@@ -1,18 +1,22 @@
 //! The weights that `keras.applications` publishes, with and without the top layer, in a preset: `.h5` files of Keras 2, whose
-//! layers are matched by name.
+//! layers are matched by name or by their order.
 
 use std::path::Path;
 
 use tch::Device;
 
-use super::hdf5::Hdf5;
+use super::hdf5::{Array, Hdf5};
 use super::legacy;
 use super::read::to_tensor;
 use super::weight_mapping;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::preprocess::Preprocess;
-use crate::model::presets::{Dialect, Preset};
+use crate::model::presets::{Dialect, KerasMatch, Preset};
+use crate::model::spec::LayerPlan;
+
+/// A layer of the file: its name and its arrays.
+type Group = (String, Vec<Array>);
 
 /// The preset with the weights in the file at `path`, on the CPU, and whether they include the top layer, which keeps its
 /// first weights where not. Pixels go in as `preprocess` has it, or else as `keras.applications` does it.
@@ -20,45 +24,117 @@ use crate::model::presets::{Dialect, Preset};
 /// # Errors
 /// A model error where the preset takes no such weights, or that names the layer which is missing, has no place, or has weights of another shape.
 pub fn into_preset(preset: &Preset, path: &Path, preprocess: Option<Preprocess>) -> Result<(Model, bool)> {
-    let known = preset.keras_preprocess().ok_or_else(|| {
+    read_into(preset, path, preprocess).map_err(|error| error.at_path(path))
+}
+
+fn read_into(preset: &Preset, path: &Path, preprocess: Option<Preprocess>) -> Result<(Model, bool)> {
+    let (known, matching) = preset.keras_weights().ok_or_else(|| {
         Error::model(format!("the preset {} does not take the weights of keras.applications", preset.name))
             .help("import the network itself: a .keras or .h5 that model.save() wrote")
     })?;
-    let preprocess = preprocess.unwrap_or(known);
-    let at_path = |error: Error| error.at_path(path);
-    let file = Hdf5::open(path).map_err(at_path)?;
-    let container = legacy::container(&file.root()).map_err(at_path)?.ok_or_else(|| {
-        at_path(Error::model("the file holds no weights of keras.applications").expected("the attribute layer_names"))
+    let file = Hdf5::open(path)?;
+    let container = legacy::container(&file.root())?.ok_or_else(|| {
+        Error::model("the file holds no weights of keras.applications").expected("the attribute layer_names")
     })?;
+    let mut groups = legacy::layers_with_weights(&container)?;
+    let normalized = match groups.iter().position(|(name, _)| name.starts_with("normalization")) {
+        Some(place) => Some(preprocess_of(groups.remove(place))?),
+        None => None,
+    };
+    let preprocess = preprocess.or(normalized).unwrap_or(known);
     let spec = preset.built(Dialect::Keras).0.with_preprocessing(preprocess)?;
     let model = Model::new(spec, preprocess.input_scale().factor(), Device::Cpu, 0)?;
-    let mut groups = legacy::layers_with_weights(&container).map_err(at_path)?;
     let leaves = model.plan().flat_layers();
-    let bearing: Vec<_> = leaves.iter().filter(|(_, leaf)| !leaf.weights.is_empty()).collect();
-    let top = bearing.last().map_or("", |(_, leaf)| leaf.name()).to_owned();
-    let has_top = groups.iter().any(|(name, _)| *name == top);
+    let bearing: Vec<&LayerPlan> =
+        leaves.iter().map(|(_, leaf)| *leaf).filter(|leaf| !leaf.weights.is_empty()).collect();
+    let found = match matching {
+        KerasMatch::Names => by_name(preset, &bearing, groups)?,
+        KerasMatch::Order => by_order(preset, &bearing, groups)?,
+    };
+    let has_top = found.len() == bearing.len();
     let mut weights = model.weights().iter();
-    for (_, leaf) in bearing {
-        let own: Vec<_> = weights.by_ref().take(leaf.weights.len()).collect();
-        if leaf.name() == top && !has_top {
-            continue;
-        }
-        let at_layer = |error: Error| at_path(error.at(weight_mapping::layer_place(leaf)));
-        let place = groups.iter().position(|(name, _)| name == leaf.name());
-        let place = place.ok_or_else(|| at_layer(Error::model("the file has no weights for the layer")))?;
-        let arrays = weight_mapping::check(leaf, groups.swap_remove(place).1).map_err(at_layer)?;
-        for ((weight, info), array) in own.iter().zip(&leaf.weights).zip(&arrays) {
+    for (leaf, arrays) in bearing.iter().zip(found) {
+        let at_layer = |error: Error| error.at(weight_mapping::layer_place(leaf));
+        let arrays = weight_mapping::check(leaf, arrays).map_err(at_layer)?;
+        // the layers' side first: it says where the weights stop
+        for ((info, array), weight) in leaf.weights.iter().zip(&arrays).zip(weights.by_ref()) {
             let values = to_tensor(info, array).map_err(at_layer)?;
             tch::no_grad(|| weight.tensor.shallow_clone().copy_(&values));
         }
-    }
-    if let Some((name, _)) = groups.first() {
-        return Err(at_path(
-            Error::model(format!("the weights are not those of {}", preset.name)).got(format!("layer {name}")),
-        ));
     }
     if preprocess.is_blue_first() {
         model.flip_input_channels();
     }
     Ok((model, has_top))
+}
+
+/// What a Normalization layer at the start does to pixels, whose published statistics make it ImageNet's way together with two
+/// Rescaling layers, which have no weights.
+///
+/// # Errors
+/// A model error where its statistics are others.
+fn preprocess_of((name, arrays): Group) -> Result<Preprocess> {
+    /// The file's numbers are f32.
+    const TOLERANCE: f32 = 1e-4;
+    let values = arrays.iter().take(2).map(Array::values).collect::<Result<Vec<Vec<f32>>>>()?;
+    let are = |expected: [[f32; 3]; 2]| {
+        values.len() == 2
+            && values.iter().zip(expected).all(|(values, expected)| {
+                values.len() == 3 && values.iter().zip(expected).all(|(a, b)| (a - b).abs() < TOLERANCE)
+            })
+    };
+    match () {
+        () if are([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]) => Ok(Preprocess::Torch),
+        () if are([[0.0; 3], [1.0; 3]]) => Ok(Preprocess::Unit),
+        () => Err(Error::model("the pixels' normalisation is none of those that keras.applications has")
+            .expected("ImageNet's mean and deviation")
+            .got(format!("{values:?}"))
+            .at(format!("layer {name}"))
+            .help("import the network itself: a .keras or .h5 that model.save() wrote")),
+    }
+}
+
+/// The arrays of each of `layers` by its name; without those of the last where the file has no such layer.
+fn by_name(preset: &Preset, layers: &[&LayerPlan], mut groups: Vec<Group>) -> Result<Vec<Vec<Array>>> {
+    let mut found = Vec::new();
+    for (number, layer) in layers.iter().enumerate() {
+        match groups.iter().position(|(name, _)| name == layer.name()) {
+            Some(place) => found.push(groups.swap_remove(place).1),
+            None if number + 1 == layers.len() => {}
+            None => {
+                return Err(
+                    Error::model("the file has no weights for the layer").at(weight_mapping::layer_place(layer))
+                );
+            }
+        }
+    }
+    match groups.first() {
+        Some((name, _)) => {
+            Err(Error::model(format!("the weights are not those of {}", preset.name)).got(format!("layer {name}")))
+        }
+        None => Ok(found),
+    }
+}
+
+/// The arrays of each of `layers` by its place; without those of the Dense layers at the end where the file has none.
+fn by_order(preset: &Preset, layers: &[&LayerPlan], groups: Vec<Group>) -> Result<Vec<Vec<Array>>> {
+    let num_top = layers.iter().rev().take_while(|layer| layer.class_name() == "Dense").count();
+    if groups.len() != layers.len() && groups.len() + num_top != layers.len() {
+        return Err(Error::model(format!("the weights are not those of {}", preset.name))
+            .expected(format!("{} layers with weights, or {} without the top", layers.len(), layers.len() - num_top))
+            .got(groups.len()));
+    }
+    Ok(groups.into_iter().zip(layers).map(|((_, arrays), layer)| one_pixel_as_dense(layer, arrays)).collect())
+}
+
+/// A Dense layer may be a convolution of one pixel in the file.
+fn one_pixel_as_dense(layer: &LayerPlan, mut arrays: Vec<Array>) -> Vec<Array> {
+    if layer.class_name() == "Dense" {
+        for array in &mut arrays {
+            if let [1, 1, units @ ..] = array.shape.as_slice() {
+                array.shape = units.to_vec();
+            }
+        }
+    }
+    arrays
 }

@@ -42,6 +42,32 @@ pub enum Network {
     Built(fn(Dialect) -> BuiltNetwork),
 }
 
+/// What names tell of weights' conventions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedDialect {
+    /// Only networks of one dialect have these names.
+    Certain(Dialect),
+    /// Networks of several have: timm calls the layers of `tf_efficientnet_b0` and `efficientnet_b0` alike.
+    Likely(Dialect),
+}
+
+impl NamedDialect {
+    /// The dialect.
+    pub fn dialect(self) -> Dialect {
+        let (NamedDialect::Certain(dialect) | NamedDialect::Likely(dialect)) = self;
+        dialect
+    }
+}
+
+/// How layers of `keras.applications` find their place in a preset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KerasMatch {
+    /// They have the same names.
+    Names,
+    /// They come in the same order; every shape is checked.
+    Order,
+}
+
 /// All presets.
 pub const PRESETS: [Preset; 17] = [
     Preset {
@@ -124,7 +150,7 @@ pub const PRESETS: [Preset; 17] = [
         preprocess: Preprocess::Torch,
         network: Network::Built(|dialect| match dialect {
             Dialect::Keras => resnet::keras_resnet50(),
-            Dialect::Torch => resnet::bottleneck("resnet50", [3, 4, 6, 3]),
+            Dialect::Torch | Dialect::Timm => resnet::bottleneck("resnet50", [3, 4, 6, 3]),
         }),
     },
     Preset {
@@ -138,10 +164,10 @@ pub const PRESETS: [Preset; 17] = [
     Preset {
         name: "efficientnet-b0",
         purpose: "photographs, Tan and Le 2019",
-        weights: "timm, EfficientNet-PyTorch",
+        weights: "torchvision, timm, EfficientNet-PyTorch, Keras",
         published: "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_b0_aa-827b6e33.pth",
         preprocess: Preprocess::Torch,
-        network: Network::Built(|_| inverted::efficientnet_b0()),
+        network: Network::Built(inverted::efficientnet_b0),
     },
     Preset {
         name: "efficientnet-lite0",
@@ -149,36 +175,36 @@ pub const PRESETS: [Preset; 17] = [
         weights: "timm, EfficientNet-PyTorch",
         published: "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite0-0aa007d2.pth",
         preprocess: Preprocess::Tf,
-        network: Network::Built(|_| inverted::efficientnet_lite0()),
+        network: Network::Built(inverted::efficientnet_lite0),
     },
     Preset {
         name: "mobilenet-v3-small",
         purpose: "photographs on the smallest machines, Howard et al. 2019",
-        weights: "torchvision",
+        weights: "torchvision, timm, Keras",
         published: "https://download.pytorch.org/models/mobilenet_v3_small-047dcff4.pth",
         preprocess: Preprocess::Torch,
-        network: Network::Built(|_| mobilenet_v3::small()),
+        network: Network::Built(mobilenet_v3::small),
     },
     Preset {
         name: "mobilenet-v3-large",
         purpose: "as mobilenet-v3-small, larger",
-        weights: "torchvision",
+        weights: "torchvision, timm, Keras",
         published: "https://download.pytorch.org/models/mobilenet_v3_large-8738ca79.pth",
         preprocess: Preprocess::Torch,
-        network: Network::Built(|_| mobilenet_v3::large()),
+        network: Network::Built(mobilenet_v3::large),
     },
     Preset {
         name: "densenet121",
         purpose: "photographs: dense connections, Huang et al. 2016",
-        weights: "torchvision, timm",
+        weights: "torchvision, timm, Keras",
         published: "https://download.pytorch.org/models/densenet121-a639ec97.pth",
         preprocess: Preprocess::Torch,
-        network: Network::Built(|_| densenet::densenet121()),
+        network: Network::Built(densenet::densenet121),
     },
     Preset {
         name: "convnext-tiny",
         purpose: "photographs: convolutions after the manner of transformers, Liu et al. 2022",
-        weights: "torchvision",
+        weights: "torchvision, timm",
         published: "https://download.pytorch.org/models/convnext_tiny-983f1562.pth",
         preprocess: Preprocess::Torch,
         network: Network::Built(|_| convnext::tiny()),
@@ -191,11 +217,42 @@ impl Preset {
         PRESETS.iter().find(|preset| preset.name == name)
     }
 
-    /// What the weights of `keras.applications` want done to pixels; none where it does not take them.
-    pub fn keras_preprocess(&self) -> Option<Preprocess> {
+    /// Whose conventions it follows where nothing is said.
+    pub fn dialect(&self) -> Dialect {
         match self.name {
-            "resnet50" => Some(Preprocess::Caffe),
-            "mobilenet-v2" => Some(Preprocess::Tf),
+            "efficientnet-b0" | "efficientnet-lite0" => Dialect::Keras,
+            _ => Dialect::Torch,
+        }
+    }
+
+    /// Whose conventions weights follow that have the names of `library`, by its place in [`TorchNames`].
+    pub fn dialect_of(&self, library: usize) -> NamedDialect {
+        match (self.name, library) {
+            ("efficientnet-b0" | "efficientnet-lite0", 1) => NamedDialect::Likely(Dialect::Keras),
+            ("mobilenet-v3-small" | "mobilenet-v3-large", 1) => NamedDialect::Likely(Dialect::Timm),
+            ("efficientnet-b0", 2) => NamedDialect::Certain(Dialect::Torch),
+            _ => NamedDialect::Certain(self.dialect()),
+        }
+    }
+
+    /// What published weights that follow `dialect` want done to pixels.
+    pub fn preprocess_of(&self, dialect: Dialect) -> Preprocess {
+        match (self.name, dialect) {
+            ("efficientnet-lite0", Dialect::Torch | Dialect::Timm) => Preprocess::Torch,
+            ("mobilenet-v3-small" | "mobilenet-v3-large", Dialect::Keras) => Preprocess::Tf,
+            _ => self.preprocess,
+        }
+    }
+
+    /// How the weights of `keras.applications` go in: what they want done to pixels, and whether their layers have the same names
+    /// here or only the same order; none where it does not take them.
+    pub fn keras_weights(&self) -> Option<(Preprocess, KerasMatch)> {
+        match self.name {
+            "resnet50" => Some((Preprocess::Caffe, KerasMatch::Names)),
+            "mobilenet-v2" => Some((Preprocess::Tf, KerasMatch::Names)),
+            "efficientnet-b0" => Some((Preprocess::Torch, KerasMatch::Names)),
+            "densenet121" => Some((Preprocess::Torch, KerasMatch::Order)),
+            "mobilenet-v3-small" | "mobilenet-v3-large" => Some((Preprocess::Tf, KerasMatch::Order)),
             _ => None,
         }
     }
@@ -220,7 +277,8 @@ impl Preset {
 
 /// The network of the preset called `name`.
 pub fn preset(name: &str) -> Option<Spec> {
-    Some(Preset::find(name)?.built(Dialect::Torch).0)
+    let preset = Preset::find(name)?;
+    Some(preset.built(preset.dialect()).0)
 }
 
 #[cfg(test)]

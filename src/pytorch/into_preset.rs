@@ -9,23 +9,34 @@ use super::tensors::StateDict;
 use crate::data::registry::published_weights;
 use crate::error::{Error, Result};
 use crate::model::preprocess::Preprocess;
-use crate::model::presets::{Dialect, Preset, TorchNames};
+use crate::model::presets::{Dialect, NamedDialect, Preset, TorchNames};
 use crate::model::{Model, Weight};
 
 /// How many names an error lists.
 const MAX_LISTED: usize = 8;
 
-/// The preset with `weights`, on the CPU: as many classes as they have, pixels going in as `preprocess` has it.
+/// What is told of weights beside their names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Told {
+    /// Whose conventions they follow, or else what their names tell.
+    pub dialect: Option<Dialect>,
+    /// What becomes of pixels, or else what most weights of the preset want.
+    pub preprocess: Option<Preprocess>,
+}
+
+/// The preset with `weights`, on the CPU, of as many classes as they have; and whose conventions it follows.
 ///
 /// # Errors
 /// A model error that lists the weights which have no place here, and those which are missing; or one that names a weight of
 /// another shape.
-pub fn into_preset(preset: &Preset, weights: &StateDict, preprocess: Preprocess) -> Result<Model> {
-    let (mut spec, names) = preset.built(Dialect::Torch);
+pub fn into_preset(preset: &Preset, weights: &StateDict, told: Told) -> Result<(Model, NamedDialect)> {
+    let library = library(&preset.built(preset.dialect()).1, weights);
+    let dialect = told.dialect.map_or_else(|| preset.dialect_of(library), NamedDialect::Certain);
+    let preprocess = told.preprocess.unwrap_or_else(|| preset.preprocess_of(dialect.dialect()));
+    let (mut spec, names) = preset.built(dialect.dialect());
     if names.is_empty() {
         return Err(Error::model(format!("nobody publishes weights of PyTorch for the preset {}", preset.name)));
     }
-    let library = library(&names, weights);
     let name_of = |layer: &str| {
         let own = names.iter().find(|(name, _)| name == layer);
         own.and_then(|(_, TorchNames(names))| names.get(library)).map(String::as_str)
@@ -62,7 +73,7 @@ pub fn into_preset(preset: &Preset, weights: &StateDict, preprocess: Preprocess)
     if preprocess.is_blue_first() {
         model.flip_input_channels();
     }
-    Ok(model)
+    Ok((model, dialect))
 }
 
 /// The preset with the weights that are published for it, fetched once.
@@ -72,7 +83,9 @@ pub fn into_preset(preset: &Preset, weights: &StateDict, preprocess: Preprocess)
 /// [`into_preset`].
 pub fn published(preset: &Preset) -> Result<Model> {
     let path = published_file(preset)?;
-    into_preset(preset, &read_weights(&path)?, preset.preprocess).map_err(|error| error.at_path(&path))
+    let (model, _) =
+        into_preset(preset, &read_weights(&path)?, Told::default()).map_err(|error| error.at_path(&path))?;
+    Ok(model)
 }
 
 /// The file of the weights that are published for the preset, fetched once.
@@ -99,7 +112,9 @@ fn library(names: &[(String, TorchNames)], weights: &StateDict) -> usize {
 fn copy(weight: &Weight, tensor: &Tensor) -> Result<()> {
     let is_same = |sizes: &[i64]| sizes.iter().copied().filter(|&size| size != 1).collect::<Vec<i64>>();
     let is_vector = weight.tensor.dim() == 1 && is_same(&tensor.size()) == is_same(&weight.tensor.size());
-    if weight.tensor.size() != tensor.size() && !is_vector {
+    // a Dense layer may be a convolution of one pixel there
+    let is_one_pixel = weight.tensor.dim() == 2 && tensor.size() == [&*weight.tensor.size(), &[1, 1]].concat();
+    if weight.tensor.size() != tensor.size() && !is_vector && !is_one_pixel {
         return Err(Error::model("the weight has another shape")
             .expected(format!("{:?}", weight.tensor.size()))
             .got(format!("{:?}", tensor.size())));

@@ -8,5 +8,5 @@ mod storage;
 mod tensors;
 
 pub use file::read_weights;
-pub use into_preset::{into_preset, published, published_file};
+pub use into_preset::{Told, into_preset, published, published_file};
 pub use tensors::StateDict;

@@ -363,7 +363,14 @@ fn presets_take_what_keras_applications_publishes() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     make("published", at, &[]);
-    for name in ["resnet50", "mobilenet-v2"] {
+    for (name, top) in [
+        ("resnet50", 2),
+        ("mobilenet-v2", 2),
+        ("efficientnet-b0", 2),
+        ("densenet121", 2),
+        ("mobilenet-v3-small", 4),
+        ("mobilenet-v3-large", 4),
+    ] {
         let preset = Preset::find(name).unwrap();
         let (model, has_top) = convnet::keras::into_preset(preset, &at.join(format!("{name}.h5")), None).unwrap();
         assert!(has_top);
@@ -376,7 +383,7 @@ fn presets_take_what_keras_applications_publishes() {
         let (features, has_top) = convnet::keras::into_preset(preset, &without, None).unwrap();
         assert!(!has_top);
         let same = model.weights().iter().zip(features.weights()).filter(|(a, b)| a.tensor.equal(&b.tensor)).count();
-        assert_eq!(same, model.weights().len() - 2, "all but the top layer's");
+        assert_eq!(same, model.weights().len() - top, "{name}: all but the top layers'");
     }
     let notop = ["import", "mobilenet-v2", "mobilenet-v2_notop.h5"];
     let imported = convnet(at, &notop);
@@ -384,4 +391,6 @@ fn presets_take_what_keras_applications_publishes() {
     succeeded(&imported);
     crate::program::failed(&convnet(at, &["import", "resnet50", "mobilenet-v2.h5"]), 4, "conv1_conv");
     crate::program::failed(&convnet(at, &["import", "resnet18", "resnet50.h5"]), 4, "does not take");
+    let other = convnet(at, &["import", "mobilenet-v3-small", "mobilenet-v3-large.h5"]);
+    crate::program::failed(&other, 4, "are not those of mobilenet-v3-small");
 }

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use crate::program::{convnet, failed, python, succeeded};
 use convnet::model::preprocess::Preprocess;
-use convnet::model::presets::{PRESETS, Preset};
-use convnet::pytorch;
+use convnet::model::presets::{Dialect, PRESETS, Preset};
+use convnet::pytorch::{self, Told};
 use tch::{Kind, Tensor};
 
 /// The largest difference of logits, relative to the largest.
@@ -24,17 +24,19 @@ fn presets_compute_what_pytorch_s_networks_do() {
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let Some(case) = name.strip_suffix(".weights") else { continue };
-        let (_, preset) = case.split_once('-').unwrap();
+        let (source, preset) = case.split_once('-').unwrap();
         let preset = Preset::find(preset).unwrap();
         let weights = pytorch::read_weights(&folder.path().join(&name)).unwrap();
-        let model = pytorch::into_preset(preset, &weights, preset.preprocess).unwrap();
+        // networks of timm whose names do not tell whose conventions they follow
+        let dialect = source.split_once('+').map(|(_, dialect)| dialect.parse::<Dialect>().unwrap());
+        let (model, _) = pytorch::into_preset(preset, &weights, Told { dialect, preprocess: None }).unwrap();
         let expected = Tensor::read_npy(folder.path().join(format!("{case}.y.npy"))).unwrap().to_kind(Kind::Float);
         let logits = tch::no_grad(|| model.values(&images, false));
         let difference = (&logits - &expected).abs().max().double_value(&[]) / expected.abs().max().double_value(&[]);
         assert!(difference < TOLERANCE, "{case}: {difference}");
         cases += 1;
     }
-    assert_eq!(cases, 13);
+    assert_eq!(cases, 22);
     // through the program: a file of torchvision's in the older form
     let at = folder.path();
     let imported =
@@ -44,6 +46,10 @@ fn presets_compute_what_pytorch_s_networks_do() {
     failed(&wrong, 4, "layer1.2.conv1.weight");
     let wrong = convnet(at, &["import", "resnet18", "torchvision-resnet34.weights"]);
     failed(&wrong, 4, "that have no place");
+    let imported = convnet(at, &["import", "efficientnet-b0", "timm-efficientnet-b0.weights", "--name", "b0"]);
+    assert!(String::from_utf8_lossy(&imported.stderr).contains("they are taken as --source tf"));
+    let told = convnet(at, &["import", "efficientnet-b0", "timm+timm-efficientnet-b0.weights", "--source", "timm"]);
+    assert!(!String::from_utf8_lossy(&told.stderr).contains("--source"));
     published_weights_train_a_new_head(at);
 }
 
@@ -79,6 +85,7 @@ fn weights_that_cannot_be_used_are_refused_by_name() {
     failed(&convnet(at, &["import", "resnet18", &file("zip.pth")]), 4, "conv1.weight");
     failed(&convnet(at, &["import", "keras-cnn", &file("zip.pth")]), 4, "nobody publishes");
     failed(&convnet(at, &["import", "net.keras", "--preprocess", "tf"]), 2, "--preprocess");
+    failed(&convnet(at, &["import", "net.keras", "--source", "tf"]), 2, "--source");
     failed(&convnet(at, &["import", "keras-cnn", "imagenet"]), 2, "nobody publishes");
     failed(&convnet(at, &["train", "--weights", "imagenet", "--data", "digits:200"]), 2, "nobody publishes");
     let mut offline = Command::new(env!("CARGO_BIN_EXE_convnet"));
@@ -90,7 +97,7 @@ fn weights_that_cannot_be_used_are_refused_by_name() {
 #[test]
 fn every_preset_takes_its_preprocessing_and_other_sizes() {
     for preset in &PRESETS {
-        let spec = preset.built(convnet::model::presets::Dialect::Torch).0;
+        let spec = preset.built(preset.dialect()).0;
         for preprocess in [Preprocess::Torch, Preprocess::Tf, Preprocess::Caffe] {
             let colored = spec.input_shape.as_ref().is_some_and(|shape| shape.last() == Some(&3));
             let with = spec.clone().with_preprocessing(preprocess);

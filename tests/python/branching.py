@@ -326,19 +326,37 @@ def published(folder):
     import h5py
     from keras.src.legacy.saving import legacy_h5_format
 
-    for name, module in {"resnet50": applications.resnet, "mobilenet-v2": applications.mobilenet_v2}.items():
+    for name, make, module in [
+        ("resnet50", applications.ResNet50, applications.resnet),
+        ("mobilenet-v2", applications.MobileNetV2, applications.mobilenet_v2),
+        ("efficientnet-b0", applications.EfficientNetB0, applications.efficientnet),
+        ("densenet121", applications.DenseNet121, applications.densenet),
+        ("mobilenet-v3-small", applications.MobileNetV3Small, applications.mobilenet_v3),
+        ("mobilenet-v3-large", applications.MobileNetV3Large, applications.mobilenet_v3),
+    ]:
         keras.utils.set_random_seed(1)
-        make = applications.ResNet50 if name == "resnet50" else applications.MobileNetV2
         model = make(weights=None, input_shape=(64, 64, 3))
         random = numpy.random.default_rng(1)
         randomize(model, random)
+        normalizations = [layer for layer in model.layers if isinstance(layer, layers.Normalization)]
+        mean, deviation = numpy.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], "float32")
+        normalize(normalizations, mean, deviation**2)
         pixels = random.integers(0, 256, (2, 64, 64, 3), "uint8")
         numpy.save(folder / f"{name}.x.npy", pixels)
         numpy.save(folder / f"{name}.y.npy", outputs(model, module.preprocess_input(pixels.astype("float32"))))
-        features = keras.Model(model.input, model.layers[-2].output)
+        # published files have the deviation as the variance, and their networks a Rescaling behind it that mends that
+        normalize(normalizations, mean, deviation)
+        pool = [layer for layer in model.layers if isinstance(layer, layers.GlobalAveragePooling2D)][-1]
+        features = keras.Model(model.input, pool.output)
         for suffix, saved in [("", model), ("_notop", features)]:
             with h5py.File(folder / f"{name}{suffix}.h5", "w") as file:
                 legacy_h5_format.save_weights_to_hdf5_group(file, saved)
+
+
+def normalize(normalizations, mean, variance):
+    for layer in normalizations:
+        layer.set_weights([mean, variance, numpy.array(0)])
+        layer.finalize_state()
 
 
 def check_exported(folder):

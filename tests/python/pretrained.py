@@ -28,6 +28,8 @@ def randomized(model):
             module.bias.data.normal_(0, 0.1)
         if isinstance(module, torchvision.models.convnext.CNBlock):
             module.layer_scale.data.uniform_(0.5, 1.5)
+        if isinstance(module, timm.models.convnext.ConvNeXtBlock):
+            module.gamma.data.uniform_(0.5, 1.5)
     return model
 
 
@@ -58,21 +60,31 @@ def main(folder):
         "mobilenet-v3-large": torchvision.models.mobilenet_v3_large,
         "densenet121": torchvision.models.densenet121,
         "convnext-tiny": torchvision.models.convnext_tiny,
+        "efficientnet-b0": torchvision.models.efficientnet_b0,
     }.items():
         model = randomized(make(num_classes=10))
         zipped = preset != "resnet18"
         wrapped = {"epoch": 1, "model": model.state_dict()} if preset == "resnet34" else model.state_dict()
         torch.save(wrapped, folder / f"torchvision-{preset}.weights", _use_new_zipfile_serialization=zipped)
         outputs(f"torchvision-{preset}", model, IMAGENET)
-    for preset, name, statistics in [
-        ("resnet18", "resnet18", IMAGENET),
-        ("mobilenet-v2", "mobilenetv2_100", IMAGENET),
-        ("efficientnet-b0", "tf_efficientnet_b0", IMAGENET),
-        ("efficientnet-lite0", "tf_efficientnet_lite0", HALF),
+    # what is behind the + goes to --source
+    for source, preset, name, statistics in [
+        ("timm", "resnet18", "resnet18", IMAGENET),
+        ("timm", "mobilenet-v2", "mobilenetv2_100", IMAGENET),
+        ("timm", "efficientnet-b0", "tf_efficientnet_b0", IMAGENET),
+        ("timm+timm", "efficientnet-b0", "efficientnet_b0", IMAGENET),
+        ("timm", "efficientnet-lite0", "tf_efficientnet_lite0", HALF),
+        ("timm+timm", "efficientnet-lite0", "efficientnet_lite0", IMAGENET),
+        ("timm", "mobilenet-v3-small", "mobilenetv3_small_100", IMAGENET),
+        ("timm", "mobilenet-v3-large", "mobilenetv3_large_100", IMAGENET),
+        ("timm+tf", "mobilenet-v3-small", "tf_mobilenetv3_small_100", HALF),
+        ("timm+tf", "mobilenet-v3-large", "tf_mobilenetv3_large_100", HALF),
+        ("timm", "densenet121", "densenet121", IMAGENET),
+        ("timm", "convnext-tiny", "convnext_tiny", IMAGENET),
     ]:
         model = randomized(timm.create_model(name, num_classes=10))
-        save_file(model.state_dict(), folder / f"timm-{preset}.weights")
-        outputs(f"timm-{preset}", model, statistics)
+        save_file(model.state_dict(), folder / f"{source}-{preset}.weights")
+        outputs(f"{source}-{preset}", model, statistics)
     model, path = package()
     (folder / "package-efficientnet-lite0.weights").symlink_to(path)
     outputs("package-efficientnet-lite0", model, HALF)

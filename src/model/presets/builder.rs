@@ -15,12 +15,19 @@ pub(super) const IMAGENET_CLASSES: usize = 1000;
 pub struct TorchNames(pub Vec<String>);
 
 /// Whose conventions a network follows where they differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumMessage, strum::EnumString, strum::VariantArray,
+)]
 pub enum Dialect {
-    /// TensorFlow's: `same` pads less at the start of an even image.
+    /// TensorFlow's (timm's tf_… networks, EfficientNet-PyTorch): less padding at the start of an even image
+    #[strum(serialize = "tf")]
     Keras,
-    /// PyTorch's: as much on both sides.
+    /// As much padding on both sides
+    #[strum(serialize = "torchvision")]
     Torch,
+    /// As torchvision's, with PyTorch's batch normalisation
+    #[strum(serialize = "timm")]
+    Timm,
 }
 
 /// A network in the making. Layers are named when they are added, and what they give goes by that name.

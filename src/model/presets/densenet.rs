@@ -1,4 +1,4 @@
-//! Huang and others, "Densely Connected Convolutional Networks" (2016), as torchvision and timm have it.
+//! Huang and others, "Densely Connected Convolutional Networks" (2016), as torchvision, timm and `keras.applications` have it.
 
 use serde_json::json;
 
@@ -7,9 +7,13 @@ use super::builder::{Builder, BuiltNetwork, Conv, Dialect, IMAGENET_CLASSES};
 /// How many channels each layer adds.
 const GROWTH: usize = 32;
 
-/// DenseNet-121.
-pub(super) fn densenet121() -> BuiltNetwork {
-    let mut b = Builder::new("densenet121", [224, 224, 3], Dialect::Torch, (0.9, 1e-5));
+/// DenseNet-121. All pad alike.
+pub(super) fn densenet121(dialect: Dialect) -> BuiltNetwork {
+    let norm = match dialect {
+        Dialect::Keras => (0.99, 1.001e-5),
+        Dialect::Torch | Dialect::Timm => (0.9, 1e-5),
+    };
+    let mut b = Builder::new("densenet121", [224, 224, 3], Dialect::Torch, norm);
     let input = b.input();
     let x = conv(&mut b, "conv0", Conv::new(64, 7, 2), &input);
     let x = norm_relu(&mut b, "norm0", &x);

@@ -51,22 +51,32 @@ enum Family {
 
 /// MobileNetV2 as torchvision and timm (Torch), or `keras.applications` (Keras) have it.
 pub(super) fn mobilenet_v2(dialect: Dialect) -> BuiltNetwork {
-    let norm = if dialect == Dialect::Torch { (0.9, 1e-5) } else { (0.999, 1e-3) };
+    let (norm, dropout) = match dialect {
+        Dialect::Torch | Dialect::Timm => ((0.9, 1e-5), 0.2),
+        Dialect::Keras => ((0.999, 1e-3), 0.0),
+    };
     let b = Builder::new("mobilenet-v2", [224, 224, 3], dialect, norm);
-    let dropout = if dialect == Dialect::Torch { 0.2 } else { 0.0 };
     network(b, Family::MobileNetV2, &MOBILENET_V2, dropout)
 }
 
-/// EfficientNet-B0 as EfficientNet-PyTorch, timm's `tf_efficientnet_b0` and `keras.applications` have it, which pad alike.
-pub(super) fn efficientnet_b0() -> BuiltNetwork {
-    let b = Builder::new("efficientnet-b0", [224, 224, 3], Dialect::Keras, (0.99, 1e-3));
+/// EfficientNet-B0 as EfficientNet-PyTorch, timm's `tf_efficientnet_b0` and `keras.applications` (Keras), or torchvision and
+/// timm's `efficientnet_b0` have it.
+pub(super) fn efficientnet_b0(dialect: Dialect) -> BuiltNetwork {
+    let b = Builder::new("efficientnet-b0", [224, 224, 3], dialect, efficientnet_norm(dialect));
     network(b, Family::EfficientNet { is_lite: false }, &EFFICIENTNET, 0.2)
 }
 
-/// EfficientNet-Lite0 as EfficientNet-PyTorch and timm's `tf_efficientnet_lite0` have it.
-pub(super) fn efficientnet_lite0() -> BuiltNetwork {
-    let b = Builder::new("efficientnet-lite0", [224, 224, 3], Dialect::Keras, (0.99, 1e-3));
+/// EfficientNet-Lite0 as EfficientNet-PyTorch and timm's `tf_efficientnet_lite0` (Keras), or timm's `efficientnet_lite0` have it.
+pub(super) fn efficientnet_lite0(dialect: Dialect) -> BuiltNetwork {
+    let b = Builder::new("efficientnet-lite0", [224, 224, 3], dialect, efficientnet_norm(dialect));
     network(b, Family::EfficientNet { is_lite: true }, &EFFICIENTNET, 0.2)
+}
+
+fn efficientnet_norm(dialect: Dialect) -> (f64, f64) {
+    match dialect {
+        Dialect::Keras => (0.99, 1e-3),
+        Dialect::Torch | Dialect::Timm => (0.9, 1e-5),
+    }
 }
 
 fn network(mut b: Builder, family: Family, stages: &[Stage], dropout: f64) -> BuiltNetwork {
@@ -83,11 +93,15 @@ fn network(mut b: Builder, family: Family, stages: &[Stage], dropout: f64) -> Bu
     }
     let x = conv_norm(&mut b, &end(family, End::Top), Some(family.activation()), Conv::new(1280, 1, 1), &x);
     let (names, torch) = match family {
-        Family::MobileNetV2 => (["global_average_pooling2d", "dropout", "predictions"], ["classifier.1", "classifier"]),
-        Family::EfficientNet { .. } => (["avg_pool", "top_dropout", "predictions"], ["_fc", "classifier"]),
+        Family::MobileNetV2 => {
+            (["global_average_pooling2d", "dropout", "predictions"], vec!["classifier.1", "classifier"])
+        }
+        Family::EfficientNet { .. } => {
+            (["avg_pool", "top_dropout", "predictions"], vec!["_fc", "classifier", "classifier.1"])
+        }
     };
     let output = b.classifier(names, dropout, IMAGENET_CLASSES, &x);
-    b.called("predictions", &torch.map(str::to_owned));
+    b.called("predictions", &torch.into_iter().map(str::to_owned).collect::<Vec<_>>());
     b.finish(&output)
 }
 
@@ -133,19 +147,21 @@ fn end(family: Family, end: End) -> Part {
     let owned = |names: [&str; 2]| names.map(str::to_owned);
     let (ours, torch) = match (family, end) {
         (Family::MobileNetV2, End::Stem) => {
-            (["Conv1", "bn_Conv1", "Conv1_relu"], [["features.0.0", "features.0.1"], ["conv_stem", "bn1"]])
+            (["Conv1", "bn_Conv1", "Conv1_relu"], vec![["features.0.0", "features.0.1"], ["conv_stem", "bn1"]])
         }
         (Family::MobileNetV2, End::Top) => {
-            (["Conv_1", "Conv_1_bn", "out_relu"], [["features.18.0", "features.18.1"], ["conv_head", "bn2"]])
+            (["Conv_1", "Conv_1_bn", "out_relu"], vec![["features.18.0", "features.18.1"], ["conv_head", "bn2"]])
         }
-        (Family::EfficientNet { .. }, End::Stem) => {
-            (["stem_conv", "stem_bn", "stem_activation"], [["_conv_stem", "_bn0"], ["conv_stem", "bn1"]])
-        }
-        (Family::EfficientNet { .. }, End::Top) => {
-            (["top_conv", "top_bn", "top_activation"], [["_conv_head", "_bn1"], ["conv_head", "bn2"]])
-        }
+        (Family::EfficientNet { .. }, End::Stem) => (
+            ["stem_conv", "stem_bn", "stem_activation"],
+            vec![["_conv_stem", "_bn0"], ["conv_stem", "bn1"], ["features.0.0", "features.0.1"]],
+        ),
+        (Family::EfficientNet { .. }, End::Top) => (
+            ["top_conv", "top_bn", "top_activation"],
+            vec![["_conv_head", "_bn1"], ["conv_head", "bn2"], ["features.8.0", "features.8.1"]],
+        ),
     };
-    Part::new(ours.map(str::to_owned), torch.map(owned).to_vec())
+    Part::new(ours.map(str::to_owned), torch.into_iter().map(owned).collect())
 }
 
 fn conv_norm(b: &mut Builder, part: &Part, activation: Option<&str>, conv: Conv, input: &str) -> String {
@@ -195,10 +211,24 @@ impl Block {
     fn timm_name(&self) -> String {
         format!("blocks.{}.{}", self.stage, self.repeat)
     }
+
+    /// `features.2.0.block.3`: the block's part `number`, of those that one without expansion has.
+    fn torchvision_name(&self, number: usize) -> String {
+        let number = if self.expansion == 1 { number } else { number + 1 };
+        format!("features.{}.{}.block.{number}", self.stage + 1, self.repeat)
+    }
 }
 
-/// The names of a block's convolution: Keras's, then torchvision's or EfficientNet-PyTorch's, then timm's.
-fn named(family: Family, block: &Block, mobilenet: [String; 3], part: [&str; 3], torch: [[String; 2]; 2]) -> Part {
+/// The names of a block's convolution: Keras's; then torchvision's and timm's of MobileNetV2, EfficientNet-PyTorch's, timm's and
+/// torchvision's of EfficientNet, in whose `torchvision` part it is.
+fn named(
+    family: Family,
+    block: &Block,
+    mobilenet: [String; 3],
+    part: [&str; 3],
+    torch: [[String; 2]; 2],
+    torchvision: String,
+) -> Part {
     let ours = match family {
         Family::MobileNetV2 => mobilenet,
         Family::EfficientNet { .. } => part.map(|part| format!("{}_{part}", block.keras_name())),
@@ -209,7 +239,14 @@ fn named(family: Family, block: &Block, mobilenet: [String; 3], part: [&str; 3],
         Family::MobileNetV2 => format!("features.{}.conv.{name}", block.index + 1),
         Family::EfficientNet { .. } => format!("_blocks.{}.{name}", block.index),
     });
-    Part::new(ours, vec![first, timm])
+    let torchvision = [0, 1].map(|number| format!("{torchvision}.{number}"));
+    Part::new(
+        ours,
+        match family {
+            Family::MobileNetV2 => vec![first, timm],
+            Family::EfficientNet { .. } => vec![first, timm, torchvision],
+        },
+    )
 }
 
 /// `keras.applications`' names in a block of MobileNetV2: the first has no number.
@@ -230,7 +267,14 @@ fn by_library(family: Family, torchvision: [&str; 2], efficientnet: [&str; 2], t
 fn expand(family: Family, block: &Block) -> Part {
     let torch = by_library(family, ["0.0", "0.1"], ["_expand_conv", "_bn0"], ["conv_pw", "bn1"]);
     let mobilenet = mobilenet_names(block, ["expand", "expand_BN", "expand_relu"]);
-    named(family, block, mobilenet, ["expand_conv", "expand_bn", "expand_activation"], torch)
+    named(
+        family,
+        block,
+        mobilenet,
+        ["expand_conv", "expand_bn", "expand_activation"],
+        torch,
+        format!("features.{}.{}.block.0", block.stage + 1, block.repeat),
+    )
 }
 
 fn depthwise(family: Family, block: &Block) -> Part {
@@ -239,7 +283,7 @@ fn depthwise(family: Family, block: &Block) -> Part {
     let timm = if is_first { ["conv_dw", "bn1"] } else { ["conv_dw", "bn2"] };
     let torch = by_library(family, torchvision, ["_depthwise_conv", "_bn1"], timm);
     let mobilenet = mobilenet_names(block, ["depthwise", "depthwise_BN", "depthwise_relu"]);
-    named(family, block, mobilenet, ["dwconv", "bn", "activation"], torch)
+    named(family, block, mobilenet, ["dwconv", "bn", "activation"], torch, block.torchvision_name(0))
 }
 
 fn project(family: Family, block: &Block) -> Part {
@@ -248,7 +292,7 @@ fn project(family: Family, block: &Block) -> Part {
     let timm = if is_first { ["conv_pw", "bn2"] } else { ["conv_pwl", "bn3"] };
     let torch = by_library(family, torchvision, ["_project_conv", "_bn2"], timm);
     let mobilenet = mobilenet_names(block, ["project", "project_BN", ""]);
-    named(family, block, mobilenet, ["project_conv", "project_bn", ""], torch)
+    named(family, block, mobilenet, ["project_conv", "project_bn", ""], torch, block.torchvision_name(2))
 }
 
 /// A factor for each channel, from all of them (Hu and others 2018): a fourth of the block's input channels between.
@@ -256,14 +300,21 @@ fn squeeze_and_excite(b: &mut Builder, block: &Block, input: &str) -> String {
     let name = |part: &str| format!("{}_se_{part}", block.keras_name());
     let filters = block.channels * block.expansion;
     let x = b.layer("GlobalAveragePooling2D", &name("squeeze"), json!({ "keepdims": true }), &[input]);
-    let mut conv = |part: &str, filters: usize, activation: &str, torch: [&str; 2], input: &str| {
+    let mut conv = |part: &str, filters: usize, activation: &str, torch: [&str; 3], input: &str| {
         let config = json!({ "filters": filters, "kernel_size": 1, "activation": activation });
         let x = b.layer("Conv2D", &name(part), config, &[input]);
-        let [first, timm] = torch;
-        b.called(&x, &[format!("_blocks.{}.{first}", block.index), format!("{}.se.{timm}", block.timm_name())]);
+        let [first, timm, torchvision] = torch;
+        b.called(
+            &x,
+            &[
+                format!("_blocks.{}.{first}", block.index),
+                format!("{}.se.{timm}", block.timm_name()),
+                format!("{}.{torchvision}", block.torchvision_name(1)),
+            ],
+        );
         x
     };
-    let x = conv("reduce", (block.channels / 4).max(1), "silu", ["_se_reduce", "conv_reduce"], &x);
-    let x = conv("expand", filters, "sigmoid", ["_se_expand", "conv_expand"], &x);
+    let x = conv("reduce", (block.channels / 4).max(1), "silu", ["_se_reduce", "conv_reduce", "fc1"], &x);
+    let x = conv("expand", filters, "sigmoid", ["_se_expand", "conv_expand", "fc2"], &x);
     b.layer("Multiply", &name("excite"), json!({}), &[input, &x])
 }
