@@ -54,11 +54,16 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 4] =
-        ["src/native/settings.cpp", "src/native/feed.cpp", "src/native/pool.cpp", "src/native/adam.cpp"];
-    const HEADERS: [&str; 4] =
-        ["src/native/caught.h", "src/native/pool.h", "src/native/adam.h", "src/native/processor.h"];
-    for source in SOURCES.iter().chain(&HEADERS) {
+    const SOURCES: [&str; 5] = [
+        "src/native/settings.cpp",
+        "src/native/feed.cpp",
+        "src/native/pool.cpp",
+        "src/native/norm.cpp",
+        "src/native/adam.cpp",
+    ];
+    println!("cargo::rerun-if-changed=src/native/caught.h");
+    println!("cargo::rerun-if-changed=src/native/processor.h");
+    for source in &SOURCES {
         println!("cargo::rerun-if-changed={source}");
     }
     cc::Build::new()
@@ -71,10 +76,14 @@ fn compile_native(libtorch: &Path) {
         .compile("convnet_native");
 }
 
-/// Compiles the loops of `src/native/pool.cpp` and `adam.cpp` for each instruction set that it chooses among.
+/// Compiles the loops of `src/native/pool.cpp`, `norm.cpp` and `adam.cpp` for each instruction set that they choose among.
 fn compile_loops() {
-    const SOURCE: &str = "src/native/loops.cpp";
-    println!("cargo::rerun-if-changed={SOURCE}");
+    const SOURCES: [&str; 2] = ["src/native/loops.cpp", "src/native/norm_loops.cpp"];
+    const HEADERS: [&str; 5] =
+        ["src/native/vector.h", "src/native/bf16.h", "src/native/pool.h", "src/native/norm.h", "src/native/adam.h"];
+    for source in SOURCES.iter().chain(&HEADERS) {
+        println!("cargo::rerun-if-changed={source}");
+    }
     let sets: &[(&str, &str, &[&str])] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
         Ok("x86_64") => &[
             ("plain", "4", &[]),
@@ -85,7 +94,7 @@ fn compile_loops() {
     };
     for (name, width, flags) in sets {
         let mut build = cc::Build::new();
-        build.cpp(true).std("c++17").opt_level(3).define("NAME", *name).define("VECTOR", *width).file(SOURCE);
+        build.cpp(true).std("c++17").opt_level(3).define("NAME", *name).define("VECTOR", *width).files(SOURCES);
         build.flags(["-fno-math-errno"]).flags(*flags).compile(&format!("convnet_loops_{name}"));
     }
 }

@@ -1,6 +1,6 @@
 //! convnet's own operators on the CPU, which do in one pass over memory what takes libtorch several.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -17,6 +17,18 @@ unsafe extern "C" {
         height: i64,
         width: i64,
         relu: bool,
+        out: *mut *mut c_void,
+    ) -> *mut c_char;
+    fn convnet_batch_norm(
+        x: *const c_void,
+        gamma: *const c_void,
+        beta: *const c_void,
+        mean: *mut c_void,
+        variance: *mut c_void,
+        share: f64,
+        epsilon: f64,
+        training: bool,
+        behind: c_int,
         out: *mut *mut c_void,
     ) -> *mut c_char;
     fn convnet_adam(
@@ -61,6 +73,69 @@ pub fn max_pool(x: &Tensor, bias: Option<&Tensor>, window: [i64; 2], relu: bool)
     checked(unsafe { convnet_max_pool(x.as_ptr().cast(), bias, height, width, relu, &raw mut pooled) })?;
     // SAFETY: a new tensor, which nobody else has.
     Ok(Some(unsafe { Tensor::from_ptr(pooled.cast()) }))
+}
+
+/// What is done to what batch normalisation gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(i32)]
+pub enum Behind {
+    /// Nothing.
+    #[default]
+    Linear = 0,
+    /// Nothing below 0 goes through.
+    Relu = 1,
+    /// Nor above 6.
+    Relu6 = 2,
+}
+
+/// A layer that normalises batches.
+#[derive(Debug)]
+pub struct BatchNorm {
+    /// γ, `f32 [C]`; 1 where there is none.
+    pub scale: Option<Tensor>,
+    /// β, `f32 [C]`; 0 where there is none.
+    pub center: Option<Tensor>,
+    /// The moving mean and variance, `f32 [C]`.
+    pub moving: [Tensor; 2],
+    /// How much of them stays in a step.
+    pub momentum: f64,
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// What is done behind it.
+    pub behind: Behind,
+}
+
+/// `γ (x - μ) / √(σ² + ε) + β` of `x`, `[B, C, H, W]` channels-last or `[B, C]`, f32 or bf16 on the CPU, with what is behind it, in
+/// two passes over memory: by the batch's mean and biased variance, towards which the moving ones then go, where `by_batch`, else by
+/// the moving ones. None for other tensors, and where γ or β are trained while the statistics stay.
+///
+/// # Errors
+/// A device error where libtorch fails.
+pub fn batch_norm(x: &Tensor, layer: &BatchNorm, by_batch: bool) -> Result<Option<Tensor>> {
+    if !is_enabled() {
+        return Ok(None);
+    }
+    let pointer = |tensor: &Option<Tensor>| tensor.as_ref().map_or(ptr::null(), |tensor| tensor.as_ptr().cast());
+    // the statistics are changed in place, as every handle of them sees
+    let [mean, variance] = layer.moving.each_ref().map(|tensor| tensor.as_ptr().cast_mut().cast());
+    let mut normalized = ptr::null_mut();
+    // SAFETY: the tensors live, and so does `normalized`; it returns null or a string that is ours.
+    checked(unsafe {
+        convnet_batch_norm(
+            x.as_ptr().cast(),
+            pointer(&layer.scale),
+            pointer(&layer.center),
+            mean,
+            variance,
+            1.0 - layer.momentum,
+            layer.epsilon,
+            by_batch,
+            layer.behind as c_int,
+            &raw mut normalized,
+        )
+    })?;
+    // SAFETY: a new tensor, which nobody else has.
+    Ok((!normalized.is_null()).then(|| unsafe { Tensor::from_ptr(normalized.cast()) }))
 }
 
 /// The numbers of a step of Adam.

@@ -1,52 +1,12 @@
 // The loops of pool.cpp and adam.cpp, compiled once for each instruction set: build.rs gives the flags, and VECTOR, how many f32 a vector
-// holds, and NAME. Vectors are GCC's and Clang's own types: left to the compiler's vectoriser the loops are slower than
-// libtorch's operators. No header of a library is included, for what it defines would be compiled for this instruction set,
-// and used everywhere.
+// holds, and NAME. Left to the compiler's vectoriser the loops are slower than libtorch's operators. No header of a library is
+// included, for what it defines would be compiled for this instruction set, and used everywhere.
 
 #include "adam.h"
 #include "pool.h"
+#include "vector.h"
 
 namespace {
-
-template <int N>
-struct Vector {
-  typedef float F __attribute__((vector_size(4 * N)));
-  typedef int32_t I __attribute__((vector_size(4 * N)));
-  typedef uint32_t U __attribute__((vector_size(4 * N)));
-  typedef uint16_t U16 __attribute__((vector_size(2 * N)));
-  typedef uint8_t U8 __attribute__((vector_size(N)));
-};
-
-#define INLINE static inline __attribute__((always_inline))
-
-template <int N>
-INLINE void load(const float *from, typename Vector<N>::F &to) {
-  __builtin_memcpy(&to, from, sizeof to);
-}
-
-template <int N>
-INLINE void load(const Bf16 *from, typename Vector<N>::F &to) {
-  typename Vector<N>::U16 half;
-  __builtin_memcpy(&half, from, sizeof half);
-  const typename Vector<N>::U bits = __builtin_convertvector(half, typename Vector<N>::U) << 16;
-  to = (typename Vector<N>::F)bits;
-}
-
-template <int N>
-INLINE void store(float *to, const typename Vector<N>::F &from) {
-  __builtin_memcpy(to, &from, sizeof from);
-}
-
-// To the nearest, halves to the even one, as libtorch does.
-template <int N>
-INLINE void store(Bf16 *to, const typename Vector<N>::F &from) {
-  using U = typename Vector<N>::U;
-  const U bits = (U)from;
-  const U rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
-  const U kept = from == from ? rounded : U{} + 0x7fc00000u;
-  const auto half = __builtin_convertvector(kept >> 16, typename Vector<N>::U16);
-  __builtin_memcpy(to, &half, sizeof half);
-}
 
 // N channels from `c` of one output: `from` is the window's first pixel.
 template <int N, class T>
@@ -165,9 +125,6 @@ INLINE void spread_any(const Shape &s, const T *gradient, const uint8_t *choices
 }
 
 } // namespace
-
-#define JOINED(A, B) A##B
-#define EXPORTED(A, B) JOINED(A, B)
 
 void EXPORTED(pool_f32_, NAME)(const Shape &s, const float *x, const float *bias, float *y, uint8_t *choices, int64_t begin,
                                int64_t end) {

@@ -16,7 +16,7 @@ use crate::error::Result;
 
 pub use failure::{failure, guarded};
 pub use feed::Feed;
-pub use fused::{AdamStep, FUSED_VARIABLE, adam, max_pool};
+pub use fused::{AdamStep, BatchNorm, Behind, FUSED_VARIABLE, adam, batch_norm, max_pool};
 pub use math::settle_math_functions;
 
 unsafe extern "C" {

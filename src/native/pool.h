@@ -2,15 +2,12 @@
 
 #pragma once
 
+#include "bf16.h"
+
 #include <stdint.h>
 
 // Where the ReLU let nothing through.
 constexpr uint8_t CLOSED = 255;
-
-// A number in bfloat16.
-struct Bf16 {
-  uint16_t bits;
-};
 
 struct Shape {
   int64_t batch, channels, height, width; // of what is pooled

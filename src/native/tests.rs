@@ -115,3 +115,120 @@ fn a_step_of_adam_in_one_pass_is_that_of_its_formula() {
     let mut double = Tensor::zeros([count], (Kind::Double, Device::Cpu));
     assert!(!adam(step, &gradient, &mut double, &mut other, &mut another).unwrap());
 }
+
+/// What [`batch_norm`] is to compute, by libtorch's operators, in f64: values, and the statistics that it moves towards.
+fn normalized_by_libtorch(x: &Tensor, layer: &BatchNorm, by_batch: bool) -> (Tensor, [Tensor; 2]) {
+    let x = x.to_kind(Kind::Double).contiguous();
+    let double = |tensor: &Tensor| tensor.to_kind(Kind::Double);
+    let axes: Vec<i64> = (0..x.dim() as i64).filter(|&axis| axis != 1).collect();
+    let statistics = match by_batch {
+        true => [x.mean_dim(&axes[..], false, Kind::Double), x.var_dim(&axes[..], false, false)],
+        false => layer.moving.each_ref().map(double),
+    };
+    let across = |tensor: &Tensor| tensor.view(&[&[1i64, -1], &vec![1; x.dim() - 2][..]].concat()[..]);
+    let [mean, variance] = statistics.each_ref().map(across);
+    let mut y = (&x - mean) / (variance + layer.epsilon).sqrt();
+    y = layer.scale.as_ref().map_or_else(|| y.shallow_clone(), |scale| &y * across(&double(scale)));
+    y = layer.center.as_ref().map_or_else(|| y.shallow_clone(), |center| &y + across(&double(center)));
+    let y = match layer.behind {
+        Behind::Linear => y,
+        Behind::Relu => y.relu(),
+        Behind::Relu6 => y.relu6(),
+    };
+    (y, statistics)
+}
+
+#[test]
+fn batch_normalisation_in_few_passes_gives_libtorch_s_values_and_gradients() {
+    manual_seed(3, Device::Cpu).unwrap();
+    let shapes: [&[i64]; 6] =
+        [&[2, 32, 26, 26], &[3, 1, 5, 7], &[64, 17], &[4, 70, 33, 31], &[1, 3, 6, 6], &[2, 512, 3, 3]];
+    for shape in shapes {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            for behind in [Behind::Linear, Behind::Relu, Behind::Relu6] {
+                for (has_weights, by_batch) in [(true, true), (false, true), (true, false)] {
+                    check_batch_norm(shape, kind, behind, has_weights, by_batch);
+                }
+            }
+        }
+    }
+}
+
+fn check_batch_norm(shape: &[i64], kind: Kind, behind: Behind, has_weights: bool, by_batch: bool) {
+    let case = format!("{shape:?} {kind:?} {behind:?} weights {has_weights} by batch {by_batch}");
+    let channels = shape[1];
+    let random = || Tensor::randn([channels], (Kind::Float, Device::Cpu));
+    // far from 0, where sums of squares lose digits
+    let values = Tensor::randn(shape, (Kind::Float, Device::Cpu)) * 3.0 + 50.0;
+    let last = match shape.len() {
+        4 => values.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]),
+        _ => values,
+    };
+    let x = last.to_kind(kind).set_requires_grad(true);
+    let weight = |value: Tensor| has_weights.then(|| value.set_requires_grad(by_batch));
+    let moving = || [random() + 50.0, random().square() + 0.5];
+    let (scale, center) = (weight(random() + 1.0), weight(random()));
+    let layer = BatchNorm { scale, center, moving: moving(), momentum: 0.9, epsilon: 1e-3, behind };
+    let (expected, statistics) = normalized_by_libtorch(&x, &layer, by_batch);
+    let moved: Vec<Tensor> =
+        layer.moving.iter().zip(&statistics).map(|(moving, to)| moving * 0.9 + to.to_kind(Kind::Float) * 0.1).collect();
+    let before = layer.moving.each_ref().map(Tensor::copy);
+    let ours = batch_norm(&x, &layer, by_batch).unwrap().expect(&case);
+    // bf16 has 8 bits
+    let tolerance = if kind == Kind::Float { 2e-5 } else { 0.04 };
+    let is_close = |a: &Tensor, b: &Tensor, tolerance: f64| {
+        let (a, b) = (a.to_kind(Kind::Double), b.to_kind(Kind::Double));
+        (&a - &b).abs().max().double_value(&[]) <= tolerance * b.abs().max().double_value(&[]).max(1.0)
+    };
+    assert!(ours.kind() == kind && is_close(&ours, &expected, tolerance), "{case}");
+    for ((now, before), moved) in layer.moving.iter().zip(&before).zip(&moved) {
+        let expected = if by_batch { moved } else { before };
+        assert!(is_close(now, expected, 1e-5), "{case}: {now} {expected}");
+    }
+    let gradient = Tensor::randn_like(&expected);
+    let weights = [&layer.scale, &layer.center].into_iter().flatten().filter(|_| by_batch);
+    let inputs: Vec<&Tensor> = std::iter::once(&x).chain(weights).collect();
+    let of = |y: &Tensor| {
+        Tensor::run_backward(&[(y.to_kind(Kind::Double) * &gradient).sum(Kind::Double)], &inputs, false, false)
+    };
+    for (number, (ours, theirs)) in of(&ours).iter().zip(of(&expected)).enumerate() {
+        let tolerance = if kind == Kind::Float { 2e-4 } else { 0.1 };
+        assert!(is_close(ours, &theirs, tolerance), "{case}: gradient {number}");
+    }
+    let without = tch::no_grad(|| batch_norm(&x, &layer, false).unwrap().unwrap());
+    assert!(by_batch || without.equal(&ours), "{case}");
+}
+
+#[test]
+fn batch_normalisation_does_not_depend_on_threads_and_refuses_what_it_cannot() {
+    let layer = |channels: i64| {
+        let weights = |value: f64| Tensor::full([channels], value, (Kind::Float, Device::Cpu));
+        let moving = [weights(0.0), weights(1.0)];
+        BatchNorm {
+            scale: Some(weights(1.5)),
+            center: None,
+            moving,
+            momentum: 0.99,
+            epsilon: 1e-3,
+            behind: Behind::Relu,
+        }
+    };
+    let image = |kind| Tensor::randn([8, 40, 40, 24], (kind, Device::Cpu)).permute([0, 3, 1, 2]);
+    let x = image(Kind::Float);
+    let threads = tch::get_num_threads();
+    let by = |count| {
+        tch::set_num_threads(count);
+        let layer = layer(24);
+        (batch_norm(&x, &layer, true).unwrap().unwrap(), layer.moving)
+    };
+    let ((one, [mean, _]), (three, [same, _])) = (by(1), by(3));
+    tch::set_num_threads(threads);
+    assert!(one.equal(&three) && mean.equal(&same));
+    let refused = |x: &Tensor| batch_norm(x, &layer(24), true).unwrap().is_none();
+    assert!(refused(&image(Kind::Double)) && refused(&x.contiguous()) && refused(&x.narrow(1, 0, 12)));
+    let nan = Tensor::full([4, 24], f64::NAN, (Kind::Float, Device::Cpu));
+    assert!(batch_norm(&nan, &layer(24), true).unwrap().unwrap().double_value(&[0, 0]).is_nan());
+    let trained =
+        BatchNorm { scale: Some(Tensor::ones([24], (Kind::Float, Device::Cpu)).set_requires_grad(true)), ..layer(24) };
+    assert!(batch_norm(&x, &trained, false).unwrap().is_none(), "libtorch knows that gradient");
+}

@@ -6,12 +6,23 @@ use std::process::Command;
 use crate::program::{NO_GPU, history, succeeded};
 
 /// A convolution without bias, windows of other sizes, a pooling whose windows overlap, one that two layers read.
-const NETWORKS: [(&str, &str); 3] = [
+const NETWORKS: [(&str, &str); 5] = [
     ("default", "Conv2D 8 3 relu\nMaxPooling2D 2\nConv2D 20 3 relu\nMaxPooling2D 2\nFlatten\nDense softmax\n"),
     (
         "windows",
         "Conv2D 8 3 use_bias=false\nMaxPooling2D [3,2]\nConv2D 17 3 same relu\nMaxPooling2D 2 1\nConv2D 5 3\n\
          BatchNormalization\nActivation relu\nMaxPooling2D 3\nFlatten\nDense softmax\n",
+    ),
+    (
+        "normalised",
+        "Conv2D 8 3 use_bias=false\nBatchNormalization\nReLU\nDepthwiseConv2D 3 use_bias=false\n\
+         BatchNormalization scale=false\nReLU max_value=6\nConv2D 17 1\nBatchNormalization\nActivation relu6\n\
+         BatchNormalization center=false momentum=0.9\nGlobalAveragePooling2D\nBatchNormalization\nDense softmax\n",
+    ),
+    (
+        "frozen",
+        "Conv2D 8 3 relu\nBatchNormalization trainable=false\nReLU\nConv2D 8 3 use_bias=false\nBatchNormalization\nActivation tanh\n\
+         MaxPooling2D 2\nFlatten\nDense softmax\n",
     ),
     ("tanh", "Conv2D 6 3 tanh\nMaxPooling2D 2\nConv2D 6 3\nMaxPooling2D 2 same\nFlatten\nDense softmax\n"),
 ];

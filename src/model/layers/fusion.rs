@@ -2,8 +2,10 @@
 
 use tch::Tensor;
 
-use super::super::spec::{Activation, LayerPlan, LayerSpec, Plan};
+use super::super::spec::layers::ReLU;
+use super::super::spec::{Activation, FunctionLayer, LayerPlan, LayerSpec, Plan};
 use super::pooling;
+use crate::native::Behind;
 
 /// What is different in a call from what its layer says.
 #[derive(Debug, Default)]
@@ -14,6 +16,8 @@ pub struct Moved {
     pub bias: Option<Tensor>,
     /// A max-pooling is followed by a ReLU.
     pub relu: bool,
+    /// What batch normalisation does behind itself.
+    pub behind: Behind,
 }
 
 /// Where biases and activations are computed.
@@ -26,6 +30,8 @@ pub struct Fusion {
     relu_of: Vec<Option<usize>>,
     /// For each max-pooling the call whose bias it adds.
     bias_of: Vec<Option<usize>>,
+    /// For each batch normalisation what it does for the activation that alone reads it.
+    behind: Vec<Behind>,
 }
 
 impl Fusion {
@@ -33,10 +39,12 @@ impl Fusion {
     /// where the windows do not overlap. The values of `features_call` may be kept: nothing takes their place.
     pub fn new(plan: &Plan, leaves: &[(String, &LayerPlan)], features_call: Option<usize>) -> Self {
         let spec = |index: usize| &leaves[plan.calls[index].leaf].1.layer.spec;
-        let activations: Vec<Activation> = (0..plan.calls.len()).map(|index| spec(index).activation()).collect();
+        let activations: Vec<Activation> =
+            (0..plan.calls.len()).map(|index| simplified(spec(index).activation())).collect();
         let none = vec![None; activations.len()];
         let in_place = (0..activations.len()).map(|index| makes_anew(spec(index))).collect();
-        let mut fusion = Fusion { activations, in_place, relu_of: none.clone(), bias_of: none };
+        let behind = vec![Behind::Linear; activations.len()];
+        let mut fusion = Fusion { activations, in_place, relu_of: none.clone(), bias_of: none, behind };
         for (index, readers) in plan.readers().iter().enumerate() {
             let [reader] = readers[..] else { continue };
             // features that are kept are read again in the next epoch
@@ -45,7 +53,13 @@ impl Fusion {
                 && makes_anew(spec(index))
                 && fusion.activations[index] == Activation::Linear
             {
-                fusion.in_place[reader] = true;
+                match (spec(index), behind_of(&fusion.activations[reader])) {
+                    (LayerSpec::BatchNormalization(_), Some(behind)) => {
+                        fusion.activations[reader] = Activation::Linear;
+                        fusion.behind[index] = behind;
+                    }
+                    _ => fusion.in_place[reader] = true,
+                }
             }
             let LayerSpec::MaxPooling2D(pool) = spec(reader) else { continue };
             match fusion.activations[index] {
@@ -70,7 +84,8 @@ impl Fusion {
         let activation = |index: usize| leaves[plan.calls[index].leaf].1.layer.spec.activation();
         let activations: Vec<Activation> = (0..plan.calls.len()).map(activation).collect();
         let none = vec![None; activations.len()];
-        Fusion { in_place: vec![false; activations.len()], activations, relu_of: none.clone(), bias_of: none }
+        let behind = vec![Behind::Linear; activations.len()];
+        Fusion { in_place: vec![false; activations.len()], activations, relu_of: none.clone(), bias_of: none, behind }
     }
 
     /// What is different in call `index`; `bias` gives a call's bias.
@@ -79,12 +94,36 @@ impl Fusion {
             bias_is_added_behind: self.bias_of.contains(&Some(index)),
             bias: self.bias_of[index].and_then(bias),
             relu: self.relu_of[index].is_some(),
+            behind: self.behind[index],
         }
     }
 
     /// For each call that call whose layer makes its values: another one where that layer's bias is added here.
     pub fn makers(&self) -> Vec<usize> {
         self.bias_of.iter().enumerate().map(|(index, bias_of)| bias_of.unwrap_or(index)).collect()
+    }
+}
+
+/// A ReLU layer without options, or with the maximum 6, is the function that has a name of its own.
+fn simplified(activation: Activation) -> Activation {
+    match &activation {
+        Activation::Layer(FunctionLayer::ReLU(ReLU { max_value, negative_slope: 0.0, threshold: 0.0 })) => {
+            match max_value {
+                None => Activation::Relu,
+                Some(6.0) => Activation::Relu6,
+                Some(_) => activation,
+            }
+        }
+        _ => activation,
+    }
+}
+
+/// What batch normalisation can do for an activation.
+fn behind_of(activation: &Activation) -> Option<Behind> {
+    match activation {
+        Activation::Relu => Some(Behind::Relu),
+        Activation::Relu6 => Some(Behind::Relu6),
+        _ => None,
     }
 }
 

@@ -3,6 +3,8 @@
 use tch::Tensor;
 
 use super::super::spec::layers::{BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization};
+use crate::native::{self, BatchNorm, Behind};
+
 use super::order::{axis_here, from_keras_order, per_channel, to_keras_order, with_axis_second};
 
 /// Keras's floor under the squared length in [`unit`].
@@ -15,32 +17,44 @@ fn affine(scale: bool, center: bool, own: &mut Vec<Tensor>) -> [Option<Tensor>; 
 
 /// Normalises each place along an axis, by default each channel, of `x` (`[B, C]`, `[B, C, H, W]` or Keras's order), by the
 /// batch in training (and moves the
-/// statistics as Keras 3 does: by the biased variance), by the moving statistics otherwise.
+/// statistics as Keras 3 does: by the biased variance), by the moving statistics otherwise. `behind` is done to what that gives.
 pub fn batch(
     spec: &BatchNormalization,
     input: &[usize],
     mut own: Vec<Tensor>,
     trainable: bool,
+    behind: Behind,
 ) -> impl Fn(&Tensor, bool) -> Tensor + Send + 'static {
-    let affine = affine(spec.scale, spec.center, &mut own);
+    let [scale, center] = affine(spec.scale, spec.center, &mut own);
     let moving = <[Tensor; 2]>::try_from(own).expect("the plan ends with the two moving statistics");
-    let (momentum, epsilon) = (spec.momentum, spec.epsilon);
+    let layer = BatchNorm { scale, center, moving, momentum: spec.momentum, epsilon: spec.epsilon, behind };
     let axis = axis_here(spec.channel_axis(input).expect("the plan has checked the axis"), input.len() + 1);
     move |x, train| {
-        with_axis_second(x, axis, |x| match train && trainable {
-            true => by_batch(x, &affine, &moving, momentum, epsilon),
-            false => by_moving_statistics(x, &affine, &moving, epsilon),
+        with_axis_second(x, axis, |x| {
+            let normalized = native::batch_norm(x, &layer, train && trainable);
+            normalized.unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| {
+                let mut values = match train && trainable {
+                    true => by_batch(x, &layer),
+                    false => by_moving_statistics(x, &layer),
+                };
+                match behind {
+                    Behind::Linear => values,
+                    Behind::Relu => values.relu_(),
+                    Behind::Relu6 => values.relu6_(),
+                }
+            })
         })
     }
 }
 
-fn by_moving_statistics(x: &Tensor, affine: &[Option<Tensor>; 2], moving: &[Tensor; 2], epsilon: f64) -> Tensor {
-    let ([scale, center], [mean, variance]) = (affine, moving);
-    x.native_batch_norm(scale.as_ref(), center.as_ref(), Some(mean), Some(variance), false, 0.0, epsilon).0
+fn by_moving_statistics(x: &Tensor, layer: &BatchNorm) -> Tensor {
+    let BatchNorm { scale, center, moving: [mean, variance], epsilon, .. } = layer;
+    x.native_batch_norm(scale.as_ref(), center.as_ref(), Some(mean), Some(variance), false, 0.0, *epsilon).0
 }
 
-fn by_batch(x: &Tensor, affine: &[Option<Tensor>; 2], moving: &[Tensor; 2], momentum: f64, epsilon: f64) -> Tensor {
-    let ([scale, center], [mean, variance]) = (affine, moving);
+fn by_batch(x: &Tensor, layer: &BatchNorm) -> Tensor {
+    let BatchNorm { scale, center, moving: [mean, variance], momentum, epsilon, .. } = layer;
+    let (momentum, epsilon) = (*momentum, *epsilon);
     let none = None::<&Tensor>;
     let (y, batch_mean, inverse_stddev) =
         x.native_batch_norm(scale.as_ref(), center.as_ref(), none, none, true, 0.0, epsilon);
