@@ -86,6 +86,10 @@ Examples:
 Examples:
   convnet export models/model --format keras --out model.keras
   convnet export models/model --format pytorch --out model.py";
+    pub const VERIFY: &str = "\
+Examples:
+  convnet verify models/model
+  convnet verify logs/light --data fashion-mnist --json";
     pub const DATA: &str = "\
 Examples:
   convnet data show fashion-mnist --validation 5000

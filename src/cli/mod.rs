@@ -25,6 +25,7 @@ mod runs;
 pub mod spelling;
 mod summary;
 mod train;
+mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -75,6 +76,9 @@ enum Command {
     /// Export a model for Keras or PyTorch
     #[command(after_help = examples::EXPORT)]
     Export(export::Args),
+    /// Check that a saved model is what was saved, and computes here what it computed then
+    #[command(after_help = examples::VERIFY)]
+    Verify(verify::Args),
     /// Inspect, check, download and export data sets
     #[command(after_help = examples::DATA)]
     Data(data::Args),
@@ -112,6 +116,7 @@ impl Cli {
             Command::Summary(args) => summary::run(args, globals),
             Command::Import(args) => import::run(args, globals),
             Command::Export(args) => export::run(args),
+            Command::Verify(args) => verify::run(args, globals),
             Command::Data(args) => data::run(args, globals),
             Command::Runs(args) => runs::run(args, globals),
             Command::Doctor(args) => doctor::run(args),
