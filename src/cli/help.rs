@@ -138,6 +138,10 @@ Examples:
 Examples:
   convnet completions bash > ~/.local/share/bash-completion/completions/convnet
   convnet completions zsh > ~/.zfunc/_convnet";
+    pub const MAN: &str = "\
+Examples:
+  convnet man ~/.local/share/man/man1
+  convnet man man/ && man -l man/convnet-train.1";
 }
 
 #[cfg(test)]

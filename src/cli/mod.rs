@@ -16,6 +16,7 @@ mod indices;
 mod inline;
 mod labelled;
 mod lr_find;
+mod man;
 mod names;
 mod output;
 mod predict;
@@ -26,6 +27,7 @@ pub mod spelling;
 mod summary;
 mod train;
 mod verify;
+pub mod version;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -91,6 +93,9 @@ enum Command {
     /// Print completions for a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions(completions::Args),
+    /// Write manual pages, one for each command
+    #[command(after_help = examples::MAN)]
+    Man(man::Args),
 }
 
 impl Cli {
@@ -121,6 +126,7 @@ impl Cli {
             Command::Runs(args) => runs::run(args, globals),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args, Cli::command()),
+            Command::Man(args) => man::run(&args, Cli::command(), globals),
         }
     }
 }

@@ -115,3 +115,9 @@ fn a_step_of_adam_in_one_pass_is_that_of_its_formula() {
     let mut double = Tensor::zeros([count], (Kind::Double, Device::Cpu));
     assert!(!adam(step, &gradient, &mut double, &mut other, &mut another).unwrap());
 }
+
+#[test]
+fn the_instruction_set_is_named() {
+    let name = cpu_capability().unwrap();
+    assert!(["DEFAULT", "AVX2", "AVX512", "SVE256", "NO AVX"].contains(&name.as_str()), "{name}");
+}
