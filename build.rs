@@ -23,6 +23,10 @@ fn main() {
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", library_folder.display());
     println!("cargo::rerun-if-changed=Cargo.toml");
     println!("cargo::rustc-env=CONVNET_TCH_VERSION={}", tch_version());
+    for (name, variable) in [("CONVNET_TARGET", "TARGET"), ("CONVNET_PROFILE", "PROFILE")] {
+        println!("cargo::rustc-env={name}={}", env::var(variable).expect("cargo sets it"));
+    }
+    println!("cargo::rustc-env=CONVNET_RUSTC={}", rustc_version());
     // for the tests that build against it
     println!("cargo::rustc-env=CONVNET_LIBTORCH={}", libtorch.display());
 }
@@ -32,6 +36,13 @@ fn tch_version() -> String {
     let manifest = std::fs::read_to_string("Cargo.toml").expect("cargo runs build scripts in the package's folder");
     let version = manifest.lines().find_map(|line| line.strip_prefix("tch = \"=")?.strip_suffix('"'));
     version.expect("Cargo.toml names tch's version exactly").to_owned()
+}
+
+/// What `rustc --version` prints: `rustc 1.95.0 (…)`.
+fn rustc_version() -> String {
+    let rustc = env::var_os("RUSTC").expect("cargo sets it");
+    let output = process::Command::new(rustc).arg("--version").output().expect("the compiler runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// Ends the build with a message unless `libtorch` holds the expected version.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device, Kind, Tensor};
 
 pub use config::DeviceConfig;
+pub use driver::cuda_version as driver_cuda_version;
 pub use memory::peak_memory;
 
 use crate::error::{Error, Result, describe};

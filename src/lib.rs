@@ -53,6 +53,7 @@ pub mod rng;
 pub mod run;
 pub mod settings;
 pub mod train;
+pub mod verify;
 
 pub use run::{Trained, train_from};
 

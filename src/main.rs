@@ -6,9 +6,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
+    let parsed = cli::Cli::try_parse().unwrap_or_else(|error| {
+        if error.kind() == ErrorKind::DisplayVersion && cli::version::is_verbose(std::env::args_os()) {
+            let _ = write!(std::io::stdout(), "{}", cli::version::verbose());
+            std::process::exit(0);
+        }
+        error.exit()
+    });
+    match parsed.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // to be stopped is no fault

@@ -28,6 +28,8 @@ pub enum Stream {
     Mix(u64),
     /// One sample of a bootstrap (from 0).
     Resample(u64),
+    /// An image (from 0) that a saved model's outputs are remembered of.
+    Golden(u64),
 }
 
 impl Stream {
@@ -42,6 +44,7 @@ impl Stream {
             Stream::Augment(epoch) => (7, epoch),
             Stream::Mix(step) => (8, step),
             Stream::Resample(number) => (9, number),
+            Stream::Golden(number) => (10, number),
         }
     }
 }

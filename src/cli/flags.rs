@@ -15,7 +15,7 @@ pub struct Globals {
     /// Print help
     #[arg(short, long, global = true, action = clap::ArgAction::Help)]
     help: Option<bool>,
-    /// Print the version
+    /// Print the version; with --verbose libtorch's, CUDA's, the build and the CPU's features, too
     #[arg(short = 'V', long, global = true, action = clap::ArgAction::Version)]
     version: Option<bool>,
 }

@@ -86,6 +86,10 @@ Examples:
 Examples:
   convnet export models/model --format keras --out model.keras
   convnet export models/model --format pytorch --out model.py";
+    pub const VERIFY: &str = "\
+Examples:
+  convnet verify models/model
+  convnet verify logs/light --data fashion-mnist --json";
     pub const DATA: &str = "\
 Examples:
   convnet data show fashion-mnist --validation 5000
@@ -134,6 +138,10 @@ Examples:
 Examples:
   convnet completions bash > ~/.local/share/bash-completion/completions/convnet
   convnet completions zsh > ~/.zfunc/_convnet";
+    pub const MAN: &str = "\
+Examples:
+  convnet man ~/.local/share/man/man1
+  convnet man man/ && man -l man/convnet-train.1";
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod indices;
 mod inline;
 mod labelled;
 mod lr_find;
+mod man;
 mod names;
 mod output;
 mod predict;
@@ -25,6 +26,8 @@ mod runs;
 pub mod spelling;
 mod summary;
 mod train;
+mod verify;
+pub mod version;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -75,6 +78,9 @@ enum Command {
     /// Export a model for Keras or PyTorch
     #[command(after_help = examples::EXPORT)]
     Export(export::Args),
+    /// Check that a saved model is what was saved, and computes here what it computed then
+    #[command(after_help = examples::VERIFY)]
+    Verify(verify::Args),
     /// Inspect, check, download and export data sets
     #[command(after_help = examples::DATA)]
     Data(data::Args),
@@ -87,6 +93,9 @@ enum Command {
     /// Print completions for a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions(completions::Args),
+    /// Write manual pages, one for each command
+    #[command(after_help = examples::MAN)]
+    Man(man::Args),
 }
 
 impl Cli {
@@ -112,10 +121,12 @@ impl Cli {
             Command::Summary(args) => summary::run(args, globals),
             Command::Import(args) => import::run(args, globals),
             Command::Export(args) => export::run(args),
+            Command::Verify(args) => verify::run(args, globals),
             Command::Data(args) => data::run(args, globals),
             Command::Runs(args) => runs::run(args, globals),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args, Cli::command()),
+            Command::Man(args) => man::run(&args, Cli::command(), globals),
         }
     }
 }

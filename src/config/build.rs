@@ -27,7 +27,8 @@ impl RunConfig {
         config
     }
 
-    /// What a model of this run is trained on: the data set called `name`, of which `validation` are validation images.
+    /// What a model of this run is trained on: the data set called `name`, of which `validation` are validation images. The training
+    /// images' fingerprints are not in it: they are of the images.
     pub fn trained_on(&self, name: &str, validation: Option<&Samples>) -> TrainedOn {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         TrainedOn {
@@ -38,6 +39,10 @@ impl RunConfig {
             split_mode: self.data.split_mode,
             seed: self.training.seed,
             validation_labels: validation.map(digest_of_labels),
+            limit_train: self.data.limit_train,
+            cache: self.load.cache,
+            fingerprint: None,
+            relative_fingerprint: None,
         }
     }
 

@@ -73,6 +73,16 @@ impl Driver {
     }
 }
 
+/// The newest CUDA that the driver knows, `13.0`.
+///
+/// # Errors
+/// Why it cannot be asked, a sentence.
+pub fn cuda_version() -> Result<String, String> {
+    let library = libraries::load("libcuda.so.1", false).map_err(|reason| reason.to_string())?;
+    let version = number(&library, c"cuDriverGetVersion")?;
+    Ok(format!("{}.{}", version / 1000, version % 1000 / 10))
+}
+
 /// What a function of the driver that gives a number gives.
 fn number(library: &Library, name: &CStr) -> Result<c_int, String> {
     let mut number = 0;

@@ -7,29 +7,49 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::foreign;
+use super::{foreign, seal};
 use crate::error::{Error, Result};
 
 /// The longest JSON that is read, in bytes.
 pub(crate) const MAX_JSON_BYTES: u64 = 64 << 20;
 
-/// Reads a JSON file of bounded size, in any form that `parse_json` knows.
+/// Reads a JSON file of bounded size, in any form that `parse_json` knows. That of a saved model has to be as it was saved.
 ///
 /// # Errors
-/// A model error where it cannot be read or is not JSON: then it says what the file is, where that is known.
+/// A model error where it cannot be read or is not JSON: then it says what the file is, where that is known; and where it is a saved
+/// model's and was changed since.
 pub fn read_json(path: &Path) -> Result<Value> {
+    let (bytes, document) = read_unchecked(path)?;
+    check_seal(&bytes, &document).map_err(|error| error.at_path(path))?;
+    Ok(document)
+}
+
+/// The checksum of a saved model's JSON, which `bytes` are and `document` says; none where it has none to have.
+///
+/// # Errors
+/// A model error where it is not as it was saved.
+pub(crate) fn check_seal<'a>(bytes: &[u8], document: &'a Value) -> Result<Option<&'a str>> {
+    seal::check(&text_of(bytes).unwrap_or_default(), document)
+}
+
+/// As [`read_json`], of a file that may have been changed; its bytes, too.
+///
+/// # Errors
+/// A model error where it cannot be read or is not JSON.
+pub(crate) fn read_unchecked(path: &Path) -> Result<(Vec<u8>, Value)> {
     if path.is_dir() {
         return Err(foreign::folder(path).at_path(path));
     }
     let bytes = read_bounded(path, MAX_JSON_BYTES).map_err(|error| error.at_path(path))?;
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    parse_json(&bytes).map_err(|error| {
+    let document = parse_json(&bytes).map_err(|error| {
         let unknown = || {
             let not_json = Error::model("the model's architecture is not JSON").at(error);
             not_json.help("save the model again")
         };
         foreign::file(&name, &bytes).unwrap_or_else(unknown).at_path(path)
-    })
+    })?;
+    Ok((bytes, document))
 }
 
 /// JSON as [`text_of`] it. A document that is one string is what is in it: `json.dump(model.to_json(), file)` encodes twice.

@@ -16,6 +16,7 @@ pub mod preprocess;
 pub mod presets;
 pub mod saved;
 mod scaling;
+mod seal;
 pub mod spec;
 pub(crate) mod summary;
 pub mod trained_on;
@@ -182,6 +183,17 @@ impl Model {
         Ok(Outputs { values: self.values(images, train), kind, form: kind.form(train) })
     }
 
+    /// As [`Model::forward`] outside training, in f32 whatever the network's precision is: what the model computes once it was saved and
+    /// loaded.
+    ///
+    /// # Errors
+    /// As [`Model::output_kind`].
+    pub(crate) fn forward_fp32(&self, images: &Tensor) -> Result<Outputs> {
+        let kind = self.output_kind()?;
+        let values = self.network.values(&self.inputs_as(images, Precision::Fp32), false);
+        Ok(Outputs { values, kind, form: kind.form(false) })
+    }
+
     /// Outputs `f32 [B, …]` of any network, as Keras's `predict` gives them, of `images` as in [`Model::forward`].
     pub fn predict(&self, images: &Tensor) -> Tensor {
         match self.forward(images, false) {
@@ -258,7 +270,11 @@ impl Model {
     /// `images` as they enter the first layer: `[B, C, H, W]`, channels last in memory, or as the network's input has them;
     /// in its precision.
     fn inputs(&self, images: &Tensor) -> Tensor {
-        let kind = match self.precision {
+        self.inputs_as(images, self.precision)
+    }
+
+    fn inputs_as(&self, images: &Tensor, precision: Precision) -> Tensor {
+        let kind = match precision {
             Precision::Fp32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
         };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::data::Samples;
+use crate::data::options::Cache;
 use crate::data::split::{SplitMode, Validation};
 use crate::files::hex;
 
@@ -29,6 +30,23 @@ pub struct TrainedOn {
     /// A digest of their labels ([`digest_of_labels`]); none where there were no validation images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_labels: Option<String>,
+    /// The most training images that were taken, where not all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_train: Option<usize>,
+    /// Where the images were kept: what the fingerprint is of depends on it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cache: Cache,
+    /// The training images' fingerprint ([`Samples::fingerprint`]); none in models of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The one that does not depend on where their files lie ([`crate::data::moved::relative_fingerprint`]), where they are read from
+    /// files as they are needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative_fingerprint: Option<String>,
+}
+
+fn is_default(cache: &Cache) -> bool {
+    *cache == Cache::default()
 }
 
 /// The SHA-256 of the labels, each as 8 bytes (little-endian): another one where the images of a split are no longer the same,

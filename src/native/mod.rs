@@ -9,6 +9,7 @@ mod fused;
 mod math;
 
 use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
 
 use tch::Device;
 
@@ -25,6 +26,7 @@ unsafe extern "C" {
     fn convnet_set_deterministic(deterministic: bool) -> *mut c_char;
     fn convnet_is_deterministic(deterministic: *mut bool) -> *mut c_char;
     fn convnet_manual_seed(seed: u64, gpu: c_int) -> *mut c_char;
+    fn convnet_cpu_capability(name: *mut *mut c_char) -> *mut c_char;
 }
 
 /// Lets CUDA compute f32 matrix products and convolutions in TensorFloat-32 (inputs rounded to 10 bits of mantissa, sums in
@@ -85,18 +87,36 @@ pub fn manual_seed(seed: u64, device: Device) -> Result<()> {
     checked(unsafe { convnet_manual_seed(seed, gpu) })
 }
 
+/// The instruction set that libtorch chose its own kernels for the CPU by: `AVX512`, `AVX2`, `DEFAULT`.
+///
+/// # Errors
+/// A device error where libtorch fails.
+pub fn cpu_capability() -> Result<String> {
+    let mut name = ptr::null_mut();
+    // SAFETY: it writes to `name`, which lives, and returns null or a string that is ours.
+    checked(unsafe { convnet_cpu_capability(&raw mut name) })?;
+    Ok(taken(name).unwrap_or_default())
+}
+
 /// `message`: null, or an exception's text from `malloc`.
 fn checked(message: *mut c_char) -> Result<()> {
-    if message.is_null() {
-        return Ok(());
+    match taken(message) {
+        None => Ok(()),
+        Some(text) => Err(failure(&text)),
+    }
+}
+
+/// The text of the C++ side that lies at `text`, which is freed; none where it is null.
+fn taken(text: *mut c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
     }
     // SAFETY: the C++ side made it with strdup and keeps no copy.
-    let text = unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        libc::free(message.cast());
-        text
-    };
-    Err(failure(&text))
+    unsafe {
+        let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
+        libc::free(text.cast());
+        Some(copy)
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #include "caught.h"
 
 #include <ATen/Context.h>
+#include <ATen/Version.h>
 
 // Lets cuBLAS and cuDNN compute f32 products in TF32, or forbids it.
 extern "C" char *convnet_allow_tf32(bool allowed) {
@@ -41,4 +42,9 @@ extern "C" char *convnet_manual_seed(uint64_t seed, int gpu) {
     reseed(c10::Device(c10::DeviceType::CPU));
     if (gpu >= 0) reseed(c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(gpu)));
   });
+}
+
+// The instruction set that libtorch's own kernels for the CPU are chosen by, for the caller to free.
+extern "C" char *convnet_cpu_capability(char **name) {
+  return caught([&] { *name = strdup(at::get_cpu_capability().c_str()); });
 }

@@ -232,3 +232,9 @@ fn batch_normalisation_does_not_depend_on_threads_and_refuses_what_it_cannot() {
         BatchNorm { scale: Some(Tensor::ones([24], (Kind::Float, Device::Cpu)).set_requires_grad(true)), ..layer(24) };
     assert!(batch_norm(&x, &trained, false).unwrap().is_none(), "libtorch knows that gradient");
 }
+
+#[test]
+fn the_instruction_set_is_named() {
+    let name = cpu_capability().unwrap();
+    assert!(["DEFAULT", "AVX2", "AVX512", "SVE256", "NO AVX"].contains(&name.as_str()), "{name}");
+}

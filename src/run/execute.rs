@@ -274,7 +274,11 @@ impl Run {
         let stage = config.stage(state.epochs);
         let network = prepare::network(config, &splits, last.as_deref(), stage, &selected, sinks)?;
         let labels = splits.classes.clone();
-        let trained_on = config.trained_on(&splits.name, splits.validation.as_ref());
+        let trained_on = TrainedOn {
+            fingerprint: data.fingerprint.clone().flatten(),
+            relative_fingerprint: data.relative_fingerprint.clone(),
+            ..config.trained_on(&splits.name, splits.validation.as_ref())
+        };
         let samples = if last.is_none() { details::samples(config, &splits)? } else { None };
         let images = Loaders::new(splits, selected.device)?;
         model_files::check_places(config)?;

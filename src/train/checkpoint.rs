@@ -98,7 +98,9 @@ impl Checkpoints {
         let metrics = best.into_iter().collect();
         let labels = self.labels.clone();
         let info = ModelInfo { labels, metrics, resize: self.resize, data: self.data.clone(), ..ModelInfo::default() };
-        let to = Destination { json: self.json_path(kind), weights: data(".safetensors"), state: state_file };
+        let has_golden = kind == CheckpointKind::Best; // the last one is to go on from
+        let to =
+            Destination { json: self.json_path(kind), weights: data(".safetensors"), state: state_file, has_golden };
         saved::save(model, &info, &to)?;
         self.remove_older(kind, &to);
         Ok(())

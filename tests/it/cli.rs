@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::program::{assets, convnet, failed, json, succeeded, train, wait_for_first_epoch, with_default_signals};
+use crate::program::{
+    assets, convnet, failed, json, succeeded, train, wait_for_first_epoch, with_default_signals,
+    write_as_before_checksums,
+};
 use convnet::metrics::Metric;
 use serde_json::Value;
 
@@ -140,6 +143,11 @@ fn damaged_models_are_refused() {
         failed(&evaluate(), 4, word);
     }
     fs::write(&weights_path, &weights).unwrap();
+    fs::write(&json_path, text.replacen("\"units\": 10", "\"units\": 11", 1)).unwrap();
+    failed(&evaluate(), 4, "not as it was saved");
+    // without a checksum, which older versions did not save, what is wrong is found where it is
+    fs::write(&json_path, &text).unwrap();
+    let text = serde_json::to_string_pretty(&write_as_before_checksums(&json_path, |_| {})).unwrap();
     for (from, to, word) in [
         ("\"Conv2D\"", "\"Konv2D\"", "unknown layer"),
         ("\"use_bias\"", "\"use_bais\"", "did you mean 'use_bias'"),

@@ -30,3 +30,11 @@ fn paths_are_found() {
     let text = "`src/a.rs` and `DataLoader` in `tests/b/`, `scripts/check` as `scripts/test --quick`";
     assert_eq!(named_paths(text).collect::<Vec<_>>(), ["src/a.rs", "tests/b/", "scripts/check", "scripts/test"]);
 }
+
+#[test]
+fn scripts_name_the_libtorch_that_the_program_goes_with() {
+    for script in ["scripts/setup", "scripts/package"] {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(script)).unwrap();
+        assert!(text.contains(&format!("version={}", convnet::libtorch::EXPECTED_VERSION)), "{script}");
+    }
+}

@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("evaluate", &["data", "model"]),
     ("log", &["data", "evaluate"]),
     ("predict", &["data", "model"]),
+    ("verify", &["data", "model"]),
     ("explain", &["data", "model"]),
     ("train", &["data", "model", "log", "evaluate"]),
     ("config", &["data", "model", "log", "train"]),

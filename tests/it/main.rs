@@ -45,3 +45,4 @@ mod suspects;
 mod trajectory;
 mod transfer;
 mod unlike;
+mod verify;

@@ -13,12 +13,13 @@ use super::super::spec::CompiledLoss;
 use super::super::trained_on::TrainedOn;
 use super::super::training_look::TrainingLook;
 use super::super::{Model, Spec};
+use super::golden::Golden;
 use super::info::{CompileInfo, InputInfo, ModelInfo};
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
 
-/// The format's version, under `convnet.version`.
-const VERSION: u32 = 1;
+/// The format's version, under `convnet.version`. In version 1 the JSON had no checksum of itself and no golden outputs.
+pub(super) const VERSION: u32 = 2;
 
 /// A file beside the JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +66,12 @@ pub(super) struct ConvnetKey {
     /// What its training images look like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     images: Option<TrainingLook>,
+    /// What it computed of a few images when it was saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<Golden>,
+    /// The JSON's checksum: see [`super::super::seal`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    json_sha256: Option<String>,
 }
 
 impl ConvnetKey {
@@ -80,6 +87,16 @@ impl FileInfo {
     pub fn new(path: &Path, bytes: &[u8]) -> Self {
         let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         FileInfo { file, sha256: sha256(bytes) }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.file
+    }
+
+    /// Its SHA-256, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// The file's bytes, of which there may be at most `max_bytes`, and its path; `what` names it in errors.
@@ -108,7 +125,13 @@ impl FileInfo {
 }
 
 /// The model's JSON: Keras's architecture, and everything else under the key `convnet`.
-pub(super) fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state: Option<FileInfo>) -> Value {
+pub(super) fn document(
+    model: &Model,
+    info: &ModelInfo,
+    weights: FileInfo,
+    state: Option<FileInfo>,
+    golden: Option<Golden>,
+) -> Value {
     let shape = model.image_shape().unwrap_or(ImageShape { height: 1, width: 1, channels: 1 });
     let ImageShape { height, width, channels } = shape;
     let input = InputInfo { height, width, channels, scale: model.input_scale(), resize: info.resize };
@@ -128,6 +151,8 @@ pub(super) fn document(model: &Model, info: &ModelInfo, weights: FileInfo, state
         run: info.run.clone(),
         calibration: info.calibration.clone(),
         images: info.images.clone(),
+        golden,
+        json_sha256: None, // when all else is said
     };
     let mut document = model.spec().to_json();
     document["convnet"] = json!(key);
@@ -152,9 +177,9 @@ pub(super) fn parse(document: &Value) -> Result<(Spec, ConvnetKey)> {
 
 /// Checks that what `key` says goes with the network.
 pub(super) fn check_key(model: &Model, key: &ConvnetKey) -> Result<()> {
-    if key.version != VERSION {
+    if !(1..=VERSION).contains(&key.version) {
         return Err(Error::model("the file is of another version")
-            .expected(VERSION)
+            .expected(format!("1 to {VERSION}"))
             .got(key.version)
             .at("version")
             .help("use the version of convnet that wrote it"));

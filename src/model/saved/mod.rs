@@ -2,8 +2,10 @@
 //! `<name>.safetensors`, the weights.
 
 mod document;
+mod golden;
 mod info;
 mod locate;
+mod parts;
 mod tensors;
 
 use std::path::{Path, PathBuf};
@@ -11,15 +13,19 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, SafeTensors};
 use tch::Device;
 
+pub use self::golden::GoldenComparison;
 pub use self::info::{CompileInfo, InputInfo, ModelInfo};
 pub use self::locate::{LOGS, locate, run_places, with_suffix};
+pub use self::parts::{SavedParts, seal};
 pub(crate) use self::tensors::{tensor_of, to_safetensors};
 pub use super::json_file::read_json;
+use super::seal::to_text;
 use super::{Calibration, Model, OutputKind, Spec};
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
 use crate::files;
-use document::FileInfo;
+use document::{ConvnetKey, FileInfo};
+use golden::Golden;
 
 /// The longest header a weights file may have beside its weights, in bytes.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
@@ -33,25 +39,29 @@ pub struct Destination {
     pub weights: PathBuf,
     /// An optimizer's state, and its bytes.
     pub state: Option<(PathBuf, Vec<u8>)>,
+    /// Whether the model gets golden outputs, by which it is verified: a pass of 16 images.
+    pub has_golden: bool,
 }
 
 impl Destination {
     /// The pair `<stem>.json` and `<stem>.safetensors`.
     pub fn pair(stem: &Path) -> Self {
         let [json, weights] = [".json", ".safetensors"].map(|suffix| with_suffix(stem, suffix));
-        Destination { json, weights, state: None }
+        Destination { json, weights, state: None, has_golden: true }
     }
 }
 
 /// Writes the model's files, each whole or not at all: all of them aside first, then renamed, the JSON last.
 ///
 /// # Errors
-/// An internal error where the disk does not take it; before the renaming begins, nothing has changed then.
+/// An internal error where the disk does not take it, a device error where libtorch fails; before the renaming begins, nothing has
+/// changed then.
 pub fn save(model: &Model, info: &ModelInfo, to: &Destination) -> Result<()> {
     let weights = weights_to_bytes(model)?;
     let state = to.state.as_ref().map(|(path, bytes)| FileInfo::new(path, bytes));
-    let document = document::document(model, info, FileInfo::new(&to.weights, &weights), state);
-    let text = serde_json::to_string_pretty(&document).expect("a JSON value is printable") + "\n";
+    let golden = if to.has_golden { Golden::of(model)? } else { None };
+    let document = document::document(model, info, FileInfo::new(&to.weights, &weights), state, golden);
+    let text = to_text(document);
     let mut files = vec![(&to.weights, &weights[..])];
     files.extend(to.state.as_ref().map(|(path, bytes)| (path, &bytes[..])));
     files.push((&to.json, text.as_bytes()));
@@ -80,7 +90,7 @@ pub fn set_calibration(json_path: &Path, calibration: &Calibration) -> Result<()
     let mut document = read_json(json_path)?;
     document::parse(&document).map_err(|error| error.at_path(json_path))?;
     document["convnet"]["calibration"] = serde_json::to_value(calibration).expect("plain numbers and text");
-    let text = serde_json::to_string_pretty(&document).expect("a JSON value is printable") + "\n";
+    let text = to_text(document);
     files::write_atomically(json_path, |writer| writer.write_all(text.as_bytes()))
         .map_err(|error| Error::internal("cannot save the calibration").at_path(json_path).because(error))
 }
@@ -90,8 +100,8 @@ fn weights_to_bytes(model: &Model) -> Result<Vec<u8>> {
     to_safetensors(named, [("format".to_owned(), "pt".to_owned())].into())
 }
 
-/// Loads the model whose JSON is at `json_path` onto `device`. Every weight's name, shape and kind and the weights' checksum
-/// are checked.
+/// Loads the model whose JSON is at `json_path` onto `device`. Every weight's name, shape and kind and the checksums of the JSON and
+/// the weights are checked.
 ///
 /// # Errors
 /// A model error that says which file, layer or key is wrong.
@@ -111,12 +121,16 @@ pub fn load_with(
     let document = read_json(json_path)?;
     let (mut spec, key) = document::parse(&document).map_err(|error| error.at_path(json_path))?;
     prepare(&mut spec)?;
+    Ok((build(spec, &key, json_path, device)?, key.into_info()))
+}
+
+/// The model of a JSON that says `spec` and `key`, with its weights.
+fn build(spec: Spec, key: &ConvnetKey, json_path: &Path, device: Device) -> Result<Model> {
     let model = Model::new(spec, key.input.scale, device, 0).map_err(|error| error.at_path(json_path))?;
-    document::check_key(&model, &key).map_err(|error| error.at("convnet").at_path(json_path))?;
+    document::check_key(&model, key).map_err(|error| error.at("convnet").at_path(json_path))?;
     load_weights(&model, &key.weights, json_path)?;
     let InputInfo { height, width, channels, .. } = key.input;
-    let model = model.with_image_shape(ImageShape { height, width, channels })?;
-    Ok((model, key.into_info()))
+    model.with_image_shape(ImageShape { height, width, channels })
 }
 
 /// What is known of the saved model at `json_path` beside its network.
