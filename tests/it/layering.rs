@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("log", &["data", "evaluate"]),
     ("predict", &["data", "model"]),
     ("explain", &["data", "model"]),
+    ("serve", &["data", "model", "predict"]),
     ("train", &["data", "model", "log", "evaluate"]),
     ("config", &["data", "model", "log", "train"]),
     ("report", &["data", "model", "log", "evaluate", "config", "run"]),
