@@ -11,8 +11,23 @@ use serde_json::{Map, Value};
 
 /// What is no setting of a run, and has a flag in some command.
 const OPTIONS: [&str; 17] = [
-    "connections", "end_lr", "folds", "format", "host", "labels", "max_batch", "max_body", "max_images", "max_pixels", "out",
-    "queue", "repeats", "resume", "start_lr", "token", "top_k",
+    "connections",
+    "end_lr",
+    "folds",
+    "format",
+    "host",
+    "labels",
+    "max_batch",
+    "max_body",
+    "max_images",
+    "max_pixels",
+    "out",
+    "queue",
+    "repeats",
+    "resume",
+    "start_lr",
+    "token",
+    "top_k",
 ];
 
 /// The settings of a run, by their keys.

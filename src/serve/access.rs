@@ -59,7 +59,11 @@ pub(super) fn check_token(token: Option<&Token>, headers: &HeaderMap) -> Result<
     let (scheme, word) = brought.split_at_checked(7).unwrap_or_default();
     match scheme.eq_ignore_ascii_case(b"bearer ") && token.is(word.trim_ascii()) {
         true => Ok(()),
-        false => Err(Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", "the token is missing or another: Authorization: Bearer …")),
+        false => Err(Failure::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "the token is missing or another: Authorization: Bearer …",
+        )),
     }
 }
 

@@ -35,7 +35,9 @@ impl fmt::Display for ServeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServeEvent::Reloaded(name) => write!(f, "{name}: loaded again"),
-            ServeEvent::KeptOld(name, why) => write!(f, "{name}: cannot be loaded again, the model before is served on: {why}"),
+            ServeEvent::KeptOld(name, why) => {
+                write!(f, "{name}: cannot be loaded again, the model before is served on: {why}")
+            }
             ServeEvent::Stopping => f.write_str("stopping: requests that came are answered"),
             ServeEvent::Answered { method, path, status, seconds } => {
                 write!(f, "{method} {path} {status} {:.1} ms", seconds * 1e3)

@@ -58,7 +58,12 @@ impl Decoders {
     /// # Errors
     /// 400 where a form does not hold together or there is no image, 413 where there are too many or one has too many pixels, 415
     /// where something is not an image of a kind that is read, 422 where an image is damaged.
-    pub async fn decode(&self, body: Held, content_type: Option<&str>, preparation: Preprocessing) -> Result<Vec<Decoded>, Failure> {
+    pub async fn decode(
+        &self,
+        body: Held,
+        content_type: Option<&str>,
+        preparation: Preprocessing,
+    ) -> Result<Vec<Decoded>, Failure> {
         let form = Form::of(content_type)?;
         let (max_images, max_pixels) = (self.max_images, self.max_pixels);
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Failure::stopping())?;

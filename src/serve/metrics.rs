@@ -75,7 +75,11 @@ impl ServerMetrics {
         for ((path, code), count) in self.answers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             text.sample("convnet_requests_total", &[("path", path), ("code", &code.to_string())], *count as f64);
         }
-        text.family("convnet_request_seconds", "histogram", "From the head of a request for predictions to its answer.");
+        text.family(
+            "convnet_request_seconds",
+            "histogram",
+            "From the head of a request for predictions to its answer.",
+        );
         self.request_seconds.write(text, "convnet_request_seconds", &[]);
         text.family("convnet_connections", "gauge", "Open connections.");
         text.sample("convnet_connections", &[], self.connections.load(Relaxed) as f64);
@@ -120,7 +124,11 @@ pub fn write_models(text: &mut Exposition, models: &[(&str, usize, &ModelMetrics
     single("convnet_model_load_seconds", "gauge", "How long loading the model took.", &|_, own| {
         own.load_micros.load(Relaxed) as f64 / 1e6
     });
-    text.family("convnet_model_reloads_total", "counter", "How often a model was loaded again, and how often that failed.");
+    text.family(
+        "convnet_model_reloads_total",
+        "counter",
+        "How often a model was loaded again, and how often that failed.",
+    );
     for (model, _, own) in models {
         for (outcome, count) in ["loaded", "failed"].into_iter().zip(&own.reloads) {
             let labels = [("model", *model), ("outcome", outcome)];
@@ -130,7 +138,9 @@ pub fn write_models(text: &mut Exposition, models: &[(&str, usize, &ModelMetrics
     text.family("convnet_batch_images", "histogram", "Images that went through the network at once.");
     models.iter().for_each(|(model, _, own)| own.batch_images.write(text, "convnet_batch_images", &[("model", model)]));
     text.family("convnet_batch_seconds", "histogram", "How long that took.");
-    models.iter().for_each(|(model, _, own)| own.batch_seconds.write(text, "convnet_batch_seconds", &[("model", model)]));
+    models
+        .iter()
+        .for_each(|(model, _, own)| own.batch_seconds.write(text, "convnet_batch_seconds", &[("model", model)]));
 }
 
 /// Text that Prometheus reads.
@@ -169,7 +179,9 @@ mod tests {
         let mut text = Exposition::default();
         write_models(&mut text, &[("a\"b\\c\nd", 7, &own)]);
         assert!(text.0.contains("convnet_queue_images{model=\"a\\\"b\\\\c\\nd\"} 7\n"), "{}", text.0);
-        for line in ["le=\"2\"} 0\n", "le=\"4\"} 1\n", "le=\"256\"} 1\n", "le=\"+Inf\"} 2\n", "_sum{", "} 1002\n", "} 2\n"] {
+        for line in
+            ["le=\"2\"} 0\n", "le=\"4\"} 1\n", "le=\"256\"} 1\n", "le=\"+Inf\"} 2\n", "_sum{", "} 1002\n", "} 2\n"]
+        {
             assert!(text.0.contains(line), "{line}: {}", text.0);
         }
     }

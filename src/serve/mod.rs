@@ -110,8 +110,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let follower = {
             let shared = Arc::clone(&shared);
-            let follow =
-                move || reload::follow(&shared.models, shared.config.watch, &shared.control, &shared.listener);
+            let follow = move || reload::follow(&shared.models, shared.config.watch, &shared.control, &shared.listener);
             thread::Builder::new().name("reload".to_owned()).spawn(follow).map_err(failed)?
         };
         let app = router(Arc::clone(&shared));
@@ -127,7 +126,8 @@ impl Server {
 }
 
 fn check_names(sources: &[ModelSource]) -> Result<()> {
-    let twice = sources.iter().enumerate().find(|(at, source)| sources[..*at].iter().any(|other| other.name == source.name));
+    let twice =
+        sources.iter().enumerate().find(|(at, source)| sources[..*at].iter().any(|other| other.name == source.name));
     match twice {
         None if sources.is_empty() => Err(Error::config("there is no model to serve")),
         None => Ok(()),

@@ -231,7 +231,9 @@ pub(super) fn find<'a>(models: &'a [Arc<Served>], name: Option<&str>) -> Result<
     let names: Vec<&str> = models.iter().map(|served| &*served.source.name).collect();
     match (name, models) {
         (None, [only]) => Ok(only),
-        (None, _) => Err(Failure::malformed(format!("the request names no model: ?model=NAME, one of {}", names.join(", ")))),
+        (None, _) => {
+            Err(Failure::malformed(format!("the request names no model: ?model=NAME, one of {}", names.join(", "))))
+        }
         (Some(name), _) => models
             .iter()
             .find(|served| served.source.name == name)

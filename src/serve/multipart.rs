@@ -28,7 +28,9 @@ pub fn boundary(content_type: &str) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let found = parameter(parameters, "boundary").filter(|word| (1..=MAX_BOUNDARY).contains(&word.len()));
-    found.map(Some).ok_or_else(|| Failure::malformed("the multipart body's Content-Type names no boundary of 1 to 70 letters"))
+    found
+        .map(Some)
+        .ok_or_else(|| Failure::malformed("the multipart body's Content-Type names no boundary of 1 to 70 letters"))
 }
 
 /// The files of `body`, in their order; at most `max` of them.
@@ -48,7 +50,8 @@ pub fn parts<'a>(body: &'a [u8], boundary: &str, max: usize) -> Result<Vec<Part<
         if !line.0.iter().all(|letter| b" \t".contains(letter)) {
             return Err(broken("something stands behind a boundary"));
         }
-        let (part, behind) = after(line.1, delimiter.as_bytes()).ok_or_else(|| broken("its last boundary is missing"))?;
+        let (part, behind) =
+            after(line.1, delimiter.as_bytes()).ok_or_else(|| broken("its last boundary is missing"))?;
         if found.len() == max {
             return Err(Failure::too_large(format!("there are too many images in one request: at most {max}")));
         }
@@ -78,7 +81,8 @@ fn read_part(part: &[u8]) -> Result<Part<'_>, Failure> {
     let disposition = headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-disposition"));
     let value = disposition.map(|header| String::from_utf8_lossy(header.value).into_owned()).unwrap_or_default();
     let name = value.split_once(';').and_then(|(_, parameters)| parameter(parameters, "filename"));
-    let file_name = name.map(|name| name.rsplit(['/', '\\']).next().unwrap_or_default().chars().take(MAX_NAME).collect());
+    let file_name =
+        name.map(|name| name.rsplit(['/', '\\']).next().unwrap_or_default().chars().take(MAX_NAME).collect());
     Ok(Part { file_name: file_name.filter(|name: &String| !name.is_empty()), bytes: &part[length..] })
 }
 
@@ -149,7 +153,9 @@ mod tests {
         let part = "--xx\r\nA: b\r\n\r\nc\r\n";
         let many = format!("{}--xx--", part.repeat(3));
         assert_eq!(read(&many).unwrap_err().status.as_u16(), 413);
-        for body in ["", "x", "--xx", "--xx\r\n", "--xx\r\nA: b", "--xx\r\nA: b\r\n\r\nc", part, "--xxy\r\n\r\n\r\n--xx--"] {
+        for body in
+            ["", "x", "--xx", "--xx\r\n", "--xx\r\nA: b", "--xx\r\nA: b\r\n\r\nc", part, "--xxy\r\n\r\n\r\n--xx--"]
+        {
             assert_eq!(read(body).unwrap_err().status.as_u16(), 400, "{body:?}");
         }
         assert_eq!(read("--xx\r\nno header\r\n\r\n\r\n--xx--").unwrap_err().status.as_u16(), 400);
@@ -161,7 +167,8 @@ mod tests {
         let words = ["--xx", "\r\n", "--", ":", "A: b", "\"", "\\", ";", "filename=", "Content-Disposition", "\0", "ÿ"];
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         for _ in 0..20_000 {
-            let text: String = (0..random.next_u32() % 14).map(|_| words[random.next_u32() as usize % words.len()]).collect();
+            let text: String =
+                (0..random.next_u32() % 14).map(|_| words[random.next_u32() as usize % words.len()]).collect();
             let _ = (read(&text), boundary(&format!("multipart/form-data;{text}")));
         }
     }

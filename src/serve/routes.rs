@@ -158,7 +158,10 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.0).into_response()
 }
 
-async fn model(State(shared): State<Arc<Shared>>, wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Response, Failure> {
+async fn model(
+    State(shared): State<Arc<Shared>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Failure> {
     let wanted = understood(wanted)?;
     answer(&find(&shared.models, wanted.model.as_deref())?.current().description)
 }

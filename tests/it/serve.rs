@@ -122,7 +122,10 @@ fn a_model_says_what_it_is_and_the_page_is_there() {
     let serving = Serving::start(folder(), &["first=models/a"]);
     let model = serving.get("/v1/model").json();
     assert_eq!(model["name"], "first");
-    assert_eq!(model["input"], serde_json::json!({"height": 28, "width": 28, "channels": 1, "scale": 1.0 / 255.0, "resize": "stretch"}));
+    assert_eq!(
+        model["input"],
+        serde_json::json!({"height": 28, "width": 28, "channels": 1, "scale": 1.0 / 255.0, "resize": "stretch"})
+    );
     assert_eq!((&model["parameters"], &model["run"]), (&Value::from(34826), &Value::from("a")));
     assert!(model["labels"].as_array().unwrap().len() == 10 && model["metrics"]["val_accuracy"].is_number(), "{model}");
     assert_eq!(serving.get("/healthz").json()["status"], "ok");
@@ -140,7 +143,12 @@ fn a_model_says_what_it_is_and_the_page_is_there() {
 #[test]
 fn several_models_are_asked_by_name() {
     let serving = Serving::start(folder(), &["models/a", "logs/b", "c=models/b.json"]);
-    let names: Vec<_> = serving.get("/v1/models").json()["models"].as_array().unwrap().iter().map(|model| model["name"].clone()).collect();
+    let names: Vec<_> = serving.get("/v1/models").json()["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| model["name"].clone())
+        .collect();
     assert_eq!(names, ["a", "b", "c"], "a run is called by its name");
     let answer = serving.post("/v1/predict", &picture(1));
     assert_eq!((answer.status, answer.code().as_str()), (400, "malformed"));
@@ -164,7 +172,9 @@ fn other_machines_are_let_in_with_a_token_only() {
         let request = format!("{line} HTTP/1.1\r\nHost: example.org:{port}\r\nConnection: close\r\n{headers}\r\n");
         serving.raw(request.as_bytes()).unwrap()
     };
-    for headers in ["", "Authorization: Bearer 0123456789abcdef0124\r\n", "Authorization: Basic 0123456789abcdef0123\r\n"] {
+    for headers in
+        ["", "Authorization: Bearer 0123456789abcdef0124\r\n", "Authorization: Basic 0123456789abcdef0123\r\n"]
+    {
         for line in ["GET /v1/model", "GET /metrics", "POST /v1/predict", "GET /nothing"] {
             let answer = serving_here(headers, line);
             assert_eq!((answer.status, answer.code().as_str()), (401, "unauthorized"), "{line}");

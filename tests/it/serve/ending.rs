@@ -26,7 +26,8 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> Option<(u16, Vec<u8>, boo
         }
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-        let length: usize = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+        let length: usize =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
         if bytes.len() == end + 4 + length {
             let status = head.split(' ').nth(1).unwrap().parse().unwrap();
             return Some((status, bytes[end + 4..].to_vec(), head.contains("connection: close")));
@@ -134,7 +135,8 @@ fn a_model_is_exchanged_without_a_lost_request() {
     let stem = place.path().join("m");
     copy_model("a", &stem);
     let mut serving = Serving::start(folder(), &[stem.to_str().unwrap()]);
-    let [a, b] = ["models/a", "models/b"].map(|model| (0..10).map(|number| unnamed(predicted(model, number))).collect::<Vec<_>>());
+    let [a, b] = ["models/a", "models/b"]
+        .map(|model| (0..10).map(|number| unnamed(predicted(model, number))).collect::<Vec<_>>());
     let (answered, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (of_a, of_b) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let address = serving.address.clone();

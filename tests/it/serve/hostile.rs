@@ -21,10 +21,11 @@ fn files() -> Vec<Vec<u8>> {
         image.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     };
-    let mut files: Vec<Vec<u8>> = [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Tiff]
-        .into_iter()
-        .map(|format| encoded(DynamicImage::new_rgb8(40, 30), format))
-        .collect();
+    let mut files: Vec<Vec<u8>> =
+        [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Tiff]
+            .into_iter()
+            .map(|format| encoded(DynamicImage::new_rgb8(40, 30), format))
+            .collect();
     // 7000×7000 black pixels in 48 kB, which is within the limit; and 20000×20000, which is not
     files.push(encoded(DynamicImage::new_luma8(7000, 7000), ImageFormat::Png));
     let mut bomb = picture(0);
@@ -53,7 +54,8 @@ fn request(random: &mut ChaCha8Rng, files: &[Vec<u8>]) -> Vec<u8> {
         }),
         _ => {}
     }
-    let kinds = ["", "Content-Type: image/png\r\n", "Content-Type: text/html\r\n", "Content-Type: multipart/form-data\r\n"];
+    let kinds =
+        ["", "Content-Type: image/png\r\n", "Content-Type: text/html\r\n", "Content-Type: multipart/form-data\r\n"];
     let (headers, mut body) = match pick(3) {
         0 => form(&vec![("a/../b\0.png", &file[..]); 1 + pick(3)]),
         _ => (kinds[pick(kinds.len())].to_owned(), file),
@@ -62,9 +64,17 @@ fn request(random: &mut ChaCha8Rng, files: &[Vec<u8>]) -> Vec<u8> {
         let at = pick(body.len() + 1);
         body.truncate(at);
     }
-    let lengths = [body.len(), body.len(), body.len(), body.len(), 0, body.len() + 9, body.len() / 2, usize::MAX, 1 << 40];
+    let lengths =
+        [body.len(), body.len(), body.len(), body.len(), 0, body.len() + 9, body.len() / 2, usize::MAX, 1 << 40];
     let length = lengths[pick(lengths.len())];
-    let paths = ["/v1/predict", "/v1/predict", "/v1/predict?top=18446744073709551615", "/v1/predict?top=%ff", "/v1/models/%2e%2e/predict", "/../../etc/passwd"];
+    let paths = [
+        "/v1/predict",
+        "/v1/predict",
+        "/v1/predict?top=18446744073709551615",
+        "/v1/predict?top=%ff",
+        "/v1/models/%2e%2e/predict",
+        "/../../etc/passwd",
+    ];
     let path = paths[pick(paths.len())];
     let framing = match pick(8) {
         0 => "Transfer-Encoding: chunked\r\n".to_owned(),
@@ -77,7 +87,10 @@ fn request(random: &mut ChaCha8Rng, files: &[Vec<u8>]) -> Vec<u8> {
     match pick(12) {
         0 => bytes = (0..pick(3000)).map(|_| pick(256) as u8).collect(),
         1 => bytes.splice(0..0, b"\x16\x03\x01\x02\0\x01\0".iter().copied()).for_each(drop),
-        2 => bytes = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(pick(200_000))).into_bytes(),
+        2 => {
+            bytes =
+                format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(pick(200_000))).into_bytes()
+        }
         3 => bytes = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(pick(300))).into_bytes(),
         _ => {}
     }
@@ -134,18 +147,26 @@ fn slow_senders_are_cut_off_and_keep_nobody_out() {
     let head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\nx";
     let start = Instant::now();
     // a head that does not end, bodies that do not come, and connections that say nothing
-    let slow: Vec<_> = [&b"GET / HT"[..], head, b""].iter().cycle().take(60).map(|bytes| {
-        let mut stream = serving.connect();
-        stream.write_all(bytes).unwrap();
-        stream
-    }).collect();
+    let slow: Vec<_> = [&b"GET / HT"[..], head, b""]
+        .iter()
+        .cycle()
+        .take(60)
+        .map(|bytes| {
+            let mut stream = serving.connect();
+            stream.write_all(bytes).unwrap();
+            stream
+        })
+        .collect();
     assert_eq!(serving.post("/v1/predict", &picture(0)).status, 200, "three times 20 before it, a second each");
     assert!(start.elapsed() < Duration::from_secs(30));
-    let answers: Vec<String> = slow.into_iter().map(|mut stream| {
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
-    }).collect();
+    let answers: Vec<String> = slow
+        .into_iter()
+        .map(|mut stream| {
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            String::from_utf8_lossy(&answer).into_owned()
+        })
+        .collect();
     let too_slow = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 408")).count();
     assert_eq!(too_slow, 20, "{answers:?}");
 }
@@ -177,7 +198,10 @@ fn more_than_the_queue_holds_is_answered_429_as_a_whole() {
 fn a_client_that_asks_first_is_told_to_go_on() {
     let serving = Serving::start(folder(), &["models/a"]);
     let body = picture(0);
-    let head = format!("POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     let mut stream = serving.connect();
     stream.write_all(head.as_bytes()).unwrap();
     let mut first = [0; 25];

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{NO_GPU, json, convnet, succeeded, train, wait_until, with_default_signals};
+use crate::program::{NO_GPU, convnet, json, succeeded, train, wait_until, with_default_signals};
 
 /// A folder with `models/a` and `models/b`, and `0.png` to `9.png`, which are images of the digits' test split.
 pub fn folder() -> &'static Path {
