@@ -107,7 +107,9 @@ impl Server {
     pub fn serve(self) -> Result<usize> {
         let failed = |error: std::io::Error| Error::internal("cannot serve").because(error);
         let Server { listener, shared, engines, .. } = self;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        // what decoding takes stays with its thread
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(num_processors() + 1).enable_all().build().map_err(failed)?;
         let follower = {
             let shared = Arc::clone(&shared);
             let follow = move || reload::follow(&shared.models, shared.config.watch, &shared.control, &shared.listener);

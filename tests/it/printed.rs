@@ -30,7 +30,7 @@ fn help_is_as_it_was() {
     let commands =
         ["", "train", "lr-find", "evaluate", "predict", "explain", "summary", "import", "export", "reproduce", "data"];
     for command in
-        commands.into_iter().chain(["runs", "runs list", "runs show", "runs compare", "report", "data suspects"])
+        commands.into_iter().chain(["runs", "runs list", "runs show", "runs compare", "report", "serve", "data suspects"])
     {
         let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "help".into() } else { format!("help_{}", command.replace(' ', "_")) };

@@ -76,13 +76,18 @@ function describe() {
 async function predict(blob, isDrawn) {
   last = { blob, isDrawn };
   const own = ++asked;
-  if (!isDrawn) show(blob);
+  if (isDrawn) hide();
+  else show(blob);
+  $("drawn-as").textContent = "";
   const { name, labels } = model();
   const path = `v1/predict?model=${encodeURIComponent(name)}&top=${Math.min(SHOWN, labels.length)}`;
   const slow = setTimeout(() => own === asked && say([element("p", "muted", "Asking the model …")]), 300);
   try {
     const { predictions } = await ask(path, { method: "POST", body: blob, headers: { "Content-Type": blob.type || "application/octet-stream" } });
-    if (own === asked) say(answer(predictions[0], labels.length));
+    if (own !== asked) return;
+    say(answer(predictions[0], labels.length));
+    // on a phone the answer lies below the drawing
+    if (isDrawn) $("drawn-as").textContent = "→ " + heading(predictions[0]);
   } catch (error) {
     if (own !== asked) return;
     say([element("p", "warning", "No answer: " + error.message)]);
@@ -97,12 +102,17 @@ function say(elements) {
 }
 
 function percent(share) {
-  return (100 * share).toFixed(1) + " %";
+  const text = (100 * share).toFixed(1);
+  if (text === "100.0" && share < 1) return "> 99.9 %";
+  return text === "0.0" && share > 0 ? "< 0.1 %" : text + " %";
+}
+
+function heading(prediction) {
+  return prediction.label === null ? "Not sure enough to say" : prediction.label;
 }
 
 function answer(prediction, numClasses) {
-  const said = prediction.label === null ? "Not sure enough to say" : prediction.label;
-  const parts = [element("p", "said", said)];
+  const parts = [element("p", "said", heading(prediction))];
   for (const kind of prediction.unlike || []) {
     parts.push(element("p", "warning", "Unlike the pictures that the model was trained on: " + (UNLIKE[kind] || kind) + ". Do not trust the answer."));
   }
@@ -122,6 +132,11 @@ function answer(prediction, numClasses) {
     parts.push(element("p", "muted", `The ${prediction.top.length} most probable of ${numClasses} classes.`));
   }
   return parts;
+}
+
+function hide() {
+  $("preview").hidden = true;
+  $("drop-hint").textContent = "Drop a picture here, paste one, or";
 }
 
 let shownUrl = "";
@@ -189,6 +204,7 @@ function trace(context) {
 function clearDrawing() {
   strokes = [];
   redraw();
+  $("drawn-as").textContent = "";
   // an answer that comes now is about what is gone
   asked++;
   say([element("p", "muted", "Nothing yet: give it a picture.")]);
