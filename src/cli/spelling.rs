@@ -10,8 +10,9 @@ use convnet::log::{Event, Sink};
 use serde_json::{Map, Value};
 
 /// What is no setting of a run, and has a flag in some command.
-const OPTIONS: [&str; 17] = [
+const OPTIONS: [&str; 20] = [
     "connections",
+    "drain",
     "end_lr",
     "folds",
     "format",
@@ -19,6 +20,7 @@ const OPTIONS: [&str; 17] = [
     "labels",
     "max_batch",
     "max_body",
+    "max_delay",
     "max_images",
     "max_pixels",
     "out",
@@ -26,6 +28,7 @@ const OPTIONS: [&str; 17] = [
     "repeats",
     "resume",
     "start_lr",
+    "timeout",
     "token",
     "top_k",
 ];

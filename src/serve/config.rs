@@ -6,6 +6,11 @@ use std::time::Duration;
 use super::access::Token;
 use crate::error::{Error, Result};
 
+/// The most connections: as many as there are ports.
+const MAX_CONNECTIONS: usize = 65_535;
+/// The longest time that may be set.
+const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What a server is told.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
@@ -65,7 +70,7 @@ impl Default for ServeConfig {
 
 impl ServeConfig {
     /// # Errors
-    /// A configuration error where other machines could reach the server without a token, or a limit is 0.
+    /// A configuration error where other machines could reach the server without a token, or a limit is 0 or beyond all use.
     pub fn check(&self) -> Result<()> {
         if !self.host.is_loopback() && self.token.is_none() {
             return Err(Error::config("other machines can reach that address, and no token is set")
@@ -73,6 +78,10 @@ impl ServeConfig {
                 .got(format!("`host = '{}'`", self.host))
                 .help("write a long random word into a file and name it with `token`, or set CONVNET_TOKEN"));
         }
+        self.check_limits()
+    }
+
+    fn check_limits(&self) -> Result<()> {
         let limits = [
             ("max_body", self.max_body_bytes),
             ("max_pixels", self.max_pixels),
@@ -82,8 +91,18 @@ impl ServeConfig {
             ("connections", self.connections),
             ("top_k", self.top_k),
         ];
-        match limits.iter().find(|(_, limit)| *limit == 0) {
-            Some((name, _)) => Err(Error::config(format!("`{name}` cannot be used")).expected("1 or more").got(0)),
+        let unusable = |name: &str, expected: String, got: String| {
+            Err(Error::config(format!("`{name}` cannot be used")).expected(expected).got(got))
+        };
+        if let Some((name, limit)) = limits.iter().find(|(_, limit)| *limit == 0) {
+            return unusable(name, "1 or more".into(), limit.to_string());
+        }
+        if self.connections > MAX_CONNECTIONS {
+            return unusable("connections", format!("1 to {MAX_CONNECTIONS}"), self.connections.to_string());
+        }
+        let times = [("max_delay", self.max_delay), ("timeout", self.timeout), ("drain", self.drain)];
+        match times.iter().find(|(_, time)| *time > MAX_TIME) {
+            Some((name, time)) => unusable(name, "a day at most".into(), format!("{} s", time.as_secs())),
             None => Ok(()),
         }
     }
@@ -102,5 +121,9 @@ mod tests {
         config.check().unwrap();
         config.queue = 0;
         assert!(config.check().unwrap_err().to_string().starts_with("`queue` cannot be used"));
+        config = ServeConfig { timeout: Duration::MAX, ..ServeConfig::default() };
+        assert!(config.check().unwrap_err().to_string().starts_with("`timeout` cannot be used: expected a day"));
+        config = ServeConfig { connections: usize::MAX, ..ServeConfig::default() };
+        assert!(config.check().unwrap_err().to_string().starts_with("`connections` cannot be used"));
     }
 }

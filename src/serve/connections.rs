@@ -29,46 +29,66 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// Gives how many connections had to be cut.
 pub(super) async fn serve(listener: TcpListener, app: Router, shared: Arc<Shared>) -> usize {
-    let max = shared.config.connections;
+    let (max, drain) = (shared.config.connections, shared.config.drain);
     let slots = Arc::new(Semaphore::new(max));
     let (end, ended) = watch::channel(false);
-    let control = shared.control.clone();
-    let take = async |slot: OwnedSemaphorePermit, stream| {
-        tokio::spawn(connection(stream, app.clone(), Arc::clone(&shared), ended.clone(), slot));
-    };
-    loop {
-        tokio::select! {
-            biased;
-            () = control.stopped() => break,
-            taken = accept(&listener, &slots) => match taken {
-                Ok((slot, stream)) => take(slot, stream).await,
-                Err(error) => {
-                    (shared.listener)(&ServeEvent::NoConnection(error.to_string()));
-                    sleep(PAUSE).await;
-                }
-            },
-        }
-    }
-    (shared.listener)(&ServeEvent::Stopping);
-    // those that the system has taken for us
-    while let Ok(Ok((slot, stream))) = timeout(Duration::from_millis(1), accept(&listener, &slots)).await {
-        take(slot, stream).await;
-    }
-    drop(listener);
+    let door = Door { listener, slots: Arc::clone(&slots), app, shared, ended };
+    door.take_until_stopped().await;
+    drop(door);
     sleep(LINGER).await;
     // a receiver is gone where there is no connection
     let _ = end.send(true);
     let all = u32::try_from(max).unwrap_or(u32::MAX);
-    match timeout(shared.config.drain, slots.acquire_many(all)).await {
+    match timeout(drain, slots.acquire_many(all)).await {
         Ok(_) => 0,
         Err(_) => max - slots.available_permits(),
     }
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(OwnedSemaphorePermit, TcpStream)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((slot, stream))
+/// Where connections come in.
+struct Door {
+    listener: TcpListener,
+    /// A permit for each connection that there may be.
+    slots: Arc<Semaphore>,
+    app: Router,
+    shared: Arc<Shared>,
+    /// Whether connections are to end.
+    ended: watch::Receiver<bool>,
+}
+
+impl Door {
+    async fn take_until_stopped(&self) {
+        loop {
+            let taken = tokio::select! {
+                biased;
+                () = self.shared.control.stopped() => break,
+                taken = self.accept() => taken,
+            };
+            match taken {
+                Ok((slot, stream)) => self.answer(slot, stream),
+                Err(error) => {
+                    (self.shared.listener)(&ServeEvent::NoConnection(error.to_string()));
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+        (self.shared.listener)(&ServeEvent::Stopping);
+        // those that the system has taken for us
+        while let Ok(Ok((slot, stream))) = timeout(Duration::from_millis(1), self.accept()).await {
+            self.answer(slot, stream);
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(OwnedSemaphorePermit, TcpStream)> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, _) = self.listener.accept().await?;
+        Ok((slot, stream))
+    }
+
+    /// Answers on the connection from now on, beside all others.
+    fn answer(&self, slot: OwnedSemaphorePermit, stream: TcpStream) {
+        tokio::spawn(connection(stream, self.app.clone(), Arc::clone(&self.shared), self.ended.clone(), slot));
+    }
 }
 
 /// Answers the requests of one connection; `slot` is free again behind it.

@@ -29,9 +29,15 @@ fn help_is_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let commands =
         ["", "train", "lr-find", "evaluate", "predict", "explain", "summary", "import", "export", "reproduce", "data"];
-    for command in
-        commands.into_iter().chain(["runs", "runs list", "runs show", "runs compare", "report", "serve", "data suspects"])
-    {
+    for command in commands.into_iter().chain([
+        "runs",
+        "runs list",
+        "runs show",
+        "runs compare",
+        "report",
+        "serve",
+        "data suspects",
+    ]) {
         let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "help".into() } else { format!("help_{}", command.replace(' ', "_")) };
         insta::assert_snapshot!(name, succeeded(&convnet(folder.path(), &words)));
