@@ -27,7 +27,7 @@ const MAX_TOKEN_BYTES: u64 = 4096;
 pub struct Args {
     /// The models: stems (models/model), files or runs, as for predict; NAME=MODEL gives one another name
     #[arg(value_name = "MODEL", required = true)]
-    models: Vec<String>,
+    served: Vec<String>,
     /// The address to listen on; any but this machine's own needs a token
     #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into())]
     host: IpAddr,
@@ -89,7 +89,7 @@ pub struct Args {
 /// # Errors
 /// Where the settings cannot be used, the port is taken, a model cannot be loaded, or requests had to be cut off at the end.
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
-    let sources = args.models.iter().map(|model| ModelSource::parse(model)).collect::<Result<Vec<_>>>()?;
+    let sources = args.served.iter().map(|model| ModelSource::parse(model)).collect::<Result<Vec<_>>>()?;
     let config = config(&args)?;
     let loading = || {
         let device = device::select(args.device)?.device;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -166,8 +166,15 @@ async fn model(
     answer(&find(&shared.models, wanted.model.as_deref())?.current().description)
 }
 
-async fn model_of_name(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Result<Response, Failure> {
-    answer(&find(&shared.models, Some(&name))?.current().description)
+async fn model_of_name(
+    State(shared): State<Arc<Shared>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Failure> {
+    answer(&find(&shared.models, Some(&named(name)?))?.current().description)
+}
+
+fn named(name: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
+    name.map(|Path(name)| name).map_err(|error| Failure::malformed(format!("the path cannot be read: {error}")))
 }
 
 async fn models(State(shared): State<Arc<Shared>>) -> Result<Response, Failure> {
@@ -196,12 +203,12 @@ async fn predict(
 
 async fn predict_by_name(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     wanted: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let wanted = understood(wanted)?;
+    let (name, wanted) = (named(name)?, understood(wanted)?);
     if wanted.model.as_ref().is_some_and(|other| *other != name) {
         return Err(Failure::malformed("the path and ?model name two models"));
     }

@@ -88,6 +88,7 @@ fn what_cannot_be_answered_is_said_with_its_status() {
         ("POST /v1/predict?top=many", "", &png, 400, "malformed"),
         ("POST /v1/predict?tpo=3", "", &png, 400, "malformed"),
         ("POST /v1/models/a/predict?model=b", "", &png, 400, "malformed"),
+        ("POST /v1/models/%ff/predict", "", &png, 400, "malformed"),
         ("POST /v1/predict?model=A", "", &png, 404, "not_found"),
         ("GET /v1/models/none", "", b"", 404, "not_found"),
         ("GET /nothing", "", b"", 404, "not_found"),
