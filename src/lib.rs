@@ -51,6 +51,7 @@ pub mod pytorch;
 pub mod report;
 pub mod rng;
 pub mod run;
+pub mod serve;
 pub mod settings;
 pub mod train;
 pub mod verify;

@@ -1,5 +1,7 @@
 //! From images to probabilities and labels.
 
+mod groups;
+
 use std::path::Path;
 use std::{fmt, io};
 
@@ -92,6 +94,13 @@ pub struct Record {
     pub expected: Option<usize>,
 }
 
+/// What `predict --json` prints, and `serve` answers.
+#[derive(Debug, Serialize)]
+pub struct PredictDocument<'a> {
+    /// The predictions, in the order of the images.
+    pub predictions: &'a [Record],
+}
+
 /// What a file of predictions holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PredictionFormat {
@@ -180,7 +189,8 @@ impl Predictor {
         self.model.input_scale()
     }
 
-    /// Predicts `count` stored images: `pixels` is `u8 [count, H, W, C]`, row-major. They are one batch.
+    /// Predicts `count` stored images: `pixels` is `u8 [count, H, W, C]`, row-major. An image's
+    /// prediction does not depend on the others.
     ///
     /// # Errors
     /// A data error where `pixels` has another length; a numeric error where an output is not finite; a device error
@@ -191,7 +201,7 @@ impl Predictor {
     }
 
     /// Predicts `count` images that are handed to the network as they are: `values` is `f32 [count, H, W, C]`, row-major,
-    /// and already scaled. They are one batch.
+    /// and already scaled. An image's prediction does not depend on the others.
     ///
     /// # Errors
     /// As [`Predictor::predict_u8`].
@@ -211,16 +221,25 @@ impl Predictor {
     }
 
     fn predict(&self, flat: &Tensor, count: usize) -> Result<Vec<Prediction>> {
-        if count == 0 {
-            return Ok(Vec::new());
-        }
         let ImageShape { height, width, channels } = self.shape();
         let images = flat.reshape([count, height, width, channels].map(|size| size as i64)); // [B, H, W, C]
+        let group = groups::size(self.model.plan().multiply_adds(), self.model.device());
+        let mut predictions = Vec::with_capacity(count);
+        for start in (0..count).step_by(group) {
+            let images = images.narrow(0, start as i64, group.min(count - start) as i64);
+            predictions.extend(self.predict_group(&images, group)?);
+        }
+        Ok(predictions)
+    }
+
+    /// Predicts `images [B, H, W, C]`, of which there are at most `group`, with black ones behind them where there are fewer: so
+    /// that an image's prediction has the same bits whatever others are predicted with it.
+    fn predict_group(&self, images: &Tensor, group: usize) -> Result<Vec<Prediction>> {
         let compute = || {
-            let images = images.to_device(self.model.device());
+            let whole = groups::filled(images, group).to_device(self.model.device());
             let (outputs, seen) = match &self.info.images {
-                Some(_) => self.model.forward_seen(&images)?,
-                None => (self.model.forward(&images, false)?, Seen::default()),
+                Some(_) => self.model.forward_seen(&whole)?,
+                None => (self.model.forward(&whole, false)?, Seen::default()),
             };
             let logits = outputs.logits().filter(|_| self.temperature.is_some());
             Ok((rows(&outputs.activated()), rows(&outputs.probabilities()), logits.as_ref().map(rows), seen))
@@ -228,9 +247,10 @@ impl Predictor {
         let (activated, probabilities, logits, seen) = native::guarded(|| tch::no_grad(compute))?;
         let pairs = activated.chunks(self.model.num_outputs()).zip(probabilities.chunks(self.info.labels.len()));
         let new = |(outputs, probabilities)| Prediction::new(outputs, probabilities, &self.info.labels);
-        let mut predictions = pairs.map(new).collect::<Result<Vec<_>>>()?;
+        let count = images.size()[0] as usize;
+        let mut predictions = pairs.take(count).map(new).collect::<Result<Vec<_>>>()?;
         self.decide(logits.as_deref(), &mut predictions);
-        self.tell_unlike(&images, &seen, &mut predictions);
+        self.tell_unlike(images, &seen, &mut predictions);
         Ok(predictions)
     }
 

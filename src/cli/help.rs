@@ -66,6 +66,10 @@ Examples:
 Examples:
   convnet predict models/model picture.png folder/ --out predictions.csv
   convnet predict models/model --data fashion-mnist --index 786";
+    pub const SERVE: &str = "\
+Examples:
+  convnet serve models/model
+  convnet serve clothes=models/model logs/light --port 8080 --watch";
     pub const REPORT: &str = "\
 Examples:
   convnet report light --out light.html

@@ -23,6 +23,7 @@ mod predict;
 mod report;
 mod reproduce;
 mod runs;
+mod serve;
 pub mod spelling;
 mod summary;
 mod train;
@@ -63,6 +64,9 @@ enum Command {
     /// Predict the classes of image files, folders, .npy arrays, or images of a data set
     #[command(after_help = examples::PREDICT)]
     Predict(predict::Args),
+    /// Serve models over HTTP: a page, and predictions as JSON
+    #[command(after_help = examples::SERVE)]
+    Serve(serve::Args),
     /// Write a run's curves, scores, mistakes and what to try next into one HTML page
     #[command(after_help = examples::REPORT)]
     Report(report::Args),
@@ -116,6 +120,7 @@ impl Cli {
             Command::LrFind(args) => lr_find::run(*args, globals),
             Command::Evaluate(args) => evaluate::run(args, globals),
             Command::Predict(args) => predict::run(args, globals),
+            Command::Serve(args) => serve::run(args, globals),
             Command::Report(args) => report::run(args, globals),
             Command::Explain(args) => explain::run(args, globals),
             Command::Summary(args) => summary::run(args, globals),

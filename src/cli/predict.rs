@@ -5,8 +5,6 @@ mod text;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use super::indices::Indices;
 use super::labelled::{self, Wanted};
 use super::{Globals, at_least_one, output, spelling};
@@ -16,7 +14,7 @@ use convnet::data::npy::{self, NpyImages};
 use convnet::data::{ImageShape, Split};
 use convnet::device::{self, DeviceChoice};
 use convnet::error::{Error, Result};
-use convnet::predict::{InputImage, Prediction, PredictionFormat, Predictor, Record};
+use convnet::predict::{InputImage, PredictDocument, Prediction, PredictionFormat, Predictor, Record};
 use text::{describe, describe_threshold, scale_warning, warn_of_unlike};
 
 /// Images that go through the network at once.
@@ -70,11 +68,6 @@ pub struct Args {
     /// CPU threads [default: one per core]
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-}
-
-#[derive(Serialize)]
-struct PredictDocument<'a> {
-    predictions: &'a [Record],
 }
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {

@@ -10,7 +10,28 @@ use convnet::log::{Event, Sink};
 use serde_json::{Map, Value};
 
 /// What is no setting of a run, and has a flag in some command.
-const OPTIONS: [&str; 8] = ["end_lr", "folds", "format", "labels", "out", "repeats", "resume", "start_lr"];
+const OPTIONS: [&str; 20] = [
+    "connections",
+    "drain",
+    "end_lr",
+    "folds",
+    "format",
+    "host",
+    "labels",
+    "max_batch",
+    "max_body",
+    "max_delay",
+    "max_images",
+    "max_pixels",
+    "out",
+    "queue",
+    "repeats",
+    "resume",
+    "start_lr",
+    "timeout",
+    "token",
+    "top_k",
+];
 
 /// The settings of a run, by their keys.
 static SETTINGS: LazyLock<Map<String, Value>> =

@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("predict", &["data", "model"]),
     ("verify", &["data", "model"]),
     ("explain", &["data", "model"]),
+    ("serve", &["data", "model", "predict"]),
     ("train", &["data", "model", "log", "evaluate"]),
     ("config", &["data", "model", "log", "train"]),
     ("report", &["data", "model", "log", "evaluate", "config", "run"]),

@@ -41,6 +41,7 @@ mod recipes;
 mod report;
 mod resume;
 mod runs;
+mod serve;
 mod suspects;
 mod trajectory;
 mod transfer;

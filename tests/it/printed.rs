@@ -37,6 +37,7 @@ fn help_is_as_it_was() {
         "report",
         "data suspects",
         "verify",
+        "serve",
     ]) {
         let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let name = if command.is_empty() { "help".into() } else { format!("help_{}", command.replace(' ', "_")) };

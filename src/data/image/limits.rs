@@ -16,6 +16,14 @@ pub(in crate::data) fn file_too_large() -> Error {
     Error::data("the image file is too large").expected(format!("at most {MAX_FILE_BYTES} bytes"))
 }
 
+/// How the error for an image begins that has too many pixels.
+const TOO_LARGE: &str = "the image is too large";
+
+/// Whether `error` says that an image has too many pixels.
+pub fn is_too_large(error: &Error) -> bool {
+    error.fault().starts_with(TOO_LARGE)
+}
+
 /// Refuses sizes that no memory should be taken for. `num_bytes` is what the decoded image takes.
 pub(super) fn check_size(width: u32, height: u32, num_bytes: u64) -> Result<()> {
     match width.max(height) > MAX_SIDE_PX || num_bytes > MAX_DECODED_BYTES {
@@ -26,7 +34,7 @@ pub(super) fn check_size(width: u32, height: u32, num_bytes: u64) -> Result<()> 
 
 pub(super) fn too_large() -> Error {
     let most = format!("sides up to {MAX_SIDE_PX} pixels and {} MiB of pixels", MAX_DECODED_BYTES >> 20);
-    Error::data("the image is too large").expected(most)
+    Error::data(TOO_LARGE).expected(most)
 }
 
 /// What a file that is not what it should be begins with, for the error message.

@@ -25,6 +25,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat};
 
 pub(super) use left_out::LeftOut;
 use limits::check_size;
+pub use limits::is_too_large;
 pub(super) use limits::{MAX_FILE_BYTES, describe_start, file_too_large};
 pub(super) use list::EXTENSIONS;
 pub use list::{Listing, is_image_name, list_folder, list_images};
@@ -63,6 +64,14 @@ pub fn decode_bytes(bytes: &[u8], preparation: impl Into<Preprocessing>) -> Resu
         };
         preparation.apply(pixels, ImageShape { height, width, channels })
     })
+}
+
+/// Whether `bytes` begin as an image of a kind that is read.
+///
+/// # Errors
+/// A data error where they do not.
+pub fn check_kind(bytes: &[u8]) -> Result<()> {
+    formats::format_of(bytes).map(|_| ())
 }
 
 /// What an image file's beginning tells.
