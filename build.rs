@@ -54,8 +54,13 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 4] =
-        ["src/native/settings.cpp", "src/native/feed.cpp", "src/native/pool.cpp", "src/native/adam.cpp"];
+    const SOURCES: [&str; 5] = [
+        "src/native/settings.cpp",
+        "src/native/feed.cpp",
+        "src/native/pool.cpp",
+        "src/native/adam.cpp",
+        "src/native/trace.cpp",
+    ];
     const HEADERS: [&str; 4] =
         ["src/native/caught.h", "src/native/pool.h", "src/native/adam.h", "src/native/processor.h"];
     for source in SOURCES.iter().chain(&HEADERS) {

@@ -13,7 +13,7 @@ use tch::Device;
 
 pub use self::info::{CompileInfo, InputInfo, ModelInfo};
 pub use self::locate::{LOGS, locate, run_places, with_suffix};
-pub(crate) use self::tensors::{tensor_of, to_safetensors};
+pub(crate) use self::tensors::{bytes_of, tensor_of, to_safetensors};
 pub use super::json_file::read_json;
 use super::{Calibration, Model, OutputKind, Spec};
 use crate::data::ImageShape;
