@@ -10,7 +10,7 @@ use convnet::log::{Event, Sink};
 use serde_json::{Map, Value};
 
 /// What is no setting of a run, and has a flag in some command.
-const OPTIONS: [&str; 8] = ["end_lr", "folds", "format", "labels", "out", "repeats", "resume", "start_lr"];
+const OPTIONS: [&str; 9] = ["end_lr", "folds", "format", "input", "labels", "out", "repeats", "resume", "start_lr"];
 
 /// The settings of a run, by their keys.
 static SETTINGS: LazyLock<Map<String, Value>> =

@@ -84,7 +84,7 @@ pub struct RandomNetwork {
 pub fn network(seed: u64) -> RandomNetwork {
     let random = &mut Random(seed.wrapping_mul(0x1234_5678_9abc_def1));
     let shape = [random.between(5, 12), random.between(5, 12), *random.of(&[1, 3])];
-    let mut maker = Maker { layers: Vec::new(), made: Vec::new() };
+    let mut maker = Maker { layers: Vec::new(), inputs: Vec::new(), made: Vec::new() };
     maker.made.push(Made { layer: "in".into(), call: 0, shape: shape.to_vec(), is_read: false });
     let count = random.between(2, 9);
     for _ in 0..200 {
@@ -102,6 +102,8 @@ pub fn network(seed: u64) -> RandomNetwork {
 
 struct Maker {
     layers: Vec<(String, Value, Value)>,
+    /// What goes into each layer first.
+    inputs: Vec<Vec<usize>>,
     made: Vec<Made>,
 }
 
@@ -131,6 +133,7 @@ impl Maker {
         let name = format!("layer_{}", self.layers.len());
         let nodes = self.read(from);
         self.layers.push((format!("{class_name} {name}"), config, json!([nodes])));
+        self.inputs.push(self.made[from[0]].shape.clone());
         self.made.push(Made { layer: name, call: 0, shape, is_read: false });
     }
 
@@ -166,16 +169,13 @@ impl Maker {
             let is_kind = ["Conv2D", "Dense", "BatchNormalization", "DepthwiseConv2D", "PReLU"].contains(&class_name);
             is_kind && output(class_name, &layer.1, std::iter::once(&shape[..])).as_deref() == Some(&shape[..])
         };
-        let fitting: Vec<usize> = (0..self.layers.len()).filter(|&index| fits(&self.layers[index])).collect();
+        let takes = |&index: &usize| self.inputs[index] == shape && fits(&self.layers[index]);
+        let fitting: Vec<usize> = (0..self.layers.len()).filter(takes).collect();
         if fitting.is_empty() {
             return;
         }
         let index = *random.of(&fitting);
         let name = self.layers[index].0.split_once(' ').unwrap().1.to_owned();
-        let takes_as_much = |made: &&Made| made.layer == name && made.shape == shape;
-        if self.made.iter().find(takes_as_much).is_none() {
-            return; // its weights are for another input
-        }
         let node = self.read(&[from]);
         let nodes = self.layers[index].2.as_array_mut().unwrap();
         nodes.push(node);

@@ -12,8 +12,6 @@ use crate::model::saved;
 
 /// The name of the batch's size, which is any.
 const BATCH: &str = "N";
-/// The operators' version: the first with LayerNormalization.
-const OPSET: i64 = 17;
 
 /// A graph in the making. A value is called as the node that makes it.
 pub(super) struct GraphBuilder {
@@ -23,7 +21,6 @@ pub(super) struct GraphBuilder {
     weights: HashSet<String>,
     /// The values of which is said what they are.
     described: HashSet<String>,
-    opset: i64,
 }
 
 impl GraphBuilder {
@@ -31,7 +28,7 @@ impl GraphBuilder {
     pub fn new(name: &str, reserved: impl Iterator<Item = String>) -> Self {
         let graph = GraphProto { name: name.to_owned(), ..GraphProto::default() };
         let (weights, described) = (HashSet::new(), HashSet::new());
-        GraphBuilder { graph, names: reserved.collect(), weights, described, opset: OPSET }
+        GraphBuilder { graph, names: reserved.collect(), weights, described }
     }
 
     /// A use of the operator `op` in the layer `scope`; the name of what it makes.
@@ -72,11 +69,6 @@ impl GraphBuilder {
         }
     }
 
-    /// Says that operators of `version` are used, where the default is older.
-    pub fn needs_opset(&mut self, version: i64) {
-        self.opset = self.opset.max(version);
-    }
-
     /// Says what the value `name` is: `f32 [N, sizes…]`. Of one that was said before nothing changes.
     pub fn describe(&mut self, name: &str, sizes: &[usize]) {
         if self.described.insert(name.to_owned()) {
@@ -89,8 +81,8 @@ impl GraphBuilder {
         self.graph.input.push(value_info(name, kind, sizes));
     }
 
-    /// The graph with the value `last` called `output` as its only output, `f32 [N, size]`; and the version of its operators.
-    pub fn finish(mut self, last: &str, output: &str, size: usize) -> (GraphProto, i64) {
+    /// The graph with the value `last` called `output` as its only output, `f32 [N, size]`.
+    pub fn finish(mut self, last: &str, output: &str, size: usize) -> GraphProto {
         for node in &mut self.graph.node {
             node.input.iter_mut().chain(&mut node.output).filter(|name| *name == last).for_each(|name| {
                 output.clone_into(name);
@@ -98,7 +90,7 @@ impl GraphBuilder {
         }
         self.graph.value_info.retain(|value| value.name != last);
         self.graph.output.push(value_info(output, ElementType::Float, &[size]));
-        (self.graph, self.opset)
+        self.graph
     }
 
     fn constant(&mut self, name: &str, dims: &[i64], kind: ElementType, bytes: Vec<u8>) -> String {

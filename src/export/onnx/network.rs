@@ -11,7 +11,10 @@ use crate::error::{Error, Result};
 use crate::model::spec::{Form, Head, LayerPlan, OutputKind, Source};
 use crate::model::{Model, Weight};
 
-/// The format's version that ONNX 1.13 has, the first with operators of version 18.
+/// The operators' version: the first with LayerNormalization.
+const OPSET: i64 = 17;
+/// The format's version that goes with it, both of ONNX 1.12:
+/// <https://github.com/onnx/onnx/blob/main/docs/Versioning.md#released-versions>.
 const IR_VERSION: i64 = 8;
 
 /// The file of `subject`.
@@ -19,7 +22,6 @@ const IR_VERSION: i64 = 8;
 /// # Errors
 /// A model error where the network is no classifier of images, or has a layer that ONNX has nothing for.
 pub(super) fn file(subject: &Subject) -> Result<ModelProto> {
-    let (graph, opset) = graph(subject.model, subject.input)?;
     let entry = |(key, value): (String, Value)| StringStringEntryProto {
         key: Some(key),
         value: Some(value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)),
@@ -28,14 +30,13 @@ pub(super) fn file(subject: &Subject) -> Result<ModelProto> {
         ir_version: Some(IR_VERSION),
         producer_name: "convnet".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(opset) }],
+        graph: Some(graph(subject.model, subject.input)?),
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
         metadata_props: metadata(subject)?.into_iter().map(entry).collect(),
     })
 }
 
-/// The graph, and the version of its operators.
-fn graph(model: &Model, input: ExportInput) -> Result<(GraphProto, i64)> {
+fn graph(model: &Model, input: ExportInput) -> Result<GraphProto> {
     let (shape, kind) = (model.image_shape()?, model.output_kind()?);
     let reserved = model.weights().iter().map(|weight| weight.name.clone());
     let mut graph = GraphBuilder::new(graph_name(model), reserved.chain([INPUT, OUTPUT].map(String::from)));

@@ -2,9 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::graph::{int, ints, word};
+use super::graph::{int, word};
 use super::layers::Steps;
-use super::proto::AttributeProto;
 use crate::model::layers::resize;
 use crate::model::spec::Sides;
 use crate::model::spec::layers::{Interpolation, Permute, UpSampling2D};
@@ -54,42 +53,44 @@ impl Steps<'_> {
 
     /// By whole factors.
     pub(super) fn upsample(&mut self, up: &UpSampling2D) {
-        let factors = [1.0, 1.0, up.size.height as f32, up.size.width as f32];
-        let factors = self.floats("scales", &[4], &factors);
-        let attributes = match up.interpolation {
-            Interpolation::Nearest => vec![
-                word("mode", "nearest"),
-                word("coordinate_transformation_mode", "asymmetric"),
-                word("nearest_mode", "floor"),
-            ],
-            Interpolation::Bilinear => linear(),
-        };
-        self.apply("Resize", &["", &factors], attributes);
+        let factors = [up.size.height as f32, up.size.width as f32];
+        match up.interpolation {
+            Interpolation::Nearest => {
+                let floor = [("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor")];
+                self.scale(factors, &[[("mode", "nearest")].as_slice(), &floor].concat());
+            }
+            Interpolation::Bilinear => self.scale(factors, &LINEAR),
+        }
     }
 
     /// To the output's size.
     pub(super) fn resize(&mut self, interpolation: Interpolation) {
+        let (from, to) = ([self.input()[0], self.input()[1]], [self.output()[0], self.output()[1]]);
         match interpolation {
-            Interpolation::Bilinear => {
-                let sizes = [self.output()[0] as i64, self.output()[1] as i64];
-                let sizes = self.integers("sizes", &sizes);
-                self.graph.needs_opset(18); // the first whose Resize leaves the batch alone
-                self.apply("Resize", &["", "", &sizes], [linear(), vec![ints("axes", &[2, 3])]].concat());
-            }
+            Interpolation::Bilinear => self.scale([factor(from[0], to[0]), factor(from[1], to[1])], &LINEAR),
             Interpolation::Nearest => {
                 for (axis, name) in [(0, "rows"), (1, "columns")] {
-                    let nearest = nearest(self.input()[axis], self.output()[axis]);
-                    let nearest = self.integers(name, &nearest);
+                    let nearest = self.integers(name, &nearest(from[axis], to[axis]));
                     self.apply("Gather", &[&nearest], vec![int("axis", axis as i64 + 2)]);
                 }
             }
         }
     }
+
+    fn scale(&mut self, [height, width]: [f32; 2], how: &[(&str, &str)]) {
+        let factors = self.floats("scales", &[4], &[1.0, 1.0, height, width]);
+        self.apply("Resize", &["", &factors], how.iter().map(|(name, value)| word(name, value)).collect());
+    }
 }
 
 /// Linearly from the four pixels around, which have their values at their centres.
-fn linear() -> Vec<AttributeProto> {
-    vec![word("mode", "linear"), word("coordinate_transformation_mode", "half_pixel")]
+const LINEAR: [(&str, &str); 2] = [("mode", "linear"), ("coordinate_transformation_mode", "half_pixel")];
+
+/// The factor that makes `to` of `from`, rounded up, as a size is their product rounded down. A file could hold the size in its
+/// place, with the batch's size beside it that is any, or by axes, with which onnxruntime 1.32 fails behind a Transpose.
+fn factor(from: usize, to: usize) -> f32 {
+    let nearest = (to as f64 / from as f64) as f32;
+    if f64::from(nearest) * from as f64 >= to as f64 { nearest } else { nearest.next_up() }
 }
 
 /// For each of `to` places, which of `from` the network takes: libtorch's own choice, ties and all.
