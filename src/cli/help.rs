@@ -85,7 +85,7 @@ Examples:
     pub const EXPORT: &str = "\
 Examples:
   convnet export models/model --format keras --out model.keras
-  convnet export models/model --format pytorch --out model.py";
+  convnet export models/model --format onnx --out model.onnx";
     pub const DATA: &str = "\
 Examples:
   convnet data show fashion-mnist --validation 5000

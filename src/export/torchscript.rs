@@ -76,3 +76,41 @@ fn failed(error: TchError) -> Error {
         other => unreadable().because(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::ExportInput;
+    use crate::model::presets::preset;
+    use crate::model::{Model, ModelInfo};
+
+    fn model(seed: u64) -> Model {
+        Model::new(preset("lenet5").unwrap(), 1.0 / 255.0, Device::Cpu, seed).unwrap()
+    }
+
+    #[test]
+    fn another_model_is_found() {
+        let (ours, other, info) = (model(0), model(1), ModelInfo::default());
+        let subject = |model| Subject { model, info: &info, input: ExportInput::Uint8 };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.pt");
+        std::fs::write(&path, to_file(&subject(&ours)).unwrap()).unwrap();
+        assert!(check(&subject(&ours), &path).is_ok());
+        let error = check(&subject(&other), &path).err().unwrap();
+        assert!(error.exit_code() == 7 && error.to_string().contains("another conv2d_weight"), "{error}");
+        std::fs::write(&path, "no archive").unwrap();
+        assert_eq!(check(&subject(&ours), &path).err().unwrap().exit_code(), 7);
+    }
+
+    #[test]
+    fn a_recording_that_fails_leaves_nothing_behind() {
+        let (model, input) = (model(0), Tensor::from_slice(&[1.0f32, 2.0]));
+        let weights = parameters(&model);
+        let failing = native::traced(&input, &weights, (TOLD, "{}"), |_| Err(Error::model("as it happens")));
+        assert_eq!(failing.unwrap_err().to_string(), "as it happens");
+        let thrown =
+            native::traced(&input, &[], (TOLD, "{}"), |input| Ok(input.matmul(&Tensor::from_slice(&[1.0f32]))));
+        assert_eq!(thrown.unwrap_err().exit_code(), 5);
+        assert!(native::traced(&input, &[], (TOLD, "{}"), |input| Ok(input + 1.0)).is_ok());
+    }
+}

@@ -8,6 +8,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/frontend/tracer.h>
+#include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/passes/fixup_trace_scope_blocks.h>
 #include <torch/csrc/jit/passes/normalize_ops.h>
 
@@ -24,7 +25,34 @@ struct Trace {
 // A part of the module under `name`, and the value that reads it.
 Value *part(Trace &trace, const std::string &name, const at::Tensor &tensor, bool is_buffer) {
   trace.module.register_parameter(name, tensor.detach(), is_buffer);
-  return trace.state->graph->insertNode(trace.state->graph->createGetAttr(trace.self, name))->output();
+  Value *value = trace.state->graph->insertNode(trace.state->graph->createGetAttr(trace.self, name))->output();
+  value->inferTypeFrom(tensor);
+  return value;
+}
+
+// Conversions of a kind, as which tch names the device, too: the module would compute there wherever it is moved to. Those that
+// change nothing go.
+void forget_devices(Graph &graph) {
+  std::vector<Node *> conversions;
+  for (Node *node : graph.nodes())
+    if (node->kind() == aten::to && node->matches("aten::to.dtype_layout(Tensor(a) self, *, ScalarType? dtype=None, "
+                                                  "Layout? layout=None, Device? device=None, bool? pin_memory=None, "
+                                                  "bool non_blocking=False, bool copy=False, MemoryFormat? "
+                                                  "memory_format=None) -> Tensor(a)"))
+      conversions.push_back(node);
+  for (Node *node : conversions) {
+    WithInsertPoint before(node);
+    Value *from = node->input(0), *kind = node->input(1), *to = from;
+    const auto type = from->type()->cast<c10::TensorType>();
+    const auto known = type ? type->scalarType() : std::nullopt;
+    const auto wanted = toIValue(kind);
+    if (!known || !wanted || !wanted->isInt() || wanted->toInt() != static_cast<int64_t>(*known)) {
+      Value *no = graph.insertConstant(false), *none = graph.insertConstant(c10::IValue());
+      to = graph.insertNode(graph.create(aten::to, {from, kind, no, no, none}))->output();
+    }
+    node->output()->replaceAllUsesWith(to);
+    node->destroy();
+  }
 }
 
 // Constants with axes as buffers, so that they go to another device with the module.
@@ -84,6 +112,7 @@ extern "C" char *convnet_trace_end(void *trace, const at::Tensor *output, const 
     }
     tracer::setTracingState(nullptr);
     move_constants(*owned);
+    forget_devices(*graph);
     FixupTraceScopeBlocks(graph, &owned->module);
     NormalizeOps(graph);
     auto *forward = owned->module._ivalue()->compilation_unit()->create_function("forward", graph);

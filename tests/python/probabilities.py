@@ -49,6 +49,9 @@ def of_torchscript(path, batches):
     told = {"convnet.json": ""}
     model = torch.jit.load(path, _extra_files=told).eval()
     told = json.loads(told["convnet.json"])
+    # it computes where it is moved to, with all that it holds
+    if "torch.device(" in model.code or "CONSTANTS" in model.code:
+        sys.exit(f"{path}: keeps to its device:\n{model.code}")
     with torch.no_grad():
         # several times: its optimizer rewrites the graph when it has seen it run
         for _ in range(2):
