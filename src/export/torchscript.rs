@@ -49,7 +49,7 @@ fn parameters(model: &Model) -> Vec<(String, Tensor)> {
 /// # Errors
 /// A check error where it cannot be loaded, holds another weight or gives other probabilities.
 pub(super) fn check(subject: &Subject, written: &Path) -> Result<Checked> {
-    let module = CModule::load(written).map_err(failed)?;
+    let module = CModule::load_on_device(written, Device::Cpu).map_err(failed)?;
     let found: HashMap<String, Tensor> = module.named_parameters().map_err(failed)?.into_iter().collect();
     for (name, tensor) in parameters(subject.model) {
         let expected = tensor.to_device(Device::Cpu);

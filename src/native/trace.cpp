@@ -117,6 +117,7 @@ extern "C" char *convnet_trace_end(void *trace, const at::Tensor *output, const 
     NormalizeOps(graph);
     auto *forward = owned->module._ivalue()->compilation_unit()->create_function("forward", graph);
     owned->module.type()->addMethod(forward);
+    owned->module.to(c10::Device(c10::DeviceType::CPU)); // it loads where there is no other
     std::ostringstream bytes;
     owned->module.save(bytes, {{name, text}});
     const std::string saved = bytes.str();
