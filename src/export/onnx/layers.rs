@@ -39,7 +39,7 @@ pub(super) fn layer(
     Ok(steps.value)
 }
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
     /// Uses `op` on the value, with `more` inputs behind it; what it makes is the value.
     pub fn apply(&mut self, op: &str, more: &[&str], attributes: Vec<AttributeProto>) {
         self.value = self.made(op, &[&[&*self.value.clone()], more].concat(), attributes);
@@ -78,12 +78,12 @@ impl Steps<'_> {
     }
 
     /// The first input's shape, Keras's.
-    pub fn input(&self) -> &[usize] {
+    pub fn input(&self) -> &'a [usize] {
         &self.call.input_shapes[0]
     }
 
     /// The output's shape, Keras's.
-    pub fn output(&self) -> &[usize] {
+    pub fn output(&self) -> &'a [usize] {
         &self.call.output_shape
     }
 
@@ -110,14 +110,14 @@ impl Steps<'_> {
     }
 
     /// An image of Keras's shape `of` into Keras's order.
-    pub fn to_keras(&mut self, of: &[usize]) {
+    pub fn put_in_keras_order(&mut self, of: &[usize]) {
         if of.len() == 3 {
             self.transpose(&TO_KERAS);
         }
     }
 
     /// An image of Keras's shape `of` from Keras's order.
-    pub fn from_keras(&mut self, of: &[usize]) {
+    pub fn put_back(&mut self, of: &[usize]) {
         if of.len() == 3 {
             self.transpose(&FROM_KERAS);
         }

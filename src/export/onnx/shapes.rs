@@ -10,23 +10,23 @@ use crate::model::spec::layers::{Interpolation, Permute, UpSampling2D};
 
 impl Steps<'_> {
     pub(super) fn flatten(&mut self) {
-        self.to_keras(&self.input().to_vec());
+        self.put_in_keras_order(self.input());
         self.apply("Flatten", &[], vec![int("axis", 1)]);
     }
 
     pub(super) fn reshape_layer(&mut self) {
-        let output = self.output().to_vec();
-        self.to_keras(&self.input().to_vec());
+        let output = self.output();
+        self.put_in_keras_order(self.input());
         let sizes: Vec<i64> = output.iter().map(|&size| size as i64).collect();
         self.reshape("target_shape", &sizes);
-        self.from_keras(&output);
+        self.put_back(output);
     }
 
     pub(super) fn permute(&mut self, permute: &Permute) {
-        self.to_keras(&self.input().to_vec());
+        self.put_in_keras_order(self.input());
         let order: Vec<i64> = std::iter::once(0).chain(permute.dims.iter().map(|&axis| axis as i64)).collect();
         self.transpose(&order);
-        self.from_keras(&self.output().to_vec());
+        self.put_back(self.output());
     }
 
     pub(super) fn zero_pad(&mut self, sides: Sides) {
