@@ -96,7 +96,7 @@ fn every_preset_gives_the_same_probabilities_elsewhere() {
     for row in &PRESETS {
         let mut spec = preset(row.name).unwrap();
         let channels = spec.image_shape().unwrap().channels;
-        let size = if spec.image_shape().unwrap().height > 32 { 64 } else { spec.image_shape().unwrap().height };
+        let size = spec.image_shape().unwrap().height.min(32);
         spec.adapt(ImageShape { height: size, width: size, channels }, 10);
         let model = Model::new(spec, 1.0 / 255.0, Device::Cpu, 3).unwrap();
         stir(&model, random);
