@@ -65,12 +65,13 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 5] = [
+    const SOURCES: [&str; 6] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/pool.cpp",
         "src/native/norm.cpp",
         "src/native/adam.cpp",
+        "src/native/trace.cpp",
     ];
     println!("cargo::rerun-if-changed=src/native/caught.h");
     println!("cargo::rerun-if-changed=src/native/processor.h");

@@ -89,7 +89,7 @@ Examples:
     pub const EXPORT: &str = "\
 Examples:
   convnet export models/model --format keras --out model.keras
-  convnet export models/model --format pytorch --out model.py";
+  convnet export models/model --format onnx --out model.onnx";
     pub const VERIFY: &str = "\
 Examples:
   convnet verify models/model

@@ -10,13 +10,14 @@ use convnet::log::{Event, Sink};
 use serde_json::{Map, Value};
 
 /// What is no setting of a run, and has a flag in some command.
-const OPTIONS: [&str; 20] = [
+const OPTIONS: [&str; 21] = [
     "connections",
     "drain",
     "end_lr",
     "folds",
     "format",
     "host",
+    "input",
     "labels",
     "max_batch",
     "max_body",

@@ -4,17 +4,15 @@
 use std::path::{Path, PathBuf};
 
 use strum::{Display, EnumMessage, EnumString, VariantArray};
-use tch::Tensor;
 
-use super::{keras_files, pytorch};
+use super::input::{Checked, Subject};
+use super::{keras_files, onnx, outputs, pytorch, torchscript};
 use crate::error::{Error, Result};
 use crate::keras::KerasFormat;
-use crate::model::{Model, ModelInfo};
 
 /// What files are called that hold none of the formats here: a name that ends so says another format than was asked for.
-const FOREIGN_EXTENSIONS: [&str; 16] = [
-    "hdf5", "onnx", "pt", "pth", "ts", "ckpt", "pb", "tflite", "npz", "npy", "pkl", "zip", "toml", "txt", "csv", "bin",
-];
+const FOREIGN_EXTENSIONS: [&str; 14] =
+    ["hdf5", "pth", "ts", "ckpt", "pb", "tflite", "npz", "npy", "pkl", "zip", "toml", "txt", "csv", "bin"];
 
 /// What an export is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumMessage, EnumString, VariantArray)]
@@ -30,6 +28,10 @@ pub enum ExportFormat {
     Portable,
     /// FILE.py and FILE.safetensors: an nn.Sequential and its weights
     Pytorch,
+    /// FILE.onnx: from stored images to probabilities, for onnxruntime and others
+    Onnx,
+    /// FILE.pt: the same for PyTorch, as a TorchScript archive
+    Torchscript,
 }
 
 /// The bytes of each of an export's files.
@@ -39,51 +41,65 @@ pub(super) type Contents = Vec<Vec<u8>>;
 pub(super) struct FormatRow {
     /// The extensions of its files, the main one first.
     extensions: &'static [&'static str],
-    /// What was compared after the files were read back, for the user.
-    pub checked: &'static str,
     /// The bytes of the files that will lie at these paths.
     ///
     /// # Errors
     /// A model error where the network cannot be said in the format.
-    pub to_files: fn(&Model, &ModelInfo, &[PathBuf]) -> Result<Contents>,
-    /// Reads the files at these paths back, compares every weight with the model's bit for bit, and computes the outputs
-    /// `f32 [B, classes]` of images `f32 [B, …]`.
+    pub to_files: fn(&Subject, &[PathBuf]) -> Result<Contents>,
+    /// Reads the files at these paths back, compares every weight with the model's bit for bit, and runs them where they can be
+    /// run.
     ///
     /// # Errors
-    /// A check error where a file cannot be read or holds another weight.
-    pub outputs: fn(&Model, &[&Path], &Tensor) -> Result<Tensor>,
+    /// A check error where a file cannot be read or is not the model.
+    pub check: fn(&Subject, &[&Path]) -> Result<Checked>,
 }
 
 const KERAS: FormatRow = FormatRow {
     extensions: &[".keras"],
-    checked: "read back by convnet: every weight the same",
-    to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::Archive),
-    outputs: keras_files::outputs,
+    to_files: |subject, _| keras_files::to_files(subject.model, subject.info, KerasFormat::Archive),
+    check: |subject, written| {
+        outputs::check(subject.model, written, keras_files::outputs, "read back by convnet: every weight the same")
+    },
 };
 
 const KERAS_JSON: FormatRow = FormatRow {
     extensions: &[".json", ".weights.h5"],
-    to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::Json),
+    to_files: |subject, _| keras_files::to_files(subject.model, subject.info, KerasFormat::Json),
     ..KERAS
 };
 
 const KERAS_LEGACY: FormatRow = FormatRow {
     extensions: &[".h5"],
-    to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::LegacyModel),
+    to_files: |subject, _| keras_files::to_files(subject.model, subject.info, KerasFormat::LegacyModel),
     ..KERAS
 };
 
 const PORTABLE: FormatRow = FormatRow {
     extensions: &[".json", ".h5"],
-    to_files: |model, info, _| keras_files::to_files(model, info, KerasFormat::Portable),
+    to_files: |subject, _| keras_files::to_files(subject.model, subject.info, KerasFormat::Portable),
     ..KERAS
 };
 
 const PYTORCH: FormatRow = FormatRow {
     extensions: &[".py", ".safetensors"],
-    checked: "weights read back: every one the same; the script's modules computed by libtorch (no Python was run)",
-    to_files: pytorch::to_files,
-    outputs: pytorch::outputs,
+    to_files: |subject, paths| pytorch::to_files(subject.model, subject.info, paths),
+    check: |subject, written| {
+        let read =
+            "weights read back: every one the same; the script's modules computed by libtorch (no Python was run)";
+        outputs::check(subject.model, written, pytorch::outputs, read)
+    },
+};
+
+const ONNX: FormatRow = FormatRow {
+    extensions: &[".onnx"],
+    to_files: |subject, _| Ok(vec![onnx::to_file(subject)?]),
+    check: |subject, written| onnx::check(subject, written[0]),
+};
+
+const TORCHSCRIPT: FormatRow = FormatRow {
+    extensions: &[".pt"],
+    to_files: |subject, _| Ok(vec![torchscript::to_file(subject)?]),
+    check: |subject, written| torchscript::check(subject, written[0]),
 };
 
 impl ExportFormat {
@@ -94,6 +110,20 @@ impl ExportFormat {
             ExportFormat::KerasLegacy => KERAS_LEGACY,
             ExportFormat::Portable => PORTABLE,
             ExportFormat::Pytorch => PYTORCH,
+            ExportFormat::Onnx => ONNX,
+            ExportFormat::Torchscript => TORCHSCRIPT,
+        }
+    }
+
+    /// Whether it takes images as they are stored and gives probabilities; others hold the network alone.
+    pub fn takes_stored_images(self) -> bool {
+        match self {
+            ExportFormat::Onnx | ExportFormat::Torchscript => true,
+            ExportFormat::Keras
+            | ExportFormat::KerasJson
+            | ExportFormat::KerasLegacy
+            | ExportFormat::Portable
+            | ExportFormat::Pytorch => false,
         }
     }
 

@@ -1,27 +1,24 @@
-//! Models for other programs: Keras's files, and PyTorch's. Nothing is called done before it was read back.
+//! Models for other programs: Keras's files, PyTorch's, ONNX and TorchScript. Nothing is called done before it was read back.
 
 mod errors;
 mod formats;
+mod input;
 mod keras_files;
+mod onnx;
+mod outputs;
 mod pytorch;
+mod torchscript;
+mod windows;
 
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Kind, Tensor};
-
-use self::errors::not_the_model;
 pub use self::formats::ExportFormat;
-use self::formats::FormatRow;
+pub use self::input::ExportInput;
+use self::input::Subject;
 
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{Model, ModelInfo};
-use crate::rng::{Stream, generator, uniform};
-
-/// How many images the export and the model are compared on.
-const NUM_PROBES: usize = 4;
-/// The largest difference of an output, absolute for small numbers, relative for large ones.
-const TOLERANCE: f64 = 1e-5;
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,10 +27,11 @@ pub struct Exported {
     pub files: Vec<PathBuf>,
     /// Those of them that were there before.
     pub replaced: Vec<PathBuf>,
-    /// The largest difference between an output of the export, read back, and one of the model, on probe images.
-    pub max_difference: f64,
-    /// How the files were compared with the model, for the user.
-    pub checked: &'static str,
+    /// The largest difference between an output of the export, read back, and one of the model, on probe images; none where the
+    /// export could not be run here.
+    pub max_difference: Option<f64>,
+    /// How the files were compared with the model, and how well they agree, for the user.
+    pub checked: String,
 }
 
 /// Writes `model` as `format` to `out`; its files appear all or none, after they were read back and compared.
@@ -42,9 +40,32 @@ pub struct Exported {
 /// A model error where the network cannot be said in that format, a configuration error where `out` cannot be written, a
 /// check error where what was written is not the model.
 pub fn export(model: &Model, info: &ModelInfo, format: ExportFormat, out: &Path) -> Result<Exported> {
+    write(&Subject { model, info, input: ExportInput::default() }, format, out)
+}
+
+/// As [`export`], of a format that takes stored images and gives probabilities, which takes them as `input` says.
+///
+/// # Errors
+/// As [`export`], and a configuration error where the format holds the network alone.
+pub fn export_taking(
+    input: ExportInput,
+    model: &Model,
+    info: &ModelInfo,
+    format: ExportFormat,
+    out: &Path,
+) -> Result<Exported> {
+    match format.takes_stored_images() {
+        true => write(&Subject { model, info, input }, format, out),
+        false => Err(Error::config("`input` does not go with the format")
+            .expected("`format` onnx or torchscript, which take images as they are stored")
+            .got(format)),
+    }
+}
+
+fn write(subject: &Subject, format: ExportFormat, out: &Path) -> Result<Exported> {
     let paths = format.paths(out)?;
     let row = format.row();
-    let contents = (row.to_files)(model, info, &paths)?;
+    let contents = (row.to_files)(subject, &paths)?;
     let failed = |path: &Path, error| Error::config("cannot write the export").at_path(path).because(error);
     let mut asides = Vec::new();
     std::fs::create_dir_all(files::folder_of(out)).map_err(|error| failed(out, error))?;
@@ -52,46 +73,10 @@ pub fn export(model: &Model, info: &ModelInfo, format: ExportFormat, out: &Path)
         asides.push(files::write_aside(path, |writer| writer.write_all(bytes)).map_err(|error| failed(path, error))?);
     }
     let written: Vec<&Path> = asides.iter().map(|aside| aside.path()).collect();
-    let max_difference = verify(model, &row, &written)?;
+    let checked = (row.check)(subject, &written)?;
     let replaced = paths.iter().filter(|path| path.exists()).cloned().collect();
     for (path, aside) in paths.iter().zip(asides) {
         files::rename_into_place(aside, path).map_err(|error| failed(path, error))?;
     }
-    Ok(Exported { files: paths, replaced, max_difference, checked: row.checked })
-}
-
-/// Reads the files back: every weight must be the model's bit for bit, every output within [`TOLERANCE`].
-fn verify(model: &Model, row: &FormatRow, written: &[&Path]) -> Result<f64> {
-    let images = probes(model)?;
-    let expected = tch::no_grad(|| model.predict(&images.to_device(model.device())));
-    let got = tch::no_grad(|| (row.outputs)(model, written, &images))?;
-    compare(&expected.to_device(Device::Cpu), &got)
-}
-
-/// The largest difference of two networks' outputs.
-fn compare(expected: &Tensor, got: &Tensor) -> Result<f64> {
-    if expected.size() != got.size() {
-        return Err(not_the_model()
-            .expected(format!("outputs {:?}", expected.size()))
-            .got(format!("{:?}", got.size())));
-    }
-    // where both are the same infinity, or no number, they agree
-    let same = got.eq_tensor(expected).logical_or(&got.isnan().logical_and(&expected.isnan()));
-    let difference = ((got - expected).abs() / expected.abs().clamp_min(1.0)).masked_fill(&same, 0.0);
-    let largest = difference.max().double_value(&[]);
-    match largest <= TOLERANCE {
-        true => Ok(largest),
-        false => Err(not_the_model().expected(format!("outputs within {TOLERANCE}")).got(largest)), // NaN too
-    }
-}
-
-/// Images that fill the range of scaled pixels: `f32 [NUM_PROBES, …]`, the same every time.
-fn probes(model: &Model) -> Result<Tensor> {
-    let shape = model.spec().input_shape.clone().unwrap_or_default();
-    let largest = (255.0 * model.input_scale()) as f32;
-    let count = NUM_PROBES * shape.iter().product::<usize>();
-    let mut random = generator(0, Stream::Show);
-    let values: Vec<f32> = (0..count).map(|_| uniform(&mut random, 0.0, largest)).collect();
-    let sizes: Vec<i64> = std::iter::once(NUM_PROBES).chain(shape).map(|size| size as i64).collect();
-    Ok(Tensor::from_slice(&values).to_kind(Kind::Float).reshape(sizes))
+    Ok(Exported { files: paths, replaced, max_difference: checked.max_difference, checked: checked.how })
 }

@@ -286,7 +286,7 @@ impl Model {
             Some([_, _, _]) => scaled.permute([0, 3, 1, 2]), // [B, C, H, W], channels last in memory
             shape => {
                 let sizes = shape.unwrap_or_default().iter().map(|&size| size as i64);
-                scaled.reshape(std::iter::once(scaled.size()[0]).chain(sizes).collect::<Vec<_>>()) // [B, H, W] or [B, H·W·C]
+                scaled.reshape(std::iter::once(-1).chain(sizes).collect::<Vec<_>>()) // [B, H, W] or [B, H·W·C]
             }
         };
         inputs.to_kind(kind)

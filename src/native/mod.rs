@@ -7,6 +7,7 @@ mod failure;
 mod feed;
 mod fused;
 mod math;
+mod trace;
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
@@ -19,6 +20,7 @@ pub use failure::{failure, guarded};
 pub use feed::Feed;
 pub use fused::{AdamStep, BatchNorm, Behind, FUSED_VARIABLE, adam, batch_norm, max_pool};
 pub use math::settle_math_functions;
+pub use trace::traced;
 
 unsafe extern "C" {
     fn convnet_allow_tf32(allowed: bool) -> *mut c_char;

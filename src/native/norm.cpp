@@ -15,6 +15,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/TracerMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 namespace {
@@ -295,6 +296,8 @@ bool is_vector(const at::Tensor *tensor, int64_t channels) {
 bool can(const at::Tensor &x, const at::Tensor *gamma, const at::Tensor *beta, const at::Tensor &mean,
          const at::Tensor &variance) {
   const bool is_kind = x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16;
+  // what is recorded is libtorch's own: another program lacks this
+  if (at::tracer::impl::is_dispatch_enabled()) return false;
   if (!is_kind || !x.device().is_cpu() || x.numel() == 0 || (x.dim() != 4 && x.dim() != 2)) return false;
   const int64_t channels = x.size(1);
   return x.is_contiguous(format_of(x)) && is_vector(gamma, channels) && is_vector(beta, channels) &&

@@ -13,6 +13,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/TracerMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 namespace {
@@ -124,7 +125,9 @@ struct MaxPool : torch::autograd::Function<MaxPool> {
 extern "C" char *convnet_can_max_pool(const at::Tensor *x, int64_t height, int64_t width, bool *can) {
   return caught([&] {
     const bool is_kind = x->scalar_type() == at::kFloat || x->scalar_type() == at::kBFloat16;
-    *can = is_kind && x->device().is_cpu() && x->dim() == 4 && x->is_contiguous(at::MemoryFormat::ChannelsLast) &&
+    // what is recorded is libtorch's own: another program lacks this
+    const bool is_recorded = at::tracer::impl::is_dispatch_enabled();
+    *can = is_kind && !is_recorded && x->device().is_cpu() && x->dim() == 4 && x->is_contiguous(at::MemoryFormat::ChannelsLast) &&
            height * width < CLOSED && x->size(2) >= height && x->size(3) >= width && x->numel() > 0;
   });
 }

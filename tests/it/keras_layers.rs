@@ -39,23 +39,39 @@ impl Case {
         case
     }
 
-    /// Keras's arrays of all weights in this program's shapes.
     fn in_keras_order(&self, kind: &str, arrays: &HashMap<String, Tensor>) -> Vec<Tensor> {
-        let infos: Vec<&WeightInfo> =
-            self.model.plan().flat_layers().into_iter().flat_map(|(_, leaf)| &leaf.weights).collect();
-        let of = |(index, info): (usize, &&WeightInfo)| {
-            let array = &arrays[&format!("{}/{kind}_{index}", self.name)];
-            let shape: Vec<i64> = info.keras_shape.iter().map(|&size| size as i64).collect();
-            assert_eq!(array.size(), shape, "{}: {}", self.name, info.name);
-            let values = info.to_torch(&Vec::<f32>::try_from(array.flatten(0, -1)).unwrap());
-            let shape: Vec<i64> = info.shape.iter().map(|&size| size as i64).collect();
-            Tensor::from_slice(&values).reshape(shape)
-        };
-        infos.iter().enumerate().map(of).collect()
+        in_keras_order(&self.model, &self.name, kind, arrays).collect()
     }
 
     fn array(&self, name: &str, arrays: &HashMap<String, Tensor>) -> Tensor {
         arrays[&format!("{}/{name}", self.name)].to_device(device())
+    }
+}
+
+/// Keras's arrays of all weights of the network called `name` in this program's shapes, as far as there are any.
+fn in_keras_order(
+    model: &Model,
+    name: &str,
+    kind: &str,
+    arrays: &HashMap<String, Tensor>,
+) -> impl Iterator<Item = Tensor> {
+    let infos: Vec<WeightInfo> =
+        model.plan().flat_layers().into_iter().flat_map(|(_, leaf)| leaf.weights.clone()).collect();
+    let of = move |(index, info): (usize, WeightInfo)| {
+        let array = arrays.get(&format!("{name}/{kind}_{index}"))?;
+        let shape: Vec<i64> = info.keras_shape.iter().map(|&size| size as i64).collect();
+        assert_eq!(array.size(), shape, "{name}: {}", info.name);
+        let values = info.to_torch(&Vec::<f32>::try_from(array.flatten(0, -1)).unwrap());
+        let shape: Vec<i64> = info.shape.iter().map(|&size| size as i64).collect();
+        Some(Tensor::from_slice(&values).reshape(shape))
+    };
+    infos.into_iter().enumerate().map_while(of)
+}
+
+/// Gives `model`, whose first layers are those of the network called `name`, their weights of Keras.
+pub fn weights_of(model: &Model, name: &str, arrays: &HashMap<String, Tensor>) {
+    for (weight, values) in model.weights().iter().zip(in_keras_order(model, name, "weight", arrays)) {
+        tch::no_grad(|| weight.tensor.shallow_clone().copy_(&values));
     }
 }
 
@@ -70,7 +86,8 @@ fn folders() -> [PathBuf; 2] {
     ["keras_layers", "keras_inputs"].map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name))
 }
 
-fn cases() -> (Vec<Case>, HashMap<String, Tensor>) {
+/// The networks as Keras's JSON, and all arrays.
+pub fn documents_and_arrays() -> (Vec<Value>, HashMap<String, Tensor>) {
     let mut arrays = HashMap::new();
     let mut documents = Vec::new();
     for folder in folders() {
@@ -78,6 +95,11 @@ fn cases() -> (Vec<Case>, HashMap<String, Tensor>) {
         let text = std::fs::read_to_string(folder.join("models.json")).unwrap();
         documents.extend(serde_json::from_str::<Vec<Value>>(&text).unwrap());
     }
+    (documents, arrays)
+}
+
+fn cases() -> (Vec<Case>, HashMap<String, Tensor>) {
+    let (documents, arrays) = documents_and_arrays();
     let cases = documents.iter().map(|document| Case::new(document, &arrays)).collect();
     (cases, arrays)
 }

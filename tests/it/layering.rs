@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &["data"]),
     ("keras", &["data", "model", "train"]),
     ("pytorch", &["data", "model"]),
-    ("export", &["model", "keras"]),
+    ("export", &["data", "model", "keras"]),
     ("evaluate", &["data", "model"]),
     ("log", &["data", "evaluate"]),
     ("predict", &["data", "model"]),

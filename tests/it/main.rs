@@ -6,6 +6,7 @@
 
 mod on_device;
 mod program;
+mod random_networks;
 mod stand_in;
 
 mod bad_input;
@@ -34,6 +35,7 @@ mod lr_find;
 mod measuring;
 mod networks;
 mod odd_images;
+mod onnx;
 mod pretrained;
 mod printed;
 mod properties;

@@ -2,15 +2,14 @@
 
 use tch::Tensor;
 
+use super::super::windows::{self, FROM_KERAS, TO_KERAS, dim_of, sides, sizes};
 use super::module::Module;
 use crate::error::{Error, Result};
 use crate::model::spec::layers::{
     AveragePooling2D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Dropout, Interpolation, MaxPooling2D, Permute,
     SeparableConv2D, Softmax, UnitNormalization, UpSampling2D, ZeroPadding2D,
 };
-use crate::model::spec::{
-    Activation, FunctionLayer, LayerCall, LayerPlan, LayerSpec, Padding, Pair, same_padding, transposed_crop,
-};
+use crate::model::spec::{Activation, FunctionLayer, LayerCall, LayerPlan, LayerSpec, Padding, Pair};
 
 /// A module with its weights by the names that PyTorch gives them. The first with an empty suffix has the layer's own name.
 pub(super) struct TorchStep {
@@ -27,9 +26,6 @@ pub(super) struct TorchSteps<'a> {
     own: Vec<Tensor>,
     steps: Vec<TorchStep>,
 }
-
-const TO_KERAS: [i64; 4] = [0, 2, 3, 1];
-const FROM_KERAS: [i64; 4] = [0, 3, 1, 2];
 
 /// The modules of a layer that is no nested network, called as `call`: what they make of its one input, or of what joining
 /// its inputs gives. `own` are its weights in the plan's order, on the CPU.
@@ -107,12 +103,7 @@ impl TorchSteps<'_> {
 
     /// Where a Keras axis (the batch is 0) lies in PyTorch.
     pub(super) fn dim(&self, axis: usize) -> i64 {
-        let axis = axis as i64;
-        if self.is_image() {
-            FROM_KERAS.iter().position(|&keras| keras == axis).map_or(axis, |dim| dim as i64)
-        } else {
-            axis
-        }
+        dim_of(axis, self.input().len() + 1)
     }
 
     pub(super) fn push_to_keras(&mut self) {
@@ -291,10 +282,7 @@ impl TorchSteps<'_> {
 
     /// Zeros or the like at the sides that give Keras's padding: left, right, top, bottom.
     fn sides(&self, padding: Padding, window: Pair, strides: Pair, dilation: Pair) -> [i64; 4] {
-        let (Padding::Same, &[height, width, _]) = (padding, self.input()) else { return [0; 4] };
-        let (top, bottom) = same_padding(height, window.height, strides.height, dilation.height);
-        let (left, right) = same_padding(width, window.width, strides.width, dilation.width);
-        [left, right, top, bottom].map(|size| size as i64)
+        sides(padding, self.input(), window, strides, dilation)
     }
 
     fn pad_all(&mut self, padding: Padding, window: Pair, strides: Pair, dilation: Pair, value: f64) {
@@ -360,25 +348,18 @@ impl TorchSteps<'_> {
 
     /// The whole transposed convolution, as large as Keras's output needs, then Keras's part of it.
     fn transposed(&mut self, conv: &Conv2DTranspose) {
-        let axis = |axis: usize, kernel: usize, stride: usize| {
-            let (size, out) = (self.input()[axis], self.output()[axis]);
-            let before = transposed_crop(size, kernel, stride, out, conv.padding);
-            let full = (size - 1) * stride + kernel;
-            (before as i64, (before + out).saturating_sub(full) as i64)
-        };
-        let (top, below) = axis(0, conv.kernel_size.height, conv.strides.height);
-        let (left, after) = axis(1, conv.kernel_size.width, conv.strides.width);
+        let [rows, columns] = windows::transposed(conv, self.input(), self.output());
         let module = Module::ConvTranspose2d {
             channels: [self.channels(), self.outputs()],
             kernel: sizes(conv.kernel_size),
             stride: sizes(conv.strides),
-            output_padding: [below, after],
+            output_padding: [rows, columns].map(|axis| (-axis.after).max(0)),
             bias: conv.use_bias,
         };
         let weights = self.weight_and_bias("weight");
         self.push_with("", module, weights);
         let (height, width) = (self.output()[0] as i64, self.output()[1] as i64);
-        self.push("_crop", Module::Crop { top, left, height, width });
+        self.push("_crop", Module::Crop { top: rows.before, left: columns.before, height, width });
     }
 
     fn add_activation(&mut self, activation: &Activation) -> Result<()> {
@@ -397,18 +378,10 @@ impl TorchSteps<'_> {
     fn softmax(&self, softmax: &Softmax) -> Result<Module> {
         let rank = self.output().len() + 1;
         match softmax.axis.resolve(rank)?[..] {
-            [axis] if rank == 4 => {
-                let dim = FROM_KERAS.iter().position(|&keras| keras == axis as i64).expect("an axis of four");
-                Ok(Module::Softmax { dim: dim as i64 })
-            }
-            [axis] => Ok(Module::Softmax { dim: axis as i64 }),
+            [axis] => Ok(Module::Softmax { dim: dim_of(axis, rank) }),
             _ => Err(refused("Softmax over several axes")),
         }
     }
-}
-
-fn sizes(pair: Pair) -> [i64; 2] {
-    [pair.height as i64, pair.width as i64]
 }
 
 fn image(shape: &[usize]) -> Result<[i64; 3]> {

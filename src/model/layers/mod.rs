@@ -30,8 +30,10 @@ use activation::activate_in_place;
 use chain::Chain;
 use fusion::Fusion;
 use operation::{Operation, operation};
+pub(crate) use order::axis_here;
 pub use order::channels_last;
 pub(super) use order::to_keras_order;
+pub(crate) use reshaping::resize;
 use runner::Runner;
 pub use timing::CallTime;
 

@@ -1,6 +1,6 @@
 //! Normalisation by Keras's formulas.
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::super::spec::layers::{BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization};
 use crate::native::{self, BatchNorm, Behind};
@@ -97,17 +97,18 @@ pub fn group(
     spec: &GroupNormalization,
     input: &[usize],
     mut own: Vec<Tensor>,
+    device: Device,
 ) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let keras_axis = spec.channel_axis(input).expect("the plan has checked the axis");
     let (channels, axis) = (input[keras_axis - 1], axis_here(keras_axis, input.len() + 1));
     let groups = spec.num_groups(channels).expect("the plan has checked the groups") as i64;
     let [scale, center] = affine(spec.scale, spec.center, &mut own);
+    // libtorch 2.11's backward fails where only one of the two is there
+    let constant = |value: f64| Tensor::full([channels as i64], value, (Kind::Float, device));
+    let (scale, center) = (scale.unwrap_or_else(|| constant(1.0)), center.unwrap_or_else(|| constant(0.0)));
     let epsilon = spec.epsilon;
     move |x| {
-        // libtorch 2.11's backward fails where only one of the two is there
-        let constant = |value: f64| Tensor::full([channels as i64], value, (x.kind(), x.device()));
-        let scale = scale.as_ref().map_or_else(|| constant(1.0), |scale| scale.to_kind(x.kind()));
-        let center = center.as_ref().map_or_else(|| constant(0.0), |center| center.to_kind(x.kind()));
+        let (scale, center) = (scale.to_kind(x.kind()), center.to_kind(x.kind()));
         with_axis_second(x, axis, |x| {
             // libtorch 2.11's backward of this one reads through a null pointer where the channels lie last and the
             // input needs no gradient: as the network's first layer

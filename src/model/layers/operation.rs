@@ -28,14 +28,14 @@ pub fn operation(
         LayerSpec::Conv2DTranspose(spec) => always(convolution::transposed(spec, input, output, own)),
         LayerSpec::Dense(spec) => always(convolution::dense(spec, own)),
         LayerSpec::MaxPooling2D(spec) => always(pooling::max(spec, input, moved.bias, moved.relu)),
-        LayerSpec::AveragePooling2D(spec) => always(pooling::average(spec, input)),
+        LayerSpec::AveragePooling2D(spec) => always(pooling::average(spec, input, device)),
         LayerSpec::GlobalAveragePooling2D(spec) => always(pooling::global_average(spec.keepdims)),
         LayerSpec::GlobalMaxPooling2D(spec) => always(pooling::global_max(spec.keepdims)),
         LayerSpec::BatchNormalization(spec) => {
             by_mode(normalization::batch(spec, input, own, plan.layer.is_trained(), moved.behind))
         }
         LayerSpec::LayerNormalization(spec) => always(normalization::layer(spec, input, own)),
-        LayerSpec::GroupNormalization(spec) => always(normalization::group(spec, input, own)),
+        LayerSpec::GroupNormalization(spec) => always(normalization::group(spec, input, own, device)),
         LayerSpec::UnitNormalization(spec) => always(normalization::unit(spec, input)),
         LayerSpec::LayerScale(_) => always(normalization::channel_scale(own)),
         LayerSpec::PReLU(_) => always(activation::prelu(own)),

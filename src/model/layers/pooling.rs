@@ -1,6 +1,6 @@
 //! Pooling, and the padding that windows need.
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::super::spec::layers::{AveragePooling2D, MaxPooling2D};
 use super::super::spec::{Padding, Pair, same_padding};
@@ -40,19 +40,22 @@ fn max_pad(spec: &MaxPooling2D, input: &[usize]) -> Pad {
 }
 
 /// `x [B, C, H, W] → [B, C, H', W']`, the mean over the pixels that are there.
-pub fn average(spec: &AveragePooling2D, input: &[usize]) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+pub fn average(
+    spec: &AveragePooling2D,
+    input: &[usize],
+    device: Device,
+) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let window = sizes(spec.pool_size);
     let strides = spec.strides.unwrap_or(spec.pool_size);
     let pad = Pad::new(spec.padding, input, spec.pool_size, strides, Pair::square(1));
     let strides = sizes(strides);
-    move |x| {
-        let pool = |x: &Tensor| pad.around(x, 0.0).avg_pool2d(window, strides, [0, 0], false, true, None);
-        if pad.is_none() {
-            return pool(x);
-        }
-        let size = x.size();
-        let there = Tensor::ones([1, 1, size[2], size[3]], (x.kind(), x.device()));
-        pool(x) / pool(&there)
+    let (is_whole, size) = (pad.is_none(), [input[0] as i64, input[1] as i64]);
+    let pool = move |x: &Tensor| pad.around(x, 0.0).avg_pool2d(window, strides, [0, 0], false, true, None);
+    // which part of each window is there
+    let there = (!is_whole).then(|| pool(&Tensor::ones([1, 1, size[0], size[1]], (Kind::Float, device))));
+    move |x| match &there {
+        Some(there) => pool(x) / there.to_kind(x.kind()),
+        None => pool(x),
     }
 }
 

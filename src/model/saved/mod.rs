@@ -17,7 +17,7 @@ pub use self::golden::GoldenComparison;
 pub use self::info::{CompileInfo, InputInfo, ModelInfo};
 pub use self::locate::{LOGS, locate, run_places, with_suffix};
 pub use self::parts::{SavedParts, seal};
-pub(crate) use self::tensors::{tensor_of, to_safetensors};
+pub(crate) use self::tensors::{bytes_of, tensor_of, to_safetensors};
 pub use super::json_file::read_json;
 use super::seal::to_text;
 use super::{Calibration, Model, OutputKind, Spec};

@@ -27,11 +27,13 @@ pub(crate) fn to_safetensors(
 }
 
 /// The values of an f32 tensor in row-major order, little-endian.
-fn bytes_of(tensor: &Tensor) -> Vec<u8> {
+pub(crate) fn bytes_of(tensor: &Tensor) -> Vec<u8> {
     // waits for the device
     let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
     let values = Vec::<f32>::try_from(&flat).expect("a flat f32 tensor on the CPU");
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    let mut bytes = Vec::with_capacity(size_of_val(&values[..]));
+    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    bytes
 }
 
 /// An f32 tensor from a safetensors file.
