@@ -53,8 +53,8 @@ fn files_hold_what_the_contract_says() {
         PredictionFormat::of(&path).unwrap().write(&path, &[record()], &names()).unwrap();
         std::fs::read(path).unwrap()
     };
-    let csv = "input,index,label,class,probability,expected,predicted,true,p_0,p_1\n\
-                   a.png,,Bag,1,0.75,0,Bag,Shirt,0.25,0.75\n";
+    let csv = "input,index,label,class,probability,expected,predicted,true,p_0,p_1,unlike\n\
+                   a.png,,Bag,1,0.75,0,Bag,Shirt,0.25,0.75,\n";
     assert_eq!(String::from_utf8(written("p.csv")).unwrap(), csv);
     let line = r#"{"input":"a.png","label":"Bag","class":1,"probability":0.75,"probabilities":[0.25,0.75],"top":[{"class":1,"label":"Bag","probability":0.75}],"expected":0}"#;
     assert_eq!(String::from_utf8(written("p.jsonl")).unwrap(), format!("{line}\n"));
