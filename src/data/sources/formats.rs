@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::image_list::ImageList;
-use super::{archive, cifar, folders, manifest, npz};
+use super::{archive, cifar, folders, image_folder, manifest, npz};
 use crate::data::{Splits, idx, image};
 use crate::error::{Error, Result};
 
@@ -59,6 +59,12 @@ pub const FORMATS: &[Format] = &[
         what: "a folder of CIFAR's .bin files",
         found: Folder(cifar::has_files),
         read: Arrays(cifar::read_folder),
+    },
+    Format {
+        name: "imagefolder",
+        what: "a folder with a metadata.csv or metadata.jsonl of file_name and label",
+        found: Folder(image_folder::has_metadata),
+        read: Images(image_folder::read_folder),
     },
     Format {
         name: "folders",
@@ -177,6 +183,8 @@ mod tests {
             fs::create_dir_all(at(name).parent().unwrap()).unwrap();
             fs::write(at(name), b"PK\x03\x04").unwrap();
         }
+        fs::create_dir(at("imagefolder")).unwrap();
+        fs::write(at("imagefolder/metadata.csv"), "file_name,label\n").unwrap();
         fs::write(at("zip"), b"PK\x03\x04").unwrap();
         fs::write(at("tar.gz"), [0x1f, 0x8b]).unwrap();
         fs::write(at("tar"), [&[0; 257][..], b"ustar"].concat()).unwrap();

@@ -6,6 +6,7 @@ pub(super) mod class_names;
 mod exclude;
 mod folders;
 pub mod formats;
+mod image_folder;
 mod image_list;
 mod manifest;
 mod npz;
