@@ -42,7 +42,7 @@ pub(super) fn read_folder(folder: &Path) -> Result<ImageList> {
     for Metadata { path, split } in &found {
         images.extend(manifest::read_metadata(path, *split)?.images);
     }
-    let notes = left_out_note(folder, &images)?.into_iter().collect();
+    let notes = left_out_note(folder, &images, "that no metadata names")?.into_iter().collect();
     Ok(ImageList { name: idx::folder_name(folder), root: folder.to_owned(), images, notes, ..ImageList::default() })
 }
 
@@ -69,8 +69,11 @@ fn check_one_each(found: &[Metadata]) -> Result<()> {
     }
 }
 
-/// What to say of images below `folder` that no line names.
-fn left_out_note(folder: &Path, images: &[LabelledImage]) -> Result<Option<String>> {
+/// What to say of image files below `folder` that are none of `images`, but lie there as `how` says.
+///
+/// # Errors
+/// A data error where a folder cannot be listed.
+pub(super) fn left_out_note(folder: &Path, images: &[LabelledImage], how: &str) -> Result<Option<String>> {
     let file = |image: &LabelledImage| match &image.image {
         ImageSource::File(path) => Some(path.clone()),
         ImageSource::Part { .. } | ImageSource::Memory { .. } => None,
@@ -85,8 +88,8 @@ fn left_out_note(folder: &Path, images: &[LabelledImage]) -> Result<Option<Strin
         Ok(())
     })?;
     Ok(first.map(|first| match count {
-        1 => format!("left out: an image that no metadata names, {}", first.display()),
-        _ => format!("left out: {count} images that no metadata names, {} the first", first.display()),
+        1 => format!("left out: an image {how}, {}", first.display()),
+        _ => format!("left out: {count} images {how}, {} the first", first.display()),
     }))
 }
 

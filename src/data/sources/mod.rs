@@ -13,6 +13,7 @@ mod npz;
 mod shape;
 mod table;
 mod tree;
+mod web_dataset;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
