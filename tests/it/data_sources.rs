@@ -160,9 +160,30 @@ fn shards_are_written_and_read_again_by_the_program() {
     written.sort();
     assert_eq!(written, names);
     let drawn = registry::load_with("digits:60", &LoadOptions::default()).unwrap();
-    for cache in [Cache::Auto, Cache::None] {
-        let again = load(&out, &LoadOptions { cache, ..LoadOptions::default() }).unwrap();
-        assert_eq!((fingerprints(&again), &again.classes), (fingerprints(&drawn), &drawn.classes));
+    let again = load(&out, &LoadOptions::default()).unwrap();
+    assert_eq!((fingerprints(&again), &again.classes), (fingerprints(&drawn), &drawn.classes));
+    let streamed = load(&out, &LoadOptions { cache: Cache::None, ..LoadOptions::default() }).unwrap().train;
+    let indices: Vec<usize> = (0..drawn.train.len()).collect();
+    assert_eq!(streamed.images(&indices).unwrap(), drawn.train.images(&indices).unwrap());
+}
+
+/// `scripts/fixtures/web_dataset.py` wrote the shards, and says what is in them.
+#[test]
+fn shards_of_the_python_package_are_read() {
+    let at = |name: &str| Path::new(FIXTURES).with_file_name("web_dataset").join(name);
+    let numbers = load(&at("numbers"), &LoadOptions::default()).unwrap();
+    let names = load(&at("names"), &LoadOptions::default()).unwrap();
+    assert_eq!(
+        (numbers.classes.join(", "), names.classes.join(", ")),
+        ("cat, a dog, emu".into(), "a dog, cat, emu".into())
+    );
+    assert_eq!((numbers.train.labels(), names.train.labels()), (&[0, 1, 2, 0, 1][..], &[1, 0, 2, 1][..]));
+    for samples in [&numbers.train, &numbers.validation.unwrap(), &names.train] {
+        assert_eq!(samples.shape().to_string(), "3 wide × 2 high, 3 channels");
+        for index in 0..samples.len() {
+            let expected: Vec<u8> = (0..18).map(|byte| (40 * index + 7 * byte) as u8).collect();
+            assert_eq!(samples.image(index).unwrap().to_vec(), expected, "image {index}");
+        }
     }
 }
 

@@ -62,7 +62,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "imagefolder",
-        what: "a folder with a metadata.csv or metadata.jsonl of file_name and label",
+        what: "a folder with metadata.csv or metadata.jsonl",
         found: Folder(image_folder::has_metadata),
         read: Images(image_folder::read_folder),
     },
