@@ -1,7 +1,9 @@
-//! Writes a data set in forms that other programs read: IDX files, PNG images in class folders, NumPy's `.npz`.
+//! Writes a data set in forms that other programs read: IDX files, PNG images in class folders, NumPy's `.npz`, shards of
+//! WebDataset.
 
 use std::fs;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
@@ -27,7 +29,12 @@ pub enum DatasetFormat {
     Png,
     /// A `.npz` with `x_train`, `y_train` and so on, as Keras's.
     Npz,
+    /// A folder of WebDataset's `.tar` shards, of 10,000 PNG files each.
+    WebDataset,
 }
+
+/// How many images a shard holds.
+const SHARD_IMAGES: usize = 10_000;
 
 /// Writes `dataset` to `out`, a folder or, for a `.npz`, a file.
 ///
@@ -39,6 +46,7 @@ pub fn export(dataset: &Dataset, format: DatasetFormat, out: &Path) -> Result<()
         DatasetFormat::Idx => write_idx(dataset, out),
         DatasetFormat::Png => write_folders(dataset, out),
         DatasetFormat::Npz => write_npz(dataset, out),
+        DatasetFormat::WebDataset => write_shards(dataset, out),
     }
 }
 
@@ -57,8 +65,7 @@ fn write_idx(dataset: &Dataset, folder: &Path) -> Result<()> {
     }
     make_folder(folder)?;
     if !are_numbers(&dataset.classes) {
-        let numbers: Vec<String> = (0..dataset.classes.len()).map(|class| class.to_string()).collect();
-        write_class_names(&ClassNames::new(&numbers, &dataset.classes), folder)?;
+        write_class_names(&numbered(&dataset.classes), folder)?;
     }
     for (split, samples) in dataset.splits() {
         let prefix = if split == Split::Train { "train" } else { "t10k" };
@@ -82,6 +89,12 @@ fn write_idx(dataset: &Dataset, folder: &Path) -> Result<()> {
 fn write_class_names(names: &ClassNames, folder: &Path) -> Result<()> {
     let path = folder.join(class_names::FILE);
     write_atomically(&path, |writer| names.write(writer)).map_err(cannot_write(&path))
+}
+
+/// Names of classes that are 0, 1, 2 and so on in the files.
+fn numbered(classes: &[String]) -> ClassNames {
+    let numbers: Vec<String> = (0..classes.len()).map(|class| class.to_string()).collect();
+    ClassNames::new(&numbers, classes)
 }
 
 fn words(words: &[usize]) -> Vec<u8> {
@@ -169,6 +182,63 @@ fn encode_png(pixels: &[u8], shape: ImageShape) -> Result<Vec<u8>> {
     let written = PngEncoder::new(&mut png).write_image(pixels, shape.width as u32, shape.height as u32, colour);
     written.map_err(|error| Error::internal("cannot make a PNG").because(error))?;
     Ok(png)
+}
+
+/// Shards of another data set beside those that are written would become part of it.
+fn check_no_shards_there(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.map_err(cannot_write(folder))?.path();
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar")) {
+            return Err(Error::config("there are .tar files already where the data set is to be written")
+                .expected("a new or an empty folder")
+                .at_path(&path)
+                .help("remove them, or choose another folder"));
+        }
+    }
+    Ok(())
+}
+
+/// `<split>-000000.tar` and so on: of each image `<number>.png` and `<number>.cls`, its label. The same data set gives the same
+/// bytes.
+fn write_shards(dataset: &Dataset, folder: &Path) -> Result<()> {
+    check_no_images_there(folder)?;
+    check_no_shards_there(folder)?;
+    make_folder(folder)?;
+    write_class_names(&numbered(&dataset.classes), folder)?;
+    for (split, samples) in dataset.splits() {
+        for (shard, start) in (0..samples.len()).step_by(SHARD_IMAGES).enumerate() {
+            let path = folder.join(format!("{split}-{shard:06}.tar"));
+            write_shard(&path, samples, start..samples.len().min(start + SHARD_IMAGES))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_shard(path: &Path, samples: &Samples, images: Range<usize>) -> Result<()> {
+    let mut failed = None;
+    let written = write_atomically(path, |writer| {
+        let mut tar = tar::Builder::new(writer);
+        for index in images {
+            let png = samples.image(index).and_then(|pixels| encode_png(&pixels, samples.shape()));
+            let png = png.map_err(|error| {
+                failed = Some(error);
+                io::Error::other("an image cannot be read")
+            })?;
+            append_file(&mut tar, &format!("{index:09}.cls"), samples.labels()[index].to_string().as_bytes())?;
+            append_file(&mut tar, &format!("{index:09}.png"), &png)?;
+        }
+        tar.finish()
+    });
+    failed.map_or(Ok(()), Err)?;
+    written.map_err(cannot_write(path))
+}
+
+/// A file of nobody in particular, written in 1970.
+fn append_file<W: Write>(tar: &mut tar::Builder<W>, name: &str, content: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(content.len() as u64);
+    tar.append_data(&mut header, name, content)
 }
 
 fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {

@@ -1,4 +1,5 @@
-//! `convnet data export`: a data set as IDX files, class folders of PNG images or a NumPy archive.
+//! `convnet data export`: a data set as IDX files, class folders of PNG images, a NumPy archive or
+//! WebDataset's shards.
 
 use std::path::PathBuf;
 

@@ -18,8 +18,12 @@ fn what_is_written_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     for channels in [1, 3] {
         let dataset = dataset(channels);
-        for (format, name) in [(DatasetFormat::Idx, "idx"), (DatasetFormat::Png, "png"), (DatasetFormat::Npz, "a.npz")]
-        {
+        for (format, name) in [
+            (DatasetFormat::Idx, "idx"),
+            (DatasetFormat::Png, "png"),
+            (DatasetFormat::Npz, "a.npz"),
+            (DatasetFormat::WebDataset, "shards"),
+        ] {
             let path = folder.path().join(format!("{channels}-{name}"));
             export(&dataset, format, &path).unwrap();
             let again = registry::load_with(path.to_str().unwrap(), &LoadOptions::default()).unwrap();
@@ -31,6 +35,29 @@ fn what_is_written_is_read_again() {
             }
         }
     }
+}
+
+#[test]
+fn shards_are_bounded_and_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let shape = ImageShape { height: 1, width: 1, channels: 1 };
+    let count = SHARD_IMAGES + 2;
+    let pixels = (0..count).map(|value| value as u8).collect();
+    let labels = (0..count).map(|value| (value % 12) as i64).collect();
+    let classes = (0..12).map(|class| format!("class {class}")).collect();
+    let train = Samples::new(shape, pixels, labels, 12).unwrap();
+    let large = Dataset { classes, train, test: None, ..dataset(1) };
+    export(&large, DatasetFormat::WebDataset, &at("a")).unwrap();
+    export(&large, DatasetFormat::WebDataset, &at("b")).unwrap();
+    for name in ["classes.csv", "train-000000.tar", "train-000001.tar"] {
+        assert_eq!(fs::read(at("a").join(name)).unwrap(), fs::read(at("b").join(name)).unwrap(), "{name}");
+    }
+    assert_eq!(fs::read_dir(at("a")).unwrap().count(), 3);
+    let again = registry::load_with(at("a").to_str().unwrap(), &LoadOptions::default()).unwrap();
+    assert_eq!((again.train.fingerprint(), again.classes), (large.train.fingerprint(), large.classes.clone()));
+    let error = export(&large, DatasetFormat::WebDataset, &at("a")).unwrap_err();
+    assert!(error.exit_code() == 2 && error.to_string().contains("there are .tar files already"), "{error}");
 }
 
 #[test]

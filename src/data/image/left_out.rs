@@ -24,6 +24,11 @@ impl LeftOut {
         *self.0.entry(extension).or_default() += 1;
     }
 
+    /// Counts the files that `other` counted.
+    pub fn append(&mut self, other: LeftOut) {
+        other.0.into_iter().for_each(|(extension, count)| *self.0.entry(extension).or_default() += count);
+    }
+
     /// Whether no file was counted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

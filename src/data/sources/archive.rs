@@ -21,7 +21,7 @@ use crate::files::bounded::BoundedReader;
 use crate::files::walk::is_hidden;
 
 /// The most entries that are believed.
-const MAX_ENTRIES: usize = 20_000_000;
+pub(super) const MAX_ENTRIES: usize = 20_000_000;
 /// The most bytes of images that a compressed tar may hold: they are kept in memory, as it can be read from its beginning
 /// only.
 const MAX_TAR_GZ_BYTES: u64 = 8 << 30;
@@ -61,7 +61,7 @@ pub(super) fn read_tar(path: &Path) -> Result<ImageList> {
 }
 
 /// A tar ends with blocks of zeros. One that was cut between two files would else look whole.
-fn check_end(file: &mut File, length: u64) -> Result<()> {
+pub(super) fn check_end(file: &mut File, length: u64) -> Result<()> {
     let mut end = [1; 512];
     if length >= 512 {
         file.seek(SeekFrom::Start(length - 512)).and_then(|_| file.read_exact(&mut end)).map_err(damaged)?;
@@ -189,7 +189,7 @@ fn tar_tree<R: Read>(
 }
 
 /// The entry's name; the error for a sparse image that POSIX's form of a tar holds as a file of another name.
-fn unsparse<R: Read>(entry: &mut tar::Entry<'_, R>, name: &str) -> Result<String> {
+pub(super) fn unsparse<R: Read>(entry: &mut tar::Entry<'_, R>, name: &str) -> Result<String> {
     let Some(extensions) = entry.pax_extensions().map_err(damaged)? else { return Ok(name.to_owned()) };
     for extension in extensions {
         let extension = extension.map_err(damaged)?;
@@ -201,13 +201,13 @@ fn unsparse<R: Read>(entry: &mut tar::Entry<'_, R>, name: &str) -> Result<String
     Ok(name.to_owned())
 }
 
-fn sparse(name: &str) -> Error {
+pub(super) fn sparse(name: &str) -> Error {
     Error::data("an image lies in the archive as a sparse file, which cannot be read")
         .at(name)
         .help("pack it anew with tar without -S")
 }
 
-fn symbolic_link(name: &str) -> Error {
+pub(super) fn symbolic_link(name: &str) -> Error {
     Error::data("an image in the archive is a symbolic link, not the image itself").at(name)
 }
 
@@ -260,13 +260,13 @@ fn zip_image<R: Read>(archive: &Arc<Path>, entry: &ZipFile<'_, R>) -> Result<Ima
 
 /// A name's parts; `None` where it is hidden or names nothing. `..` and a leading `/` are dropped: nothing is ever written
 /// or looked for under these names.
-fn parts(name: &str) -> Option<Vec<String>> {
+pub(super) fn parts(name: &str) -> Option<Vec<String>> {
     let parts = name.split(['/', '\\']).filter(|part| !part.is_empty() && *part != "." && *part != "..");
     let parts: Vec<String> = parts.map(str::to_owned).collect();
     (!parts.is_empty() && !parts.iter().any(|part| is_hidden(part))).then_some(parts)
 }
 
-fn damaged(error: impl Into<io::Error>) -> Error {
+pub(super) fn damaged(error: impl Into<io::Error>) -> Error {
     Error::data("the archive is damaged or cannot be read").because(error.into())
 }
 

@@ -3,7 +3,7 @@
 //! `convnet data export` writes it beside class folders and IDX files: a line for each class in the order of the labels, with
 //! the folder's name and the class's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -12,9 +12,12 @@ use super::table::Table;
 use crate::data::Split;
 use crate::data::names::{composed, quoted};
 use crate::error::{Error, Result};
+use crate::files::bounded::read_up_to;
 
 /// What the file is called.
 pub(in crate::data) const FILE: &str = "classes.csv";
+/// What a file is called that has a class's name on each line, in the order of the labels.
+pub(super) const LINES: &str = "classnames.txt";
 /// The most bytes that are read.
 const MAX_BYTES: u64 = 16 << 20;
 /// What it is, for messages.
@@ -73,6 +76,27 @@ pub(super) fn parse(bytes: Vec<u8>) -> Result<Option<ClassNames>> {
             None => return Ok(Some(ClassNames(names))),
         }
     }
+}
+
+/// The names in a file called [`LINES`], for classes called 0, 1, 2 and so on.
+///
+/// # Errors
+/// A data error that names the line, where it cannot be used.
+pub(super) fn read_lines(path: &Path) -> Result<ClassNames> {
+    let read = std::fs::File::open(path).and_then(|file| read_up_to(file, MAX_BYTES));
+    let cannot_read = || Error::data(format!("cannot read {WHAT}")).at_path(path);
+    let bytes = read.map_err(|error| cannot_read().because(error))?;
+    let bytes = bytes.ok_or_else(|| cannot_read().expected(format!("at most {MAX_BYTES} bytes")).got("more"))?;
+    let text = String::from_utf8(bytes).map_err(|error| cannot_read().help("save it as UTF-8").because(error))?;
+    let lines = text.trim_start_matches('\u{feff}').trim_end().lines();
+    let names: Vec<String> = lines.map(|line| composed(line.trim()).into_owned()).collect();
+    let mut seen = BTreeSet::new();
+    if let Some((line, name)) = (1..).zip(&names).find(|(_, name)| name.is_empty() || !seen.insert(name.as_str())) {
+        let error = Error::data("the line names no class of its own").expected("each class once, one on a line");
+        return Err(error.got(quoted(&[name])).at(format!("line {line}")).at_path(path));
+    }
+    let numbers: Vec<String> = (0..names.len()).map(|number| number.to_string()).collect();
+    Ok(ClassNames::new(&numbers, &names))
 }
 
 impl ClassNames {

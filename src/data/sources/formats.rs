@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::image_list::ImageList;
-use super::{archive, cifar, folders, manifest, npz};
+use super::{archive, cifar, folders, image_folder, manifest, npz, web_dataset};
 use crate::data::{Splits, idx, image};
 use crate::error::{Error, Result};
 
@@ -59,6 +59,18 @@ pub const FORMATS: &[Format] = &[
         what: "a folder of CIFAR's .bin files",
         found: Folder(cifar::has_files),
         read: Arrays(cifar::read_folder),
+    },
+    Format {
+        name: "imagefolder",
+        what: "a folder with metadata.csv or metadata.jsonl",
+        found: Folder(image_folder::has_metadata),
+        read: Images(image_folder::read_folder),
+    },
+    Format {
+        name: "webdataset",
+        what: "a folder of WebDataset's .tar shards",
+        found: Folder(web_dataset::has_shards),
+        read: Images(web_dataset::read_folder),
     },
     Format {
         name: "folders",
@@ -177,6 +189,16 @@ mod tests {
             fs::create_dir_all(at(name).parent().unwrap()).unwrap();
             fs::write(at(name), b"PK\x03\x04").unwrap();
         }
+        fs::create_dir(at("imagefolder")).unwrap();
+        fs::write(at("imagefolder/metadata.csv"), "file_name,label\n").unwrap();
+        fs::create_dir(at("webdataset")).unwrap();
+        let mut shard = tar::Builder::new(fs::File::create(at("webdataset/0.tar")).unwrap());
+        for name in ["1.cls", "1.png"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            shard.append_data(&mut header, name, &b""[..]).unwrap();
+        }
+        shard.finish().unwrap();
         fs::write(at("zip"), b"PK\x03\x04").unwrap();
         fs::write(at("tar.gz"), [0x1f, 0x8b]).unwrap();
         fs::write(at("tar"), [&[0; 257][..], b"ustar"].concat()).unwrap();

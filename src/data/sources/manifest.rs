@@ -15,8 +15,14 @@ use crate::data::names::composed;
 use crate::data::stored::ImageSource;
 use crate::error::{Error, Result};
 
+/// The column of an image's path, ...
+const PATH: &str = "path";
+/// ... and what Hugging Face's `metadata.csv` and `metadata.jsonl` call it.
+const FILE_NAME: &str = "file_name";
 /// The most lines that are read.
 const MAX_LINES: usize = 100_000_000;
+/// What it is, for messages.
+const WHAT: &str = "the manifest";
 /// What editors on Windows put in front of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -25,31 +31,86 @@ struct ManifestRow {
     path: String,
     class: String,
     split: Option<String>,
+    /// Whether the path is a [`FILE_NAME`]: it lies below the manifest's folder, and its first folder may name the split.
+    is_file_name: bool,
 }
 
 /// A line of a JSON manifest. Other keys are passed over.
 #[derive(Debug, Deserialize)]
 struct JsonRow {
-    path: String,
+    path: Option<String>,
+    file_name: Option<String>,
     label: Value,
     split: Option<String>,
 }
 
-/// A CSV with the columns `path`, `label` and, perhaps, `split`. Paths are relative to the CSV's folder. A label is text: 007 is
-/// no 7, and `true` the name of a class.
+/// A CSV with the columns `path` (or `file_name`), `label` and, perhaps, `split`. Paths are relative to the CSV's folder. A label
+/// is text: 007 is no 7, and `true` the name of a class.
 ///
 /// # Errors
 /// A data error that names the line, where it cannot be used.
 pub(super) fn read_csv(path: &Path) -> Result<ImageList> {
-    let mut table = Table::open(path, "the manifest", &["path", "label"]).map_err(|error| error.at_path(path))?;
-    let columns = ["path", "label", "split"].map(|name| table.column(name));
-    let mut builder = Builder::new(path);
+    csv_images(Builder::new(path, None))
+}
+
+/// As [`read_csv`] or [`read_json_lines`], for the `metadata.csv` or `metadata.jsonl` of a folder whose images belong to `split`
+/// where nothing else says it.
+///
+/// # Errors
+/// As [`read_csv`].
+pub(super) fn read_metadata(path: &Path, split: Option<Split>) -> Result<ImageList> {
+    let builder = Builder::new(path, split);
+    if is_json(path) { json_images(builder) } else { csv_images(builder) }
+}
+
+/// Whether the beginning of the `metadata.csv` or `metadata.jsonl` says that it names files and their labels.
+pub(super) fn has_labelled_files(path: &Path) -> bool {
+    if !is_json(path) {
+        return Table::open(path, WHAT, &[FILE_NAME, "label"]).is_ok();
+    }
+    let mut line = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let mut reader = BufReader::new(file);
+        while line.trim_ascii().is_empty() {
+            line.clear();
+            if io::Read::take(&mut reader, MAX_LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    });
+    let text = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line);
+    read.is_ok() && serde_json::from_slice(text).is_ok_and(|row: JsonRow| row.file_name.is_some())
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl"))
+}
+
+/// The names of the column of paths, that first which counts where both are there.
+fn path_columns(path: &Path) -> [&'static str; 2] {
+    let is_metadata = path.file_stem().is_some_and(|name| name.eq_ignore_ascii_case("metadata"));
+    if is_metadata { [FILE_NAME, PATH] } else { [PATH, FILE_NAME] }
+}
+
+/// The open CSV, and what its column of paths is called.
+fn open_csv(path: &Path) -> Result<(Table, &'static str)> {
+    let open = |name| Table::open(path, WHAT, &[name, "label"]).map(|table| (table, name));
+    let [first, second] = path_columns(path);
+    open(first).or_else(|error| open(second).map_err(|_| error)).map_err(|error| error.at_path(path))
+}
+
+fn csv_images(mut builder: Builder) -> Result<ImageList> {
+    let (mut table, path) = open_csv(builder.manifest)?;
+    let columns = [path, "label", "split"].map(|name| table.column(name));
     loop {
         let row = table.next().and_then(|record| {
             let Some(record) = record else { return Ok(None) };
-            let [path, class, split] = columns.map(|column| column.and_then(|at| record.get(at)).map(str::to_owned));
-            let row = ManifestRow { path: path.unwrap_or_default(), class: class.unwrap_or_default(), split };
-            builder.push(row, table.line()).map(Some)
+            let [file, class, split] = columns.map(|column| column.and_then(|at| record.get(at)).map(str::to_owned));
+            let (file, class) = (file.unwrap_or_default(), class.unwrap_or_default());
+            builder
+                .push(ManifestRow { path: file, class, split, is_file_name: path == FILE_NAME }, table.line())
+                .map(Some)
         });
         if row.map_err(|error| builder.at(error, table.line()))?.is_none() {
             return builder.finish();
@@ -57,14 +118,19 @@ pub(super) fn read_csv(path: &Path) -> Result<ImageList> {
     }
 }
 
-/// A file with a JSON object on each line, with the keys `path`, `label` and, perhaps, `split`. A label is text or a whole
+/// A file with a JSON object on each line, with the keys `path` (or `file_name`), `label` and, perhaps, `split`. A label is text or a whole
 /// number.
 ///
 /// # Errors
 /// As [`read_csv`].
 pub(super) fn read_json_lines(path: &Path) -> Result<ImageList> {
+    json_images(Builder::new(path, None))
+}
+
+fn json_images(mut builder: Builder) -> Result<ImageList> {
+    let path = builder.manifest;
+    let prefers_file_name = path_columns(path)[0] == FILE_NAME;
     let mut reader = BufReader::new(File::open(path).map_err(|error| unreadable(error).at_path(path))?);
-    let mut builder = Builder::new(path);
     for number in 1.. {
         let mut line = Vec::new();
         let count = io::Read::take(&mut reader, MAX_LINE_BYTES + 1).read_until(b'\n', &mut line);
@@ -73,24 +139,34 @@ pub(super) fn read_json_lines(path: &Path) -> Result<ImageList> {
         }
         let text = if number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line) } else { &line };
         if !text.trim_ascii().is_empty() {
-            let pushed = json_row(text).and_then(|row| builder.push(row, number));
+            let pushed = json_row(text, prefers_file_name).and_then(|row| builder.push(row, number));
             pushed.map_err(|error| builder.at(error, number))?;
         }
     }
     builder.finish()
 }
 
-fn json_row(line: &[u8]) -> Result<ManifestRow> {
+fn json_row(line: &[u8], prefers_file_name: bool) -> Result<ManifestRow> {
     if line.len() as u64 > MAX_LINE_BYTES {
         return Err(
             Error::data("cannot read the manifest").expected(format!("lines of at most {MAX_LINE_BYTES} bytes"))
         );
     }
-    let JsonRow { path, label, split } = serde_json::from_slice(line)
+    let JsonRow { path, file_name, label, split } = serde_json::from_slice(line)
         .map_err(|error| unreadable(error).expected(r#"{"path": "cat/1.png", "label": "cat", "split": "train"}"#))?;
+    let is_file_name = file_name.is_some() && (prefers_file_name || path.is_none());
+    let path = if is_file_name { file_name } else { path };
+    Ok(ManifestRow { path: path.unwrap_or_default(), class: class_of(label)?, split, is_file_name })
+}
+
+/// The class that a label in JSON names.
+///
+/// # Errors
+/// A data error where it is neither text nor a whole number.
+pub(super) fn class_of(label: Value) -> Result<String> {
     let got = match label {
-        Value::String(class) => return Ok(ManifestRow { path, class, split }),
-        Value::Number(number) if !number.is_f64() => return Ok(ManifestRow { path, class: number.to_string(), split }),
+        Value::String(class) => return Ok(class),
+        Value::Number(number) if !number.is_f64() => return Ok(number.to_string()),
         Value::Number(number) => number.to_string(),
         Value::Bool(value) => value.to_string(),
         Value::Null => "null".to_owned(),
@@ -109,14 +185,16 @@ fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 struct Builder<'a> {
     manifest: &'a Path,
+    /// The split whose folder the manifest lies in.
+    split: Option<Split>,
     images: Vec<LabelledImage>,
     /// The line that named a path first.
     seen: HashMap<String, usize>,
 }
 
 impl<'a> Builder<'a> {
-    fn new(manifest: &'a Path) -> Self {
-        Builder { manifest, images: Vec::new(), seen: HashMap::new() }
+    fn new(manifest: &'a Path, split: Option<Split>) -> Self {
+        Builder { manifest, split, images: Vec::new(), seen: HashMap::new() }
     }
 
     fn at(&self, error: Error, line: usize) -> Error {
@@ -125,18 +203,22 @@ impl<'a> Builder<'a> {
 
     /// Adds the image of line `line`.
     fn push(&mut self, row: ManifestRow, line: usize) -> Result<()> {
-        let ManifestRow { path, class, split } = row;
+        let ManifestRow { path, class, split, is_file_name } = row;
         let class = composed(class.trim()).into_owned();
         if path.is_empty() || class.is_empty() || self.images.len() == MAX_LINES {
             let missing = if path.is_empty() { "no path" } else { "no label" };
             return Err(Error::data("the line cannot be used").expected("a path and a label").got(missing));
         }
         let split = match split.filter(|split| !split.is_empty()) {
-            None => Split::Train,
+            None if is_file_name => self.split.or_else(|| split_of(&path)).unwrap_or(Split::Train),
+            None => self.split.unwrap_or(Split::Train),
             Some(name) => Split::from_name(&name).ok_or_else(|| {
                 Error::data("unknown split").expected(Split::NAMES.join(", ")).got(format!("'{name}'"))
             })?,
         };
+        if is_file_name {
+            check_below(&path)?;
+        }
         if let Some(before) = self.seen.insert(path.clone(), line) {
             return Err(Error::data("the image is in the manifest twice").got(format!("{path}, as in line {before}")));
         }
@@ -152,6 +234,24 @@ impl<'a> Builder<'a> {
         }
         let root = self.manifest.parent().unwrap_or(Path::new("")).to_owned();
         Ok(ImageList { name, root, images: self.images, ..ImageList::default() })
+    }
+}
+
+/// The split that the first folder of `path` names.
+fn split_of(path: &str) -> Option<Split> {
+    let (folder, _) = path.trim_start_matches("./").split_once(['/', '\\'])?;
+    Split::from_name(folder)
+}
+
+/// Data sets of strangers have no say in what lies elsewhere.
+fn check_below(path: &str) -> Result<()> {
+    let leads_out = path.starts_with(['/', '\\']) || path.split(['/', '\\']).any(|part| part == "..");
+    match leads_out || Path::new(path).is_absolute() {
+        false => Ok(()),
+        true => Err(Error::data("the file name leads out of the folder")
+            .expected("a path below the folder of the file that names it")
+            .got(path)
+            .help("for files elsewhere call the column `path`, and name the file itself with `data`")),
     }
 }
 

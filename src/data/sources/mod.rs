@@ -6,12 +6,14 @@ pub(super) mod class_names;
 mod exclude;
 mod folders;
 pub mod formats;
+mod image_folder;
 mod image_list;
 mod manifest;
 mod npz;
 mod shape;
 mod table;
 mod tree;
+mod web_dataset;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
