@@ -25,7 +25,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONVNET = ROOT / "target/release/convnet"
-PEERS = ["tensorflow==2.21.0", "torch==2.11.0", "torchvision==0.26.0"]
+PACKAGES = ["tensorflow==2.21.0", "torch==2.11.0", "torchvision==0.26.0"]
+MODULES = {"keras": ["tensorflow"], "pytorch": ["torch", "torchvision"]}
 
 # what is trained: preset, images, their side and channels, batch size, epochs
 WORK = {
@@ -161,14 +162,14 @@ def run(tool, work, data, network, precision, folder):
     return {"epoch": statistics.median(seconds[1:]), "whole": whole, "memory": memory}
 
 
-def ensure_peers():
+def ensure_peers(peers):
     """Goes on in a Python that has the peers."""
-    if not all(map(importlib.util.find_spec, ["tensorflow", "torch", "torchvision"])):
+    if not all(importlib.util.find_spec(module) for peer in peers for module in MODULES[peer]):
         cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "convnet/bench-env"
         python = cache / "bin/python"
         if not python.exists():
             subprocess.run([sys.executable, "-m", "venv", cache], check=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
         os.execv(python, [str(python), *sys.argv])
 
 
@@ -208,7 +209,7 @@ def main():
         peer = {"keras": keras_seconds, "pytorch": pytorch_seconds}[arguments.peer]
         print(json.dumps(peer(arguments.work, arguments.data, arguments.network, arguments.precision)))
         return
-    ensure_peers()
+    ensure_peers(arguments.peers.split(","))
     with tempfile.TemporaryDirectory() as folder:
         results = {work: compare(work, arguments, folder) for work in arguments.work.split(",")}
     if arguments.json:
