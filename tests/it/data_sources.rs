@@ -146,6 +146,13 @@ fn a_folder_with_metadata_is_read_as_its_lines_say() {
     assert_eq!(load(&csv, &LoadOptions::default()).unwrap().train.fingerprint(), dataset.train.fingerprint());
     fs::write(&csv, "file_name,label\n1.png,cat\nnone.png,dog\n").unwrap();
     assert!(failure(folder.path(), &LoadOptions::default()).contains("none.png"));
+    fs::remove_file(folder.path().join("test/metadata.jsonl")).unwrap();
+    fs::write(&csv, "file_name,caption\n1.png,a cat\n").unwrap();
+    let error = failure(folder.path(), &LoadOptions::default());
+    assert!(
+        error.contains("train/metadata.csv names the classes where it has the columns file_name and label"),
+        "{error}"
+    );
 }
 
 #[test]

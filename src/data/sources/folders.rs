@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::class_names;
 use super::image_list::ImageList;
 use super::tree::Tree;
+use super::{class_names, image_folder};
 use crate::data::idx;
 use crate::data::image::is_image_name;
 use crate::data::stored::ImageSource;
@@ -19,7 +19,11 @@ use crate::files::walk::{Entry, walk};
 pub(super) fn read_folder(folder: &Path) -> Result<ImageList> {
     let mut tree = Tree::default();
     walk(folder, &mut |entry| add(entry, folder, &mut tree))?;
-    let labelled = tree.into_labelled(idx::folder_name(folder)).map_err(|error| error.at_path(folder))?;
+    let labelled = tree.into_labelled(idx::folder_name(folder)).map_err(|error| match image_folder::advice(folder) {
+        Some(advice) => error.help(advice),
+        None => error,
+    });
+    let labelled = labelled.map_err(|error| error.at_path(folder))?;
     Ok(ImageList { root: folder.to_owned(), ..labelled })
 }
 

@@ -46,7 +46,19 @@ pub(super) fn read_folder(folder: &Path) -> Result<ImageList> {
     Ok(ImageList { name: idx::folder_name(folder), root: folder.to_owned(), images, notes, ..ImageList::default() })
 }
 
+/// What to do about metadata in `folder` that is no use, where it holds no class folders either.
+pub(super) fn advice(folder: &Path) -> Option<String> {
+    let path = candidates(folder).ok()?.into_iter().next()?.path;
+    Some(format!("{} names the classes where it has the columns file_name and label", path.display()))
+}
+
 fn find(folder: &Path) -> Result<Vec<Metadata>> {
+    let found = candidates(folder)?.into_iter();
+    Ok(found.filter(|file| manifest::has_labelled_files(&file.path)).collect())
+}
+
+/// The files with such names in `folder` and in the splits' folders in it.
+fn candidates(folder: &Path) -> Result<Vec<Metadata>> {
     let mut folders = vec![(folder.to_owned(), None)];
     for entry in list(folder)?.into_iter().filter(|entry| entry.is_folder) {
         let split = entry.name().to_str().and_then(Split::from_name);
@@ -54,7 +66,7 @@ fn find(folder: &Path) -> Result<Vec<Metadata>> {
     }
     let files =
         folders.into_iter().flat_map(|(folder, split)| FILES.map(|name| Metadata { path: folder.join(name), split }));
-    Ok(files.filter(|file| file.path.is_file() && manifest::has_labelled_files(&file.path)).collect())
+    Ok(files.filter(|file| file.path.is_file()).collect())
 }
 
 /// Two files could name one image with two labels.
