@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::super::spec::LayerPlan;
 use super::super::spec::layers::{BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization};
 use crate::native::{self, BatchNorm, Behind};
 
@@ -20,15 +21,16 @@ fn affine(scale: bool, center: bool, own: &mut Vec<Tensor>) -> [Option<Tensor>; 
 /// statistics as Keras 3 does: by the biased variance), by the moving statistics otherwise. `behind` is done to what that gives.
 pub fn batch(
     spec: &BatchNormalization,
+    plan: &LayerPlan,
     input: &[usize],
     mut own: Vec<Tensor>,
-    trainable: bool,
     behind: Behind,
 ) -> impl Fn(&Tensor, bool) -> Tensor + Send + 'static {
     let [scale, center] = affine(spec.scale, spec.center, &mut own);
     let moving = <[Tensor; 2]>::try_from(own).expect("the plan ends with the two moving statistics");
     let layer = BatchNorm { scale, center, moving, momentum: spec.momentum, epsilon: spec.epsilon, behind };
     let axis = axis_here(spec.channel_axis(input).expect("the plan has checked the axis"), input.len() + 1);
+    let trainable = plan.layer.is_trained();
     move |x, train| {
         with_axis_second(x, axis, |x| {
             let normalized = native::batch_norm(x, &layer, train && trainable);
