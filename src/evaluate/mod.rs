@@ -22,9 +22,6 @@ pub use predictions::Predictions;
 
 use predictions::Collector;
 
-/// Images a batch in evaluation. Any number gives the same sums up to rounding; this one keeps a batch of the default
-/// network's activations in a CPU's cache and a GPU busy.
-const BATCH_SIZE: usize = 250;
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -94,8 +91,10 @@ fn run_over(
     let mut confusion = Tensor::zeros([(num_classes * num_classes) as i64], (Kind::Int64, device));
     let mut top_k_hits = Tensor::zeros([], (Kind::Int64, device));
     tch::no_grad(|| -> Result<()> {
-        for index in 0..samples.num_batches(BATCH_SIZE) {
-            let (images, labels) = samples.batch(index, BATCH_SIZE)?;
+        // any number gives the same sums up to rounding
+        let batch_size = model.inference_batch_size();
+        for index in 0..samples.num_batches(batch_size) {
+            let (images, labels) = samples.batch(index, batch_size)?;
             let outputs = model.forward_batch(samples, &images, false)?;
             let loss = model.with_penalties(outputs.loss(&labels, smoothing));
             let classes = outputs.classes(); // i64 [B]

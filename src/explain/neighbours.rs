@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::native;
 
-/// Images a batch.
-const BATCH_SIZE: usize = 250;
+/// The least images that are compared.
+const LEAST_IMAGES: usize = 250;
 /// The most products of a weight and a value that the search costs: a minute or so on a CPU.
 const MAX_MULTIPLY_ADDS: usize = 2_000_000_000_000;
 
@@ -51,13 +51,14 @@ pub fn nearest(
         return Err(Error::model("the network has no Dense layer behind others, whose input are an image's features"));
     };
     let layer = plan.flat_layers()[plan.calls[dense].leaf].0.clone();
-    let affordable = (MAX_MULTIPLY_ADDS / plan.multiply_adds().max(1)).max(BATCH_SIZE);
+    let affordable = (MAX_MULTIPLY_ADDS / plan.multiply_adds().max(1)).max(LEAST_IMAGES);
     let order = loader.spread(affordable);
     let numbers = order.numbers();
     let own = unit_features(model, image, call)?; // f32 [1, F]
     let mut all = Vec::with_capacity(numbers.len());
-    for index in 0..numbers.len().div_ceil(BATCH_SIZE) as u64 {
-        let (images, _) = loader.batch_of(&order, index, BATCH_SIZE)?;
+    let batch_size = model.inference_batch_size();
+    for index in 0..numbers.len().div_ceil(batch_size) as u64 {
+        let (images, _) = loader.batch_of(&order, index, batch_size)?;
         let cosines = unit_features(model, &images, call)?.matmul(&own.tr()).squeeze_dim(1); // f32 [B]
         let cosines = Vec::<f32>::try_from(cosines).expect("a flat f32 tensor");
         all.extend(cosines);

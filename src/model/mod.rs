@@ -133,6 +133,17 @@ impl Model {
         &self.plan
     }
 
+    /// How many images are best put through the network at once outside training: as many as keep a GPU busy, but so few that what
+    /// a layer takes and gives stays small beside what a training holds.
+    pub fn inference_batch_size(&self) -> usize {
+        const MOST: usize = 250;
+        let most_values = match self.device() {
+            Device::Cpu => 16 << 20, // 64 MiB of f32
+            _ => 128 << 20,
+        };
+        (most_values / self.plan.largest_call().max(1)).clamp(1, MOST)
+    }
+
     /// Where the weights lie.
     pub fn device(&self) -> Device {
         self.store.device()

@@ -31,9 +31,8 @@ const MARGIN_OF_FEW: f32 = 50.0;
 const LEAST_PIXEL_MARGIN: f32 = 2.0 / 255.0;
 /// The least margin of features' numbers, as a part of the larger bound.
 const LEAST_FEATURE_MARGIN: f32 = 0.05;
-/// Images a batch.
-const BATCH_SIZE: usize = 250;
-/// The most images that are looked at.
+/// The least and the most images that are looked at.
+const LEAST_IMAGES: usize = 250;
 const MAX_IMAGES: usize = 5000;
 /// The most values of pixels that are looked at together: some seconds.
 const MAX_VALUES: usize = 200_000_000;
@@ -101,8 +100,9 @@ impl TrainingLook {
         let order = loader.spread(num_images(MAX_VALUES / values.max(1), loader));
         let num_features = num_images(MAX_MULTIPLY_ADDS / model.plan().multiply_adds().max(1), loader);
         let (mut pixels, mut features) = (Vec::new(), Vec::new());
-        for index in 0..order.numbers().len().div_ceil(BATCH_SIZE) as u64 {
-            let (images, _) = loader.batch_of(&order, index, BATCH_SIZE)?; // u8 [B, H, W, C]
+        let batch_size = model.inference_batch_size();
+        for index in 0..order.numbers().len().div_ceil(batch_size) as u64 {
+            let (images, _) = loader.batch_of(&order, index, batch_size)?; // u8 [B, H, W, C]
             if features.len() < num_features {
                 features.extend(native::guarded(|| tch::no_grad(|| numbers_of_features(model, &images)))?);
             }
@@ -189,10 +189,9 @@ fn side(range: Option<&[f32; 2]>, value: f32) -> Side {
     }
 }
 
-/// Whole batches of at most `most` of the loader's images, one at least; all where they are few.
+/// At most `most` of the loader's images, within the limits; all where they are few.
 fn num_images(most: usize, loader: &DataLoader) -> usize {
-    let whole = most.min(MAX_IMAGES) / BATCH_SIZE * BATCH_SIZE;
-    whole.max(BATCH_SIZE).min(loader.num_images())
+    most.clamp(LEAST_IMAGES, MAX_IMAGES).min(loader.num_images())
 }
 
 /// The values of images `[B, H, W, C]` on the host, times `scale`. Waits for the device.

@@ -9,8 +9,6 @@ use crate::log::Sinks;
 use crate::model::Model;
 use crate::native;
 
-/// Images a batch: as in evaluation, and always the same, so that a run that goes on computes the same features.
-const BATCH_SIZE: usize = 250;
 /// The most memory that features may take, in bytes.
 const MAX_BYTES: usize = 2 << 30;
 
@@ -46,8 +44,10 @@ pub(super) fn kept(
 /// The features of all images of `loader`, in their order.
 fn computed(model: &Model, loader: &DataLoader) -> Result<DataLoader> {
     native::guarded(|| {
-        let batch = |index| loader.batch(index, BATCH_SIZE).map(|(images, _)| tch::no_grad(|| model.features(&images)));
-        let parts = (0..loader.num_batches(BATCH_SIZE)).map(batch).collect::<Result<Vec<Tensor>>>()?;
+        // as in evaluation, and always the same, so that a run that goes on computes the same features
+        let size = model.inference_batch_size();
+        let batch = |index| loader.batch(index, size).map(|(images, _)| tch::no_grad(|| model.features(&images)));
+        let parts = (0..loader.num_batches(size)).map(batch).collect::<Result<Vec<Tensor>>>()?;
         Ok(loader.with_features(Tensor::cat(&parts, 0)))
     })
 }

@@ -66,6 +66,16 @@ impl Plan {
         flat_layers(&self.layers)
     }
 
+    /// The most values that a layer takes and gives for one image, together.
+    pub fn largest_call(&self) -> usize {
+        let values = |shape: &Vec<usize>| shape.iter().product::<usize>();
+        let of_call = |call: &LayerCall| {
+            let taken: usize = call.input_shapes.iter().map(values).sum();
+            taken.saturating_add(values(&call.output_shape))
+        };
+        self.calls.iter().map(of_call).max().unwrap_or(0)
+    }
+
     /// The shape of the network's outputs.
     pub fn output_shape(&self) -> &[usize] {
         &self.calls.last().expect("a network has a layer").output_shape

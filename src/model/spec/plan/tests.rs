@@ -63,3 +63,10 @@ fn what_is_fixed_ends_before_what_learns_or_draws() {
     let flip = layer("RandomFlip", serde_json::json!({}));
     assert_eq!(fixed(&[1], &with(&[flip, conv()])), None);
 }
+
+#[test]
+fn the_largest_call_is_that_of_the_most_values() {
+    let plan = crate::model::presets::preset("keras-cnn").unwrap().plan().unwrap();
+    // the first pooling: 26 · 26 · 32 in, 13 · 13 · 32 out; the second convolution: 13 · 13 · 32 in, 11 · 11 · 64 out
+    assert_eq!(plan.largest_call(), 26 * 26 * 32 + 13 * 13 * 32);
+}
