@@ -145,7 +145,7 @@ Examples:
     pub const MAN: &str = "\
 Examples:
   convnet man ~/.local/share/man/man1
-  convnet man man/ && man -l man/convnet-train.1";
+  convnet man man/";
 }
 
 #[cfg(test)]
