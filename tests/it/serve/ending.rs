@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::server::{Serving, folder, picture, predicted};
 use super::unnamed;
+use crate::program::write_as_before_checksums;
 
 /// One answer on a connection that stays open: its status and body, and whether the server closes behind it; none where it has
 /// closed before the request.
@@ -122,10 +123,11 @@ fn copy_model(from: &str, to: &Path) {
     let weights = to.with_extension("safetensors");
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     fs::copy(from.with_extension("safetensors"), &weights).unwrap();
-    let text = fs::read_to_string(from.with_extension("json")).unwrap();
-    let name = format!("{}.safetensors", from.file_name().unwrap().to_str().unwrap());
     let aside = to.with_extension("new");
-    fs::write(&aside, text.replace(&name, weights.file_name().unwrap().to_str().unwrap())).unwrap();
+    fs::copy(from.with_extension("json"), &aside).unwrap();
+    write_as_before_checksums(&aside, |document| {
+        document["convnet"]["weights"]["file"] = weights.file_name().unwrap().to_str().unwrap().into();
+    });
     fs::rename(aside, to.with_extension("json")).unwrap();
 }
 
