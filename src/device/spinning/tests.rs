@@ -1,23 +1,22 @@
 use super::*;
 
-fn num_threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
+/// How many of this process's threads are called `counted`: those of a team are called as the thread that began it.
+fn num_counted() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    // other tests end threads meanwhile
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim_end() == "counted").count()
 }
 
 #[test]
 fn counted_threads_are_there_until_they_are_dropped() {
     let parallel = libgomp().expect("libtorch uses libgomp");
-    let before = num_threads();
     let counted = CountedThreads::start(parallel).unwrap();
-    let until = |is_so: &dyn Fn() -> bool| {
-        let started = Instant::now();
-        while !is_so() && started.elapsed() < Duration::from_secs(60) {
-            thread::sleep(Duration::from_millis(1));
-        }
-        assert!(is_so(), "{before} threads before, {} now", num_threads());
-    };
-    // other tests begin and end threads meanwhile
-    until(&|| num_threads() > before);
+    let started = Instant::now();
+    while num_counted() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(60), "{} counted threads", num_counted());
+        thread::sleep(Duration::from_millis(1));
+    }
     let owner = counted.owner.as_ref().unwrap().thread().id();
     assert_ne!(owner, thread::current().id());
     drop(counted);
