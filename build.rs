@@ -18,6 +18,7 @@ fn main() {
     let libtorch = library_folder.parent().unwrap_or(&library_folder);
     check_version(libtorch);
     compile_native(libtorch);
+    compile_group(libtorch);
     compile_loops();
     compile_jpeg();
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", library_folder.display());
@@ -65,16 +66,18 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 6] = [
+    const SOURCES: [&str; 7] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/pool.cpp",
         "src/native/norm.cpp",
         "src/native/adam.cpp",
         "src/native/trace.cpp",
+        "src/native/reducer.cpp",
     ];
-    println!("cargo::rerun-if-changed=src/native/caught.h");
-    println!("cargo::rerun-if-changed=src/native/processor.h");
+    for header in ["src/native/caught.h", "src/native/processor.h", "src/native/group.h", "src/native/gloo"] {
+        println!("cargo::rerun-if-changed={header}");
+    }
     for source in &SOURCES {
         println!("cargo::rerun-if-changed={source}");
     }
@@ -86,6 +89,24 @@ fn compile_native(libtorch: &Path) {
         .opt_level(3) // fast in debug builds, too
         .files(SOURCES)
         .compile("convnet_native");
+}
+
+/// Compiles what connects several processes, for which libtorch's headers ask for more.
+fn compile_group(libtorch: &Path) {
+    const SOURCE: &str = "src/native/group.cpp";
+    println!("cargo::rerun-if-changed={SOURCE}");
+    let include = libtorch.join("include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .includes([include.join("torch/csrc/api/include"), include])
+        .include("src/native") // the names of gloo's that c10d's headers ask for
+        .define("USE_C10D_GLOO", None)
+        .warnings(false)
+        .opt_level(2)
+        .debug(false)
+        .file(SOURCE)
+        .compile("convnet_group");
 }
 
 /// Compiles the loops of `src/native/pool.cpp`, `norm.cpp` and `adam.cpp` for each instruction set that they choose among.

@@ -112,11 +112,19 @@ impl Gpus {
 /// # Errors
 /// A device error with the reason, where CUDA was asked for and cannot be used.
 pub fn select(choice: DeviceChoice) -> Result<Selected> {
+    select_behind(choice, 0)
+}
+
+/// As [`select`], the GPU so many numbers behind the chosen one: each process of a machine has its own.
+///
+/// # Errors
+/// As [`select`].
+pub fn select_behind(choice: DeviceChoice, behind: usize) -> Result<Selected> {
     let cpu = |why_not_cuda| Selected { device: Device::Cpu, name: "cpu".into(), gpu: None, why_not_cuda };
     let number = match choice {
         DeviceChoice::Cpu => return Ok(cpu(None)),
-        DeviceChoice::Auto => 0,
-        DeviceChoice::Cuda(number) => number,
+        DeviceChoice::Auto => behind,
+        DeviceChoice::Cuda(number) => number + behind,
     };
     let gpu = || -> Result<Selected> {
         let gpus = gpus().as_ref().map_err(|reason| Error::device("CUDA cannot be used").because(reason.clone()))?;

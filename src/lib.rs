@@ -34,6 +34,7 @@
 pub mod config;
 pub mod data;
 pub mod device;
+pub mod distributed;
 pub mod drawing;
 pub mod error;
 pub mod evaluate;

@@ -4,7 +4,8 @@ mod circles;
 
 use std::path::{Path, PathBuf};
 
-const LEAVES: [&str; 9] = ["error", "rng", "native", "device", "drawing", "files", "libtorch", "settings", "metrics"];
+const LEAVES: [&str; 10] =
+    ["error", "rng", "native", "device", "drawing", "files", "libtorch", "settings", "metrics", "distributed"];
 /// What may use all.
 const TOP: [&str; 3] = ["cli", "main", "lib"];
 /// Every other part, and which parts it may use beside itself and the leaves.

@@ -1,0 +1,120 @@
+// Several processes that train together: a store where they meet, and sums over all of them, by libtorch's c10d and its Gloo.
+
+#include "group.h"
+#include "caught.h"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <c10/core/DeviceGuard.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+struct Store {
+  c10::intrusive_ptr<c10d::Store> store;
+};
+
+struct Group {
+  c10::intrusive_ptr<c10d::Backend> backend;
+};
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+
+// The sum over all processes of a tensor, and its gradient, which is the sum of theirs.
+struct SummedOverAll : torch::autograd::Function<SummedOverAll> {
+  static at::Tensor forward(AutogradContext *context, const at::Tensor &x, int64_t group) {
+    context->saved_data["group"] = group;
+    at::Tensor sum = x.contiguous().clone();
+    sum_over_all(*reinterpret_cast<Group *>(group), sum);
+    return sum;
+  }
+
+  static tensor_list backward(AutogradContext *context, tensor_list gradients) {
+    at::Tensor sum = gradients[0].contiguous().clone();
+    sum_over_all(*reinterpret_cast<Group *>(context->saved_data["group"].toInt()), sum);
+    return {sum, {}};
+  }
+};
+
+} // namespace
+
+SumUnderWay::SumUnderWay(Group &group, const at::Tensor &tensor, bool is_bf16, bool is_maximum) : target(tensor) {
+  at::NoGradGuard guard;
+  // what is summed lies in the host's memory; the copy waits for a GPU
+  sum = is_bf16 ? tensor.to(at::kCPU, at::kBFloat16) : tensor.to(at::kCPU);
+  TORCH_CHECK(sum.is_contiguous(), "only contiguous tensors are summed over processes");
+  c10d::AllreduceOptions options;
+  options.reduceOp = is_maximum ? c10d::ReduceOp::MAX : c10d::ReduceOp::SUM;
+  std::vector<at::Tensor> tensors{sum};
+  work = group.backend->allreduce(tensors, options);
+}
+
+void SumUnderWay::wait() {
+  at::NoGradGuard guard;
+  work->wait();
+  if (!sum.is_same(target)) target.copy_(sum);
+}
+
+void sum_over_all(Group &group, at::Tensor &tensor) { SumUnderWay(group, tensor, false, false).wait(); }
+
+// A store at `host` and `port`, which this process serves or that another one does; its keys begin with `prefix`.
+extern "C" char *convnet_store_new(const char *host, uint16_t port, bool serves, const char *prefix, int64_t timeout_ms,
+                                   Store **out) {
+  return caught([&] {
+    c10d::TCPStoreOptions options;
+    options.port = port;
+    options.isServer = serves;
+    options.waitWorkers = false;
+    options.timeout = std::chrono::milliseconds(timeout_ms);
+    auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
+    *out = new Store{c10::make_intrusive<c10d::PrefixStore>(prefix, store)};
+  });
+}
+
+extern "C" void convnet_store_free(Store *store) { delete store; }
+
+extern "C" char *convnet_store_set(Store *store, const char *key, const char *value) {
+  return caught([&] { store->store->set(key, std::string(value)); });
+}
+
+// What `key` stands for, for the caller to free; null where it is not there. It does not wait.
+extern "C" char *convnet_store_get(Store *store, const char *key, char **value) {
+  return caught([&] {
+    *value = nullptr;
+    if (!store->store->check({key})) return;
+    const std::vector<uint8_t> bytes = store->store->get(key);
+    *value = strndup(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+  });
+}
+
+// Adds `amount` to the number that `key` stands for.
+extern "C" char *convnet_store_add(Store *store, const char *key, int64_t amount, int64_t *sum) {
+  return caught([&] { *sum = store->store->add(key, amount); });
+}
+
+// Process `rank` of `size`, connected with the others, which it finds through the store.
+extern "C" char *convnet_group_new(Store *store, int rank, int size, int64_t timeout_ms, Group **out) {
+  return caught([&] {
+    const auto options = c10d::ProcessGroupGloo::Options::create_default(std::chrono::milliseconds(timeout_ms));
+    const auto gloo = c10::make_intrusive<c10d::PrefixStore>("gloo", store->store);
+    *out = new Group{c10::make_intrusive<c10d::ProcessGroupGloo>(gloo, rank, size, options)};
+  });
+}
+
+extern "C" void convnet_group_free(Group *group) { delete group; }
+
+// In `tensor`, contiguous, the sum over all processes, or the largest value; in bf16 where `is_bf16`.
+extern "C" char *convnet_all_reduce(Group *group, at::Tensor *tensor, bool is_bf16, bool is_maximum) {
+  return caught([&] { SumUnderWay(*group, *tensor, is_bf16, is_maximum).wait(); });
+}
+
+// A new tensor with the sum over all processes, through which gradients go.
+extern "C" char *convnet_differentiable_sum(Group *group, const at::Tensor *x, at::Tensor **out) {
+  return caught([&] { *out = new at::Tensor(SummedOverAll::apply(*x, reinterpret_cast<int64_t>(group))); });
+}
