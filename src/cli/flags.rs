@@ -20,6 +20,13 @@ pub struct Globals {
     version: Option<bool>,
 }
 
+impl Globals {
+    /// As with `--quiet`.
+    pub fn silenced(self) -> Self {
+        Globals { quiet: true, verbose: false, ..self }
+    }
+}
+
 /// Parses a count of at least 1.
 pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "expected a whole number from 1".to_owned())

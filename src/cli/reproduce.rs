@@ -38,7 +38,8 @@ pub struct Args {
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let original = RunFolder::open(&args.run, &args.logs)?;
     let mode = if globals.quiet { ProgressMode::None } else { args.progress };
-    let again = reproduce(&original, args.named_data.or(args.data), train::sinks(globals, mode), stop_on_signals()?)?;
+    let again =
+        reproduce(&original, args.named_data.or(args.data), train::sinks(globals, mode), stop_on_signals(true)?)?;
     let Reproduction { epochs, is_whole, difference } = again;
     if args.json {
         let identical = difference.is_none();

@@ -12,6 +12,7 @@ use tch::{Device, Tensor};
 
 use crate::data::Samples;
 use crate::device::threads;
+use crate::distributed::Group;
 use crate::error::Result;
 use crate::native;
 use crate::rng::{self, Stream};
@@ -27,6 +28,8 @@ pub struct DataLoader {
     device: Device,
     /// Whether batches are a network's features of the images, not the images.
     holds_features: bool,
+    /// The processes that share its batches.
+    group: Group,
 }
 
 enum ImageFeed {
@@ -51,20 +54,34 @@ impl DataLoader {
         native::guarded(|| {
             let images = Tensor::from_slice(pixels).view(sizes).to_device(device);
             let labels = Tensor::from_slice(samples.labels()).to_device(device);
-            Ok(DataLoader { feed: ImageFeed::Resident(images), labels, device, holds_features: false })
+            let (feed, group) = (ImageFeed::Resident(images), Group::alone());
+            Ok(DataLoader { feed, labels, device, holds_features: false, group })
         })
     }
 
     fn streaming(samples: Samples, device: Device, pool: Arc<ThreadPool>) -> Self {
         let labels = Tensor::from_slice(samples.labels()).to_device(device);
         let streaming = Streaming::new(samples, device, pool);
-        DataLoader { feed: ImageFeed::Streaming(Box::new(streaming)), labels, device, holds_features: false }
+        let (feed, group) = (ImageFeed::Streaming(Box::new(streaming)), Group::alone());
+        DataLoader { feed, labels, device, holds_features: false, group }
     }
 
     /// Batches of `features [N, …]` in place of the images that they were made of.
     pub fn with_features(&self, features: Tensor) -> Self {
         let labels = self.labels.shallow_clone();
-        DataLoader { feed: ImageFeed::Resident(features), labels, device: self.device, holds_features: true }
+        let (device, group) = (self.device, self.group.clone());
+        DataLoader { feed: ImageFeed::Resident(features), labels, device, holds_features: true, group }
+    }
+
+    /// The same images, whose batches the processes of `group` share: training and evaluation take this one's part.
+    #[must_use]
+    pub fn shared_by(self, group: &Group) -> Self {
+        DataLoader { group: group.clone(), ..self }
+    }
+
+    /// The processes that share its batches: this one alone unless it is [`DataLoader::shared_by`] others.
+    pub fn group(&self) -> &Group {
+        &self.group
     }
 
     /// Whether batches are a network's features of the images, not the images.
@@ -136,8 +153,8 @@ impl DataLoader {
 
     /// Which images batch `index` of `order` has: `i64 [B]`, on the device.
     pub fn numbers_of(&self, order: &Order, index: u64, batch_size: usize) -> Tensor {
-        let start = index as i64 * batch_size as i64;
-        order.on_device.narrow(0, start, (order.numbers.len() as i64 - start).min(batch_size as i64))
+        let range = order.range(index, batch_size);
+        order.on_device.narrow(0, range.start as i64, range.len() as i64)
     }
 
     /// Batch `index` in the order of the files: images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device. Of images that

@@ -2,6 +2,7 @@
 //! more than a few at a time.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -25,8 +26,8 @@ pub struct Prefetch {
 struct Shared {
     samples: Samples,
     order: Vec<usize>,
-    batch_size: usize,
-    num_batches: usize,
+    /// Which of the order each batch has.
+    batches: Vec<Range<usize>>,
     state: Mutex<State>,
     /// A batch is done.
     done: Condvar,
@@ -42,14 +43,18 @@ struct State {
 }
 
 impl Prefetch {
-    /// Begins with batch `first` of the images of `samples` in `order`, decoded by the threads of `pool`.
-    pub fn new(samples: Samples, order: Vec<usize>, batch_size: usize, first: usize, pool: Arc<ThreadPool>) -> Self {
-        let num_batches = order.len().div_ceil(batch_size);
+    /// Begins with batch `first` of `batches`, each a range of the images of `samples` in `order`, decoded by the threads of `pool`.
+    pub fn new(
+        samples: Samples,
+        order: Vec<usize>,
+        batches: Vec<Range<usize>>,
+        first: usize,
+        pool: Arc<ThreadPool>,
+    ) -> Self {
         let (next_to_begin, next_to_take) = (first, first);
         let state = State { next_to_begin, next_to_take, done: BTreeMap::new(), num_running: 0, stop: false };
         let (state, done) = (Mutex::new(state), Condvar::new());
-        let prefetch =
-            Prefetch { shared: Arc::new(Shared { samples, order, batch_size, num_batches, state, done }), pool };
+        let prefetch = Prefetch { shared: Arc::new(Shared { samples, order, batches, state, done }), pool };
         let mut state = prefetch.shared.lock();
         for _ in 0..prefetch.pool.current_num_threads() + WAITING {
             prefetch.begin_next(&mut state);
@@ -70,7 +75,7 @@ impl Prefetch {
     pub fn take(&self) -> Result<Vec<u8>> {
         let mut state = self.shared.lock();
         let number = state.next_to_take;
-        if number >= self.shared.num_batches {
+        if number >= self.shared.batches.len() {
             return Err(Error::internal("there is no further batch").got(number));
         }
         loop {
@@ -96,7 +101,7 @@ impl Prefetch {
     /// Gives the pool the next batch to decode, where there is one.
     fn begin_next(&self, state: &mut State) {
         let number = state.next_to_begin;
-        if number < self.shared.num_batches {
+        if number < self.shared.batches.len() {
             state.next_to_begin += 1;
             let shared = self.shared.clone();
             self.pool.spawn_fifo(move || shared.decode(number));
@@ -128,8 +133,7 @@ impl Shared {
         }
         state.num_running += 1;
         drop(state);
-        let start = number * self.batch_size;
-        let indices = &self.order[start..(start + self.batch_size).min(self.order.len())];
+        let indices = &self.order[self.batches[number].clone()];
         // whoever waits for the batch must hear of it, whatever comes
         let pixels = panic::catch_unwind(AssertUnwindSafe(|| self.samples.images_of(indices)));
         let pixels = pixels.unwrap_or_else(|_| Err(Error::internal("a thread that decodes images panicked")));

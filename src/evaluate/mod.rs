@@ -10,10 +10,11 @@ pub mod stored;
 use tch::{Kind, Tensor};
 
 use crate::data::batches::DataLoader;
+use crate::distributed::Rows;
 use crate::error::{Error, Result};
 use crate::metrics::{BatchResult, Metric, RunningSums, Sums, in_top_k, wilson_interval};
 use crate::model::Model;
-use crate::native;
+use crate::native::{self, Reduction};
 
 pub use calibration::{CalibrationReport, calibrate, fit_temperature};
 pub use curves::{average_precision, precision_recall, roc_auc};
@@ -71,9 +72,15 @@ pub fn evaluate_images(
     smoothing: f64,
     on_batch: impl FnMut(u64),
 ) -> Result<(Evaluation, Predictions)> {
-    let mut collector = Collector::new(samples.num_images());
+    let first = own_batches(model, samples).first * model.inference_batch_size();
+    let mut collector = Collector::new(samples.num_images(), first);
     let evaluation = native::guarded(|| run_over(model, samples, top_k, smoothing, Some(&mut collector), on_batch))?;
     Ok((evaluation, collector.finish(model.num_classes())))
+}
+
+/// Which batches of `samples` are this process's: neighbours, so that images are decoded ahead.
+fn own_batches(model: &Model, samples: &DataLoader) -> Rows {
+    samples.group().rows(samples.num_batches(model.inference_batch_size()) as usize)
 }
 
 fn run_over(
@@ -90,12 +97,17 @@ fn run_over(
     let mut sums = RunningSums::new(Sums::default(), num_classes, device);
     let mut confusion = Tensor::zeros([(num_classes * num_classes) as i64], (Kind::Int64, device));
     let mut top_k_hits = Tensor::zeros([], (Kind::Int64, device));
+    let (group, batches) = (samples.group(), own_batches(model, samples));
     tch::no_grad(|| -> Result<()> {
         // any number gives the same sums up to rounding
         let batch_size = model.inference_batch_size();
-        for index in 0..samples.num_batches(batch_size) {
-            let (images, labels) = samples.batch(index, batch_size)?;
+        for index in batches.computed() {
+            let (images, labels) = samples.batch(index as u64, batch_size)?;
             let outputs = model.forward_batch(samples, &images, false)?;
+            if batches.count == 0 {
+                collector.iter_mut().for_each(|collector| collector.make_room(&outputs));
+                break; // other processes have all images
+            }
             let loss = model.with_penalties(outputs.loss(&labels, smoothing));
             let classes = outputs.classes(); // i64 [B]
             let ranking = || outputs.ranking(); // f32 [B, K]
@@ -106,15 +118,17 @@ fn run_over(
             if let Some(collector) = &mut collector {
                 collector.add(&outputs, &labels, &outputs.losses(&labels, smoothing));
             }
-            on_batch(sums.count());
+            on_batch((sums.count() * group.size() as u64).min(samples.num_images() as u64));
         }
-        Ok(())
+        group.all_reduce(&mut confusion, Reduction::Sum)?;
+        group.all_reduce(&mut top_k_hits, Reduction::Sum)?;
+        collector.map_or(Ok(()), |collector| collector.share(group))
     })?;
     // the reads below wait for the device
     let cells = Vec::<i64>::try_from(confusion).expect("a flat i64 tensor");
     let rows = cells.chunks(num_classes).map(|row| row.iter().map(|&count| count as u64).collect());
     let top_k_hits = top_k_hits.int64_value(&[]) as u64;
-    let sums = sums.read();
+    let sums = sums.read_all(group)?;
     if !sums.totals.loss().is_finite() {
         return Err(Error::numeric("the loss over the images to evaluate is not finite")
             .expected("a number")

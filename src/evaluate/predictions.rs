@@ -2,7 +2,10 @@
 
 use tch::{Kind, Tensor};
 
+use crate::distributed::Group;
+use crate::error::Result;
 use crate::model::Outputs;
+use crate::native::Reduction;
 
 /// What a model says about each of N images of known class, in the data set's order. K is the number of classes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -116,25 +119,16 @@ struct Room {
 }
 
 impl Collector {
-    /// For `num_images` images.
-    pub fn new(num_images: usize) -> Self {
-        Collector { num_images: num_images as i64, filled: 0, room: None }
+    /// For `num_images` images, of which the first batch begins with number `first`.
+    pub fn new(num_images: usize, first: usize) -> Self {
+        Collector { num_images: num_images as i64, filled: first as i64, room: None }
     }
 
     /// Adds a batch with its labels (`i64 [B]`) and losses (`f32 [B]`).
     pub fn add(&mut self, outputs: &Outputs, labels: &Tensor, losses: &Tensor) {
+        self.make_room(outputs);
+        let Some(room) = &self.room else { return };
         let (probabilities, logits) = (outputs.probabilities(), outputs.logits()); // f32 [B, K]
-        let (images, classes) = (self.num_images, probabilities.size()[1]);
-        let room = self.room.get_or_insert_with(|| {
-            let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, probabilities.device()));
-            Room {
-                labels: zeros(&[images], Kind::Int64),
-                classes: zeros(&[images], Kind::Int64),
-                losses: zeros(&[images], Kind::Float),
-                probabilities: zeros(&[images, classes], Kind::Float),
-                logits: logits.as_ref().map(|_| zeros(&[images, classes], Kind::Float)),
-            }
-        });
         let keep = |all: &Tensor, of_batch: &Tensor| all.narrow(0, self.filled, labels.size()[0]).copy_(of_batch);
         keep(&room.labels, labels);
         keep(&room.classes, &outputs.classes());
@@ -142,6 +136,34 @@ impl Collector {
         keep(&room.probabilities, &probabilities);
         room.logits.iter().zip(&logits).for_each(|(all, of_batch)| keep(all, of_batch));
         self.filled += labels.size()[0];
+    }
+
+    /// Takes the room for all images, of which a batch gives such `outputs`: zeros.
+    pub fn make_room(&mut self, outputs: &Outputs) {
+        if self.room.is_some() {
+            return;
+        }
+        let (probabilities, logits) = (outputs.probabilities(), outputs.logits()); // f32 [B, K]
+        let (images, classes) = (self.num_images, probabilities.size()[1]);
+        let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, probabilities.device()));
+        self.room = Some(Room {
+            labels: zeros(&[images], Kind::Int64),
+            classes: zeros(&[images], Kind::Int64),
+            losses: zeros(&[images], Kind::Float),
+            probabilities: zeros(&[images, classes], Kind::Float),
+            logits: logits.as_ref().map(|_| zeros(&[images, classes], Kind::Float)),
+        });
+    }
+
+    /// Puts together what the processes of `group` have collected, each its own images: sums with zeros.
+    pub fn share(&mut self, group: &Group) -> Result<()> {
+        let Some(room) = self.room.as_mut().filter(|_| !group.is_alone()) else { return Ok(()) };
+        let all = [&mut room.labels, &mut room.classes, &mut room.losses, &mut room.probabilities];
+        for values in all.into_iter().chain(&mut room.logits) {
+            group.all_reduce(values, Reduction::Sum)?;
+        }
+        self.filled = self.num_images;
+        Ok(())
     }
 
     /// Waits for the device.

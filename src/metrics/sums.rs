@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
+use crate::distributed::Group;
+use crate::error::Result;
+use crate::native::Reduction;
+
 use super::metric::{BatchResult, Metric};
 use super::scores::Scores;
 
@@ -81,6 +85,13 @@ impl RunningSums {
         self.count += batch.num_images() as u64;
     }
 
+    /// The same metrics without any images so far.
+    #[must_use]
+    pub fn emptied(mut self) -> Self {
+        (self.totals, self.count) = (self.totals.zeros_like(), 0);
+        self
+    }
+
     /// Images so far.
     pub fn count(&self) -> u64 {
         self.count
@@ -88,8 +99,27 @@ impl RunningSums {
 
     /// The sums so far. Waits for the device, once.
     pub fn read(&self) -> Sums {
-        let totals = Vec::<f64>::try_from(&self.totals).expect("a flat f64 tensor");
-        Sums { totals: self.metrics.iter().copied().zip(totals).collect(), count: self.count }
+        self.sums_of(&self.totals, self.count)
+    }
+
+    /// The sums so far of all processes of `group`. Waits for the device and for the others.
+    ///
+    /// # Errors
+    /// As [`Group::all_reduce`].
+    pub fn read_all(&self, group: &Group) -> Result<Sums> {
+        if group.is_alone() {
+            return Ok(self.read());
+        }
+        let count = Tensor::from_slice(&[self.count as f64]).to_device(self.totals.device()); // exact up to 2^53
+        let mut all = Tensor::cat(&[&self.totals, &count], 0);
+        group.all_reduce(&mut all, Reduction::Sum)?;
+        let metrics = self.metrics.len() as i64;
+        Ok(self.sums_of(&all.narrow(0, 0, metrics), all.double_value(&[metrics]) as u64))
+    }
+
+    fn sums_of(&self, totals: &Tensor, count: u64) -> Sums {
+        let totals = Vec::<f64>::try_from(totals).expect("a flat f64 tensor");
+        Sums { totals: self.metrics.iter().copied().zip(totals).collect(), count }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One training run: prepared, trained, tested, saved.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use image::RgbImage;
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use super::finished::FinishedRun;
 use super::folder::{RunFolder, Unbegun};
 use super::measure::{self, RunPredictions};
 use super::prepare::{self, PreparedNetwork};
+use super::processes::{self, Work};
 use super::record::{DataRecord, RunRecord};
 use super::stop_after::{StopAfter, StopCallback};
 use super::{details, features, model_files, resume};
@@ -20,6 +22,7 @@ use crate::config::resolved::Resolved;
 use crate::data::batches::DataLoader;
 use crate::data::{Dataset, Samples};
 use crate::device::Selected;
+use crate::distributed::Group;
 use crate::error::{ErrorKind, Result};
 use crate::evaluate::Evaluation;
 use crate::log::history::{HistoryRow, HistorySink};
@@ -66,6 +69,10 @@ pub struct Run {
     pub origins: Option<Origins>,
     /// Whether it notes where the time of training goes: see [`Profile`].
     pub is_profiled: bool,
+    /// The processes that train it together: those that are not the main one [`Run::follow`].
+    pub group: Group,
+    /// What the launcher of the processes is known again by.
+    pub launch: Option<String>,
 }
 
 /// A run to continue, and the settings that are changed in it.
@@ -77,31 +84,33 @@ pub struct Resume {
 }
 
 /// A training that ended, through all stages.
-struct Fitted {
-    model: Model,
-    state: TrainState,
-    outcome: Outcome,
+pub(super) struct Fitted {
+    pub model: Model,
+    pub state: TrainState,
+    pub outcome: Outcome,
+    /// What this process did.
+    pub work: Work,
 }
 
 /// The images, where the cache setting has them.
-struct Loaders {
-    train: DataLoader,
+pub(super) struct Loaders {
+    pub train: DataLoader,
     validation: Option<DataLoader>,
     test: Option<DataLoader>,
 }
 
 /// What a run trains with, before it has a folder.
-struct Ready {
-    selected: Selected,
-    data: DataRecord,
+pub(super) struct Ready {
+    pub selected: Selected,
+    pub data: DataRecord,
     /// Where it stands, and whether it goes on from a checkpoint.
-    state: TrainState,
-    is_resumed: bool,
-    network: PreparedNetwork,
-    images: Loaders,
+    pub state: TrainState,
+    pub is_resumed: bool,
+    pub network: PreparedNetwork,
+    pub images: Loaders,
     /// Some of the training images, drawn.
     samples: Option<RgbImage>,
-    labels: Vec<String>,
+    pub labels: Vec<String>,
     trained_on: TrainedOn,
 }
 
@@ -118,6 +127,8 @@ impl Run {
             command: None,
             origins: None,
             is_profiled: false,
+            group: Group::alone(),
+            launch: None,
         }
     }
 
@@ -148,6 +159,7 @@ impl Run {
 
     fn run_through(&mut self) -> Result<FinishedRun> {
         let ready = self.prepare()?;
+        let processes = processes::agree(self, &ready)?;
         let Ready { selected, data, state, is_resumed, mut network, images, samples, labels, trained_on } = ready;
         let record = || RunRecord::new(&self.config, data, &network.model, &selected);
         let (mut folder, changed, unbegun) = open_folder(self.resume.take(), record)?;
@@ -157,10 +169,7 @@ impl Run {
         network.train_config.run.clone_from(&folder.name);
         resume::check_something_is_left(&network.train_config, &state, &folder, &changed)?;
         if is_resumed {
-            if !self.config.begins_stage(&state) {
-                checkpoints.restore(&mut network.optimizer)?;
-            }
-            checkpoints.restore_margins(&mut margins)?;
+            resume::restore(&self.config, &checkpoints, &state, &mut network.optimizer, &mut margins)?;
             self.sinks.note(resume::resume_line(&folder, &state, &network.train_config));
         }
         if let Some(other) = model_files::replaced(&self.config, &folder.name) {
@@ -170,7 +179,8 @@ impl Run {
         let metrics: Vec<Metric> = Metric::of(network.model.num_classes()).collect();
         let details = self.details(&folder, &network.model, &selected, &images, samples)?;
         self.open_logs(&folder, &state, &metrics, details, !changed.is_empty())?;
-        folder.record_resume(&self.config, state.batches_seen, changed)?;
+        folder.record_resume(&self.config, state.batches_seen, changed, processes)?;
+        self.group.wait_for_all("the start")?;
         let profile = self.is_profiled.then(|| Profile::new(selected.device));
         let fitted = self.fit(network, state, margins, &images, &checkpoints, profile.as_ref());
         let fitted = fitted.inspect_err(|error| folder.record_failure(log::describe(error)));
@@ -178,7 +188,7 @@ impl Run {
         if !matches!(&fitted, Err(error) if matches!(error.kind(), ErrorKind::Device | ErrorKind::Data)) {
             unbegun.into_iter().for_each(Unbegun::keep);
         }
-        let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint } } = fitted?;
+        let Fitted { model, state, outcome: Outcome { epochs, ending, last_checkpoint, .. }, work } = fitted?;
         let sinks = &mut self.sinks;
         history.extend(epochs.iter().map(HistoryRow::from));
         let (look, (tested, predictions)) = match ending {
@@ -200,6 +210,7 @@ impl Run {
             ending,
             is_saved,
             replaced,
+            processes: processes::shares(&self.group, work)?,
             profile: None,
         };
         if let Some(profile) = &profile {
@@ -210,7 +221,7 @@ impl Run {
     }
 
     /// Trains `network` stage by stage.
-    fn fit(
+    pub(super) fn fit(
         &mut self,
         mut network: PreparedNetwork,
         mut state: TrainState,
@@ -219,7 +230,7 @@ impl Run {
         checkpoints: &Checkpoints,
         profile: Option<&Profile>,
     ) -> Result<Fitted> {
-        let mut epochs = Vec::new();
+        let (mut epochs, mut num_images, started) = (Vec::new(), 0, Instant::now());
         let mut margins = Some(margins);
         loop {
             if self.config.begins_stage(&state) {
@@ -249,18 +260,20 @@ impl Run {
             drop(trainer);
             let outcome = fitted?;
             epochs.extend(outcome.epochs);
+            num_images += outcome.images;
             if outcome.ending != StopReason::Stage {
-                return Ok(Fitted { model, state, outcome: Outcome { epochs, ..outcome } });
+                let work = Work { images: num_images, waited: self.group.waited(), time: started.elapsed() };
+                return Ok(Fitted { model, state, outcome: Outcome { epochs, ..outcome }, work });
             }
             network = prepare::next_stage(&self.config, &model, &train_config, &mut self.sinks)?;
         }
     }
 
     /// Everything that training takes; no file is written.
-    fn prepare(&mut self) -> Result<Ready> {
-        let Run { config, sinks, .. } = self;
+    pub(super) fn prepare(&mut self) -> Result<Ready> {
+        let Run { config, sinks, group, .. } = self;
         config.check()?;
-        let selected = prepare::device(config, sinks)?;
+        let selected = prepare::device(config, group, sinks)?;
         for sentence in self.origins.iter().flat_map(|given| without_effect(config, given, selected.device.is_cuda())) {
             sinks.note(format!("warning: {sentence}"));
         }
@@ -280,7 +293,7 @@ impl Run {
             ..config.trained_on(&splits.name, splits.validation.as_ref())
         };
         let samples = if last.is_none() { details::samples(config, &splits)? } else { None };
-        let images = Loaders::new(splits, selected.device)?;
+        let images = Loaders::new(splits, selected.device, group)?;
         model_files::check_places(config)?;
         Ok(Ready { selected, data, state, is_resumed: last.is_some(), network, images, samples, labels, trained_on })
     }
@@ -342,9 +355,9 @@ impl Run {
 }
 
 impl Loaders {
-    fn new(splits: Dataset, device: Device) -> Result<Self> {
+    fn new(splits: Dataset, device: Device, group: &Group) -> Result<Self> {
         // copied to the device, they need not stay here
-        let load = |samples: Samples| DataLoader::new(&samples, device);
+        let load = |samples: Samples| Ok(DataLoader::new(&samples, device)?.shared_by(group));
         Ok(Loaders {
             train: load(splits.train)?,
             validation: splits.validation.map(load).transpose()?,
@@ -353,7 +366,7 @@ impl Loaders {
     }
 
     /// What `model` is worth: the one evaluation of the test images, and what it says about each image of both splits.
-    fn measure(&self, model: &Model, sinks: &mut Sinks) -> Result<(Option<Evaluation>, RunPredictions)> {
+    pub(super) fn measure(&self, model: &Model, sinks: &mut Sinks) -> Result<(Option<Evaluation>, RunPredictions)> {
         let tested = self.test.as_ref().map(|images| measure::test(model, images, sinks)).transpose()?;
         let (tested, test) = tested.unzip();
         let validation = self.validation.as_ref().and_then(|images| measure::validate(model, images, sinks));

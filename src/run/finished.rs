@@ -6,7 +6,7 @@ use super::folder::RunFolder;
 use super::measure::RunPredictions;
 use super::model_files;
 use super::profile::RunProfile;
-use super::record::{BestEpoch, RunResult, SourceModel};
+use super::record::{BestEpoch, ProcessShare, RunResult, SourceModel};
 use crate::config::RunConfig;
 use crate::data::Split;
 use crate::data::batches::DataLoader;
@@ -49,6 +49,8 @@ pub struct FinishedRun {
     pub is_saved: bool,
     /// The model of another run whose place this run's model took, in words.
     pub replaced: Option<String>,
+    /// What each process did, where there were several.
+    pub processes: Vec<ProcessShare>,
     /// Where the time of training went, if that was noted.
     pub profile: Option<RunProfile>,
 }
@@ -145,6 +147,7 @@ impl FinishedRun {
             test: self.tested.as_ref().map(|tested| tested.sums.scores()),
             model: model_files::stem(&self.config).display().to_string(),
             weights_sha256,
+            processes: self.processes.clone(),
         }
     }
 }

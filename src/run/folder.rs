@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::record::{ChangedSettings, DataRecord, RunRecord, RunResult, SourceModel};
+use super::record::{ChangedSettings, DataRecord, EndedBy, Processes, RunRecord, RunResult, SourceModel};
 use crate::config::resolved::Resolved;
 use crate::config::{RunConfig, paths};
 use crate::data::Split;
@@ -126,8 +126,19 @@ impl RunFolder {
     /// # Errors
     /// A configuration error for a setting that cannot change on the way.
     pub fn resolve(&self, changes: &Map<String, Value>) -> Result<Resolved> {
+        self.resolve_for(changes, 1)
+    }
+
+    /// As [`RunFolder::resolve`], for going on in `num_processes` processes: each has its share of the threads where that is another
+    /// number than before.
+    ///
+    /// # Errors
+    /// As [`RunFolder::resolve`].
+    pub fn resolve_for(&self, changes: &Map<String, Value>, num_processes: usize) -> Result<Resolved> {
         let mut before = self.config();
-        before.device.threads = before.device.threads.or(self.record.threads);
+        if self.record.processes.as_ref().map_or(1, |processes| processes.count) == num_processes {
+            before.device.threads = before.device.threads.or(self.record.threads);
+        }
         Resolved::resumed(&before, changes)
     }
 
@@ -141,14 +152,28 @@ impl RunFolder {
         self.record.result.as_ref()
     }
 
-    /// Writes down that the run goes on after `batches_seen` batches with `changed` settings; `config` has them.
+    /// Whether the run has come to its end and its model is saved.
+    pub fn is_finished(&self) -> bool {
+        self.result().is_some_and(|result| result.ending.is_some_and(|ending| ending != EndedBy::Signal))
+    }
+
+    /// Writes down that the run goes on after `batches_seen` batches with `changed` settings; `config` has them. `processes` train it
+    /// from now on; none where it is one.
     ///
     /// # Errors
     /// An internal error where the disk does not take it.
-    pub fn record_resume(&mut self, config: &RunConfig, batches_seen: u64, changed: Map<String, Value>) -> Result<()> {
+    pub fn record_resume(
+        &mut self,
+        config: &RunConfig,
+        batches_seen: u64,
+        changed: Map<String, Value>,
+        processes: Option<Processes>,
+    ) -> Result<()> {
         let had_failed = self.record.failure.take().is_some();
+        let are_others = self.record.processes != processes;
+        self.record.processes = processes;
         if changed.is_empty() {
-            return if had_failed { self.write() } else { Ok(()) };
+            return if had_failed || are_others { self.write() } else { Ok(()) };
         }
         let paths = paths::absolute(config);
         // what was given from another folder has to lead there from everywhere

@@ -6,6 +6,7 @@ use std::{fs, io};
 use super::prepare::{self, PreparedNetwork};
 use crate::config::RunConfig;
 use crate::data::batches::DataLoader;
+use crate::distributed::Group;
 use crate::error::{Error, Result};
 use crate::log::Sinks;
 use crate::log::event_file::EventFile;
@@ -48,7 +49,7 @@ pub fn find_learning_rate(
     let RateRange { start, end, steps } = range;
     check(range)?;
     config.check()?;
-    let selected = prepare::device(config, sinks)?;
+    let selected = prepare::device(config, &Group::alone(), sinks)?;
     let splits = prepare::splits(config, false, sinks)?;
     let network = prepare::network(config, &splits, None, config.stage(0), &selected, sinks)?;
     let PreparedNetwork { model, mut optimizer, train_config } = network;

@@ -21,6 +21,7 @@ mod network;
 pub mod overview;
 pub mod plan;
 mod prepare;
+mod processes;
 mod profile;
 pub mod record;
 mod report;

@@ -12,6 +12,7 @@ use crate::config::RunConfig;
 use crate::data::batches::DataLoader;
 use crate::data::{Dataset, Samples};
 use crate::device::{Selected, peak_memory};
+use crate::distributed::Group;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate_smoothed;
 use crate::log::{Event, Sink, Sinks};
@@ -88,7 +89,7 @@ pub fn plan(config: &RunConfig, sinks: &mut Sinks) -> Result<TrainingPlan> {
         let error = Error::config("a plan cannot tell how long a run of two stages takes");
         return Err(error.expected("`freeze_epochs = 0`").got(config.network.freeze_epochs));
     }
-    let selected = prepare::device(config, sinks)?;
+    let selected = prepare::device(config, &Group::alone(), sinks)?;
     let splits = prepare::splits(config, false, sinks)?;
     let network = prepare::network(config, &splits, None, config.stage(0), &selected, sinks)?;
     let num_images = splits.train.len() + splits.validation.as_ref().map_or(0, Samples::len);

@@ -9,6 +9,7 @@ use crate::config::RunConfig;
 use crate::data::split::split;
 use crate::data::{Dataset, Samples, registry};
 use crate::device::{self, Selected};
+use crate::distributed::Group;
 use crate::error::Result;
 use crate::log::Sinks;
 use crate::model::transfer::{self, Stage};
@@ -26,15 +27,18 @@ pub struct PreparedNetwork {
     pub train_config: TrainConfig,
 }
 
-/// Sets libtorch up as `config` asks and selects the device, which is told.
+/// Sets libtorch up as `config` asks and selects the device, which is told. Of `group`, the processes of one machine share its
+/// processors, and each has a GPU of its own.
 ///
 /// # Errors
 /// A device error where it cannot be used.
-pub fn device(config: &RunConfig, sinks: &mut Sinks) -> Result<Selected> {
-    device::configure(config.device.threads)?;
+pub fn device(config: &RunConfig, group: &Group, sinks: &mut Sinks) -> Result<Selected> {
+    let (number, processes) = group.local();
+    let share = || (processes > 1).then(|| (device::threads::num_processors() / processes).max(1));
+    device::configure(config.device.threads.or_else(share))?;
     native::allow_tf32(config.device.tf32)?;
     native::set_deterministic(config.device.deterministic)?;
-    let selected = device::select(config.device.choice)?;
+    let selected = device::select_behind(config.device.choice, number)?;
     sinks.note(device_line(&selected));
     Ok(selected)
 }

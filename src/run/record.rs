@@ -50,6 +50,9 @@ pub struct RunRecord {
     /// The GPU's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<String>,
+    /// The processes that trained it last, where there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Processes>,
     /// The model that the run was started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_from: Option<SourceModel>,
@@ -150,6 +153,9 @@ pub struct RunResult {
     /// The SHA-256 of the saved weights' file.
     #[serde(default)]
     pub weights_sha256: Option<String>,
+    /// What each process did since the last resume, where there were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<ProcessShare>,
 }
 
 /// The best epoch of a run.
@@ -161,6 +167,31 @@ pub struct BestEpoch {
     pub value: f64,
     /// The epoch, from 1.
     pub epoch: u64,
+}
+
+/// The processes of a training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Processes {
+    /// How many there are.
+    pub count: usize,
+    /// What carries their sums: `gloo`.
+    pub backend: String,
+    /// Each process's host, in the order of their ranks.
+    pub hosts: Vec<String>,
+    /// What the launcher is known again by, where it starts processes again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<String>,
+}
+
+/// What a process did in a training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ProcessShare {
+    /// The images that it computed, each as often as it did.
+    pub images: u64,
+    /// Images a second.
+    pub images_per_second: f64,
+    /// The share of the time in which it waited for the others, their sums included.
+    pub waiting: f64,
 }
 
 /// Why a training ended, as `run.json` says it.
@@ -312,6 +343,7 @@ impl RunRecord {
             data,
             paths: paths::absolute(config),
             gpu: selected.gpu.clone(),
+            processes: None,
             init_from: config.network.init_from.as_deref().map(SourceModel::read).transpose()?,
             started: Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
             failure: None,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::finished::FinishedRun;
 use super::folder::RunFolder;
 use super::profile::RunProfile;
+use super::record::ProcessShare;
 use crate::log::history::HistoryRow;
 use crate::metrics::Scores;
 use crate::model::Precision;
@@ -33,6 +34,9 @@ pub struct RunReport {
     /// The scores on the test images, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<Scores>,
+    /// What each process did, where there were several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<ProcessShare>,
     /// Where the time of training went, if that was noted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<RunProfile>,
@@ -55,6 +59,7 @@ impl RunReport {
             seed: run.config.training.seed,
             total_seconds,
             test: run.tested.as_ref().map(|tested| tested.sums.scores()),
+            processes: run.processes.clone(),
             profile: run.profile.clone(),
             saved_epoch: Some(run.saved_epoch()),
         }
@@ -82,6 +87,7 @@ impl RunReport {
             seed: record.config.training.seed,
             total_seconds: result.map_or(0.0, |result| result.seconds),
             test: result.and_then(|result| result.test),
+            processes: result.map(|result| result.processes.clone()).unwrap_or_default(),
             profile: None,
             saved_epoch,
         })

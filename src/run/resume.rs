@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 
 use super::folder::RunFolder;
 use super::record::DataRecord;
+use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::log::Sinks;
 use crate::log::history::HistoryRow;
-use crate::train::{CheckpointKind, StopReason, TrainConfig, TrainState};
+use crate::train::{CheckpointKind, Checkpoints, Margins, Optimizer, StopReason, TrainConfig, TrainState};
 
 /// The JSON of the run's last checkpoint, for the images that it was started with. None where the run was killed before it had
 /// one: it begins again.
@@ -29,6 +30,20 @@ pub fn last_checkpoint(folder: &RunFolder, data: &DataRecord, sinks: &mut Sinks)
     folder.check_init_from()?;
     sinks.note("note: the run was stopped before its first checkpoint: it begins again");
     Ok(None)
+}
+
+/// Restores `optimizer` and `margins` from the last of `checkpoints`; a stage of the run that begins has an optimizer of its own.
+pub fn restore(
+    config: &RunConfig,
+    checkpoints: &Checkpoints,
+    state: &TrainState,
+    optimizer: &mut Optimizer,
+    margins: &mut Margins,
+) -> Result<()> {
+    if !config.begins_stage(state) {
+        checkpoints.restore(optimizer)?;
+    }
+    checkpoints.restore_margins(margins)
 }
 
 /// Where a resumed run goes on.

@@ -76,7 +76,9 @@ fn save(
     kind: CheckpointKind,
     save_to: impl FnOnce(&Checkpoints) -> Result<()>,
 ) -> LastCheckpoint {
-    let Some(checkpoints) = checkpoints else { return LastCheckpoint::None };
+    let Some(checkpoints) = checkpoints.filter(|checkpoints| !checkpoints.is_read_only()) else {
+        return LastCheckpoint::None;
+    };
     sinks.send(&Event::Saving);
     let saved = save_to(checkpoints);
     if let Err(error) = &saved {

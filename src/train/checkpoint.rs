@@ -49,12 +49,14 @@ pub struct Checkpoints {
     labels: Vec<String>,
     resize: Resize,
     data: Option<TrainedOn>,
+    is_read_only: bool,
 }
 
 impl Checkpoints {
     /// Checkpoints in `folder`, which has to exist, of models with these `labels`.
     pub fn new(folder: &Path, labels: &[String]) -> Self {
-        Checkpoints { folder: folder.to_owned(), labels: labels.to_vec(), resize: Resize::default(), data: None }
+        let (folder, labels, resize) = (folder.to_owned(), labels.to_vec(), Resize::default());
+        Checkpoints { folder, labels, resize, data: None, is_read_only: false }
     }
 
     /// Of models whose images are brought to their size in this way.
@@ -67,6 +69,17 @@ impl Checkpoints {
     #[must_use]
     pub fn with_data(self, data: TrainedOn) -> Self {
         Checkpoints { data: Some(data), ..self }
+    }
+
+    /// As they are: another process of the training saves them.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Checkpoints { is_read_only: true, ..self }
+    }
+
+    /// Whether another process saves them.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// The JSON of a checkpoint.

@@ -1,11 +1,26 @@
 //! What the training loop does.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumMessage, EnumString, VariantArray};
 
 use super::{ClassWeights, EarlyStopping, ReduceOnPlateau, SaveEvery, Schedule, Span, Target};
 use crate::data::augment::AugmentConfig;
 use crate::error::Result;
 use crate::settings::{Absent, at_least_1, from_0_to_below_1, wrong};
+
+/// As what numbers gradients travel between the processes of a training.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Display, EnumMessage, EnumString, VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum GradientCompression {
+    /// f32, as they are computed.
+    #[default]
+    None,
+    /// bf16: half the bytes, and 8 bits of each number; sums are rounded, too.
+    Bf16,
+}
 
 /// The largest batch.
 const MAX_BATCH_SIZE: usize = 1 << 20;
@@ -26,6 +41,10 @@ pub struct TrainConfig {
     pub shuffle: bool,
     /// The random seed.
     pub seed: u64,
+    /// Whether batch normalisation's statistics are those of the whole batch where several processes share it.
+    pub sync_batchnorm: bool,
+    /// As what numbers gradients travel between processes.
+    pub gradient_compression: GradientCompression,
     /// How training images are changed.
     pub augment: AugmentConfig,
     /// ε of `y(1 - ε) + ε/K`, in training and validation.
@@ -69,6 +88,8 @@ impl Default for TrainConfig {
             accumulate: 1,
             shuffle: true,
             seed: 0,
+            sync_batchnorm: false,
+            gradient_compression: GradientCompression::None,
             augment: AugmentConfig::default(),
             label_smoothing: 0.0,
             class_weights: None,

@@ -4,6 +4,7 @@ use tch::{Device, Kind};
 
 use super::nan_check::{self, PendingLoss};
 use super::step::TrainedBatch;
+use crate::distributed::Group;
 use crate::error::Result;
 use crate::metrics::{BatchResult, RunningSums, Sums};
 use crate::model::Model;
@@ -12,12 +13,15 @@ use crate::model::Model;
 pub(super) struct EpochMeter {
     sums: RunningSums,
     pending: Vec<PendingLoss>,
+    group: Group,
 }
 
 impl EpochMeter {
-    /// Continues from the `sums` of an epoch that was interrupted.
-    pub fn new(sums: Sums, model: &Model) -> Self {
-        EpochMeter { sums: RunningSums::new(sums, model.num_classes(), model.device()), pending: Vec::new() }
+    /// Continues from the `sums` of an epoch that was interrupted. Of the processes of `group`, the main one has them.
+    pub fn new(sums: Sums, model: &Model, group: &Group) -> Self {
+        let sums = RunningSums::new(sums, model.num_classes(), model.device());
+        let sums = if group.is_main() { sums } else { sums.emptied() };
+        EpochMeter { sums, pending: Vec::new(), group: group.clone() }
     }
 
     /// Adds a batch of epoch `epoch` (from 1). Its loss is checked when the device is waited for. On the CPU, where nothing
@@ -41,14 +45,20 @@ impl EpochMeter {
             // elsewhere the weights will have changed when it is looked at; and features are no images
             images: (is_on_cpu && batch.images.kind() == Kind::Uint8).then(|| batch.images.shallow_clone()),
         });
-        if is_on_cpu { self.read(model, epoch).map(drop) } else { Ok(()) }
+        if is_on_cpu { self.read_own(model, epoch).map(drop) } else { Ok(()) }
     }
 
-    /// The sums so far. Waits for the device.
+    /// The sums so far, of all processes. Waits for the device and for the others.
     ///
     /// # Errors
-    /// A numeric error where the loss is not finite.
+    /// A numeric error where the loss is not finite, and what another process failed at.
     pub fn read(&mut self, model: &Model, epoch: u64) -> Result<Sums> {
+        self.read_own(model, epoch)?;
+        self.sums.read_all(&self.group)
+    }
+
+    /// This process's sums so far.
+    fn read_own(&mut self, model: &Model, epoch: u64) -> Result<Sums> {
         let sums = self.sums.read();
         if !sums.totals.loss().is_finite() {
             return Err(nan_check::loss_error(model, &self.pending, epoch, sums));

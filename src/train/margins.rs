@@ -8,8 +8,10 @@
 use tch::{Device, Kind, Tensor};
 
 use super::step::TrainedBatch;
+use crate::distributed::Group;
 use crate::error::{Error, Result};
 use crate::model::Outputs;
+use crate::native::Reduction;
 
 /// How many logits wait on the device until they are counted together, at most: 16 MiB. So a step costs three copies.
 const MAX_WAITING: usize = 4 << 20;
@@ -27,6 +29,8 @@ pub struct Margins {
     rivals: Tensor,
     /// By how many epochs it leads, `f32 [N]`.
     leads: Tensor,
+    /// Of several processes: 1 for each image that this one has counted since they last put their margins together, `f32 [N]`.
+    counted_here: Tensor,
     /// Made with the first batch.
     waiting: Option<Waiting>,
 }
@@ -90,8 +94,8 @@ impl Margins {
     /// Of `num_images` images, none of which was counted.
     pub fn new(num_images: usize, device: Device) -> Self {
         let zeros = || Tensor::zeros([num_images as i64], (Kind::Float, device));
-        let (sums, counts, rivals, leads) = (zeros(), zeros(), zeros(), zeros());
-        Margins { sums, counts, rivals, leads, waiting: None }
+        let (sums, counts, rivals, leads, counted_here) = (zeros(), zeros(), zeros(), zeros(), zeros());
+        Margins { sums, counts, rivals, leads, counted_here, waiting: None }
     }
 
     /// Adds a batch that was trained on. Images that were mixed with others (mixup, cutmix) do not count: they have two labels.
@@ -121,7 +125,28 @@ impl Margins {
             let _ = self.sums.index_add_(0, &numbers, &margins);
             let _ = self.counts.index_add_(0, &numbers, &margins.ones_like());
             self.vote(&numbers, &rivals.to_kind(Kind::Float));
+            let _ = self.counted_here.index_fill_(0, &numbers, 1.0);
         });
+    }
+
+    /// Takes over what the other processes of `group` have counted, once nothing waits: each image was at most one's since the last
+    /// time.
+    pub(super) fn put_together(&mut self, group: &Group) -> Result<()> {
+        if group.is_alone() {
+            return Ok(());
+        }
+        tch::no_grad(|| {
+            let mut counted = self.counted_here.copy();
+            group.all_reduce(&mut counted, Reduction::Sum)?;
+            let is_counted = counted.gt(0.0);
+            for kept in [&mut self.sums, &mut self.counts, &mut self.rivals, &mut self.leads] {
+                let mut all = &*kept * &self.counted_here;
+                group.all_reduce(&mut all, Reduction::Sum)?;
+                kept.copy_(&all.where_self(&is_counted, kept));
+            }
+            let _ = self.counted_here.zero_();
+            Ok(())
+        })
     }
 
     /// The vote of an epoch, for `rivals` (`f32 [M]`) of the images `numbers` (`i64 [M]`).

@@ -9,6 +9,7 @@ mod best_weights;
 pub mod checkpoint;
 mod config;
 mod distributions;
+mod due;
 mod epoch_meter;
 mod learning_rate;
 mod limits;
@@ -19,12 +20,13 @@ mod nan_check;
 pub mod optimizer;
 mod profile;
 pub mod range_test;
+mod same_weights;
 pub mod schedule;
 mod step;
 mod train_state;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::AtomicI32;
 
 use tch::Tensor;
 
@@ -38,7 +40,7 @@ use crate::native;
 
 pub use best_epoch::BestEpochConfig;
 pub use checkpoint::{CheckpointKind, Checkpoints, take_over_state};
-pub use config::TrainConfig;
+pub use config::{GradientCompression, TrainConfig};
 pub use learning_rate::LearningRateConfig;
 pub use limits::{SaveEvery, Span};
 pub use loss::{ClassWeightRule, ClassWeights, Loss, Targets};
@@ -46,6 +48,7 @@ pub use margins::{ImageMargins, Margins};
 pub use monitor::{EarlyStopping, EarlyStoppingState, EpochScores, Monitor, Plateau, ReduceOnPlateau, Target};
 pub use optimizer::{Clip, Optimizer, OptimizerConfig, OptimizerKind, OptimizerSettings, StateOrder, StepOptions};
 pub use profile::{Phase, PhaseTime, Profile};
+pub use same_weights::weights_hash;
 pub use schedule::{Schedule, ScheduleKind};
 pub use train_state::{StopReason, TrainState};
 
@@ -95,6 +98,8 @@ pub struct Outcome {
     pub ending: StopReason,
     /// Whether the last checkpoint was saved.
     pub last_checkpoint: LastCheckpoint,
+    /// How many images this process computed, each as often as it did.
+    pub images: u64,
 }
 
 /// Whether the last checkpoint of a training was saved.
@@ -114,6 +119,10 @@ struct LoopState {
     loss: Loss,
     meter: EpochMeter,
     clock: Stopwatch,
+    /// Whether progress is to be told after the next step.
+    report_is_due: bool,
+    /// Images that this process computed.
+    images: u64,
     /// The best epoch's weights, where training is to end with them.
     best: Option<Vec<Tensor>>,
     /// What became of the last save of the last checkpoint.
@@ -165,22 +174,23 @@ impl Trainer<'_> {
         let mut loop_state = self.begin()?;
         let mut epochs = Vec::new();
         let ending = 'training: loop {
-            if let Some(ending) = self.state.ending(&self.config) {
+            if let Some(ending) = self.ending()? {
                 break ending;
             }
-            loop_state.meter = EpochMeter::new(self.state.sums, self.model);
+            loop_state.meter = EpochMeter::new(self.state.sums, self.model, self.train.group());
             loop_state.clock = Stopwatch::start(&self.state);
-            let order = self.train.order(self.config.shuffle, self.config.seed, self.state.epochs);
+            let order = self.step_of(&loop_state.loss).order(self.state.epochs);
             while self.state.batches < self.steps_per_epoch() {
                 self.step(&order, &mut loop_state)?;
                 timed(self.profile, Phase::Logging, || self.log_progress(&mut loop_state))?;
                 loop_state.clock.note(&mut self.state);
-                if let Some(ending) = self.interruption() {
+                let due = timed(self.profile, Phase::Communication, || self.due(&mut loop_state.clock))?;
+                loop_state.report_is_due = due.report;
+                if due.save || due.ending.is_some() {
                     timed(self.profile, Phase::Saving, || self.save_within_epoch(&mut loop_state))?;
-                    break 'training ending;
                 }
-                if loop_state.clock.save_is_due(self.config.save_every, &self.state) {
-                    timed(self.profile, Phase::Saving, || self.save_within_epoch(&mut loop_state))?;
+                if let Some(ending) = due.ending {
+                    break 'training ending;
                 }
             }
             self.check_numbers(&mut loop_state)?;
@@ -193,26 +203,28 @@ impl Trainer<'_> {
             }
             loop_state.last_checkpoint = timed(self.profile, Phase::Saving, || self.save_last());
         };
-        self.choose_weights(ending, loop_state.best);
-        Ok(Outcome { epochs, ending, last_checkpoint: loop_state.last_checkpoint })
+        self.choose_weights(ending, loop_state.best.take());
+        let LoopState { last_checkpoint, images, .. } = loop_state;
+        Ok(Outcome { epochs, ending, last_checkpoint, images })
     }
 
     /// One optimizer step, whose batches are counted. Nothing here waits for a GPU.
     fn step(&mut self, order: &Order, loop_state: &mut LoopState) -> Result<()> {
         let learning_rate = self.learning_rate();
-        let Trainer { model, state, margins, .. } = self;
-        let step =
-            Step { config: &self.config, model, train: self.train, loss: &loop_state.loss, profile: self.profile };
+        let Trainer { config, model, train, profile, state, margins, .. } = self;
+        let step = Step { config, model, train, loss: &loop_state.loss, profile: *profile };
         let start = StepStart { epoch: state.epochs, batch: state.batches, batches_seen: state.batches_seen };
-        if is_due(self.config.histograms, start.epoch) && step.batches(start.batch).end == step.num_batches() {
+        if is_due(config.histograms, start.epoch) && step.batches(start.batch).end == step.num_batches() {
             self.optimizer.keep_next_gradient();
         }
         step.run(&mut self.optimizer, order, start, learning_rate, |batch| {
-            state.batches_seen += 1;
+            loop_state.images += batch.targets.labels.size()[0] as u64;
             margins.iter_mut().for_each(|margins| margins.add(batch));
             loop_state.meter.add(model, start.epoch + 1, batch, learning_rate)
         })?;
-        state.batches = step.batches(start.batch).end;
+        let end = step.batches(start.batch).end;
+        state.batches_seen += end - start.batch;
+        state.batches = end;
         state.optimizer_steps += 1;
         Ok(())
     }
@@ -230,7 +242,7 @@ impl Trainer<'_> {
     /// it waits for the device.
     fn log_progress(&mut self, loop_state: &mut LoopState) -> Result<()> {
         let is_recorded = self.is_recorded();
-        if !loop_state.clock.report_is_due() && !is_recorded {
+        if !std::mem::take(&mut loop_state.report_is_due) && !is_recorded {
             return Ok(());
         }
         let sums = loop_state.meter.read(self.model, self.state.epochs + 1)?;
@@ -257,17 +269,14 @@ impl Trainer<'_> {
     /// Takes the sums into the progress; they and the weights are finite then. Waits for the device.
     fn check_numbers(&mut self, loop_state: &mut LoopState) -> Result<()> {
         self.state.sums = loop_state.meter.read(self.model, self.state.epochs + 1)?;
-        self.margins.iter_mut().for_each(Margins::count);
-        let (epoch, step) = (self.state.epochs + 1, self.state.batches_seen);
-        nan_check::weight_error(self.model, epoch, step, self.learning_rate()).map_or(Ok(()), Err)
-    }
-
-    fn interruption(&self) -> Option<StopReason> {
-        let is_over = self.config.time.is_some_and(|limit| self.state.seconds >= limit.seconds);
-        match self.stop.load(Ordering::Relaxed) {
-            0 => is_over.then_some(StopReason::Time),
-            signal => Some(StopReason::Signal(signal)),
+        if let Some(margins) = &mut self.margins {
+            margins.count();
+            margins.put_together(self.train.group())?;
         }
+        let (epoch, step) = (self.state.epochs + 1, self.state.batches_seen);
+        nan_check::weight_error(self.model, epoch, step, self.learning_rate()).map_or(Ok(()), Err)?;
+        same_weights::check(self.model, self.train.group())
+            .map_err(|error| error.at(format!("epoch {epoch}, step {step}")))
     }
 
     /// Closes the epoch in `progress`, validates and describes it.
@@ -324,13 +333,22 @@ impl Trainer<'_> {
     }
 
     fn begin(&mut self) -> Result<LoopState> {
+        let group = self.train.group();
+        let is_bf16 = self.config.gradient_compression == GradientCompression::Bf16;
+        self.optimizer.share_with(group, is_bf16)?;
         Ok(LoopState {
             loss: Loss::of(self.config.label_smoothing, self.config.class_weights.as_ref(), self.model.device())?,
-            meter: EpochMeter::new(self.state.sums, self.model),
+            meter: EpochMeter::new(self.state.sums, self.model, group),
+            report_is_due: false,
+            images: 0,
             clock: Stopwatch::start(&self.state),
             best: self.recall_best(),
             last_checkpoint: LastCheckpoint::None,
         })
+    }
+
+    fn step_of<'a>(&'a self, loss: &'a Loss) -> Step<'a> {
+        Step { config: &self.config, model: self.model, train: self.train, loss, profile: self.profile }
     }
 
     /// Of the next optimizer step.

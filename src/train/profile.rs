@@ -34,6 +34,8 @@ pub enum Phase {
     Metrics,
     /// The gradients.
     Backward,
+    /// Waiting for the other processes, their sums included.
+    Communication,
     /// The weights change.
     Optimizer,
     /// Console, history, TensorBoard.

@@ -9,6 +9,7 @@ use super::profile::{Phase, Profile, timed};
 use super::{Optimizer, TrainConfig};
 use crate::data::augment::{Mixer, augment};
 use crate::data::batches::{DataLoader, Order};
+use crate::distributed::{self, BatchScope, Rows};
 use crate::error::Result;
 use crate::model::{Model, Outputs};
 use crate::native;
@@ -40,7 +41,7 @@ pub(super) struct TrainedBatch {
     pub batch: u64,
     /// In the run, from 0.
     pub step: u64,
-    /// Its share of the step's images, 0 to 1.
+    /// The whole batch's share of the step's images, 0 to 1.
     pub share: f64,
     /// Which images of the loader, `i64 [B]`.
     pub numbers: Tensor,
@@ -50,6 +51,8 @@ pub(super) struct TrainedBatch {
     pub targets: Targets,
     /// What it computed.
     pub outputs: Outputs,
+    /// Whether it counts: not where other processes have all images of the batch.
+    pub is_counted: bool,
     /// The mean loss with penalties, a scalar.
     pub loss: Tensor,
 }
@@ -66,8 +69,15 @@ impl Step<'_> {
         self.train.num_batches(self.config.batch_size)
     }
 
+    /// The order of the images in `epoch` (from 0); of several processes, the images that this one takes.
+    pub fn order(&self, epoch: u64) -> Order {
+        let TrainConfig { shuffle, seed, batch_size, augment, .. } = self.config;
+        let order = self.train.order(*shuffle, *seed, epoch);
+        order.shared(self.train.group(), *batch_size, !Mixer::new(augment).is_none())
+    }
+
     /// One optimizer step: forward and backward for each of its batches, then the update. `on_batch` hears of each batch
-    /// between its forward and its backward pass. Nothing here waits for a GPU.
+    /// between its forward and its backward pass. Nothing here waits for a GPU; of several processes, each waits for the others.
     ///
     /// # Errors
     /// A data error where an image's file cannot be read, a device error where libtorch fails, and what `on_batch` returns.
@@ -82,11 +92,23 @@ impl Step<'_> {
         let batches = self.batches(start.batch);
         let images_until = |batch: u64| self.train.num_images().min(batch as usize * self.config.batch_size);
         let num_images = images_until(batches.end) - images_until(batches.start);
-        for batch in batches {
-            let share = (images_until(batch + 1) - images_until(batch)) as f64 / num_images as f64;
-            let trained = self.forward(order, StepStart { batch, ..start }, batch - start.batch, share)?;
-            timed(self.profile, Phase::Metrics, || on_batch(&trained))?;
-            timed(self.profile, Phase::Backward, || optimizer.add_gradient(&trained.loss, share));
+        let group = self.train.group();
+        for batch in batches.clone() {
+            let batch_size = images_until(batch + 1) - images_until(batch);
+            let rows = group.rows(batch_size);
+            let scope = BatchScope::enter(group, rows, self.config.sync_batchnorm);
+            let share = batch_size as f64 / num_images as f64;
+            let trained = self.forward(order, StepStart { batch, ..start }, batch - start.batch, share, rows)?;
+            if trained.is_counted {
+                timed(self.profile, Phase::Metrics, || on_batch(&trained))?;
+            }
+            let (share, is_last) = (share * rows.share(), batch + 1 == batches.end);
+            timed(self.profile, Phase::Backward, || optimizer.add_gradient(&trained.loss, share, is_last))?;
+            timed(self.profile, Phase::Communication, || {
+                optimizer.finish_gradient()?;
+                distributed::moved_statistics()
+            })?;
+            drop(scope);
         }
         timed(self.profile, Phase::Optimizer, || {
             optimizer.apply(learning_rate);
@@ -95,18 +117,20 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The forward pass of batch `at.batch`, the step's batch `number` from 0.
-    fn forward(&self, order: &Order, at: StepStart, number: u64, share: f64) -> Result<TrainedBatch> {
+    /// The forward pass of the `rows` of batch `at.batch`, the step's batch `number` from 0.
+    fn forward(&self, order: &Order, at: StepStart, number: u64, share: f64, rows: Rows) -> Result<TrainedBatch> {
         let step = at.batches_seen + number;
         native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
         let numbers = self.train.numbers_of(order, at.batch, self.config.batch_size);
         let (images, targets) = self.batch(order, at, step, &numbers)?;
+        let numbers = numbers.narrow(0, 0, targets.labels.size()[0]);
         let (outputs, loss) = timed(self.profile, Phase::Forward, || {
             let outputs = self.model.forward_batch(self.train, &images, true)?;
             let loss = self.model.with_penalties(self.loss.loss(&outputs, &targets));
             Ok((outputs, loss))
         })?;
-        Ok(TrainedBatch { batch: at.batch, step, share, numbers, images, targets, outputs, loss })
+        let is_counted = rows.count > 0;
+        Ok(TrainedBatch { batch: at.batch, step, share, numbers, images, targets, outputs, is_counted, loss })
     }
 
     /// The images of a batch, augmented, `u8 [B, H, W, C]`, and what they are to be recognised as.
@@ -114,9 +138,16 @@ impl Step<'_> {
         let TrainConfig { batch_size, seed, augment: changes, .. } = self.config;
         let fetching = if self.train.is_streamed() { Phase::Waiting } else { Phase::Data };
         let (images, labels) = timed(self.profile, fetching, || self.train.batch_of(order, at.batch, *batch_size))?;
-        let mixed = timed(self.profile, Phase::Data, || {
+        let (mixed, labels) = timed(self.profile, Phase::Data, || {
             let images = augment(changes, &images, numbers, *seed, at.epoch);
-            Mixer::new(changes).mix(images, &labels, *seed, step)
+            let mixer = Mixer::new(changes);
+            if self.train.group().is_alone() || mixer.is_none() {
+                return (mixer.mix(images, &labels, None, *seed, step), labels);
+            }
+            // this process's rows, and behind them those that they are mixed with
+            let half = |all: &Tensor, number: i64| all.narrow(0, number * (all.size()[0] / 2), all.size()[0] / 2);
+            let (own, partners) = (half(&labels, 0), (half(&images, 1), half(&labels, 1)));
+            (mixer.mix(half(&images, 0), &own, Some(partners), *seed, step), own)
         });
         Ok((mixed.images, Targets { labels, others: mixed.others }))
     }

@@ -63,6 +63,11 @@ impl TrainState {
         if config.time.is_some_and(|limit| self.seconds >= limit.seconds) {
             return Some(StopReason::Time);
         }
+        self.ending_but_for_time(config)
+    }
+
+    /// As [`TrainState::ending`], however much time is over.
+    pub(super) fn ending_but_for_time(&self, config: &TrainConfig) -> Option<StopReason> {
         if self.batches > 0 {
             return None;
         }

@@ -352,7 +352,7 @@ fn twenty_steps_follow_keras() {
             let loss = model.forward(&part(&images), true).unwrap().loss(&part(&labels), 0.0);
             let difference = (loss.double_value(&[]) - expected).abs() / expected;
             assert!(difference < 1e-3, "{name}, step {step}: {difference:e} from {expected}");
-            optimizer.step(&loss, trained["learning_rate"].as_f64().unwrap());
+            optimizer.step(&loss, trained["learning_rate"].as_f64().unwrap()).unwrap();
         }
     }
 }

@@ -95,7 +95,7 @@ fn follow(folder: &Path) -> Differences {
         let outputs = model.forward(&images.narrow(0, start, count), true).unwrap();
         let loss = outputs.loss(&labels.narrow(0, start, count), 0.0);
         differences.batch_loss = differences.batch_loss.max(relative(&loss, &step["batch_loss"]));
-        optimizer.step(&loss, learning_rate);
+        optimizer.step(&loss, learning_rate).unwrap();
         learning_rate = step["learning_rate_after"].as_f64().unwrap();
         let loss = tch::no_grad(|| model.forward(&eval_images, false).unwrap().loss(&eval_labels, 0.0));
         differences.eval_loss = differences.eval_loss.max(relative(&loss, &step["eval_loss_after"]));

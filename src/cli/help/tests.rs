@@ -48,7 +48,7 @@ fn printed_defaults_are_those_of_a_run_without_flags() {
                         .unwrap()
                         .clone()
                         .get_matches_from(["train", &flag, &text]);
-                    let resolved = Args::from_arg_matches(&matches).unwrap().resolve(None).unwrap();
+                    let resolved = Args::from_arg_matches(&matches).unwrap().resolve(None, 1).unwrap();
                     assert_eq!(resolved.config, RunConfig::default(), "{name} {flag} {text}");
                 }
             }
@@ -130,7 +130,7 @@ fn data_is_given_with_or_without_its_flag() {
         assert!(Cli::command().try_get_matches_from(words).is_err(), "{line}");
     }
     let matches = command(&["train"]).try_get_matches_from(["train", "mnist"]).unwrap();
-    let resolved = Args::from_arg_matches(&matches).unwrap().resolve(None).unwrap();
+    let resolved = Args::from_arg_matches(&matches).unwrap().resolve(None, 1).unwrap();
     assert_eq!(resolved.config.data.source, "mnist");
 }
 

@@ -2,16 +2,20 @@
 
 mod args;
 mod plan;
+mod processes;
 mod report;
 mod series;
 pub mod signals;
 
 use std::time::Instant;
 
+use serde_json::Map;
+
 use super::spelling::{FlagSpelling, with_flags};
 use super::{Globals, output};
 use convnet::config::RunConfig;
 use convnet::config::resolved::Resolved;
+use convnet::distributed::{Group, Launch};
 use convnet::error::Result;
 use convnet::log::Sinks;
 use convnet::log::console::{ConsoleSink, ProgressMode};
@@ -24,13 +28,36 @@ use signals::{check_ending, command_again, resume_command, stop_on_signals};
 pub use args::{Args, Flags};
 
 pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
+    match (Launch::from_environment()?, args.options.nproc) {
+        (None, Some(count)) => Ok(processes::start(count)?),
+        (None, None) => train(args, globals, &Group::alone(), None),
+        (Some(launch), _) if launch.size == 1 => train(args, globals, &Group::alone(), None),
+        (Some(launch), _) => {
+            args.check_alone()?;
+            let globals = if launch.rank == 0 { globals } else { globals.silenced() };
+            processes::join(&launch, |group| train(args, globals, group, Some(&launch)))
+        }
+    }
+}
+
+fn train(args: Args, globals: Globals, group: &Group, launch: Option<&Launch>) -> anyhow::Result<()> {
     let started = Instant::now();
-    let resumed = match &args.options.resume {
+    let mut resumed = match &args.options.resume {
         None => None,
-        Some(run) if args.options.print_config => Some(RunFolder::open(run, &args.logs_folder())?),
+        Some(run) if args.options.print_config || !group.is_main() => Some(RunFolder::open(run, &args.logs_folder())?),
         Some(run) => Some(RunFolder::resume(run, &args.logs_folder())?),
     };
-    let resolved = args.resolve(resumed.as_ref())?;
+    let mut resolved = args.resolve(resumed.as_ref(), group.size())?;
+    if let (Some(launch), None) = (launch, &resumed) {
+        resumed = processes::begun_run(launch, group, &resolved.config)?;
+        if let Some(folder) = &resumed {
+            resolved = folder.resolve_for(&Map::new(), group.size())?;
+        }
+    }
+    if launch.is_some_and(|launch| launch.restarts > 0) && resumed.as_ref().is_some_and(RunFolder::is_finished) {
+        output::note(globals, "note: the run is finished");
+        return Ok(());
+    }
     if args.options.print_config {
         return Ok(print_config(&resolved, args.options.json)?);
     }
@@ -54,13 +81,18 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     let run = Run {
         resume: resumed.map(|folder| Resume { folder, changed: resolved.changed }),
         sinks: sinks(globals, mode),
-        stop: stop_on_signals()?,
+        stop: stop_on_signals(group.is_main())?,
         checks_data: args.checks_data(globals),
         command: Some(signals::typed_command()),
         origins: Some(resolved.origins),
         is_profiled: args.options.profile,
+        group: group.clone(),
+        launch: processes::launcher().filter(|_| !group.is_alone()),
         ..Run::new(resolved.config)
     };
+    if !group.is_main() {
+        return run.follow().map(drop).map_err(Into::into);
+    }
     let finished = run.execute()?;
     match args.options.json {
         true => output::json(&RunReport::new(&finished, started.elapsed().as_secs_f64()))?,
@@ -80,7 +112,7 @@ fn train_series(
         config: resolved.config,
         kind,
         new_sinks: &|| sinks(globals, mode),
-        stop: stop_on_signals()?,
+        stop: stop_on_signals(true)?,
         checks_data: args.checks_data(globals),
         origins: Some(resolved.origins),
     };

@@ -25,13 +25,16 @@ const STOPPING: &[u8] = b"stopping after this step and a checkpoint; a second ti
 /// The first signal asks the loop to stop, a second SIGINT or SIGTERM ends the process at once. A second SIGHUP does not: a
 /// terminal that closes may send two, and service managers one behind their SIGTERM. A signal that was ignored when the
 /// program started (nohup, a shell's background jobs) stays ignored.
-pub fn stop_on_signals() -> Result<Arc<StopSignal>> {
+///
+/// Of several processes one says so: the one that `is_heard`.
+pub fn stop_on_signals(is_heard: bool) -> Result<Arc<StopSignal>> {
     let stop = Arc::new(StopSignal::new(0));
     console::stops_are_handled();
     for (signal, _) in SIGNALS.into_iter().filter(|(signal, _)| !is_ignored(*signal)) {
         let stop = stop.clone();
         let action = move || match stop.compare_exchange(0, signal, SeqCst, SeqCst) {
-            Ok(_) => console::announce(STOPPING),
+            Ok(_) if is_heard => console::announce(STOPPING),
+            Ok(_) => {}
             Err(_) if signal == SIGHUP => {}
             Err(_) => {
                 console::announce(b"");

@@ -30,8 +30,21 @@ impl Mixer {
         Mixer { mixup: beta(config.mixup), cutmix: beta(config.cutmix) }
     }
 
-    /// Mixes `images` (`u8 [B, H, W, C]`) with `labels` (`i64 [B]`) in the training step `step` (from 0).
-    pub fn mix(&self, images: Tensor, labels: &Tensor, seed: u64, step: u64) -> Mixed {
+    /// Whether it mixes at all.
+    pub fn is_none(&self) -> bool {
+        self.mixup.is_none() && self.cutmix.is_none()
+    }
+
+    /// Mixes `images` (`u8 [B, H, W, C]`) with `labels` (`i64 [B]`) in the training step `step` (from 0). `partners` are the images and
+    /// labels that they are mixed with, where they are not the batch itself read backwards: where it is some rows of a larger one.
+    pub fn mix(
+        &self,
+        images: Tensor,
+        labels: &Tensor,
+        partners: Option<(Tensor, Tensor)>,
+        seed: u64,
+        step: u64,
+    ) -> Mixed {
         let mut rng = generator(seed, Stream::Mix(step));
         let pastes = match (&self.mixup, &self.cutmix) {
             (None, None) => return Mixed { images, others: None },
@@ -40,7 +53,7 @@ impl Mixer {
         };
         let beta = if pastes { &self.cutmix } else { &self.mixup };
         let share = beta.as_ref().expect("this one was chosen").sample(&mut rng);
-        let other = images.flip([0]);
+        let (other, other_labels) = partners.unwrap_or_else(|| (images.flip([0]), labels.flip([0])));
         let (images, share) = if pastes {
             let centre = [uniform(&mut rng, 0.0, 1.0), uniform(&mut rng, 0.0, 1.0)].map(f64::from);
             paste(&images, &other, share, centre)
@@ -48,7 +61,7 @@ impl Mixer {
             let mixed = images.to_kind(Kind::Float) * (1.0 - share) + other.to_kind(Kind::Float) * share;
             (mixed.round().to_kind(Kind::Uint8), share)
         };
-        Mixed { images, others: (share > 0.0).then(|| (labels.flip([0]), share)) }
+        Mixed { images, others: (share > 0.0).then_some((other_labels, share)) }
     }
 }
 

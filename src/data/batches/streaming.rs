@@ -32,6 +32,8 @@ pub(super) struct Streaming {
 struct Current {
     numbers: Arc<Vec<i64>>,
     batch_size: usize,
+    /// How many images the largest batch has.
+    largest: usize,
     /// The batch that is expected to be asked for.
     next: u64,
     prefetch: Prefetch,
@@ -64,7 +66,7 @@ impl Streaming {
         }
         let current = current.as_mut().expect("it was just made");
         let shape = self.samples.shape();
-        let count = (order.numbers.len() - index as usize * batch_size).min(batch_size);
+        let count = order.range(index, batch_size).len();
         let sizes = [count, shape.height, shape.width, shape.channels].map(|size| size as i64);
         let pixels = match self.device {
             Device::Cuda(gpu) => self.next_from(current, gpu, &sizes)?,
@@ -79,15 +81,17 @@ impl Streaming {
             feed.clear();
         }
         let indices = order.numbers.iter().map(|&number| number as usize).collect();
-        let prefetch = Prefetch::new(self.samples.clone(), indices, batch_size, index as usize, self.pool.clone());
-        Ok(Current { numbers: order.numbers.clone(), batch_size, next: index, prefetch, failed: None })
+        let batches = order.ranges(batch_size);
+        let largest = batches.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+        let prefetch = Prefetch::new(self.samples.clone(), indices, batches, index as usize, self.pool.clone());
+        Ok(Current { numbers: order.numbers.clone(), batch_size, largest, next: index, prefetch, failed: None })
     }
 
     /// The next batch, `u8` of `sizes` on the GPU; then the copies of those that are decoded begin.
     fn next_from(&self, current: &mut Current, gpu: usize, sizes: &[i64]) -> Result<Tensor> {
         let mut feed = self.feed.borrow_mut();
         let shape = self.samples.shape();
-        let bytes = current.batch_size * shape.height * shape.width * shape.channels;
+        let bytes = current.largest * shape.height * shape.width * shape.channels;
         let feed = match &mut *feed {
             Some(feed) if feed.bytes() >= bytes => feed,
             feed => feed.insert(Feed::new(gpu, AHEAD, bytes)?),

@@ -10,10 +10,13 @@ use super::super::spec::layers::{
     RandomZoom,
 };
 use crate::data::augment::affine_grid;
+use crate::distributed::noise_rows;
 
 /// f32 `[B]`, each number between two bounds.
 fn draw(x: &Tensor, [low, high]: [f64; 2]) -> Tensor {
-    Tensor::rand([x.size()[0]], (Kind::Float, x.device())) * (high - low) + low
+    let batch = x.size()[0];
+    let (first, total) = noise_rows(batch); // of several processes, each draws for all images
+    Tensor::rand([total], (Kind::Float, x.device())).narrow(0, first, batch) * (high - low) + low
 }
 
 /// `[B]` in a shape and kind that goes with `x`.

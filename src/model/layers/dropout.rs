@@ -1,8 +1,10 @@
-//! Noise in training.
+//! Noise in training. Where several processes share a batch, each draws for all of it and takes its own rows: so an image sees the same
+//! noise whatever their number.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::order::axis_here;
+use crate::distributed::noise_rows;
 
 /// The negative saturation value of SELU, -α·λ (Klambauer and others 2017).
 const SELU_FLOOR: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
@@ -13,17 +15,25 @@ const SELU_FLOOR: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
 /// The mask comes from 16-bit pieces of random 64-bit words: libtorch draws them one after the other on the CPU, and this
 /// needs a fourth of the draws of its own dropout.
 pub fn dropout(x: &Tensor, rate: f64) -> Tensor {
+    let (first, total) = noise_rows(x.size()[0]);
+    x * mask(x, rate, total).narrow(0, first, x.size()[0])
+}
+
+/// What [`dropout`] multiplies `x` by, which has `rows` rows here.
+fn mask(x: &Tensor, rate: f64, rows: i64) -> Tensor {
     let dropped = (rate * 65536.0).round();
-    let count = x.numel() as i64;
+    let mut size = x.size();
+    size[0] = rows;
+    let count: i64 = size.iter().product();
     let mut words = Tensor::empty([(count + 3) / 4], (Kind::Int64, x.device()));
     // from the smallest value without an upper bound: all 64 bits are drawn
     let words = words.random_from_(i64::MIN, None);
     let pieces = words.view_dtype(Kind::Int16).narrow(0, 0, count);
     let kept = pieces.ge(dropped - 32768.0).to_kind(x.kind());
     let mask = kept * (65536.0 / (65536.0 - dropped));
-    match x.size()[..] {
-        [batch, channels, height, width] => x * mask.reshape([batch, height, width, channels]).permute([0, 3, 1, 2]),
-        _ => x * mask.reshape(x.size()),
+    match size[..] {
+        [batch, channels, height, width] => mask.reshape([batch, height, width, channels]).permute([0, 3, 1, 2]),
+        _ => mask.reshape(size),
     }
 }
 
@@ -31,10 +41,15 @@ pub fn dropout(x: &Tensor, rate: f64) -> Tensor {
 /// first, whether they do.
 pub fn shared(x: &Tensor, rate: f64, shared: &[bool]) -> Tensor {
     let mut noise_shape = x.size();
+    let (first, total) = noise_rows(noise_shape[0]);
     for (keras_axis, _) in shared.iter().enumerate().filter(|(_, is_shared)| **is_shared) {
         noise_shape[axis_here(keras_axis, shared.len()) as usize] = 1;
     }
-    x * dropout(&Tensor::ones(&noise_shape, (x.kind(), x.device())), rate)
+    let noise = Tensor::empty(&noise_shape, (x.kind(), x.device()));
+    match shared.first() {
+        Some(true) => x * mask(&noise, rate, 1), // one draw for all images
+        _ => x * mask(&noise, rate, total).narrow(0, first, noise_shape[0]),
+    }
 }
 
 /// Inverted dropout of whole images of `x [B, …]`.
@@ -45,12 +60,12 @@ pub fn whole_images(x: &Tensor, rate: f64) -> Tensor {
 
 /// Inverted dropout of whole channels of `x [B, C, H, W]`.
 pub fn spatial(x: &Tensor, rate: f64) -> Tensor {
-    x.feature_dropout(rate, true)
+    shared(x, rate, &[false, true, true, false])
 }
 
 /// Values become SELU's floor with probability `rate`; all are then scaled and moved back to mean 0 and variance 1.
 pub fn alpha(x: &Tensor, rate: f64) -> Tensor {
-    let kept = x.rand_like().ge(rate).to_kind(x.kind());
+    let kept = drawn(x, |size, options| Tensor::rand(size, options)).ge(rate).to_kind(x.kind());
     let scale = ((1.0 - rate) * (1.0 + rate * SELU_FLOOR * SELU_FLOOR)).powf(-0.5);
     let offset = -scale * SELU_FLOOR * rate;
     let floor = (1.0 - &kept) * SELU_FLOOR;
@@ -59,12 +74,26 @@ pub fn alpha(x: &Tensor, rate: f64) -> Tensor {
 
 /// `x` times normal values of mean 1 and variance rate / (1 - rate).
 pub fn gaussian(x: &Tensor, rate: f64) -> Tensor {
-    x * (x.randn_like() * (rate / (1.0 - rate)).sqrt() + 1.0)
+    x * (drawn(x, |size, options| Tensor::randn(size, options)) * (rate / (1.0 - rate)).sqrt() + 1.0)
 }
 
 /// `x` plus normal values.
 pub fn noise(x: &Tensor, stddev: f64) -> Tensor {
-    x + x.randn_like() * stddev
+    x + drawn(x, |size, options| Tensor::randn(size, options)) * stddev
+}
+
+/// What `draw` gives of a size and kind, in the shape of `x`: images with their channels last in memory.
+fn drawn(x: &Tensor, draw: impl Fn(&[i64], (Kind, Device)) -> Tensor) -> Tensor {
+    let (first, total) = noise_rows(x.size()[0]);
+    let mut size = x.size();
+    let batch = std::mem::replace(&mut size[0], total);
+    let all = match size[..] {
+        [total, channels, height, width] => {
+            draw(&[total, height, width, channels], (x.kind(), x.device())).permute([0, 3, 1, 2])
+        }
+        _ => draw(&size, (x.kind(), x.device())),
+    };
+    all.narrow(0, first, batch)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::super::spec::LayerPlan;
 use super::super::spec::layers::{BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization};
+use crate::distributed;
+use crate::error::Result;
 use crate::native::{self, BatchNorm, Behind};
 
 use super::order::{axis_here, from_keras_order, per_channel, to_keras_order, with_axis_second};
@@ -33,11 +35,17 @@ pub fn batch(
     let trainable = plan.layer.is_trained();
     move |x, train| {
         with_axis_second(x, axis, |x| {
-            let normalized = native::batch_norm(x, &layer, train && trainable);
-            normalized.unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| {
-                let mut values = match train && trainable {
-                    true => by_batch(x, &layer),
-                    false => by_moving_statistics(x, &layer),
+            let by_images = train && trainable;
+            let is_summed = by_images && distributed::sums_statistics();
+            let fused = if is_summed { Ok(None) } else { native::batch_norm(x, &layer, by_images) };
+            if by_images && !is_summed {
+                distributed::note_moved(&layer.moving);
+            }
+            fused.unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| {
+                let mut values = match (by_images, is_summed) {
+                    (true, true) => by_all_images(x, &layer).unwrap_or_else(|error| panic!("{error}")),
+                    (true, false) => by_batch(x, &layer),
+                    (false, _) => by_moving_statistics(x, &layer),
                 };
                 match behind {
                     Behind::Linear => values,
@@ -66,6 +74,38 @@ fn by_batch(x: &Tensor, layer: &BatchNorm) -> Tensor {
         let _ = variance.shallow_clone().lerp_(&batch_variance.to_kind(variance.kind()), 1.0 - momentum);
     });
     y
+}
+
+/// By the mean and the biased variance of a batch that several processes share: two sums over all of them.
+fn by_all_images(x: &Tensor, layer: &BatchNorm) -> Result<Tensor> {
+    let BatchNorm { scale, center, moving: [mean, variance], momentum, epsilon, .. } = layer;
+    let values = x.to_kind(Kind::Float);
+    let axes: Vec<i64> = (0..x.dim() as i64).filter(|&axis| axis != 1).collect();
+    let sum = |values: &Tensor| values.sum_dim_intlist(&axes[..], false, Kind::Double); // f64 [C]
+    let channel = |numbers: &Tensor| per_channel(&numbers.to_kind(Kind::Float), &values);
+    let channels = x.size()[1];
+    let count = (x.numel() as i64 / channels) as f64;
+    let sums = Tensor::cat(&[sum(&values), Tensor::from(count).reshape([1]).to_device(x.device())], 0);
+    let sums = distributed::batch_sum(&sums)?;
+    let count = sums.narrow(0, channels, 1).detach(); // f64 [1]
+    let batch_mean = sums.narrow(0, 0, channels) / &count;
+    let centered = &values - channel(&batch_mean);
+    let batch_variance = distributed::batch_sum(&sum(&centered.square()))? / &count;
+    tch::no_grad(|| {
+        let share = 1.0 - momentum;
+        let _ = mean.shallow_clone().lerp_(&batch_mean.detach().to_kind(mean.kind()), share);
+        let _ = variance.shallow_clone().lerp_(&batch_variance.detach().to_kind(variance.kind()), share);
+    });
+    let mut factor = (batch_variance + *epsilon).rsqrt();
+    if let Some(scale) = scale {
+        factor *= scale;
+    }
+    let normalized = centered * channel(&factor);
+    let moved = match center {
+        Some(center) => normalized + channel(center),
+        None => normalized,
+    };
+    Ok(moved.to_kind(x.kind()))
 }
 
 /// Normalises each image over some axes.

@@ -17,10 +17,15 @@ pub use rules::{OptimizerConfig, OptimizerKind};
 pub use settings::OptimizerSettings;
 pub use table::StateOrder;
 
+use crate::distributed::Group;
 use crate::error::{Error, Result};
 use crate::model::Weight;
+use crate::native::GradientReducer;
 use clip::Segments;
 use rules::Update;
+
+/// Numbers of a gradient that are summed over the processes at once: 25 MiB, PyTorch's choice.
+const BUCKET_SIZE: usize = 25 << 18;
 
 /// An optimizer at work on a network's weights.
 pub struct Optimizer {
@@ -39,6 +44,8 @@ pub struct Optimizer {
     average_begins: bool,
     /// What [`Optimizer::add_gradient`] gathered for the next step, `f32 [P]`.
     gradient: Option<Tensor>,
+    /// Sums it over all processes, where there are others.
+    reducer: Option<(GradientReducer, Group)>,
     /// Whether the next step's gradient is kept.
     keeps_gradient: bool,
     /// The gradient of the step that was to keep it, `f32 [P]`.
@@ -118,24 +125,54 @@ impl Optimizer {
             average,
             average_begins: true,
             gradient: None,
+            reducer: None,
             keeps_gradient: false,
             kept_gradient: None,
             steps: 0,
         }
     }
 
-    /// One step down the gradient of `loss` (a scalar) at `learning_rate`.
-    pub fn step(&mut self, loss: &Tensor, learning_rate: f64) {
-        self.add_gradient(loss, 1.0);
-        self.apply(learning_rate);
+    /// Has every step's gradient be the sum over the processes of `group`, each of which computes its part. Sums begin during the
+    /// backward pass, in buckets; numbers travel as bf16 where `is_bf16`.
+    ///
+    /// # Errors
+    /// A device error where libtorch fails.
+    pub fn share_with(&mut self, group: &Group, is_bf16: bool) -> Result<()> {
+        let tensors: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.tensor).collect();
+        let reducer = group.reducer(&tensors, BUCKET_SIZE, is_bf16)?;
+        self.reducer = reducer.map(|reducer| (reducer, group.clone()));
+        Ok(())
     }
 
-    /// Adds `share` times the gradient of `loss` (a scalar) to that of the next step: a large batch in parts.
-    pub fn add_gradient(&mut self, loss: &Tensor, share: f64) {
+    /// One step down the gradient of `loss` (a scalar) at `learning_rate`.
+    ///
+    /// # Errors
+    /// As [`Optimizer::finish_gradient`].
+    pub fn step(&mut self, loss: &Tensor, learning_rate: f64) -> Result<()> {
+        self.add_gradient(loss, 1.0, true)?;
+        self.finish_gradient()?;
+        self.apply(learning_rate);
+        Ok(())
+    }
+
+    /// Adds `share` times the gradient of `loss` (a scalar) to that of the next step: a large batch in parts. With the last one
+    /// (`is_last`), the sum over all processes begins.
+    ///
+    /// # Errors
+    /// A device error where libtorch fails.
+    pub fn add_gradient(&mut self, loss: &Tensor, share: f64, is_last: bool) -> Result<()> {
         if self.parameters.is_empty() {
-            return;
+            return Ok(());
         }
         let tensors: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.tensor).collect();
+        if let Some((reducer, _)) = &self.reducer {
+            let adds = self.gradient.is_some();
+            let gradient = self.gradient.get_or_insert_with(|| self.values.empty_like());
+            reducer.begin(gradient, adds, is_last)?;
+            // other processes' gradients depend on this one's where they share batch statistics: so the loss has its share
+            Tensor::run_backward(&[loss * share], &tensors, false, false);
+            return Ok(());
+        }
         let gradients = Tensor::run_backward(&[loss], &tensors, false, false);
         tch::no_grad(|| {
             let mut gradient = flatten(gradients.into_iter()); // f32 [P]
@@ -147,6 +184,18 @@ impl Optimizer {
                 Some(sum) => sum + gradient,
             });
         });
+        Ok(())
+    }
+
+    /// Waits for the sum over all processes; nothing where there is one.
+    ///
+    /// # Errors
+    /// What another process failed at, or which one is gone.
+    pub fn finish_gradient(&self) -> Result<()> {
+        match &self.reducer {
+            Some((reducer, group)) if !self.parameters.is_empty() => group.waiting(|| reducer.finish()),
+            _ => Ok(()),
+        }
     }
 
     /// One step down the gradient that was gathered. Nothing where there is none.

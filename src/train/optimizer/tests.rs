@@ -81,7 +81,7 @@ fn every_step_of_every_optimizer_is_keras_s() {
         let mut optimizer = Optimizer::with_options(config, options, weights);
         for (step, expected) in (0..).zip(case["trajectory"].as_array().unwrap()) {
             let rate = fixture["rates"][step as usize].as_f64().unwrap();
-            optimizer.step(&loss(weights, &fixture["target"], step), rate);
+            optimizer.step(&loss(weights, &fixture["target"], step), rate).unwrap();
             for (weight, name) in weights.iter().zip(NAMES) {
                 let difference = difference(&weight.tensor, &tensor(&expected[name]));
                 // values are about 1: a few roundings of f32
@@ -116,7 +116,7 @@ fn a_restored_optimizer_goes_on_bit_for_bit() {
                     let find = |wanted: &str| Ok(state.iter().find(|(name, _)| name == wanted).unwrap().1.copy());
                     optimizer.restore(step, find).unwrap();
                 }
-                optimizer.step(&loss(weights, &fixture["target"], step), 0.01);
+                optimizer.step(&loss(weights, &fixture["target"], step), 0.01).unwrap();
             }
             optimizer.swap_average();
             Tensor::cat(&weights.iter().map(|weight| weight.tensor.detach().reshape([-1])).collect::<Vec<_>>(), 0)
@@ -142,10 +142,10 @@ fn an_average_that_the_state_lacks_begins_with_the_next_step() {
     let average = |optimizer: &Optimizer| {
         optimizer.state().into_iter().find(|(name, _)| name == "c.weight.average").unwrap().1.copy()
     };
-    optimizer.step(&loss(weights, &fixture["target"], 0), 0.01);
+    optimizer.step(&loss(weights, &fixture["target"], 0), 0.01).unwrap();
     let first = values();
     assert_eq!((optimizer.steps(), average(&optimizer)), (41, first.copy()));
-    optimizer.step(&loss(weights, &fixture["target"], 1), 0.01);
+    optimizer.step(&loss(weights, &fixture["target"], 1), 0.01).unwrap();
     assert!(difference(&average(&optimizer), &(first * 0.75 + values() * 0.25)) < 1e-6);
 }
 
@@ -156,7 +156,10 @@ fn gradients_in_parts_make_the_step_of_their_sum() {
         let network = network(&fixture["start"]);
         let weights = network.weights();
         let mut optimizer = Optimizer::new(OptimizerConfig::Sgd { momentum: 0.9, nesterov: false }, weights);
-        parts.iter().for_each(|&share| optimizer.add_gradient(&loss(weights, &fixture["target"], 0), share));
+        for (number, &share) in parts.iter().enumerate() {
+            let is_last = number + 1 == parts.len();
+            optimizer.add_gradient(&loss(weights, &fixture["target"], 0), share, is_last).unwrap();
+        }
         optimizer.apply(0.1);
         optimizer.apply(0.1); // nothing was gathered: nothing changes
         assert_eq!(optimizer.steps(), 1);

@@ -14,7 +14,9 @@ use convnet::error::Error;
 use convnet::log::TensorBoardLevel;
 use convnet::model::config::PublishedWeights;
 use convnet::model::{InputScale, Precision};
-use convnet::train::{ClassWeightRule, ClassWeights, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target};
+use convnet::train::{
+    ClassWeightRule, ClassWeights, GradientCompression, Monitor, OptimizerKind, SaveEvery, ScheduleKind, Span, Target,
+};
 
 /// The flags of a training. Their defaults are not written here: [`crate::cli::help::with_default`] takes them from
 /// [`convnet::config::RunConfig::default`].
@@ -143,6 +145,12 @@ struct TrainingFlags {
     /// Weight of each class in the loss: balanced, a JSON file with a list or a table, or numbers
     #[arg(long, value_name = "balanced|FILE|a,b,c", value_parser = class_weights)]
     class_weights: Option<ClassWeights>,
+    /// Of several processes: let batch normalisation use the statistics of the whole batch, not of each process's part
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    sync_batchnorm: Option<bool>,
+    /// Of several processes: the numbers as which gradients travel between them
+    #[arg(long, value_parser = names::<GradientCompression>())]
+    gradient_compression: Option<GradientCompression>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, clap::Args)]

@@ -9,7 +9,7 @@ use crate::cli::names::names;
 use convnet::config::RunConfig;
 use convnet::config::file::ConfigFile;
 use convnet::config::resolved::{MUTABLE_ON_RESUME, Resolved};
-use convnet::error::Result;
+use convnet::error::{Error, Result};
 use convnet::log::console::ProgressMode;
 use convnet::run::RunFolder;
 
@@ -49,6 +49,9 @@ pub struct Options {
     /// Note where the time of training goes: a table at the end, and logs/<run>/trace.json for Perfetto and chrome://tracing
     #[arg(long, conflicts_with_all = ["folds", "repeats", "plan", "verify_resume", "print_config"])]
     pub profile: bool,
+    /// Train in N processes of this machine, which share each batch (docs/scaling.md: torchrun and several machines)
+    #[arg(long, value_name = "N", conflicts_with_all = ["folds", "repeats", "plan", "verify_resume", "print_config"])]
+    pub nproc: Option<usize>,
     /// Print every setting and where it comes from, without training
     #[arg(long)]
     pub print_config: bool,
@@ -73,11 +76,28 @@ fn resume_help() -> String {
 
 impl Args {
     /// Resolves the configuration: a resumed run's settings, or the defaults and `--config`, overridden by the flags.
-    pub fn resolve(&self, resumed: Option<&RunFolder>) -> Result<Resolved> {
+    pub fn resolve(&self, resumed: Option<&RunFolder>, num_processes: usize) -> Result<Resolved> {
         let flags = self.flags.given()?;
         match resumed {
-            Some(folder) => folder.resolve(&flags),
+            Some(folder) => folder.resolve_for(&flags, num_processes),
             None => Resolved::new(self.options.config.as_deref().map(ConfigFile::read).transpose()?.as_ref(), &flags),
+        }
+    }
+
+    /// Refuses what is done in one process alone.
+    pub fn check_alone(&self) -> Result<()> {
+        let Options { folds, repeats, plan, verify_resume, .. } = self.options;
+        let asked = [
+            ("folds", folds.is_some()),
+            ("repeats", repeats.is_some()),
+            ("plan", plan),
+            ("verify_resume", verify_resume),
+        ];
+        match asked.into_iter().find(|(_, is_asked)| *is_asked) {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Error::config(format!("`{name}` is for one process")).help("start it without a launcher"))
+            }
         }
     }
 

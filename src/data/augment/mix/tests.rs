@@ -9,12 +9,12 @@ fn batch() -> (Tensor, Tensor) {
 fn mixup_takes_the_mean_that_it_says() {
     let (images, labels) = batch();
     let mixer = Mixer::new(&"mixup=0.4".parse().unwrap());
-    let mixed = mixer.mix(images.copy(), &labels, 1, 2);
+    let mixed = mixer.mix(images.copy(), &labels, None, 1, 2);
     let (others, share) = mixed.others.unwrap();
     assert_eq!(Vec::<i64>::try_from(others).unwrap(), [3, 2, 1, 0]);
     let first = mixed.images.double_value(&[1, 3, 3, 0]);
     assert_eq!(first, (100.0 * (1.0 - share) + 200.0 * share).round());
-    let again = mixer.mix(images, &labels, 1, 2);
+    let again = mixer.mix(images, &labels, None, 1, 2);
     assert_eq!(again.others.unwrap().1, share, "one step, one share");
 }
 
@@ -24,7 +24,7 @@ fn cutmix_pastes_the_share_that_it_says() {
     let mixer = Mixer::new(&"cutmix=1".parse().unwrap());
     let mut shares = 0.0;
     for step in 0..200 {
-        let mixed = mixer.mix(images.copy(), &labels, 5, step);
+        let mixed = mixer.mix(images.copy(), &labels, None, 5, step);
         let share = mixed.others.map_or(0.0, |(_, share)| share);
         let pasted = mixed.images.get(0).eq(40).sum(Kind::Int64).int64_value(&[]);
         assert_eq!(pasted as f64 / 48.0, share);
@@ -36,6 +36,6 @@ fn cutmix_pastes_the_share_that_it_says() {
 #[test]
 fn without_either_a_batch_stays_as_it_is() {
     let (images, labels) = batch();
-    let mixed = Mixer::new(&AugmentConfig::default()).mix(images.shallow_clone(), &labels, 0, 0);
+    let mixed = Mixer::new(&AugmentConfig::default()).mix(images.shallow_clone(), &labels, None, 0, 0);
     assert!(mixed.others.is_none() && mixed.images.equal(&images));
 }

@@ -1,5 +1,3 @@
-use tch::Device;
-
 use super::*;
 
 /// Mean and standard deviation.
