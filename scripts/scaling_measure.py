@@ -16,7 +16,7 @@ SIZES = [4 * 4**power for power in range(13)]  # bytes, up to 64 MiB
 LARGE = 4 * 2**20  # bytes from which on one all-reduce a round is enough
 ROUNDS, STEPS_OF_A_ROUND, WARM_ROUNDS = 14, 5, 2
 PATIENCE = 0.1  # the part of the slowest that is left out
-PRODUCTS = 5  # of matrices of 384 x 384 before an all-reduce: about 5 ms on one core
+PRODUCTS = 25  # of matrices of 384 x 384 before an all-reduce: about 30 ms on one core, the time of a small step
 TRAININGS = (("keras-cnn", 64), ("mlp", 256))  # preset, images of each process
 
 
@@ -37,7 +37,7 @@ def fit(points):
 
 
 def all_reduce_seconds(torch, tensor, factor):
-    """One all-reduce after some milliseconds of computing, as in training, where who has computed does not get the core back at
+    """One all-reduce after computing, as in training, where who has computed does not get the core back at
     once: the seconds of the process that came last to it, who waited for nobody."""
     torch.distributed.barrier()
     for _ in range(PRODUCTS):
@@ -105,6 +105,7 @@ class Training:
             "work_seconds": mean([statistics.fmean(step) for step in apart]),
             "late": mean([max(step) - statistics.fmean(step) for step in apart]) / mean([statistics.fmean(step) for step in apart]),
             "step_seconds": mean([statistics.fmean(map(sum, step)) for step in together]),
+            "reduce_seconds": mean([min(row[1] for row in step) for step in together]),
             "communication_seconds": mean([statistics.fmean(row[1] for row in step) for step in together]),
         }
 
@@ -131,7 +132,7 @@ def process(rank, count, folder):
     tensors, seconds = {size: torch.zeros(size // 4) for size in SIZES}, {size: [] for size in SIZES}
     for number in range(WARM_ROUNDS + ROUNDS):
         for size, tensor in tensors.items():
-            seconds[size] += [all_reduce_seconds(torch, tensor, factor) for _ in range(1 if size >= LARGE else 5)]
+            seconds[size] += [all_reduce_seconds(torch, tensor, factor) for _ in range(1 if size >= LARGE else 3)]
         for training in trainings:
             training.alone()
             training.joined()

@@ -29,21 +29,21 @@ import scaling_measure
 
 MIB = 2**20
 
-# Trainable parameters, multiply-adds of an image, layers, values that dropout draws for an image: `convnet summary PRESET --json`
-# and `convnet summary --presets`. Forward is 2 operations per multiply-add, backward twice that.
-Preset = collections.namedtuple("Preset", "parameters multiply_adds layers dropped is_decoded")
+# Trainable parameters, multiply-adds of an image, layers, values that dropout draws for an image, batch normalisations:
+# `convnet summary PRESET --json` and `convnet summary --presets`. Forward is 2 operations per multiply-add, backward twice that.
+Preset = collections.namedtuple("Preset", "parameters multiply_adds layers dropped norms is_decoded")
 PRESETS = {
-    "keras-cnn": Preset(34_826, 2_440_960, 7, 1600, False),
-    "lenet5": Preset(61_706, 416_520, 8, 0, False),
-    "wide-cnn": Preset(288_170, 29_128_448, 23, 128, False),
-    "vgg-small": Preset(435_882, 29_275_904, 30, 10_688, False),
-    "mlp": Preset(669_706, 668_672, 6, 1024, False),
-    "wrn-16-4": Preset(2_748_890, 392_612_352, 52, 0, False),
-    "mobilenet-v2": Preset(3_504_872, 300_774_272, 157, 1280, True),
-    "efficientnet-b0": Preset(5_288_548, 385_814_752, 207, 1280, True),
-    "resnet9": Preset(6_573_130, 379_261_952, 31, 0, False),
-    "resnet18": Preset(11_689_512, 1_814_073_344, 73, 0, True),
-    "resnet50": Preset(25_557_032, 4_089_184_256, 179, 0, True),
+    "keras-cnn": Preset(34_826, 2_440_960, 7, 1600, 0, False),
+    "lenet5": Preset(61_706, 416_520, 8, 0, 0, False),
+    "wide-cnn": Preset(288_170, 29_128_448, 23, 128, 6, False),
+    "vgg-small": Preset(435_882, 29_275_904, 30, 10_688, 7, False),
+    "mlp": Preset(669_706, 668_672, 6, 1024, 0, False),
+    "wrn-16-4": Preset(2_748_890, 392_612_352, 52, 0, 13, False),
+    "mobilenet-v2": Preset(3_504_872, 300_774_272, 157, 1280, 52, True),
+    "efficientnet-b0": Preset(5_288_548, 385_814_752, 207, 1280, 49, True),
+    "resnet9": Preset(6_573_130, 379_261_952, 31, 0, 8, False),
+    "resnet18": Preset(11_689_512, 1_814_073_344, 73, 0, 20, True),
+    "resnet50": Preset(25_557_032, 4_089_184_256, 179, 0, 53, True),
 }
 
 # bytes_per_second in one direction, the part of it that an all-reduce reaches (assumed), seconds of a hop (assumed).
@@ -78,7 +78,7 @@ LARGEST_USEFUL_BATCH = 8192  # ResNet-50 on ImageNet without loss of accuracy: G
 LIMIT = 0.1  # something "breaks" where it takes a tenth of a step
 
 Work = collections.namedtuple(
-    "Work", "parameters compute masks decode optimizer images gradient_bytes bucket_bytes overlap jitter every")
+    "Work", "parameters compute masks decode optimizer images gradient_bytes bucket_bytes overlap jitter every norms")
 
 
 def work_of(preset, images, arguments):
@@ -87,12 +87,14 @@ def work_of(preset, images, arguments):
     compute = max(seconds, preset.layers * LAUNCHES_OF_A_LAYER * LAUNCH_SECONDS)
     if arguments.seconds_per_image:
         compute = arguments.seconds_per_image * images
+    mask_seconds = arguments.measured["mask_seconds"] if arguments.measured else MASK_SECONDS
     return Work(
-        preset.parameters, compute, preset.dropped * images * MASK_SECONDS,
+        preset.parameters, compute, preset.dropped * images * mask_seconds,
         DECODE_SECONDS * images if preset.is_decoded else 0.0,
         preset.parameters * OPTIMIZER_BYTES / MEMORY_BYTES_PER_SECOND, images,
         preset.parameters * (2 if arguments.compress == "bf16" else 4), arguments.bucket_mib * MIB,
-        not arguments.no_overlap, arguments.jitter, 1)
+        not arguments.no_overlap, arguments.jitter, 1,
+        preset.norms if arguments.sync_batchnorm else 0)
 
 
 def all_reduce_seconds(count, cluster, size):
@@ -118,6 +120,11 @@ def highest(count):
     return statistics.NormalDist().inv_cdf((count - 0.375) / (count + 0.25)) if count > 1 else 0.0
 
 
+def norms_seconds(work, count, cluster):
+    """--sync-batchnorm: the sums of each layer, forward and backward, all of them in the way of what follows."""
+    return 2 * work.norms * all_reduce_seconds(count, cluster, 0)
+
+
 def sharing(count, cluster):
     """The processes of a host."""
     return min(count, cluster.per_host) if isinstance(cluster, Cluster) else count
@@ -135,7 +142,7 @@ def step_of(work, count, cluster):
     if work.overlap and count > 1:
         # The last bucket is ready at the end of the backward pass; those before may still hold the link.
         exposed = max(each, buckets * each - backward * (buckets - 1) / buckets)
-    exposed /= work.every
+    exposed = exposed / work.every + norms_seconds(work, count, cluster)
     masks = work.masks * count  # of the global batch, in each process
     waiting = work.jitter * work.compute * highest(count) / math.sqrt(work.every)
     busy = work.compute + masks + waiting + exposed + work.optimizer
@@ -149,10 +156,10 @@ def simulated(work, count, cluster, steps=30, seed=0):
     draw = random.Random(seed)
     buckets = max(1, math.ceil(work.gradient_bytes / work.bucket_bytes))
     each = all_reduce_seconds(count, cluster, work.gradient_bytes / buckets)
-    masks, now, spent = work.masks * count, 0.0, 0.0
+    masks, norms, now, spent = work.masks * count, norms_seconds(work, count, cluster), 0.0, 0.0
     for _ in range(steps):
         computing = [masks + work.compute * max(0.5, 1 + work.jitter * draw.gauss(0, 1)) for _ in range(count)]
-        end = end_of_buckets(work, [now + seconds for seconds in computing], buckets, each)
+        end = end_of_buckets(work, [now + norms + seconds for seconds in computing], buckets, each)
         spent += end - now - statistics.fmean(computing)
         now = end + work.optimizer
     return now / steps, spent / now
@@ -210,16 +217,31 @@ def sizes_table(arguments):
 
 
 def bytes_table(arguments):
-    places = [("infiniband", 8), ("infiniband", 64), ("infiniband", 1024), ("ethernet-100", 64), ("ethernet-25", 64),
-              ("ethernet-25", 1024)]
-    print("\nbytes of a step, and one all-reduce of the whole gradient, in milliseconds, f32 / bf16")
-    print(f"{'':16} {'parameters':>11} {'f32 MB':>7}" + "".join(f"{name + ' ' + str(count):>21}" for name, count in places))
+    places = [("infiniband", 8), ("infiniband", 1024), ("ethernet-100", 64), ("ethernet-25", 64)]
+    print("\nMB of the gradient in f32, and of what a process holds with Adam (weights, gradient, two moments);")
+    print("milliseconds of one all-reduce of the whole gradient, f32 / bf16")
+    heads = "".join(f"{name + ' ' + str(count):>18}" for name, count in places)
+    print(f"{'':16} {'parameters':>10} {'gradient':>8} {'held':>7}{heads}")
     for name, preset in PRESETS.items():
-        times = []
+        times = ""
         for cluster, count in places:
             f32, bf16 = (all_reduce_seconds(count, CLUSTERS[cluster], preset.parameters * width) * 1e3 for width in (4, 2))
-            times.append(f"{f32:.3f} / {bf16:.3f}")
-        print(f"{name:16} {preset.parameters:11,} {preset.parameters * 4 / 1e6:7.2f}" + "".join(f"{text:>21}" for text in times))
+            times += f"{f32:9.2f} / {bf16:6.2f}"
+        print(f"{name:16} {preset.parameters:10,} {preset.parameters * 4 / 1e6:8.2f} {preset.parameters * 16 / 1e6:7.2f}{times}")
+
+
+# What takes a tenth of a step, and what helps then.
+HELP = {
+    "latency of the all-reduce": "more images a process; fewer, larger buckets; local SGD",
+    "bytes of the all-reduce": "bf16; more images a process; local SGD",
+    "dropout masks of all": "masks drawn for the process's own images alone, keyed by image",
+    "waiting for the slowest": "equal machines; local SGD",
+    "the optimizer's step": "a sharded optimizer: each process updates 1/N of the weights",
+    "decoding on each host": "more cores; --cache; images stored smaller",
+    "one decoder host for all": "each host decodes its own part, from a shared folder or shards",
+    "the global batch": "a smaller part each, LARS and warm-up, or fewer processes",
+    "less than an image each": "fewer processes",
+}
 
 
 def troubles(arguments, preset, count, cluster):
@@ -248,7 +270,7 @@ def troubles(arguments, preset, count, cluster):
 
 def limits_table(arguments):
     batch = f"{arguments.global_batch} images in all" if arguments.global_batch else f"{arguments.images} images a process"
-    print(f"\nwhat takes a tenth of a step, and from how many processes on (up to {max(arguments.processes)}); {batch}")
+    print(f"\nwhat takes a tenth of a step, and from how many processes on, of up to {max(arguments.processes)}; {batch}")
     for preset in arguments.presets:
         for name, cluster in CLUSTERS.items():
             since = {}
@@ -256,23 +278,28 @@ def limits_table(arguments):
                 for _, what in sorted(troubles(arguments, preset, count, cluster), reverse=True):
                     since.setdefault(what, count)
             print(f"{preset:16} {name:14} " + ("; ".join(f"{count}: {what}" for what, count in since.items()) or "nothing"))
+    print("\nwhat helps then")
+    for what, helps in HELP.items():
+        print(f"{what:28} {helps}")
 
 
 def remedies_table(arguments):
     """Efficiencies with each remedy, against one process that does the same work."""
     count = arguments.remedies_at
     print(f"\nefficiency of {count} processes, {arguments.images} images each, and with one thing changed")
-    names = ["as it is", "bf16", "images x 4", "local SGD, 8", "sharded Adam", "bf16, x 4, local 8"]
-    print(f"{'':31}" + "".join(f"{name:>20}" for name in names))
+    names = ["as it is", "bf16", "images x 4", "local SGD, 8", "sharded Adam", "own masks", "all of these"]
+    print(f"{'':31}" + "".join(f"{name:>14}" for name in names))
     for preset in arguments.presets:
         for name, cluster in CLUSTERS.items():
             work, more = (works(arguments, preset, count, arguments.images * times) for times in (1, 4))
-            halved = {"gradient_bytes": work.parameters * 2}
-            changed = [work, work._replace(**halved), more, work._replace(every=8),
-                       work._replace(optimizer=work.optimizer / count), more._replace(**halved, every=8)]
-            alone = [step_of(each._replace(optimizer=work.optimizer), 1, cluster) for each in changed]
+            halved, sharded = {"gradient_bytes": work.parameters * 2}, {"optimizer": work.optimizer / count}
+            all_of_these = more._replace(**halved, **sharded, masks=more.masks / count, every=8)
+            changed = [work, work._replace(**halved), more, work._replace(every=8), work._replace(**sharded),
+                       work._replace(masks=work.masks / count), all_of_these]
+            # What is changed is not changed for one process, but its images.
+            alone = [step_of(more if each.images == more.images else work, 1, cluster) for each in changed]
             parts = [efficiency(each, step_of(each, count, cluster), each, one) for each, one in zip(changed, alone)]
-            print(f"{preset:16} {name:14}" + "".join(f"{part:20.1%}" for part in parts))
+            print(f"{preset:16} {name:14}" + "".join(f"{part:14.1%}" for part in parts))
 
 
 def cluster_of(arguments):
@@ -284,7 +311,7 @@ def predicted_share(measured, count, parameters, compute, late, buckets=1):
     longer the slowest process computes than the mean, as a part of that; more than one bucket begins in the backward pass."""
     size = parameters * 4
     jitter = late / highest(count)
-    work = Work(parameters, compute, 0.0, 0.0, 0.0, 1, size, math.ceil(size / buckets), buckets > 1, jitter, 1)
+    work = Work(parameters, compute, 0.0, 0.0, 0.0, 1, size, math.ceil(size / buckets), buckets > 1, jitter, 1, 0)
     step = step_of(work, count, measured["all_reduce"])
     _, share = simulated(work, count, measured["all_reduce"], steps=300)
     return (step.exposed + step.waiting) / step.seconds, share
@@ -350,6 +377,7 @@ def parsed():
     parser.add_argument("--global-batch", type=int, help="images of all processes together, in place of --images")
     parser.add_argument("--compress", default="f32", choices=["f32", "bf16"])
     parser.add_argument("--bucket-mib", type=float, default=BUCKET_BYTES / MIB)
+    parser.add_argument("--sync-batchnorm", action="store_true", help="batch statistics over the global batch")
     parser.add_argument("--no-overlap", action="store_true", help="all-reduces begin after the backward pass")
     parser.add_argument("--jitter", type=float, default=JITTER)
     parser.add_argument("--seconds-per-image", type=float, help="measured, forward and backward; else from the operations")
