@@ -11,8 +11,8 @@ A step: each of N processes computes forward and backward on its own images; the
 backward pass, is all-reduced; each process then takes the optimizer's step on all weights. A ring moves 2(N-1)/N of the bytes
 through each link and takes 2(N-1) hops, a pair of trees moves as much and takes 2 log2(N); the faster one counts, as in NCCL.
 
-Numbers are per process, seconds and bytes. Where they come from is said beside them: "nominal" is a vendor's figure, "assumed"
-is no more than that, "measured" is a command of this repository. Those of a calibration file take their place.
+Numbers are per process, seconds and bytes. scripts/scaling_numbers.py has them, and says where they come from; those of a
+calibration file take their place.
 """
 
 import argparse
@@ -26,56 +26,26 @@ import statistics
 import sys
 
 import scaling_measure
-
-MIB = 2**20
-
-# Trainable parameters, multiply-adds of an image, layers, values that dropout draws for an image, batch normalisations:
-# `convnet summary PRESET --json` and `convnet summary --presets`. Forward is 2 operations per multiply-add, backward twice that.
-Preset = collections.namedtuple("Preset", "parameters multiply_adds layers dropped norms is_decoded")
-PRESETS = {
-    "keras-cnn": Preset(34_826, 2_440_960, 7, 1600, 0, False),
-    "lenet5": Preset(61_706, 416_520, 8, 0, 0, False),
-    "wide-cnn": Preset(288_170, 29_128_448, 23, 128, 6, False),
-    "vgg-small": Preset(435_882, 29_275_904, 30, 10_688, 7, False),
-    "mlp": Preset(669_706, 668_672, 6, 1024, 0, False),
-    "wrn-16-4": Preset(2_748_890, 392_612_352, 52, 0, 13, False),
-    "mobilenet-v2": Preset(3_504_872, 300_774_272, 157, 1280, 52, True),
-    "efficientnet-b0": Preset(5_288_548, 385_814_752, 207, 1280, 49, True),
-    "resnet9": Preset(6_573_130, 379_261_952, 31, 0, 8, False),
-    "resnet18": Preset(11_689_512, 1_814_073_344, 73, 0, 20, True),
-    "resnet50": Preset(25_557_032, 4_089_184_256, 179, 0, 53, True),
-}
-
-# bytes_per_second in one direction, the part of it that an all-reduce reaches (assumed), seconds of a hop (assumed).
-Link = collections.namedtuple("Link", "bytes_per_second reached hop_seconds")
-LINKS = {
-    "nvlink": Link(450e9, 0.8, 3e-6),  # nominal: NVIDIA H100 SXM data sheet, NVLink 4, 900 GB/s both directions together
-    "pcie": Link(31.5e9, 0.7, 5e-6),  # nominal: PCI-SIG, 4.0 x16, 16 GT/s times 16 lanes times 128/130 / 8
-    "infiniband": Link(50e9, 0.85, 5e-6),  # nominal: NVIDIA Quantum-2, NDR, 400 Gb/s a port
-    "ethernet-100": Link(12.5e9, 0.7, 25e-6),  # nominal: IEEE 802.3, 100 Gb/s; TCP
-    "ethernet-25": Link(3.125e9, 0.7, 25e-6),  # nominal: IEEE 802.3, 25 Gb/s; TCP
-}
-# Processes of a host, the link between them, the link between hosts, its ports for each host.
-Cluster = collections.namedtuple("Cluster", "per_host inside between ports")
-CLUSTERS = {
-    "infiniband": Cluster(8, "nvlink", "infiniband", 8),
-    "infiniband-1": Cluster(8, "pcie", "infiniband", 1),
-    "ethernet-100": Cluster(8, "pcie", "ethernet-100", 1),
-    "ethernet-25": Cluster(8, "pcie", "ethernet-25", 1),
-}
-
-PEAK_OPERATIONS = 989e12  # nominal: NVIDIA H100 SXM data sheet, bf16 without sparsity
-REACHED_OPERATIONS = 0.1  # assumed for convolutions: memory and small kernels hold them back
-MEMORY_BYTES_PER_SECOND = 3.35e12  # nominal: the same data sheet
-LAUNCH_SECONDS, LAUNCHES_OF_A_LAYER = 5e-6, 6  # assumed: a step takes no less, however few its images
-OPTIMIZER_BYTES = 28  # of a parameter: Adam reads gradient, weight and two moments, writes the last three, f32
-MASK_SECONDS = 1e-11  # assumed: a value of a dropout mask on the GPU
-DECODE_SECONDS = 2 / 1776  # measured: a JPEG of 400 x 320 to 224 x 224 on one core, docs/data.md
-CORES_PER_HOST = 64  # assumed
-JITTER = 0.02  # assumed: standard deviation of a process's computing time, as a part of it
-BUCKET_BYTES = 25 * MIB  # as PyTorch's DistributedDataParallel
-LARGEST_USEFUL_BATCH = 8192  # ResNet-50 on ImageNet without loss of accuracy: Goyal and others 2017; small data bear less
-LIMIT = 0.1  # something "breaks" where it takes a tenth of a step
+from scaling_numbers import (
+    BUCKET_BYTES,
+    CLUSTERS,
+    CORES_PER_HOST,
+    Cluster,
+    DECODE_SECONDS,
+    JITTER,
+    LARGEST_USEFUL_BATCH,
+    LAUNCHES_OF_A_LAYER,
+    LAUNCH_SECONDS,
+    LIMIT,
+    LINKS,
+    MASK_SECONDS,
+    MEMORY_BYTES_PER_SECOND,
+    MIB,
+    OPTIMIZER_BYTES,
+    PEAK_OPERATIONS,
+    PRESETS,
+    REACHED_OPERATIONS,
+)
 
 Work = collections.namedtuple(
     "Work", "parameters compute masks decode optimizer images gradient_bytes bucket_bytes overlap jitter every norms")
@@ -320,7 +290,7 @@ def predicted_share(measured, count, parameters, compute, late, buckets=1):
 def compare(what, measured_share, predicted):
     """Prints both; how far the simulation is off, as a part of what was measured."""
     formula, simulation = predicted
-    off = simulation / measured_share - 1
+    off = simulation / measured_share - 1 if measured_share else math.inf
     print(f"{what:34} communication {measured_share:6.1%} measured, {simulation:6.1%} simulated, {formula:6.1%} by the formula: "
           f"{off:+.0%}", flush=True)
     return off
@@ -349,19 +319,27 @@ def measured_of(report):
 
 def check_report(arguments):
     """A run of convnet against what is predicted from its computing, or from that of a run alone with as many images a batch."""
-    report = json.loads(arguments.check.read_text())
+    report = document(arguments.check)
     step, communication = measured_of(report)
     count = arguments.count
     if str(count) not in arguments.measured["all_reduce"]:
         sys.exit(f"the calibration file has no all-reduces between {count} processes: --measure with --most {count}")
     compute = step - communication
     if arguments.alone:
-        alone = {phase["phase"]: phase for phase in json.loads(arguments.alone.read_text())["profile"]["phases"]}
+        alone = {phase["phase"]: phase for phase in document(arguments.alone)["profile"]["phases"]}
         in_step = ("waiting", "data", "forward", "metrics", "backward", "optimizer")
         compute = sum(alone[phase]["seconds"] for phase in in_step if phase in alone) / alone["forward"]["count"]
     late = statistics.fmean(seen["late"] for seen in arguments.measured["trainings"] if seen["processes"] == count)
     predicted = predicted_share(arguments.measured, count, report["parameters"], compute, late, arguments.buckets)
     return [compare(f"convnet, {report['parameters']:,} parameters, {count} processes", communication / step, predicted)]
+
+
+def document(path):
+    """What a JSON file says."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        sys.exit(f"{path} cannot be read: {error}")
 
 
 def parsed():
@@ -372,7 +350,7 @@ def parsed():
                         default=["keras-cnn", "mlp", "resnet9", "mobilenet-v2", "resnet50"])
     parser.add_argument("--cluster", default="infiniband", choices=[*CLUSTERS, "measured"])
     parser.add_argument("--processes", type=lambda text: [int(part) for part in text.split(",")],
-                        default=[2**power for power in range(11)])
+                        default=[2**power for power in range(11)], help="how many, with commas (default 1 to 1024)")
     parser.add_argument("--images", type=int, default=64, help="images of each process in a step (default 64)")
     parser.add_argument("--global-batch", type=int, help="images of all processes together, in place of --images")
     parser.add_argument("--compress", default="f32", choices=["f32", "bf16"])
@@ -392,9 +370,14 @@ def parsed():
     parser.add_argument("--buckets", type=int, default=1, help="buckets of --check; 1: after the backward pass")
     parser.add_argument("--tolerance", type=float, default=0.2, help="of --check and --trainings (default 0.2)")
     arguments = parser.parse_args()
-    arguments.measured = json.loads(arguments.calibration.read_text()) if arguments.calibration else None
+    arguments.measured = document(arguments.calibration) if arguments.calibration else None
     if not arguments.measured and (arguments.trainings or arguments.check or arguments.cluster == "measured"):
         parser.error("--trainings, --check and --cluster measured need --calibration FILE, which --measure writes")
+    if unknown := set(arguments.presets) - set(PRESETS):
+        parser.error(f"--presets: no {', '.join(sorted(unknown))} here, only {', '.join(PRESETS)}")
+    if arguments.cluster == "measured":
+        known = [1, *map(int, arguments.measured["all_reduce"])]
+        arguments.processes = [count for count in arguments.processes if count in known]
     return arguments
 
 
