@@ -30,12 +30,11 @@ from scaling_numbers import (
     BUCKET_BYTES,
     CLUSTERS,
     CORES_PER_HOST,
-    Cluster,
     DECODE_SECONDS,
     JITTER,
     LARGEST_USEFUL_BATCH,
-    LAUNCHES_OF_A_LAYER,
     LAUNCH_SECONDS,
+    LAUNCHES_OF_A_LAYER,
     LIMIT,
     LINKS,
     MASK_SECONDS,
@@ -45,6 +44,7 @@ from scaling_numbers import (
     PEAK_OPERATIONS,
     PRESETS,
     REACHED_OPERATIONS,
+    Cluster,
 )
 
 Work = collections.namedtuple(

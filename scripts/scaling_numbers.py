@@ -1,5 +1,5 @@
-"""The numbers of scripts/scaling_model.py, and where each comes from: "nominal" is a vendor's figure, "assumed" is no more than that,
-"measured" is a command of this repository."""
+"""The numbers of scripts/scaling_model.py, and where each comes from: "nominal" is a vendor's figure, "assumed" is no more than
+that, "measured" is a command of this repository."""
 
 import collections
 
