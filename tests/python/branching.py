@@ -340,7 +340,8 @@ def published(folder):
         model = make(weights=None, input_shape=(64, 64, 3))
         random = numpy.random.default_rng(1)
         randomize(model, random)
-        normalizations = [layer for layer in model.layers if isinstance(layer, layers.Normalization)]
+        # ConvNeXt's has its numbers in its configuration
+        normalizations = [layer for layer in model.layers if isinstance(layer, layers.Normalization) and layer.weights]
         mean, deviation = numpy.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], "float32")
         normalize(normalizations, mean, deviation**2)
         pixels = random.integers(0, 256, (2, 64, 64, 3), "uint8")
@@ -355,6 +356,20 @@ def published(folder):
         for suffix, saved in [("", model), ("_notop", features)]:
             with h5py.File(folder / f"{name}{suffix}.h5", "w") as file:
                 legacy_h5_format.save_weights_to_hdf5_group(file, saved)
+                call_as_keras2(file)
+
+
+def call_as_keras2(file):
+    """Arrays have the names of Keras 2, which published them: those of a nested network begin with its layers'."""
+    for group in file.values():
+        names = [name.decode() if isinstance(name, bytes) else name for name in group.attrs.get("weight_names", [])]
+        renamed = ["/".join(name.split("/")[-2:]) + ":0" for name in names]
+        if len(names) == 1 and names[0].rsplit("/", 1)[-1].startswith("variable"):
+            renamed = ["Variable:0"]
+        for old, new in zip(names, renamed):
+            group.move(old, new)
+        if names:
+            group.attrs["weight_names"] = [name.encode() for name in renamed]
 
 
 def normalize(normalizations, mean, variance):
