@@ -2,7 +2,7 @@
 
 use tch::{Device, Tensor};
 
-use super::super::spec::layers::Dropout;
+use super::super::spec::layers::{Dropout, ZeroPadding2D};
 use super::super::spec::{LayerCall, LayerPlan, LayerSpec};
 use super::fusion::Moved;
 use super::order::to_keras_order;
@@ -40,8 +40,7 @@ pub fn operation(
         LayerSpec::Flatten(_) => always(|x| to_keras_order(x).flatten(1, -1)),
         LayerSpec::Reshape(_) => always(reshaping::reshape(output)),
         LayerSpec::Permute(spec) => always(reshaping::permute(spec)),
-        LayerSpec::ZeroPadding2D(_) if moved.is_padded_behind => return None,
-        LayerSpec::ZeroPadding2D(spec) => always(reshaping::zero_padding(spec.padding)),
+        LayerSpec::ZeroPadding2D(spec) => of_padding(spec, moved.is_padded_behind)?,
         LayerSpec::Cropping2D(spec) => always(reshaping::crop(spec.cropping, output)),
         LayerSpec::UpSampling2D(spec) => always(reshaping::resize(spec.interpolation, output)),
         LayerSpec::Resizing(spec) => always(reshaping::resize(spec.interpolation, output)),
@@ -101,6 +100,11 @@ fn of_dropout(spec: &Dropout) -> Option<Operation> {
         Some(shared) => with_rate(spec.rate, move |x, rate| dropout::shared(x, rate, &shared)),
         None => with_rate(spec.rate, dropout::dropout),
     }
+}
+
+/// Nothing where what is behind adds the zeros.
+fn of_padding(spec: &ZeroPadding2D, is_padded_behind: bool) -> Option<Operation> {
+    (!is_padded_behind).then(|| always(reshaping::zero_padding(spec.padding)))
 }
 
 /// A layer that changes what goes through it in training only, by random numbers.
