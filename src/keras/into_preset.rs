@@ -118,22 +118,40 @@ fn by_name(preset: &Preset, layers: &[&LayerPlan], mut groups: Vec<Group>) -> Re
 
 /// The arrays of each of `layers` by its place; without those of the Dense layers at the end where the file has none.
 fn by_order(preset: &Preset, layers: &[&LayerPlan], groups: Vec<Group>) -> Result<Vec<Vec<Array>>> {
+    let groups: Vec<Vec<Array>> = groups.into_iter().flat_map(|(_, arrays)| by_layer(arrays)).collect();
     let num_top = layers.iter().rev().take_while(|layer| layer.class_name() == "Dense").count();
     if groups.len() != layers.len() && groups.len() + num_top != layers.len() {
         return Err(Error::model(format!("the weights are not those of {}", preset.name))
             .expected(format!("{} layers with weights, or {} without the top", layers.len(), layers.len() - num_top))
             .got(groups.len()));
     }
-    Ok(groups.into_iter().zip(layers).map(|((_, arrays), layer)| one_pixel_as_dense(layer, arrays)).collect())
+    Ok(groups.into_iter().zip(layers).map(|(arrays, layer)| shaped_for(layer, arrays)).collect())
 }
 
-/// A Dense layer may be a convolution of one pixel in the file.
-fn one_pixel_as_dense(layer: &LayerPlan, mut arrays: Vec<Array>) -> Vec<Array> {
-    if layer.class_name() == "Dense" {
-        for array in &mut arrays {
-            if let [1, 1, units @ ..] = array.shape.as_slice() {
-                array.shape = units.to_vec();
-            }
+/// The arrays of a group by the layers that they belong to, which the path before an array's name tells: of a nested
+/// network (ConvNeXt's stem), the group has those of all its layers.
+fn by_layer(arrays: Vec<Array>) -> Vec<Vec<Array>> {
+    fn layer(array: &Array) -> &str {
+        array.path.rsplit_once('/').map_or("", |(layer, _)| layer)
+    }
+    let mut parts: Vec<Vec<Array>> = Vec::new();
+    for array in arrays {
+        match parts.last_mut() {
+            Some(part) if part.last().is_some_and(|last| layer(last) == layer(&array)) => part.push(array),
+            _ => parts.push(vec![array]),
+        }
+    }
+    parts
+}
+
+/// What computes the same may be another layer in the file, whose arrays have the same values in the same order: a
+/// convolution of one pixel for a Dense layer, one of as many groups as channels for a depthwise convolution.
+fn shaped_for(layer: &LayerPlan, mut arrays: Vec<Array>) -> Vec<Array> {
+    for array in &mut arrays {
+        match (layer.class_name(), array.shape.as_slice()) {
+            ("Dense", [1, 1, units @ ..]) => array.shape = units.to_vec(),
+            ("DepthwiseConv2D", &[height, width, 1, channels]) => array.shape = vec![height, width, channels, 1],
+            _ => {}
         }
     }
     arrays

@@ -204,10 +204,10 @@ pub const PRESETS: [Preset; 17] = [
     Preset {
         name: "convnext-tiny",
         purpose: "photographs: convolutions after the manner of transformers, Liu et al. 2022",
-        weights: "torchvision, timm",
+        weights: "torchvision, timm, Keras",
         published: "https://download.pytorch.org/models/convnext_tiny-983f1562.pth",
         preprocess: Preprocess::Torch,
-        network: Network::Built(|_| convnext::tiny()),
+        network: Network::Built(convnext::tiny),
     },
 ];
 
@@ -251,7 +251,7 @@ impl Preset {
             "resnet50" => Some((Preprocess::Caffe, KerasMatch::Names)),
             "mobilenet-v2" => Some((Preprocess::Tf, KerasMatch::Names)),
             "efficientnet-b0" => Some((Preprocess::Torch, KerasMatch::Names)),
-            "densenet121" => Some((Preprocess::Torch, KerasMatch::Order)),
+            "densenet121" | "convnext-tiny" => Some((Preprocess::Torch, KerasMatch::Order)),
             "mobilenet-v3-small" | "mobilenet-v3-large" => Some((Preprocess::Tf, KerasMatch::Order)),
             _ => None,
         }

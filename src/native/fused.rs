@@ -47,8 +47,8 @@ unsafe extern "C" {
 /// The variable that switches convnet's own operators off, for comparison: `CONVNET_FUSED=0`. Read once.
 pub const FUSED_VARIABLE: &str = "CONVNET_FUSED";
 
-/// Whether convnet's own operators may be used.
-fn is_enabled() -> bool {
+/// Whether convnet's own operators may be used, and what layers compute for each other.
+pub fn is_fused() -> bool {
     static ENABLED: OnceLock<bool> = OnceLock::new();
     *ENABLED.get_or_init(|| std::env::var_os(FUSED_VARIABLE).is_none_or(|value| value != "0"))
 }
@@ -64,7 +64,7 @@ pub fn max_pool(x: &Tensor, bias: Option<&Tensor>, window: [i64; 2], relu: bool)
     let mut can = false;
     // SAFETY: the tensor lives, `can` too; it returns null or a string that is ours.
     checked(unsafe { convnet_can_max_pool(x.as_ptr().cast(), height, width, &raw mut can) })?;
-    if !can || !is_enabled() {
+    if !can || !is_fused() {
         return Ok(None);
     }
     let bias = bias.map_or(ptr::null(), |bias| bias.as_ptr().cast());
@@ -112,7 +112,7 @@ pub struct BatchNorm {
 /// # Errors
 /// A device error where libtorch fails.
 pub fn batch_norm(x: &Tensor, layer: &BatchNorm, by_batch: bool) -> Result<Option<Tensor>> {
-    if !is_enabled() {
+    if !is_fused() {
         return Ok(None);
     }
     let pointer = |tensor: &Option<Tensor>| tensor.as_ref().map_or(ptr::null(), |tensor| tensor.as_ptr().cast());
@@ -163,7 +163,7 @@ pub fn adam(
     values: &mut Tensor,
 ) -> Result<bool> {
     let mut done = false;
-    if !is_enabled() {
+    if !is_fused() {
         return Ok(done);
     }
     let [momentum, velocity, values] = [momentum, velocity, values].map(|tensor| tensor.as_mut_ptr().cast());

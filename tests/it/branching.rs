@@ -370,6 +370,7 @@ fn presets_take_what_keras_applications_publishes() {
         ("densenet121", 2),
         ("mobilenet-v3-small", 4),
         ("mobilenet-v3-large", 4),
+        ("convnext-tiny", 2),
     ] {
         let preset = Preset::find(name).unwrap();
         let (model, has_top) = convnet::keras::into_preset(preset, &at.join(format!("{name}.h5")), None).unwrap();

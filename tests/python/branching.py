@@ -279,7 +279,8 @@ def randomize(model, random):
         name = weight.path.rsplit("/", 1)[-1]
         if name in ["moving_mean", "beta", "bias", "mean"]:
             weight.assign(random.normal(0, 0.1, weight.shape))
-        elif name in ["moving_variance", "gamma", "variance"] and len(weight.shape) == 1:
+        # LayerScale's factors have no name of their own
+        elif (name in ["moving_variance", "gamma", "variance"] or name.startswith("variable")) and len(weight.shape) == 1:
             weight.assign(random.uniform(0.5, 1.5, weight.shape))
 
 
@@ -333,12 +334,14 @@ def published(folder):
         ("densenet121", applications.DenseNet121, applications.densenet),
         ("mobilenet-v3-small", applications.MobileNetV3Small, applications.mobilenet_v3),
         ("mobilenet-v3-large", applications.MobileNetV3Large, applications.mobilenet_v3),
+        ("convnext-tiny", applications.ConvNeXtTiny, applications.convnext),
     ]:
         keras.utils.set_random_seed(1)
         model = make(weights=None, input_shape=(64, 64, 3))
         random = numpy.random.default_rng(1)
         randomize(model, random)
-        normalizations = [layer for layer in model.layers if isinstance(layer, layers.Normalization)]
+        # ConvNeXt's has its numbers in its configuration
+        normalizations = [layer for layer in model.layers if isinstance(layer, layers.Normalization) and layer.weights]
         mean, deviation = numpy.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], "float32")
         normalize(normalizations, mean, deviation**2)
         pixels = random.integers(0, 256, (2, 64, 64, 3), "uint8")
@@ -347,10 +350,26 @@ def published(folder):
         # published files have the deviation as the variance, and their networks a Rescaling behind it that mends that
         normalize(normalizations, mean, deviation)
         pool = [layer for layer in model.layers if isinstance(layer, layers.GlobalAveragePooling2D)][-1]
-        features = keras.Model(model.input, pool.output)
+        # published without its top, ConvNeXt has the layer normalisation of its head, too
+        last = model.get_layer("convnext_tiny_head_layernorm") if name == "convnext-tiny" else pool
+        features = keras.Model(model.input, last.output)
         for suffix, saved in [("", model), ("_notop", features)]:
             with h5py.File(folder / f"{name}{suffix}.h5", "w") as file:
                 legacy_h5_format.save_weights_to_hdf5_group(file, saved)
+                call_as_keras2(file)
+
+
+def call_as_keras2(file):
+    """Arrays have the names of Keras 2, which published them: those of a nested network begin with its layers'."""
+    for group in file.values():
+        names = [name.decode() if isinstance(name, bytes) else name for name in group.attrs.get("weight_names", [])]
+        renamed = ["/".join(name.split("/")[-2:]) + ":0" for name in names]
+        if len(names) == 1 and names[0].rsplit("/", 1)[-1].startswith("variable"):
+            renamed = ["Variable:0"]
+        for old, new in zip(names, renamed):
+            group.move(old, new)
+        if names:
+            group.attrs["weight_names"] = [name.encode() for name in renamed]
 
 
 def normalize(normalizations, mean, variance):

@@ -25,24 +25,31 @@ impl Convolution {
     }
 }
 
-/// `x [B, C, H, W] → [B, filters, H', W']`.
-pub fn conv2d(spec: &Conv2D, input: &[usize], mut own: Vec<Tensor>) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+/// `x [B, C, H, W] → [B, filters, H', W']`. `zeros` are those of the layer before, where they are added here and the layer itself
+/// adds none.
+pub fn conv2d(
+    spec: &Conv2D,
+    input: &[usize],
+    mut own: Vec<Tensor>,
+    zeros: Option<Pad>,
+) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let convolution = Convolution {
         kernel: own.remove(0),
         bias: own.pop(),
         strides: sizes(spec.strides),
         dilation: sizes(spec.dilation_rate),
         groups: spec.groups as i64,
-        pad: Pad::new(spec.padding, input, spec.kernel_size, spec.strides, spec.dilation_rate),
+        pad: zeros.unwrap_or_else(|| Pad::new(spec.padding, input, spec.kernel_size, spec.strides, spec.dilation_rate)),
     };
     move |x| convolution.run(x)
 }
 
-/// `x [B, C, H, W] → [B, C·M, H', W']`.
+/// `x [B, C, H, W] → [B, C·M, H', W']`. `zeros` as in [`conv2d`].
 pub fn depthwise(
     spec: &DepthwiseConv2D,
     input: &[usize],
     mut own: Vec<Tensor>,
+    zeros: Option<Pad>,
 ) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let convolution = Convolution {
         kernel: own.remove(0),
@@ -50,16 +57,17 @@ pub fn depthwise(
         strides: sizes(spec.strides),
         dilation: sizes(spec.dilation_rate),
         groups: channels(input),
-        pad: Pad::new(spec.padding, input, spec.kernel_size, spec.strides, spec.dilation_rate),
+        pad: zeros.unwrap_or_else(|| Pad::new(spec.padding, input, spec.kernel_size, spec.strides, spec.dilation_rate)),
     };
     move |x| convolution.run(x)
 }
 
-/// `x [B, C, H, W] → [B, filters, H', W']`: each channel by itself, then 1 × 1 across them.
+/// `x [B, C, H, W] → [B, filters, H', W']`: each channel by itself, then 1 × 1 across them. `zeros` as in [`conv2d`].
 pub fn separable(
     spec: &SeparableConv2D,
     input: &[usize],
     mut own: Vec<Tensor>,
+    zeros: Option<Pad>,
 ) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let depthwise = Convolution {
         kernel: own.remove(0),
@@ -67,7 +75,7 @@ pub fn separable(
         strides: sizes(spec.strides),
         dilation: sizes(spec.dilation_rate),
         groups: channels(input),
-        pad: Pad::new(spec.padding, input, spec.kernel_size, spec.strides, spec.dilation_rate),
+        pad: zeros.unwrap_or_else(|| Pad::new(spec.padding, input, spec.kernel_size, spec.strides, spec.dilation_rate)),
     };
     let pointwise = Convolution {
         kernel: own.remove(0),

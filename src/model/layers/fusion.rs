@@ -3,9 +3,9 @@
 use tch::Tensor;
 
 use super::super::spec::layers::ReLU;
-use super::super::spec::{Activation, FunctionLayer, LayerPlan, LayerSpec, Plan};
-use super::pooling;
-use crate::native::Behind;
+use super::super::spec::{Activation, FunctionLayer, LayerPlan, LayerSpec, Padding, Plan, Source};
+use super::pooling::{self, Pad};
+use crate::native::{self, Behind};
 
 /// What is different in a call from what its layer says.
 #[derive(Debug, Default)]
@@ -18,6 +18,10 @@ pub struct Moved {
     pub relu: bool,
     /// What batch normalisation does behind itself.
     pub behind: Behind,
+    /// The zeros of a padding layer are added by what alone reads it.
+    pub is_padded_behind: bool,
+    /// What a convolution or a max-pooling without padding adds around its input.
+    pub zeros: Option<Pad>,
 }
 
 /// Where biases and activations are computed.
@@ -32,6 +36,8 @@ pub struct Fusion {
     bias_of: Vec<Option<usize>>,
     /// For each batch normalisation what it does for the activation that alone reads it.
     behind: Vec<Behind>,
+    /// For each convolution and max-pooling the call whose zeros it adds around its input, and these.
+    zeros_of: Vec<Option<(usize, Pad)>>,
 }
 
 impl Fusion {
@@ -44,7 +50,8 @@ impl Fusion {
         let none = vec![None; activations.len()];
         let in_place = (0..activations.len()).map(|index| makes_anew(spec(index))).collect();
         let behind = vec![Behind::Linear; activations.len()];
-        let mut fusion = Fusion { activations, in_place, relu_of: none.clone(), bias_of: none, behind };
+        let zeros_of = zeros_of(plan, leaves, features_call);
+        let mut fusion = Fusion { activations, in_place, relu_of: none.clone(), bias_of: none, behind, zeros_of };
         for (index, readers) in plan.readers().iter().enumerate() {
             let [reader] = readers[..] else { continue };
             // features that are kept are read again in the next epoch
@@ -85,7 +92,15 @@ impl Fusion {
         let activations: Vec<Activation> = (0..plan.calls.len()).map(activation).collect();
         let none = vec![None; activations.len()];
         let behind = vec![Behind::Linear; activations.len()];
-        Fusion { in_place: vec![false; activations.len()], activations, relu_of: none.clone(), bias_of: none, behind }
+        let in_place = vec![false; activations.len()];
+        Fusion {
+            in_place,
+            activations,
+            relu_of: none.clone(),
+            bias_of: none,
+            behind,
+            zeros_of: vec![None; plan.calls.len()],
+        }
     }
 
     /// What is different in call `index`; `bias` gives a call's bias.
@@ -95,12 +110,50 @@ impl Fusion {
             bias: self.bias_of[index].and_then(bias),
             relu: self.relu_of[index].is_some(),
             behind: self.behind[index],
+            is_padded_behind: self.zeros_of.iter().flatten().any(|(padding, _)| *padding == index),
+            zeros: self.zeros_of[index].map(|(_, zeros)| zeros),
         }
     }
 
     /// For each call that call whose layer makes its values: another one where that layer's bias is added here.
     pub fn makers(&self) -> Vec<usize> {
         self.bias_of.iter().enumerate().map(|(index, bias_of)| bias_of.unwrap_or(index)).collect()
+    }
+}
+
+/// For each convolution or max-pooling that alone reads a padding layer, as much on opposite sides, the call that pads and its
+/// zeros: libtorch's operators take them as a number, without a larger copy of the image, and without one of its gradient. The
+/// values of `features_call` may be kept, with their zeros.
+fn zeros_of(plan: &Plan, leaves: &[(String, &LayerPlan)], features_call: Option<usize>) -> Vec<Option<(usize, Pad)>> {
+    let spec = |index: usize| &leaves[plan.calls[index].leaf].1.layer.spec;
+    let mut zeros_of = vec![None; plan.calls.len()];
+    if !native::is_fused() {
+        return zeros_of;
+    }
+    for (index, readers) in plan.readers().iter().enumerate() {
+        let (LayerSpec::ZeroPadding2D(padding), &[reader]) = (spec(index), &readers[..]) else { continue };
+        let Some(zeros) = Pad::even(padding.padding).filter(|_| Some(index) != features_call) else { continue };
+        let is_taken = match spec(reader) {
+            LayerSpec::Conv2D(spec) => spec.padding == Padding::Valid,
+            LayerSpec::DepthwiseConv2D(spec) => spec.padding == Padding::Valid,
+            LayerSpec::SeparableConv2D(spec) => spec.padding == Padding::Valid,
+            // no pixel that libtorch adds is the largest: nor is a zero where a ReLU gave the others, and it passes on no gradient
+            LayerSpec::MaxPooling2D(pool) => pooling::takes_zeros(pool, zeros) && is_rectified(plan, leaves, index),
+            _ => false,
+        };
+        zeros_of[reader] = is_taken.then_some((index, zeros));
+    }
+    zeros_of
+}
+
+/// Whether what call `index` takes comes from a ReLU.
+fn is_rectified(plan: &Plan, leaves: &[(String, &LayerPlan)], index: usize) -> bool {
+    match plan.calls[index].inputs[..] {
+        [Source::Call(before)] => {
+            let activation = simplified(leaves[plan.calls[before].leaf].1.layer.spec.activation());
+            matches!(activation, Activation::Relu | Activation::Relu6)
+        }
+        _ => false,
     }
 }
 
@@ -140,3 +193,6 @@ fn makes_anew(spec: &LayerSpec) -> bool {
             | LayerSpec::Add(_)
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use tch::{Device, Tensor};
 
-use super::super::spec::layers::Dropout;
+use super::super::spec::layers::{Dropout, ZeroPadding2D};
 use super::super::spec::{LayerCall, LayerPlan, LayerSpec};
 use super::fusion::Moved;
 use super::order::to_keras_order;
@@ -22,12 +22,12 @@ pub fn operation(
 ) -> Option<Operation> {
     let (input, output) = (&call.input_shapes[0][..], &call.output_shape[..]);
     let operation = match &plan.layer.spec {
-        LayerSpec::Conv2D(spec) => always(convolution::conv2d(spec, input, own)),
-        LayerSpec::DepthwiseConv2D(spec) => always(convolution::depthwise(spec, input, own)),
-        LayerSpec::SeparableConv2D(spec) => always(convolution::separable(spec, input, own)),
+        LayerSpec::Conv2D(spec) => always(convolution::conv2d(spec, input, own, moved.zeros)),
+        LayerSpec::DepthwiseConv2D(spec) => always(convolution::depthwise(spec, input, own, moved.zeros)),
+        LayerSpec::SeparableConv2D(spec) => always(convolution::separable(spec, input, own, moved.zeros)),
         LayerSpec::Conv2DTranspose(spec) => always(convolution::transposed(spec, input, output, own)),
         LayerSpec::Dense(spec) => always(convolution::dense(spec, own)),
-        LayerSpec::MaxPooling2D(spec) => always(pooling::max(spec, input, moved.bias, moved.relu)),
+        LayerSpec::MaxPooling2D(spec) => always(pooling::max(spec, input, moved.bias, moved.relu, moved.zeros)),
         LayerSpec::AveragePooling2D(spec) => always(pooling::average(spec, input, device)),
         LayerSpec::GlobalAveragePooling2D(spec) => always(pooling::global_average(spec.keepdims)),
         LayerSpec::GlobalMaxPooling2D(spec) => always(pooling::global_max(spec.keepdims)),
@@ -40,7 +40,7 @@ pub fn operation(
         LayerSpec::Flatten(_) => always(|x| to_keras_order(x).flatten(1, -1)),
         LayerSpec::Reshape(_) => always(reshaping::reshape(output)),
         LayerSpec::Permute(spec) => always(reshaping::permute(spec)),
-        LayerSpec::ZeroPadding2D(spec) => always(reshaping::zero_padding(spec.padding)),
+        LayerSpec::ZeroPadding2D(spec) => of_padding(spec, moved.is_padded_behind)?,
         LayerSpec::Cropping2D(spec) => always(reshaping::crop(spec.cropping, output)),
         LayerSpec::UpSampling2D(spec) => always(reshaping::resize(spec.interpolation, output)),
         LayerSpec::Resizing(spec) => always(reshaping::resize(spec.interpolation, output)),
@@ -100,6 +100,11 @@ fn of_dropout(spec: &Dropout) -> Option<Operation> {
         Some(shared) => with_rate(spec.rate, move |x, rate| dropout::shared(x, rate, &shared)),
         None => with_rate(spec.rate, dropout::dropout),
     }
+}
+
+/// Nothing where what is behind adds the zeros.
+fn of_padding(spec: &ZeroPadding2D, is_padded_behind: bool) -> Option<Operation> {
+    (!is_padded_behind).then(|| always(reshaping::zero_padding(spec.padding)))
 }
 
 /// A layer that changes what goes through it in training only, by random numbers.

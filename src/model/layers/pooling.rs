@@ -3,19 +3,21 @@
 use tch::{Device, Kind, Tensor};
 
 use super::super::spec::layers::{AveragePooling2D, MaxPooling2D};
-use super::super::spec::{Padding, Pair, same_padding};
+use super::super::spec::{Padding, Pair, Sides, same_padding};
 use crate::native;
 
-/// `x [B, C, H, W] → [B, C, H', W']`, with the `bias` of the layer before, where it is added here, and a ReLU behind it.
+/// `x [B, C, H, W] → [B, C, H', W']`, with the `bias` of the layer before, where it is added here, and a ReLU behind it. `zeros` are
+/// those of the layer before, where [`takes_zeros`] holds and no value is less.
 pub fn max(
     spec: &MaxPooling2D,
     input: &[usize],
     bias: Option<Tensor>,
     relu: bool,
+    zeros: Option<Pad>,
 ) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     let window = sizes(spec.pool_size);
     let strides = sizes(spec.strides.unwrap_or(spec.pool_size));
-    let pad = max_pad(spec, input);
+    let pad = zeros.unwrap_or_else(|| max_pad(spec, input));
     move |x| {
         if pad.is_none() && window == strides {
             let pooled = native::max_pool(x, bias.as_ref(), window, relu);
@@ -24,8 +26,9 @@ pub fn max(
             }
         }
         let biased = bias.as_ref().map(|bias| x + bias.to_kind(x.kind()).view([1, -1, 1, 1]));
-        let x = pad.around(biased.as_ref().unwrap_or(x), f64::NEG_INFINITY);
-        let pooled = x.max_pool2d(window, strides, [0, 0], [1, 1], false);
+        // even padding is at most half a window: what Keras's is, and what `takes_zeros` asks for
+        let (x, padding) = pad.apply(biased.as_ref().unwrap_or(x), f64::NEG_INFINITY);
+        let pooled = x.max_pool2d(window, strides, padding, [1, 1], false);
         if relu { pooled.relu() } else { pooled }
     }
 }
@@ -33,6 +36,13 @@ pub fn max(
 /// Whether windows do not overlap and need no padding: then the bias of the layer before may be added behind them.
 pub fn takes_bias(spec: &MaxPooling2D, input: &[usize]) -> bool {
     spec.strides.is_none_or(|strides| strides == spec.pool_size) && max_pad(spec, input).is_none()
+}
+
+/// Whether libtorch's pooling takes `zeros` around its input: half a window on each side at most.
+pub fn takes_zeros(spec: &MaxPooling2D, zeros: Pad) -> bool {
+    let [left, _, top, _] = zeros.0;
+    let [height, width] = sizes(spec.pool_size);
+    spec.padding == Padding::Valid && 2 * top <= height && 2 * left <= width
 }
 
 fn max_pad(spec: &MaxPooling2D, input: &[usize]) -> Pad {
@@ -70,6 +80,7 @@ pub fn global_max(keepdims: bool) -> impl Fn(&Tensor) -> Tensor + Send + 'static
 }
 
 /// Keras's padding in numbers: left, right, top, bottom.
+#[derive(Debug, Clone, Copy)]
 pub struct Pad([i64; 4]);
 
 impl Pad {
@@ -81,6 +92,13 @@ impl Pad {
         let (top, bottom) = same_padding(height, window.height, strides.height, dilation.height);
         let (left, right) = same_padding(width, window.width, strides.width, dilation.width);
         Pad([left as i64, right as i64, top as i64, bottom as i64])
+    }
+
+    /// As much as `sides` says; none where opposite ones differ.
+    pub fn even(sides: Sides) -> Option<Self> {
+        let Sides { top, bottom, left, right } = sides;
+        let pad = Pad([left, right, top, bottom].map(|size| size as i64));
+        (left == right && top == bottom).then_some(pad)
     }
 
     /// No padding.

@@ -1,4 +1,5 @@
-//! Liu and others, "A ConvNet for the 2020s" (2022), as torchvision, timm and its authors have it.
+//! Liu and others, "A ConvNet for the 2020s" (2022), as torchvision, timm, its authors and `keras.applications`
+//! have it.
 
 use serde_json::json;
 
@@ -12,8 +13,12 @@ type Names = [String; 3];
 /// Blocks and channels of each stage.
 const TINY: [(usize, usize); 4] = [(3, 96), (3, 192), (9, 384), (3, 768)];
 
-/// ConvNeXt-Tiny.
-pub(super) fn tiny() -> BuiltNetwork {
+/// ConvNeXt-Tiny. All compute alike; `keras.applications` leaves out no block in training.
+pub(super) fn tiny(dialect: Dialect) -> BuiltNetwork {
+    let most_dropped = match dialect {
+        Dialect::Keras => 0.0,
+        Dialect::Torch | Dialect::Timm => DROPPED,
+    };
     let mut b = Builder::new("convnext-tiny", [224, 224, 3], Dialect::Torch, (0.9, EPSILON));
     let input = b.input();
     let mut x = patches(&mut b, ["features.0.0", "stem.0", "downsample_layers.0.0"].map(str::to_owned), 96, 4, &input);
@@ -33,7 +38,7 @@ pub(super) fn tiny() -> BuiltNetwork {
             x = patches(&mut b, part(1), channels, 2, &x);
         }
         for block in 0..count {
-            let dropped = DROPPED * index as f64 / (total - 1) as f64;
+            let dropped = most_dropped * index as f64 / (total - 1) as f64;
             x = add_block(&mut b, (stage, block), channels, dropped, &x);
             index += 1;
         }
