@@ -44,6 +44,7 @@ mod report;
 mod resume;
 mod runs;
 mod serve;
+mod shards;
 mod suspects;
 mod trajectory;
 mod transfer;

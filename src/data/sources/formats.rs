@@ -29,6 +29,8 @@ enum FormatSign {
     Extension(&'static [&'static str]),
     /// A file that has these bytes from this one on.
     Bytes(usize, &'static [u8]),
+    /// A file of which this is true, beside such bytes.
+    Content(usize, &'static [u8], fn(&Path) -> bool),
 }
 
 /// Reads the arrays of a file or a folder.
@@ -44,7 +46,11 @@ pub(super) enum FormatReader {
 }
 
 use FormatReader::{Arrays, Images};
-use FormatSign::{Bytes, Extension, Folder};
+use FormatSign::{Bytes, Content, Extension, Folder};
+
+/// What a `.tar.gz` begins with, and what a `.tar` has after a first file's name and numbers.
+const GZIP: (usize, &[u8]) = (0, &[0x1f, 0x8b]);
+const TAR: (usize, &[u8]) = (257, b"ustar");
 
 /// All of them. The first one counts that a file or folder is found to be.
 pub const FORMATS: &[Format] = &[
@@ -98,15 +104,27 @@ pub const FORMATS: &[Format] = &[
         read: Images(archive::read_zip),
     },
     Format {
+        name: "webdataset shard",
+        what: "a WebDataset shard (.tar)",
+        found: Content(TAR.0, TAR.1, web_dataset::is_shard),
+        read: Images(web_dataset::read_file),
+    },
+    Format {
+        name: "webdataset tar.gz",
+        what: "a WebDataset shard (.tar.gz)",
+        found: Content(GZIP.0, GZIP.1, web_dataset::is_shard),
+        read: Images(web_dataset::read_file),
+    },
+    Format {
         name: "tar.gz",
         what: "a .tar.gz of class folders",
-        found: Bytes(0, &[0x1f, 0x8b]),
+        found: Bytes(GZIP.0, GZIP.1),
         read: Images(archive::read_tar_gz),
     },
     Format {
         name: "tar",
         what: "a .tar of class folders",
-        found: Bytes(257, b"ustar"),
+        found: Bytes(TAR.0, TAR.1),
         read: Images(archive::read_tar),
     },
 ];
@@ -129,6 +147,7 @@ pub(super) fn of(path: &Path) -> Result<&'static Format> {
             Folder(has) => is_folder && has(path)?,
             Extension(extensions) => !is_folder && extensions.contains(&extension.as_str()),
             Bytes(at, bytes) => start.get(at..).is_some_and(|start| start.starts_with(bytes)),
+            Content(at, bytes, is_it) => start.get(at..).is_some_and(|start| start.starts_with(bytes)) && is_it(path),
         };
         if is_found {
             return Ok(format);
@@ -199,6 +218,11 @@ mod tests {
             shard.append_data(&mut header, name, &b""[..]).unwrap();
         }
         shard.finish().unwrap();
+        fs::copy(at("webdataset/0.tar"), at("webdataset shard")).unwrap();
+        let packed = fs::File::create(at("webdataset tar.gz")).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+        std::io::copy(&mut fs::File::open(at("webdataset/0.tar")).unwrap(), &mut packed).unwrap();
+        packed.finish().unwrap();
         fs::write(at("zip"), b"PK\x03\x04").unwrap();
         fs::write(at("tar.gz"), [0x1f, 0x8b]).unwrap();
         fs::write(at("tar"), [&[0; 257][..], b"ustar"].concat()).unwrap();

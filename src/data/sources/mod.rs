@@ -11,6 +11,7 @@ mod image_list;
 mod manifest;
 mod npz;
 mod shape;
+mod shards;
 mod table;
 mod tree;
 mod web_dataset;

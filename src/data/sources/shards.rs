@@ -1,0 +1,72 @@
+//! Files of one kind that together are a data set: where they lie, and which splits they are.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::files::walk::list;
+
+/// A file, and the split of the folder that it lies in.
+pub(super) type Shard = (PathBuf, Option<Split>);
+
+/// The files that `is_shard` in `folder` and in the splits' folders in it, each with that folder's split.
+///
+/// # Errors
+/// A data error where a folder cannot be listed.
+pub(super) fn find(folder: &Path, is_shard: impl Fn(&Path) -> bool) -> Result<Vec<Shard>> {
+    let mut found = Vec::new();
+    let mut add = |path: PathBuf, split| {
+        // a pipe would wait for ever
+        if is_shard(&path) && path.is_file() {
+            found.push((path, split));
+        }
+    };
+    for entry in list(folder)? {
+        let split = entry.name().to_str().and_then(Split::from_name);
+        match entry.is_folder {
+            false => add(entry.path, None),
+            true if split.is_some() => list(&entry.path)?.into_iter().for_each(|below| add(below.path, split)),
+            true => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the name of `path` ends with one of `endings`, in small letters.
+pub(super) fn has_ending(path: &Path, endings: &[&str]) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// The files with their splits: that of the folder, else that of the name; `train` where no file's says one.
+///
+/// # Errors
+/// A data error where a name says several, or none although others do.
+pub(super) fn with_splits(files: Vec<Shard>) -> Result<Vec<(PathBuf, Split)>> {
+    let files = files.into_iter().map(|(path, split)| match split {
+        Some(split) => Ok((path, Some(split))),
+        None => split_of(&path).map(|split| (path, split)),
+    });
+    let files = files.collect::<Result<Vec<_>>>()?;
+    let has_splits = files.iter().any(|(_, split)| split.is_some());
+    let files = files.into_iter().map(|(path, split)| match split {
+        None if has_splits => Err(Error::data("a shard's name says no split, as others' do")
+            .expected(Split::NAMES.join(", "))
+            .got(path.display())
+            .help("rename it, or move it elsewhere")),
+        split => Ok((path, split.unwrap_or(Split::Train))),
+    });
+    files.collect()
+}
+
+/// The split that a word of a shard's name says.
+fn split_of(path: &Path) -> Result<Option<Split>> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let splits: BTreeSet<Split> =
+        stem.split(|letter: char| !letter.is_alphabetic()).filter_map(Split::from_name).collect();
+    match splits.len() {
+        0 | 1 => Ok(splits.first().copied()),
+        _ => Err(Error::data("a shard's name says several splits").got(path.display()).help("rename it")),
+    }
+}
