@@ -36,6 +36,7 @@ mod measuring;
 mod networks;
 mod odd_images;
 mod onnx;
+mod parquet_files;
 mod pretrained;
 mod printed;
 mod properties;

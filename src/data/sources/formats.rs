@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use super::image_list::ImageList;
-use super::{archive, cifar, folders, image_folder, manifest, npz, web_dataset};
+use super::{archive, cifar, folders, image_folder, manifest, npz, parquet, web_dataset};
+use crate::data::parquet::MAGIC;
 use crate::data::{Splits, idx, image};
 use crate::error::{Error, Result};
 
@@ -79,6 +80,12 @@ pub const FORMATS: &[Format] = &[
         read: Images(web_dataset::read_folder),
     },
     Format {
+        name: "parquet",
+        what: "a folder of Parquet files",
+        found: Folder(parquet::has_files),
+        read: Images(parquet::read_folder),
+    },
+    Format {
         name: "folders",
         what: "a folder of class folders",
         found: Folder(|_| Ok(true)),
@@ -103,6 +110,7 @@ pub const FORMATS: &[Format] = &[
         found: Bytes(0, b"PK\x03\x04"),
         read: Images(archive::read_zip),
     },
+    Format { name: "parquet file", what: "a Parquet file", found: Bytes(0, MAGIC), read: Images(parquet::read_file) },
     Format {
         name: "webdataset shard",
         what: "a WebDataset shard (.tar)",
@@ -223,6 +231,9 @@ mod tests {
         let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
         std::io::copy(&mut fs::File::open(at("webdataset/0.tar")).unwrap(), &mut packed).unwrap();
         packed.finish().unwrap();
+        fs::create_dir(at("parquet")).unwrap();
+        fs::write(at("parquet/0.parquet"), MAGIC).unwrap();
+        fs::write(at("parquet file"), MAGIC).unwrap();
         fs::write(at("zip"), b"PK\x03\x04").unwrap();
         fs::write(at("tar.gz"), [0x1f, 0x8b]).unwrap();
         fs::write(at("tar"), [&[0; 257][..], b"ustar"].concat()).unwrap();

@@ -10,6 +10,7 @@ mod image_folder;
 mod image_list;
 mod manifest;
 mod npz;
+mod parquet;
 mod shape;
 mod shards;
 mod table;

@@ -1,6 +1,6 @@
 //! Files of one kind that together are a data set: where they lie, and which splits they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::data::Split;
@@ -69,4 +69,37 @@ fn split_of(path: &Path) -> Result<Option<Split>> {
         0 | 1 => Ok(splits.first().copied()),
         _ => Err(Error::data("a shard's name says several splits").got(path.display()).help("rename it")),
     }
+}
+
+/// Refuses a set of which a file is not there: names as `train-00001-of-00003` say how many there are.
+///
+/// # Errors
+/// A data error that names the first one that is missing.
+pub(super) fn check_all_there(files: &[(PathBuf, Split)]) -> Result<()> {
+    let mut sets: BTreeMap<(PathBuf, u64), BTreeSet<u64>> = BTreeMap::new();
+    for (path, _) in files {
+        if let Some((before, number, total)) = number_of(path) {
+            sets.entry((path.with_file_name(before), total)).or_default().insert(number);
+        }
+    }
+    for ((before, total), numbers) in sets {
+        if let Some(missing) = (0..total).find(|number| !numbers.contains(number)) {
+            return Err(Error::data("a file of a data set is missing")
+                .expected(format!("{total} files, as their names say"))
+                .got(format!("{}, without number {missing}", numbers.len()))
+                .at(format!("{}-…-of-{total:05}", before.display()))
+                .help("copy it there, or name one of the files to read that one alone"));
+        }
+    }
+    Ok(())
+}
+
+/// What stands before `-NUMBER-of-TOTAL` in a file's name, and both.
+pub(super) fn number_of(path: &Path) -> Option<(String, u64, u64)> {
+    let stem = path.file_stem()?.to_str()?;
+    let (rest, total) = stem.rsplit_once("-of-")?;
+    let (before, number) = rest.rsplit_once('-')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parse = |text: &str| text.parse().ok().filter(|_| is_number(text));
+    Some((before.to_owned(), parse(number)?, parse(total)?))
 }
