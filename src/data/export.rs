@@ -1,12 +1,14 @@
 //! Writes a data set in forms that other programs read: IDX files, PNG images in class folders, NumPy's `.npz`, shards of
-//! WebDataset.
+//! WebDataset, Parquet files.
+
+mod files;
+mod parquet;
 
 use std::fs;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use strum::{Display, EnumMessage, EnumString, VariantArray};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -18,6 +20,7 @@ use super::{Dataset, ImageShape, Samples, Split};
 use crate::error::{Error, Result};
 use crate::files::walk::is_hidden;
 use crate::files::{write_atomically, write_output};
+use files::{cannot_write, check_no_images_there, check_none_there, encode_png, make_folder};
 
 /// The forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumMessage, EnumString, VariantArray)]
@@ -31,6 +34,8 @@ pub enum DatasetFormat {
     Npz,
     /// A folder of WebDataset's `.tar` shards, of 10,000 PNG files each.
     WebDataset,
+    /// A folder `data` of Parquet files, as Hugging Face's `datasets` writes them.
+    Parquet,
 }
 
 /// How many images a shard holds.
@@ -47,15 +52,8 @@ pub fn export(dataset: &Dataset, format: DatasetFormat, out: &Path) -> Result<()
         DatasetFormat::Png => write_folders(dataset, out),
         DatasetFormat::Npz => write_npz(dataset, out),
         DatasetFormat::WebDataset => write_shards(dataset, out),
+        DatasetFormat::Parquet => parquet::write(dataset, out),
     }
-}
-
-fn cannot_write(path: &Path) -> impl Fn(io::Error) -> Error {
-    move |error| Error::config("cannot write the data set").at_path(path).because(error)
-}
-
-fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(cannot_write(path))
 }
 
 fn write_idx(dataset: &Dataset, folder: &Path) -> Result<()> {
@@ -134,21 +132,6 @@ fn write_all_pixels(writer: &mut dyn Write, samples: &Samples, failed: &mut Opti
     }
 }
 
-/// Images of another data set beside those that are written would become part of it.
-fn check_no_images_there(folder: &Path) -> Result<()> {
-    for split in fs::read_dir(folder).into_iter().flatten() {
-        let split = split.map_err(cannot_write(folder))?;
-        let is_split = split.file_name().to_str().and_then(Split::from_name).is_some();
-        if is_split && fs::read_dir(split.path()).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::config("there are images already where the data set is to be written")
-                .expected("a new or an empty folder")
-                .at_path(&split.path())
-                .help("remove the folder, or choose another"));
-        }
-    }
-    Ok(())
-}
-
 fn write_folders(dataset: &Dataset, folder: &Path) -> Result<()> {
     // a class's name may be no folder's name
     let classes: Vec<String> = dataset.classes.iter().map(|class| class.replace(['/', '\\', ':', '\0'], "-")).collect();
@@ -176,33 +159,11 @@ fn write_folders(dataset: &Dataset, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn encode_png(pixels: &[u8], shape: ImageShape) -> Result<Vec<u8>> {
-    let colour = if shape.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-    let mut png = Vec::new();
-    let written = PngEncoder::new(&mut png).write_image(pixels, shape.width as u32, shape.height as u32, colour);
-    written.map_err(|error| Error::internal("cannot make a PNG").because(error))?;
-    Ok(png)
-}
-
-/// Shards of another data set beside those that are written would become part of it.
-fn check_no_shards_there(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.map_err(cannot_write(folder))?.path();
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar")) {
-            return Err(Error::config("there are .tar files already where the data set is to be written")
-                .expected("a new or an empty folder")
-                .at_path(&path)
-                .help("remove them, or choose another folder"));
-        }
-    }
-    Ok(())
-}
-
 /// `<split>-000000.tar` and so on: of each image `<number>.png` and `<number>.cls`, its label. The same data set gives the same
 /// bytes.
 fn write_shards(dataset: &Dataset, folder: &Path) -> Result<()> {
     check_no_images_there(folder)?;
-    check_no_shards_there(folder)?;
+    check_none_there(folder, "tar")?;
     make_folder(folder)?;
     write_class_names(&numbered(&dataset.classes), folder)?;
     for (split, samples) in dataset.splits() {

@@ -16,6 +16,7 @@ pub mod moved;
 pub mod names;
 pub mod npy;
 pub mod options;
+pub mod parquet;
 mod pixel_cache;
 pub mod prefetch;
 pub mod registry;

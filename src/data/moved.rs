@@ -48,6 +48,7 @@ pub fn relative_fingerprint(samples: &Samples) -> Option<String> {
                 [start, length].iter().for_each(|number| sha256.update(number.to_le_bytes()));
             }
             ImageSource::Memory { name, .. } => update_text(&mut sha256, Path::new(name)),
+            ImageSource::Row { row, .. } => sha256.update(row.to_le_bytes()),
         }
     }
     Some(hex(&sha256.finalize()))

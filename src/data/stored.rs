@@ -1,9 +1,9 @@
-//! Where an image's encoded bytes lie: a file, a part of an archive, or memory.
+//! Where an image's encoded bytes lie: a file, a part of an archive, a row of a table, or memory.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -13,6 +13,7 @@ use flate2::read::DeflateDecoder;
 use sha2::{Digest, Sha256};
 
 use super::image::{self, ImageHeader, MAX_FILE_BYTES, Preprocessing};
+use super::parquet::{self, ImageColumn};
 use crate::error::{Error, Result};
 use crate::files::bounded::read_up_to;
 
@@ -48,9 +49,23 @@ pub enum ImageSource {
         /// The encoded image.
         bytes: Arc<[u8]>,
     },
+    /// A row of a Parquet file.
+    Row {
+        /// The file's images.
+        images: Arc<ImageColumn>,
+        /// The image's name in it.
+        name: String,
+        /// Which row it is, from 0.
+        row: u64,
+    },
 }
 
 impl ImageSource {
+    /// The image in `row`.
+    pub fn row(images: Arc<ImageColumn>, row: u64) -> Self {
+        ImageSource::Row { images, name: parquet::row_name(row), row }
+    }
+
     /// The prepared pixels, `u8 [H, W, C]`.
     ///
     /// # Errors
@@ -67,6 +82,13 @@ impl ImageSource {
     pub fn bytes(&self) -> Result<Vec<u8>> {
         if let ImageSource::File(path) = self {
             return image::read(path);
+        }
+        if let ImageSource::Row { images, row, .. } = self {
+            let bytes = images.image(*row)?;
+            return match bytes.len() as u64 <= MAX_FILE_BYTES {
+                true => Ok(bytes),
+                false => Err(image::file_too_large()),
+            };
         }
         let unreadable = |error: io::Error| Error::data("cannot read the image").because(error);
         let bytes = self.reader().and_then(|reader| read_up_to(reader, MAX_FILE_BYTES)).map_err(unreadable)?;
@@ -93,7 +115,9 @@ impl ImageSource {
         let mut image = self.clone();
         match &mut image {
             ImageSource::File(_) => {}
-            ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } => new.clone_into(name),
+            ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } | ImageSource::Row { name, .. } => {
+                new.clone_into(name)
+            }
         }
         image
     }
@@ -127,6 +151,9 @@ impl ImageSource {
                 if *is_deflated { Box::new(DeflateDecoder::new(part)) } else { Box::new(part) }
             }
             ImageSource::Memory { bytes, .. } => Box::new(&bytes[..]),
+            ImageSource::Row { images, row, .. } => {
+                Box::new(Cursor::new(images.image(*row).map_err(io::Error::other)?))
+            }
         })
     }
 
@@ -135,6 +162,7 @@ impl ImageSource {
         match self {
             ImageSource::File(path) => path,
             ImageSource::Part { archive, .. } | ImageSource::Memory { archive, .. } => archive,
+            ImageSource::Row { images, .. } => images.path(),
         }
     }
 
@@ -142,7 +170,9 @@ impl ImageSource {
     pub fn file_name(&self) -> &Path {
         match self {
             ImageSource::File(path) => path,
-            ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } => Path::new(name),
+            ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } | ImageSource::Row { name, .. } => {
+                Path::new(name)
+            }
         }
     }
 }
@@ -154,6 +184,7 @@ impl fmt::Display for ImageSource {
             ImageSource::Part { archive, name, .. } | ImageSource::Memory { archive, name, .. } => {
                 write!(f, "{}/{name}", archive.display())
             }
+            ImageSource::Row { images, name, .. } => write!(f, "{}/{name}", images.path().display()),
         }
     }
 }
@@ -165,7 +196,7 @@ pub(super) struct Identifier {
     sha256: Sha256,
     /// Folders as they were named, and as they are without links.
     folders: HashMap<PathBuf, PathBuf>,
-    archives: HashMap<Arc<Path>, FileStamp>,
+    archives: HashMap<PathBuf, FileStamp>,
 }
 
 /// A file's own path, its length, and when it was written: nanoseconds since 1970.
@@ -197,9 +228,15 @@ impl Identifier {
                 };
                 FileStamp { path: folder.join(path.file_name().unwrap_or_default()), numbers: length_and_time(path) }
             }
-            ImageSource::Part { archive, .. } | ImageSource::Memory { archive, .. } => {
-                let look = || FileStamp { path: canonical(archive), numbers: length_and_time(archive) };
-                self.archives.entry(archive.clone()).or_insert_with(look).clone()
+            ImageSource::Part { .. } | ImageSource::Memory { .. } | ImageSource::Row { .. } => {
+                let archive = image.container();
+                match self.archives.get(archive) {
+                    Some(stamp) => stamp.clone(),
+                    None => {
+                        let stamp = FileStamp { path: canonical(archive), numbers: length_and_time(archive) };
+                        self.archives.entry(archive.to_owned()).or_insert(stamp).clone()
+                    }
+                }
             }
         };
         self.sha256.update(written.path.as_os_str().as_encoded_bytes());
@@ -214,6 +251,7 @@ impl Identifier {
                 self.sha256.update(name);
                 self.sha256.update(bytes);
             }
+            ImageSource::Row { row, .. } => self.sha256.update(row.to_le_bytes()),
         }
     }
 }

@@ -5,12 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use convnet::data::image::Resize;
-use convnet::data::options::{Cache, Channels, ImageSize};
+use convnet::data::options::{Channels, ImageSize};
 use convnet::data::{Dataset, LoadOptions, registry};
 use convnet::error::Error;
 use tempfile::TempDir;
-
-use crate::program::{convnet, succeeded};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/images");
 
@@ -153,45 +151,6 @@ fn a_folder_with_metadata_is_read_as_its_lines_say() {
         error.contains("train/metadata.csv names the classes where it has the columns file_name and label"),
         "{error}"
     );
-}
-
-#[test]
-fn shards_are_written_and_read_again_by_the_program() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("shards");
-    let path = out.to_str().unwrap();
-    let arguments = ["data", "export", "digits:60", "--format", "webdataset", "--out", path];
-    assert_eq!(succeeded(&convnet(folder.path(), &arguments)).trim(), path);
-    let names: Vec<PathBuf> = ["classes.csv", "test-000000.tar", "train-000000.tar"].map(PathBuf::from).into();
-    let mut written = files_below(&out);
-    written.sort();
-    assert_eq!(written, names);
-    let drawn = registry::load_with("digits:60", &LoadOptions::default()).unwrap();
-    let again = load(&out, &LoadOptions::default()).unwrap();
-    assert_eq!((fingerprints(&again), &again.classes), (fingerprints(&drawn), &drawn.classes));
-    let streamed = load(&out, &LoadOptions { cache: Cache::None, ..LoadOptions::default() }).unwrap().train;
-    let indices: Vec<usize> = (0..drawn.train.len()).collect();
-    assert_eq!(streamed.images(&indices).unwrap(), drawn.train.images(&indices).unwrap());
-}
-
-/// `scripts/fixtures/web_dataset.py` wrote the shards, and says what is in them.
-#[test]
-fn shards_of_the_python_package_are_read() {
-    let at = |name: &str| Path::new(FIXTURES).with_file_name("web_dataset").join(name);
-    let numbers = load(&at("numbers"), &LoadOptions::default()).unwrap();
-    let names = load(&at("names"), &LoadOptions::default()).unwrap();
-    assert_eq!(
-        (numbers.classes.join(", "), names.classes.join(", ")),
-        ("cat, a dog, emu".into(), "a dog, cat, emu".into())
-    );
-    assert_eq!((numbers.train.labels(), names.train.labels()), (&[0, 1, 2, 0, 1][..], &[1, 0, 2, 1][..]));
-    for samples in [&numbers.train, &numbers.validation.unwrap(), &names.train] {
-        assert_eq!(samples.shape().to_string(), "3 wide × 2 high, 3 channels");
-        for index in 0..samples.len() {
-            let expected: Vec<u8> = (0..18).map(|byte| (40 * index + 7 * byte) as u8).collect();
-            assert_eq!(samples.image(index).unwrap().to_vec(), expected, "image {index}");
-        }
-    }
 }
 
 #[test]

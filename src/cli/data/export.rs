@@ -1,5 +1,5 @@
-//! `convnet data export`: a data set as IDX files, class folders of PNG images, a NumPy archive or
-//! WebDataset's shards.
+//! `convnet data export`: a data set as IDX files, class folders of PNG images, a NumPy archive, WebDataset's shards
+//! or Parquet files.
 
 use std::path::PathBuf;
 

@@ -31,7 +31,7 @@ enum DataCommand {
     /// Rank the training images of a run by how probably their labels are wrong
     #[command(after_help = examples::DATA_SUSPECTS)]
     Suspects(suspects::Args),
-    /// Export a data set as IDX files, class folders of PNG images, a NumPy .npz or WebDataset shards
+    /// Export a data set as IDX files, class folders of PNG images, a NumPy .npz, WebDataset shards or Parquet files
     #[command(after_help = examples::DATA_EXPORT)]
     Export(export::Export),
     /// Download a known data set into the cache folder if it is not there yet, and print its folder

@@ -73,7 +73,7 @@ fn look_at_file(samples: &Samples, file: &ImageSource, inspection: &mut Inspecti
     if let Ok(header) = files::header(&bytes) {
         inspection.size = Some([header.shape.height, header.shape.width]);
         let named = file.file_name().extension().and_then(ImageFormat::from_extension);
-        if named != Some(header.format) && !is_jfif(file) {
+        if named != Some(header.format) && !is_jfif(file) && !is_row(file) {
             let detail = format!("it is {:?}", header.format);
             inspection.problems.push((Problem::WrongExtension, Some(detail)));
         }
@@ -85,6 +85,11 @@ fn look_at_file(samples: &Samples, file: &ImageSource, inspection: &mut Inspecti
 /// A name for JPEG that the decoder's list lacks.
 fn is_jfif(file: &ImageSource) -> bool {
     file.file_name().extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jfif"))
+}
+
+/// What a table's row is called is no file's name.
+fn is_row(file: &ImageSource) -> bool {
+    matches!(file, ImageSource::Row { .. })
 }
 
 fn is_one_colour(pixels: &[u8], channels: usize) -> bool {

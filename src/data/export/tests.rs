@@ -23,6 +23,7 @@ fn what_is_written_is_read_again() {
             (DatasetFormat::Png, "png"),
             (DatasetFormat::Npz, "a.npz"),
             (DatasetFormat::WebDataset, "shards"),
+            (DatasetFormat::Parquet, "parquet"),
         ] {
             let path = folder.path().join(format!("{channels}-{name}"));
             export(&dataset, format, &path).unwrap();
@@ -58,6 +59,37 @@ fn shards_are_bounded_and_the_same_each_time() {
     assert_eq!((again.train.fingerprint(), again.classes), (large.train.fingerprint(), large.classes.clone()));
     let error = export(&large, DatasetFormat::WebDataset, &at("a")).unwrap_err();
     assert!(error.exit_code() == 2 && error.to_string().contains("there are .tar files already"), "{error}");
+}
+
+#[test]
+fn parquet_files_are_bounded_and_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // 100 of a page, 700 of a row group, 10,000 of a file at most
+    let shape = ImageShape { height: 160, width: 100, channels: 3 };
+    let count = 702;
+    let pixels = (0..count).flat_map(|value| vec![value as u8; 48_000]).collect();
+    let train = Samples::new(shape, pixels, (0..count).map(|value| (value % 12) as i64).collect(), 12).unwrap();
+    let classes = (0..12).map(|class| format!("class {class}")).collect();
+    let large = Dataset { classes, train, ..dataset(3) };
+    for name in ["a", "b"] {
+        export(&large, DatasetFormat::Parquet, &at(name)).unwrap();
+    }
+    let files = |name: &str| -> Vec<Vec<u8>> {
+        let names = ["train-00000-of-00001.parquet", "test-00000-of-00001.parquet"];
+        assert_eq!(fs::read_dir(at(name).join("data")).unwrap().count(), names.len());
+        names.map(|file| fs::read(at(name).join("data").join(file)).unwrap()).into()
+    };
+    assert!(files("a") == files("b"));
+    let options = LoadOptions { image_size: Some("160x100".parse().unwrap()), ..LoadOptions::default() };
+    let again = registry::load_with(at("a").to_str().unwrap(), &options).unwrap();
+    assert_eq!((again.train.fingerprint(), again.classes), (large.train.fingerprint(), large.classes.clone()));
+    let file = fs::File::open(at("a/data/train-00000-of-00001.parquet")).unwrap();
+    let metadata = ::parquet::file::metadata::ParquetMetaDataReader::new().parse_and_finish(&file).unwrap();
+    let rows: Vec<i64> = metadata.row_groups().iter().map(|group| group.num_rows()).collect();
+    assert_eq!(rows, [699, 3]);
+    let error = export(&large, DatasetFormat::Parquet, &at("a")).unwrap_err();
+    assert!(error.exit_code() == 2 && error.to_string().contains("there are .parquet files already"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Decoders that panic: the one place that makes errors of it.
+//! Readers and decoders that panic: the one place that makes errors of it.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -12,8 +12,8 @@ thread_local! {
     static DECODES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `decode` gives; a data error where it panics, of which nothing is printed.
-pub(super) fn caught<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
+/// What `decode` gives; `broken`'s error where it panics, of which nothing is printed.
+pub(in crate::data) fn caught<T>(broken: fn() -> Error, decode: impl FnOnce() -> Result<T>) -> Result<T> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let before = panic::take_hook();
@@ -26,10 +26,7 @@ pub(super) fn caught<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
     let outer = DECODES.replace(true);
     let outcome = panic::catch_unwind(AssertUnwindSafe(decode));
     DECODES.set(outer);
-    outcome.unwrap_or_else(|panic| {
-        let fault = "the image cannot be decoded: its decoder fails on it, so it is damaged or very unusual";
-        Err(Error::data(fault).because(text(&*panic)).help("convert it to PNG, or leave it out"))
-    })
+    outcome.unwrap_or_else(|panic| Err(broken().because(text(&*panic))))
 }
 
 /// What a panic says, on one line.

@@ -8,7 +8,7 @@
 
 mod formats;
 mod gif;
-mod guard;
+pub(in crate::data) mod guard;
 mod jpeg;
 mod left_out;
 mod limits;
@@ -55,7 +55,7 @@ pub fn decode(path: &Path, preparation: impl Into<Preprocessing>) -> Result<Vec<
 pub fn decode_bytes(bytes: &[u8], preparation: impl Into<Preprocessing>) -> Result<Vec<u8>> {
     let preparation = preparation.into();
     preparation.check()?;
-    guard::caught(|| {
+    guard::caught(broken, || {
         let image = decode_upright(bytes)?;
         let (width, height) = (image.width() as usize, image.height() as usize);
         let (channels, pixels) = match image.color().has_color() {
@@ -88,7 +88,7 @@ pub struct ImageHeader {
 /// # Errors
 /// A data error where they are no image, or too few to tell.
 pub fn header(bytes: &[u8]) -> Result<ImageHeader> {
-    guard::caught(|| {
+    guard::caught(broken, || {
         let format = formats::format_of(bytes)?;
         let ((width, height), has_color, orientation) = match format {
             ImageFormat::Jpeg => {
@@ -107,6 +107,12 @@ pub fn header(bytes: &[u8]) -> Result<ImageHeader> {
         let channels = if has_color { 3 } else { 1 };
         Ok(ImageHeader { format, shape: ImageShape { height: height as usize, width: width as usize, channels } })
     })
+}
+
+/// That an image's decoder broke down.
+fn broken() -> Error {
+    Error::data("the image cannot be decoded: its decoder fails on it, so it is damaged or very unusual")
+        .help("convert it to PNG, or leave it out")
 }
 
 /// The file's bytes, where it is a file and of a size that an image can have.

@@ -84,22 +84,33 @@ pub(super) fn read_tar_gz(path: &Path) -> Result<ImageList> {
         let packed = file.metadata().map_err(damaged)?.len();
         tar_tree(BoundedReader::unpacking(MultiGzDecoder::new(BufReader::new(file)), packed), |name, entry| {
             num_bytes += entry.size().min(MAX_FILE_BYTES);
-            if entry.size() > MAX_FILE_BYTES || num_bytes > MAX_TAR_GZ_BYTES {
-                let most = format!("images of up to {MAX_FILE_BYTES} and together {MAX_TAR_GZ_BYTES} bytes");
-                let error = Error::data("the compressed archive is too large").expected(most).at(name);
-                return Err(error.help("unpack it, or use a .tar or a .zip"));
-            }
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(damaged)?;
-            match bytes.len() as u64 == entry.size() {
-                true => {
-                    Ok(ImageSource::Memory { archive: archive.clone(), name: name.to_owned(), bytes: bytes.into() })
-                }
-                false => Err(Error::data("the archive is cut short").at(name)),
-            }
+            read_into_memory(entry, &archive, name, num_bytes)
         })
     });
     tree.and_then(|tree| tree.into_labelled(stem(path))).map_err(|error| error.at_path(path))
+}
+
+/// The image that `entry` of a compressed archive is. `num_bytes`: of all images that are kept, with this one.
+///
+/// # Errors
+/// A data error where it is cut short, and where it or all together are too large.
+pub(super) fn read_into_memory<R: Read>(
+    entry: &mut tar::Entry<'_, R>,
+    archive: &Arc<Path>,
+    name: &str,
+    num_bytes: u64,
+) -> Result<ImageSource> {
+    if entry.size() > MAX_FILE_BYTES || num_bytes > MAX_TAR_GZ_BYTES {
+        let most = format!("images of up to {MAX_FILE_BYTES} and together {MAX_TAR_GZ_BYTES} bytes");
+        let error = Error::data("the compressed archive is too large").expected(most).at(name);
+        return Err(error.help("unpack it, or use a .tar or a .zip"));
+    }
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes).map_err(damaged)?;
+    match bytes.len() as u64 == entry.size() {
+        true => Ok(ImageSource::Memory { archive: archive.clone(), name: name.to_owned(), bytes: bytes.into() }),
+        false => Err(Error::data("the archive is cut short").at(name)),
+    }
 }
 
 /// The images and folders of an archive, as they come. Of images with one name the last one counts, as when it is unpacked.
@@ -271,7 +282,7 @@ pub(super) fn damaged(error: impl Into<io::Error>) -> Error {
 }
 
 /// The archive's name without its extensions.
-fn stem(path: &Path) -> String {
+pub(super) fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let lower = name.to_ascii_lowercase();
     let extension = [".tar.gz", ".tgz", ".tar", ".zip"].into_iter().find(|extension| lower.ends_with(extension));

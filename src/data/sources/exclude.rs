@@ -62,7 +62,7 @@ pub(super) fn from_images(mut labelled: ImageList, list: &Path) -> Result<ImageL
 fn relative(image: &ImageSource, root: &Path) -> PathBuf {
     match image {
         ImageSource::File(path) => path.strip_prefix(root).unwrap_or(path).to_owned(),
-        ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } => {
+        ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } | ImageSource::Row { name, .. } => {
             PathBuf::from(name.trim_start_matches(['.', '/']))
         }
     }

@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use super::image_list::ImageList;
-use super::{archive, cifar, folders, image_folder, manifest, npz, web_dataset};
+use super::{archive, cifar, folders, image_folder, manifest, npz, parquet, web_dataset};
+use crate::data::parquet::MAGIC;
 use crate::data::{Splits, idx, image};
 use crate::error::{Error, Result};
 
@@ -29,6 +30,8 @@ enum FormatSign {
     Extension(&'static [&'static str]),
     /// A file that has these bytes from this one on.
     Bytes(usize, &'static [u8]),
+    /// A file of which this is true, beside such bytes.
+    Content(usize, &'static [u8], fn(&Path) -> bool),
 }
 
 /// Reads the arrays of a file or a folder.
@@ -44,7 +47,11 @@ pub(super) enum FormatReader {
 }
 
 use FormatReader::{Arrays, Images};
-use FormatSign::{Bytes, Extension, Folder};
+use FormatSign::{Bytes, Content, Extension, Folder};
+
+/// What a `.tar.gz` begins with, and what a `.tar` has after a first file's name and numbers.
+const GZIP: (usize, &[u8]) = (0, &[0x1f, 0x8b]);
+const TAR: (usize, &[u8]) = (257, b"ustar");
 
 /// All of them. The first one counts that a file or folder is found to be.
 pub const FORMATS: &[Format] = &[
@@ -73,6 +80,12 @@ pub const FORMATS: &[Format] = &[
         read: Images(web_dataset::read_folder),
     },
     Format {
+        name: "parquet",
+        what: "a folder of Parquet files",
+        found: Folder(parquet::has_files),
+        read: Images(parquet::read_folder),
+    },
+    Format {
         name: "folders",
         what: "a folder of class folders",
         found: Folder(|_| Ok(true)),
@@ -97,16 +110,29 @@ pub const FORMATS: &[Format] = &[
         found: Bytes(0, b"PK\x03\x04"),
         read: Images(archive::read_zip),
     },
+    Format { name: "parquet file", what: "a Parquet file", found: Bytes(0, MAGIC), read: Images(parquet::read_file) },
+    Format {
+        name: "webdataset shard",
+        what: "a WebDataset shard (.tar)",
+        found: Content(TAR.0, TAR.1, web_dataset::is_shard),
+        read: Images(web_dataset::read_file),
+    },
+    Format {
+        name: "webdataset tar.gz",
+        what: "a WebDataset shard (.tar.gz)",
+        found: Content(GZIP.0, GZIP.1, web_dataset::is_shard),
+        read: Images(web_dataset::read_file),
+    },
     Format {
         name: "tar.gz",
         what: "a .tar.gz of class folders",
-        found: Bytes(0, &[0x1f, 0x8b]),
+        found: Bytes(GZIP.0, GZIP.1),
         read: Images(archive::read_tar_gz),
     },
     Format {
         name: "tar",
         what: "a .tar of class folders",
-        found: Bytes(257, b"ustar"),
+        found: Bytes(TAR.0, TAR.1),
         read: Images(archive::read_tar),
     },
 ];
@@ -129,6 +155,7 @@ pub(super) fn of(path: &Path) -> Result<&'static Format> {
             Folder(has) => is_folder && has(path)?,
             Extension(extensions) => !is_folder && extensions.contains(&extension.as_str()),
             Bytes(at, bytes) => start.get(at..).is_some_and(|start| start.starts_with(bytes)),
+            Content(at, bytes, is_it) => start.get(at..).is_some_and(|start| start.starts_with(bytes)) && is_it(path),
         };
         if is_found {
             return Ok(format);
@@ -199,6 +226,14 @@ mod tests {
             shard.append_data(&mut header, name, &b""[..]).unwrap();
         }
         shard.finish().unwrap();
+        fs::copy(at("webdataset/0.tar"), at("webdataset shard")).unwrap();
+        let packed = fs::File::create(at("webdataset tar.gz")).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+        std::io::copy(&mut fs::File::open(at("webdataset/0.tar")).unwrap(), &mut packed).unwrap();
+        packed.finish().unwrap();
+        fs::create_dir(at("parquet")).unwrap();
+        fs::write(at("parquet/0.parquet"), MAGIC).unwrap();
+        fs::write(at("parquet file"), MAGIC).unwrap();
         fs::write(at("zip"), b"PK\x03\x04").unwrap();
         fs::write(at("tar.gz"), [0x1f, 0x8b]).unwrap();
         fs::write(at("tar"), [&[0; 257][..], b"ustar"].concat()).unwrap();

@@ -88,7 +88,7 @@ fn check_one_each(found: &[Metadata]) -> Result<()> {
 pub(super) fn left_out_note(folder: &Path, images: &[LabelledImage], how: &str) -> Result<Option<String>> {
     let file = |image: &LabelledImage| match &image.image {
         ImageSource::File(path) => Some(path.clone()),
-        ImageSource::Part { .. } | ImageSource::Memory { .. } => None,
+        ImageSource::Part { .. } | ImageSource::Memory { .. } | ImageSource::Row { .. } => None,
     };
     let named: HashSet<PathBuf> = images.iter().filter_map(file).collect();
     let (mut count, mut first) = (0, None);

@@ -1,119 +1,54 @@
 //! WebDataset shards: tar files in which the files of one key are a sample, its image and its label. They are read without
-//! unpacking, several at a time; images are decoded later, from their places in the shards.
+//! unpacking, several at a time; images are decoded later, from their places in the shards. Those of compressed shards, which
+//! can be read from their beginning only, are kept in memory.
 //!
 //! The form is that of the Python package `webdataset`: a key is a name up to the first dot behind its last slash.
 
-use std::collections::{BTreeSet, HashMap};
+mod label;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use flate2::bufread::MultiGzDecoder;
 use rayon::prelude::*;
-use serde::Deserialize;
-use serde_json::Value;
-use tar::{Archive, EntryType};
+use tar::{Archive, Entries, Entry, EntryType};
 
-use super::archive::{MAX_ENTRIES, check_end, damaged, parts, sparse, symbolic_link, unsparse};
+use super::archive::{MAX_ENTRIES, check_end, damaged, parts, read_into_memory, sparse, stem, symbolic_link, unsparse};
 use super::class_names;
 use super::image_folder::left_out_note;
 use super::image_list::{ImageList, LabelledImage};
-use super::manifest::class_of;
+use super::shards::{find, has_ending, with_splits};
 use crate::data::image::{EXTENSIONS, LeftOut};
-use crate::data::names::composed;
 use crate::data::stored::ImageSource;
 use crate::data::{Split, idx};
 use crate::device::threads;
 use crate::error::{Error, Result};
-use crate::files::bounded::read_up_to;
-use crate::files::walk::list;
+use crate::files::bounded::BoundedReader;
+use label::LabelFile;
 
-/// The most bytes of a label's file.
-const MAX_LABEL_BYTES: u64 = 1 << 20;
 /// How many shards, and how many files of each, are looked at to tell whether they are shards.
 const PROBES: (usize, usize) = (4, 16);
 
-type Entry<'a> = tar::Entry<'a, BufReader<File>>;
-
-/// A file that holds a sample's label. Of several the first one here counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum LabelFile {
-    /// `.cls`: a number.
-    Number,
-    /// `.json`: an object with `label` or `cls`, text or a whole number.
-    Json,
-    /// `.txt`: a class's name.
-    Text,
-}
-
-impl LabelFile {
-    const ALL: [LabelFile; 3] = [LabelFile::Number, LabelFile::Json, LabelFile::Text];
-
-    fn extension(self) -> &'static str {
-        match self {
-            LabelFile::Number => "cls",
-            LabelFile::Json => "json",
-            LabelFile::Text => "txt",
-        }
-    }
-
-    fn from_extension(extension: &str) -> Option<Self> {
-        LabelFile::ALL.into_iter().find(|kind| kind.extension() == extension)
-    }
-
-    /// The class that `file` names; `None` where it is an object without one.
-    fn read(self, file: impl Read) -> Result<Option<String>> {
-        let bytes = read_up_to(file, MAX_LABEL_BYTES).map_err(damaged)?.ok_or_else(|| {
-            Error::data("a label is too long").expected(format!("at most {MAX_LABEL_BYTES} bytes")).got("more")
-        })?;
-        match self {
-            LabelFile::Number => number(&bytes).map(Some),
-            LabelFile::Json => json_label(&bytes),
-            LabelFile::Text => name(&bytes).map(Some),
-        }
-    }
-}
-
-/// What of a sample's `.json` says its class. Other keys are passed over.
-#[derive(Debug, Deserialize)]
-struct JsonLabel {
-    label: Option<Value>,
-    cls: Option<Value>,
-}
-
-fn number(bytes: &[u8]) -> Result<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let number = text.trim().parse::<u32>().map_err(|error| {
-        let start: String = text.trim().chars().take(40).collect();
-        Error::data("a label is no number").expected("a whole number from 0").got(format!("\"{start}\"")).because(error)
-    })?;
-    Ok(number.to_string())
-}
-
-fn json_label(bytes: &[u8]) -> Result<Option<String>> {
-    let JsonLabel { label, cls } = serde_json::from_slice(bytes).map_err(|error| {
-        Error::data("cannot read a label").expected(r#"an object as {"label": "cat"} or {"cls": 3}"#).because(error)
-    })?;
-    let class = label.or(cls).map(class_of).transpose()?;
-    class.map(|class| name(class.as_bytes())).transpose()
-}
-
-fn name(bytes: &[u8]) -> Result<String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| Error::data("a label is not UTF-8").because(error))?.trim();
-    match text.is_empty() || text.contains(['\n', '\r']) {
-        false => Ok(composed(text).into_owned()),
-        true => Err(Error::data("a label names no class")
-            .expected("a class's name on one line")
-            .got(if text.is_empty() { "nothing" } else { "several lines" })),
-    }
-}
+/// How the names of shards end, in small letters.
+const ENDINGS: [&str; 3] = [".tar", ".tar.gz", ".tgz"];
 
 /// Whether shards lie in `folder`, or in a split's folder in it.
 ///
 /// # Errors
 /// A data error where it cannot be listed.
 pub(super) fn has_shards(folder: &Path) -> Result<bool> {
-    Ok(find(folder)?.iter().take(PROBES.0).any(|(path, _)| begins_with_sample(path)))
+    let shards = find(folder, |path| has_ending(path, &ENDINGS))?;
+    Ok(shards.iter().take(PROBES.0).any(|(path, _)| first_sample(path).is_some()))
+}
+
+/// Whether the tar at `path` is a shard, and no archive of class folders: these may have texts beside their images, too, but
+/// no `.cls`.
+pub(super) fn is_shard(path: &Path) -> bool {
+    first_sample(path).is_some_and(|sample| !sample.is_in_folder || sample.labels.contains(&LabelFile::Number))
 }
 
 /// The samples of the shards in `folder`, in their order. A shard's split is that of its folder or of its name, `train` where no
@@ -123,50 +58,75 @@ pub(super) fn has_shards(folder: &Path) -> Result<bool> {
 /// A data error where a shard is damaged or cut short, where an image has no label or several, where labels are of several kinds,
 /// and where a shard's split cannot be told.
 pub(super) fn read_folder(folder: &Path) -> Result<ImageList> {
-    let files = with_splits(find(folder)?).map_err(|error| error.at_path(folder))?;
-    let read = |(path, split): &(PathBuf, Split)| read_shard(path, *split).map_err(|error| error.at_path(path));
+    let files = find(folder, |path| has_ending(path, &ENDINGS)).and_then(|files| {
+        check_packed_once(files.iter().map(|(path, _)| path))?;
+        with_splits(files)
+    });
+    let all = read_shards(&files.map_err(|error| error.at_path(folder))?);
+    let mut all = all.map_err(|error| error.at_path(folder))?;
+    all.notes.extend(left_out_note(folder, &all.images, "beside the shards")?);
+    name_classes(ImageList { name: idx::folder_name(folder), root: folder.to_owned(), ..all }, folder)
+}
+
+/// The samples of the one shard at `path`, as [`read_folder`].
+///
+/// # Errors
+/// As [`read_folder`].
+pub(super) fn read_file(path: &Path) -> Result<ImageList> {
+    let all = with_splits(vec![(path.to_owned(), None)]).and_then(|files| read_shards(&files));
+    let all = all.map_err(|error| error.at_path(path))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    name_classes(ImageList { name: stem(path), ..all }, folder)
+}
+
+/// A shard and the same one packed would count twice.
+fn check_packed_once<'a>(shards: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+    let mut seen = HashSet::new();
+    for path in shards {
+        if !seen.insert(path.with_file_name(stem(path))) {
+            return Err(Error::data("a shard is there twice: packed and not packed, by its name")
+                .got(path.display())
+                .help("remove one of the two"));
+        }
+    }
+    Ok(())
+}
+
+fn read_shards(files: &[(PathBuf, Split)]) -> Result<ImageList> {
+    let num_bytes = AtomicU64::new(0);
+    let read =
+        |(path, split): &(PathBuf, Split)| read_shard(path, *split, &num_bytes).map_err(|error| error.at_path(path));
     let shards: Vec<Result<Shard>> = threads::install(|| files.par_iter().map(read).collect())?;
     let mut all = Shard::default();
     for shard in shards {
         all.append(shard?);
     }
-    check_one_kind(&all).map_err(|error| error.at_path(folder))?;
+    check_one_kind(&all)?;
     let mut notes: Vec<String> = all.left_out.note().into_iter().collect();
     notes.extend(
         (all.num_without_image > 0).then(|| format!("left out: {} samples without an image", all.num_without_image)),
     );
-    notes.extend(left_out_note(folder, &all.images, "beside the shards")?);
-    let (name, root) = (idx::folder_name(folder), folder.to_owned());
-    name_classes(ImageList { name, root, images: all.images, notes, ..ImageList::default() }, folder)
+    Ok(ImageList { images: all.images, notes, ..ImageList::default() })
 }
 
-/// The tars in `folder` and in the splits' folders in it, each with that folder's split.
-fn find(folder: &Path) -> Result<Vec<(PathBuf, Option<Split>)>> {
-    let mut found = Vec::new();
-    let mut add = |path: PathBuf, split| {
-        let is_tar = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"));
-        // a pipe would wait for ever
-        if is_tar && path.is_file() {
-            found.push((path, split));
-        }
-    };
-    for entry in list(folder)? {
-        let split = entry.name().to_str().and_then(Split::from_name);
-        match entry.is_folder {
-            false => add(entry.path, None),
-            true if split.is_some() => list(&entry.path)?.into_iter().for_each(|below| add(below.path, split)),
-            true => {}
-        }
+/// The sample that a tar begins with.
+struct FirstSample {
+    labels: BTreeSet<LabelFile>,
+    /// Whether its key has a folder.
+    is_in_folder: bool,
+}
+
+/// The first sample of a tar, where its first files are an image and a label of one key.
+fn first_sample(path: &Path) -> Option<FirstSample> {
+    let mut file = File::open(path).ok()?;
+    match is_gzip(&mut file).ok()? {
+        true => sample_of(Archive::new(unpacked(file).ok()?).entries().ok()?),
+        false => sample_of(Archive::new(BufReader::new(file)).entries_with_seek().ok()?),
     }
-    Ok(found)
 }
 
-/// Whether the first files of a tar are an image and a label of one key.
-fn begins_with_sample(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    let mut tar = Archive::new(BufReader::new(file));
-    let Ok(entries) = tar.entries_with_seek() else { return false };
-    let (mut first, mut has_image, mut has_label) = (None, false, false);
+fn sample_of<R: Read>(entries: Entries<'_, R>) -> Option<FirstSample> {
+    let (mut first, mut has_image, mut labels) = (None, false, BTreeSet::new());
     for entry in entries.take(PROBES.1).map_while(std::result::Result::ok) {
         let is_folder = entry.header().entry_type() == EntryType::Directory;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -175,9 +135,10 @@ fn begins_with_sample(path: &Path) -> bool {
             break;
         }
         has_image |= EXTENSIONS.contains(&extension.as_str());
-        has_label |= LabelFile::from_extension(&extension).is_some();
+        labels.extend(LabelFile::from_extension(&extension));
     }
-    has_image && has_label
+    let is_in_folder = first?.contains('/');
+    (has_image && !labels.is_empty()).then_some(FirstSample { labels, is_in_folder })
 }
 
 /// A file's key, and its extension in small letters; `None` where it is hidden.
@@ -187,34 +148,6 @@ fn key_of(name: &str) -> Option<(String, String)> {
     let (stem, extension) = file.split_once('.').unwrap_or((&file, ""));
     parts.push(stem.to_owned());
     Some((parts.join("/"), extension.to_ascii_lowercase()))
-}
-
-fn with_splits(files: Vec<(PathBuf, Option<Split>)>) -> Result<Vec<(PathBuf, Split)>> {
-    let files = files.into_iter().map(|(path, split)| match split {
-        Some(split) => Ok((path, Some(split))),
-        None => split_of(&path).map(|split| (path, split)),
-    });
-    let files = files.collect::<Result<Vec<_>>>()?;
-    let has_splits = files.iter().any(|(_, split)| split.is_some());
-    let files = files.into_iter().map(|(path, split)| match split {
-        None if has_splits => Err(Error::data("a shard's name says no split, as others' do")
-            .expected(Split::NAMES.join(", "))
-            .got(path.display())
-            .help("rename it, or move it elsewhere")),
-        split => Ok((path, split.unwrap_or(Split::Train))),
-    });
-    files.collect()
-}
-
-/// The split that a word of a shard's name says.
-fn split_of(path: &Path) -> Result<Option<Split>> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let splits: BTreeSet<Split> =
-        stem.split(|letter: char| !letter.is_alphabetic()).filter_map(Split::from_name).collect();
-    match splits.len() {
-        0 | 1 => Ok(splits.first().copied()),
-        _ => Err(Error::data("a shard's name says several splits").got(path.display()).help("rename it")),
-    }
 }
 
 /// What a sample has so far.
@@ -263,14 +196,58 @@ impl Shard {
     }
 }
 
-fn read_shard(path: &Path, split: Split) -> Result<Shard> {
+/// `num_bytes` counts what all shards keep in memory.
+fn read_shard(path: &Path, split: Split, num_bytes: &AtomicU64) -> Result<Shard> {
     let mut file = File::open(path).map_err(damaged)?;
+    let archive: Arc<Path> = path.into();
+    if is_gzip(&mut file).map_err(damaged)? {
+        let mut tar = Archive::new(unpacked(file).map_err(damaged)?);
+        return read_entries(tar.entries().map_err(damaged)?, split, &mut |entry, name| {
+            let total = num_bytes.fetch_add(entry.size(), Ordering::Relaxed).saturating_add(entry.size());
+            read_into_memory(entry, &archive, name, total)
+        });
+    }
     let length = file.metadata().map_err(damaged)?.len();
     check_end(&mut file, length)?;
+    let mut tar = Archive::new(BufReader::new(file));
+    read_entries(tar.entries_with_seek().map_err(damaged)?, split, &mut |entry, name| {
+        let (archive, start, length_there) = (archive.clone(), entry.raw_file_position(), entry.size());
+        match start.checked_add(length_there).is_some_and(|end| end <= length) {
+            true => Ok(ImageSource::Part {
+                archive,
+                name: name.to_owned(),
+                start,
+                length: length_there,
+                is_deflated: false,
+                checksum: None,
+            }),
+            false => Err(Error::data("the archive is cut short")),
+        }
+    })
+}
+
+/// Whether a file is compressed. It is at its beginning again.
+fn is_gzip(file: &mut File) -> io::Result<bool> {
+    let mut start = Vec::new();
+    Read::by_ref(file).take(2).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start == [0x1f, 0x8b])
+}
+
+/// What is in a compressed file.
+fn unpacked(file: File) -> io::Result<impl Read> {
+    let packed_bytes = file.metadata()?.len();
+    Ok(BoundedReader::unpacking(MultiGzDecoder::new(BufReader::new(file)), packed_bytes))
+}
+
+/// Says where an image of a tar lies, or keeps it.
+type Store<'a, R> = &'a mut dyn FnMut(&mut Entry<'_, R>, &str) -> Result<ImageSource>;
+
+fn read_entries<R: Read>(entries: Entries<'_, R>, split: Split, store: Store<'_, R>) -> Result<Shard> {
     let mut samples: Vec<Sample> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    let (archive, mut shard) = (path.into(), Shard::default());
-    for (count, entry) in Archive::new(BufReader::new(file)).entries_with_seek().map_err(damaged)?.enumerate() {
+    let mut shard = Shard::default();
+    for (count, entry) in entries.enumerate() {
         let mut entry = entry.map_err(damaged)?;
         if count == MAX_ENTRIES {
             return Err(Error::data("the archive has too many files").expected(format!("at most {MAX_ENTRIES}")));
@@ -284,36 +261,32 @@ fn read_shard(path: &Path, split: Split) -> Result<Shard> {
         }
         let place = *places.entry(key).or_insert(samples.len());
         samples.resize_with(samples.len().max(place + 1), Sample::default);
-        check_whole(&entry, &name, length)?;
-        add_file(&mut samples[place], entry, &name, &archive).map_err(|error| error.at(&name))?;
+        check_kind(&entry, &name)?;
+        add_file(&mut samples[place], entry, &name, store).map_err(|error| error.at(&name))?;
     }
     samples.into_iter().try_for_each(|sample| shard.add(sample, split))?;
     Ok(shard)
 }
 
 /// Whether an entry is no file and no link to one: a folder, or what only systems need.
-fn is_other(entry: &Entry) -> bool {
+fn is_other<R: Read>(entry: &Entry<'_, R>) -> bool {
     use EntryType::{Continuous, GNUSparse, Link, Regular, Symlink};
     !matches!(entry.header().entry_type(), Regular | Continuous | Link | Symlink | GNUSparse)
 }
 
-/// Refuses links, and files that go on behind the end of the archive.
-fn check_whole(entry: &Entry, name: &str, length: u64) -> Result<()> {
-    let kind = entry.header().entry_type();
-    if matches!(kind, EntryType::Symlink | EntryType::Link) {
-        return Err(symbolic_link(name).help("pack it anew with tar -h --hard-dereference, which follows links"));
-    }
-    if kind == EntryType::GNUSparse {
-        return Err(sparse(name));
-    }
-    match entry.raw_file_position().checked_add(entry.size()).is_some_and(|end| end <= length) {
-        true => Ok(()),
-        false => Err(Error::data("the archive is cut short").at(name)),
+/// Refuses links and sparse files.
+fn check_kind<R: Read>(entry: &Entry<'_, R>, name: &str) -> Result<()> {
+    match entry.header().entry_type() {
+        EntryType::Symlink | EntryType::Link => {
+            Err(symbolic_link(name).help("pack it anew with tar -h --hard-dereference, which follows links"))
+        }
+        EntryType::GNUSparse => Err(sparse(name)),
+        _ => Ok(()),
     }
 }
 
 /// Adds an image or a label to its sample.
-fn add_file(sample: &mut Sample, entry: Entry, name: &str, archive: &Arc<Path>) -> Result<()> {
+fn add_file<R: Read>(sample: &mut Sample, mut entry: Entry<'_, R>, name: &str, store: Store<'_, R>) -> Result<()> {
     let extension = key_of(name).map(|(_, extension)| extension).unwrap_or_default();
     let twice = |what: &str| {
         let error = Error::data(format!("a sample has two {what}")).expected("one for each key");
@@ -328,14 +301,7 @@ fn add_file(sample: &mut Sample, entry: Entry, name: &str, archive: &Arc<Path>) 
         }
         return Ok(());
     }
-    let image = ImageSource::Part {
-        archive: archive.clone(),
-        name: name.to_owned(),
-        start: entry.raw_file_position(),
-        length: entry.size(),
-        is_deflated: false,
-        checksum: None,
-    };
+    let image = store(&mut entry, name)?;
     match sample.image.replace(image) {
         None => Ok(()),
         Some(_) => twice("images"),

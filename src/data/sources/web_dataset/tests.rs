@@ -166,6 +166,24 @@ fn other_tars_are_no_sign() {
 }
 
 #[test]
+fn a_shard_beside_itself_packed_is_refused() {
+    let folder = folder(&[("0.tar", CAT)]);
+    let packed = File::create(folder.path().join("0.tar.gz")).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+    io::copy(&mut File::open(folder.path().join("0.tar")).unwrap(), &mut packed).unwrap();
+    packed.finish().unwrap();
+    assert!(failure(folder.path()).contains("there twice"));
+    fs::remove_file(folder.path().join("0.tar")).unwrap();
+    assert_eq!(told(&read_folder(folder.path()).unwrap()), ["train 0 a/1.jpg one"]);
+    let path = folder.path().join("0.tar.gz");
+    let whole = fs::read(&path).unwrap();
+    for length in 1..whole.len() / 2 {
+        fs::write(&path, &whole[..length]).unwrap();
+        failure(folder.path());
+    }
+}
+
+#[test]
 fn links_and_files_that_claim_too_much_are_refused() {
     for (kind, part) in
         [(EntryType::Symlink, "symbolic link"), (EntryType::Link, "link"), (EntryType::GNUSparse, "0.tar")]
