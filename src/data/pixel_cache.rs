@@ -34,7 +34,10 @@ impl PixelCache {
         let too_many = || Error::data("the images have too many pixels");
         let num_bytes = count.checked_mul(image_bytes).ok_or_else(too_many)?;
         let unusable = |error: io::Error| unusable(&path, num_bytes).because(error);
-        if path.metadata().is_ok_and(|metadata| metadata.len() == num_bytes as u64) {
+        let is_there = || path.metadata().is_ok_and(|metadata| metadata.len() == num_bytes as u64);
+        // one process of several decodes, the others wait for it
+        let _lock = if is_there() { None } else { lock(&path) };
+        if is_there() {
             return Ok(PixelCache { file: File::open(&path).map_err(unusable)?, image_bytes, path });
         }
         let mut unreadable = None;
@@ -76,6 +79,15 @@ impl PartialEq for PixelCache {
 }
 
 impl Eq for PixelCache {}
+
+/// Waits for other processes that make the file at `path`, and keeps them from it for as long as it lives. None where the file system
+/// has no locks, or takes no file: then each makes its own, and one stays.
+fn lock(path: &Path) -> Option<File> {
+    std::fs::create_dir_all(folder_of(path)).ok()?;
+    let file = File::create(path.with_extension("lock")).ok()?;
+    file.lock().ok()?;
+    Some(file)
+}
 
 fn unusable(path: &Path, num_bytes: usize) -> Error {
     Error::config("cannot keep decoded images on the disk").at_path(path).help(format!(

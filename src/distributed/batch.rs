@@ -7,7 +7,8 @@ use std::cell::RefCell;
 
 use tch::{Kind, Tensor};
 
-use super::{Group, Rows};
+use super::group::Group;
+use super::rows::Rows;
 use crate::error::Result;
 
 thread_local! {

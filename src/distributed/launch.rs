@@ -10,6 +10,11 @@ const STORE_IS_SERVED: &str = "TORCHELASTIC_USE_AGENT_STORE";
 /// How often torchrun has started the processes again.
 const RESTARTS: &str = "TORCHELASTIC_RESTART_COUNT";
 
+/// The network interface that Gloo uses.
+const INTERFACE: &str = "GLOO_SOCKET_IFNAME";
+/// That of a machine with itself.
+const LOOPBACK: &str = if cfg!(target_os = "macos") { "lo0" } else { "lo" };
+
 /// A process of several: PyTorch's variables, which torchrun sets and other launchers can.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
@@ -61,7 +66,7 @@ impl Launch {
 }
 
 /// The variables for process `rank` of `size` on this machine, whose launcher serves a store at `port`.
-pub fn local_environment(rank: usize, size: usize, port: u16) -> [(&'static str, String); 7] {
+pub fn local_environment(rank: usize, size: usize, port: u16) -> [(&'static str, String); 8] {
     let (rank, size) = (rank.to_string(), size.to_string());
     [
         ("RANK", rank.clone()),
@@ -71,6 +76,8 @@ pub fn local_environment(rank: usize, size: usize, port: u16) -> [(&'static str,
         ("MASTER_ADDR", "127.0.0.1".to_owned()),
         ("MASTER_PORT", port.to_string()),
         (STORE_IS_SERVED, "True".to_owned()),
+        // a machine's name need not lead to it
+        (INTERFACE, env::var(INTERFACE).unwrap_or_else(|_| LOOPBACK.to_owned())),
     ]
 }
 

@@ -1,8 +1,10 @@
 //! The other processes: how they are met, whether they live, and what one failed at.
 
 use std::env;
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -56,7 +58,7 @@ impl Peers {
         let meeting = limit.unwrap_or(MEETING_TIME);
         let serves = rank == 0 && !launch.store_is_served;
         let prefix = format!("convnet/{}", launch.restarts);
-        let open = |serves| TcpStore::open(&launch.host, launch.port, serves, &prefix, meeting);
+        let open = |serves| open(launch, serves, &prefix, meeting);
         let place = format!("{}:{}", launch.host, launch.port);
         let store = open(serves).map_err(|error| {
             let what = if serves {
@@ -66,7 +68,7 @@ impl Peers {
             };
             Error::config(what)
                 .at(&place)
-                .because(error)
+                .because(error.source().map_or_else(|| error.fault(), ToString::to_string))
                 .help("MASTER_ADDR and MASTER_PORT name a free port of process 0's host, the same for every process")
         })?;
         let heart = Heart::new(open(false)?, rank)?;
@@ -101,15 +103,16 @@ impl Peers {
     }
 
     /// Compares `facts` with those of process 0.
-    pub fn check_same(&self, facts: &[(&str, String)]) -> Result<()> {
-        for (name, here) in facts {
-            let there = self.told_by_main(&format!("fact/{name}"), here)?;
-            if *here != there {
-                let error = Error::config(format!("process {} has another {name} than process 0", self.rank));
-                let error = error.expected(there).got(here);
-                self.tell_failure(&error);
-                return Err(error);
-            }
+    pub fn check_same(&self, facts: &[(String, String)]) -> Result<()> {
+        let own = serde_json::to_string(facts).expect("texts");
+        let there = self.told_by_main("facts", &own)?;
+        let there: Vec<(String, String)> = serde_json::from_str(&there).unwrap_or_default();
+        let other = facts.iter().find(|fact| !there.contains(fact));
+        if let Some((name, here)) = other {
+            let there =
+                there.into_iter().find(|(other, _)| other == name).map_or("none".to_owned(), |(_, value)| value);
+            let error = Error::config(format!("process {} has another {name} than process 0", self.rank));
+            return Err(error.expected(there).got(here));
         }
         self.wait_for_all("facts")
     }
@@ -155,7 +158,7 @@ impl Peers {
     pub fn blame(&self, error: Error) -> Error {
         let mut beats = Beats::new(self.size);
         let until = Instant::now() + SILENCE * 2;
-        let found = loop {
+        loop {
             let found = self.failure(&self.store).and_then(|failure| match failure {
                 Some(failure) => Ok(Some(failure)),
                 None => {
@@ -164,14 +167,12 @@ impl Peers {
                 }
             });
             match found {
-                Ok(Some(found)) => break found,
-                Err(_) => break Error::device("process 0, where the processes meet, is gone").because(error),
-                Ok(None) if Instant::now() > until => break error,
+                Ok(Some(found)) => return found,
+                Err(_) => return Error::device("process 0, where the processes meet, is gone").because(error),
+                Ok(None) if Instant::now() > until => return error,
                 Ok(None) => thread::sleep(PAUSE),
             }
-        };
-        let _ = self.store.add("gone", 1);
-        found
+        }
     }
 
     fn gone(&self, silent: &[usize]) -> Error {
@@ -185,17 +186,15 @@ impl Peers {
     /// Tells the others what this process failed at. Where it serves the store it waits until they have heard it, a few seconds at most.
     pub fn tell_failure(&self, error: &Error) {
         let text = format!("{} {}", error.exit_code(), describe(error));
-        if self.store.set(&format!("failed/{}", self.rank), &text).is_err() || !self.serves {
-            return;
-        }
-        self.linger();
+        let _ = self.store.set(&format!("failed/{}", self.rank), &text);
+        self.leave();
     }
 
     /// Ends this process's part.
     pub fn leave(&self) {
-        let _ = self.store.add("gone", 1);
-        if self.serves {
-            self.linger();
+        match self.serves {
+            true => self.linger(),
+            false => drop(self.store.add("gone", 1)),
         }
     }
 
@@ -228,6 +227,16 @@ fn given_time() -> Result<Option<Duration>> {
         Error::config(format!("{TIME_VARIABLE} cannot be used")).expected("1 to 86400 seconds").got(format!("'{text}'"))
     };
     seconds.map(|seconds| Some(Duration::from_secs(seconds))).ok_or_else(wrong)
+}
+
+/// The store of `launch`. What another program than c10d serves at its port may never answer: then the time is over, too.
+fn open(launch: &Launch, serves: bool, prefix: &str, time: Duration) -> Result<TcpStore> {
+    let (send, receive) = mpsc::channel();
+    let (host, port, prefix) = (launch.host.clone(), launch.port, prefix.to_owned());
+    let connect = move || drop(send.send(TcpStore::open(&host, port, serves, &prefix, time)));
+    let thread = thread::Builder::new().name("store".to_owned()).spawn(connect);
+    thread.map_err(|error| Error::internal("cannot start a thread").because(error))?;
+    receive.recv_timeout(time + SILENCE).unwrap_or_else(|_| Err(Error::device("what listens there does not answer")))
 }
 
 /// Says that process `rank` is here, and waits for the others.

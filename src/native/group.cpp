@@ -7,11 +7,13 @@
 #include <string>
 #include <vector>
 
-#include <c10/core/DeviceGuard.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+C10_DECLARE_int(caffe2_log_level);
 
 struct Store {
   c10::intrusive_ptr<c10d::Store> store;
@@ -67,6 +69,9 @@ void sum_over_all(Group &group, at::Tensor &tensor) { SumUnderWay(group, tensor,
 extern "C" char *convnet_store_new(const char *host, uint16_t port, bool serves, const char *prefix, int64_t timeout_ms,
                                    Store **out) {
   return caught([&] {
+    // c10d writes what goes wrong with the stack besides, once and again: what matters is in its exceptions
+    constexpr int FATAL = 3;
+    if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = FATAL;
     c10d::TCPStoreOptions options;
     options.port = port;
     options.isServer = serves;

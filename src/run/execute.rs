@@ -11,7 +11,7 @@ use super::finished::FinishedRun;
 use super::folder::{RunFolder, Unbegun};
 use super::measure::{self, RunPredictions};
 use super::prepare::{self, PreparedNetwork};
-use super::processes::{self, Work};
+use super::processes::{self, Trained, Work};
 use super::record::{DataRecord, RunRecord};
 use super::stop_after::{StopAfter, StopCallback};
 use super::{details, features, model_files, resume};
@@ -158,9 +158,10 @@ impl Run {
     }
 
     fn run_through(&mut self) -> Result<FinishedRun> {
-        let ready = self.prepare()?;
-        let processes = processes::agree(self, &ready)?;
-        let Ready { selected, data, state, is_resumed, mut network, images, samples, labels, trained_on } = ready;
+        let Ready { selected, data, state, is_resumed, mut network, images, samples, labels, trained_on } =
+            self.prepare()?;
+        let trained = Trained { data: &data, model: &network.model, state: &state };
+        let processes = processes::agree(&self.group, self.launch.as_ref(), &self.config, trained, &mut self.sinks)?;
         let record = || RunRecord::new(&self.config, data, &network.model, &selected);
         let (mut folder, changed, unbegun) = open_folder(self.resume.take(), record)?;
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.load.resize);

@@ -13,6 +13,7 @@ mod execute;
 mod features;
 mod finished;
 pub mod folder;
+mod follow;
 mod images;
 pub mod learning_rate;
 mod measure;

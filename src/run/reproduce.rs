@@ -41,6 +41,13 @@ pub fn reproduce(
         let error = Error::config("the run has no whole epoch to compare").at_path(&original.path);
         return Err(error.help("continue it first: convnet train --resume"));
     }
+    if let Some(processes) = &original.record().processes {
+        return Err(Error::config("the run was trained in several processes, whose sums one process rounds otherwise")
+            .expected("a run of one process")
+            .got(format!("one of {}", processes.count))
+            .at_path(&original.path)
+            .help("train it again with as many: the same settings and number give the same bits, and `runs compare` compares"));
+    }
     original.check_init_from()?;
     let no_folder = |error| Error::internal("cannot make a temporary folder").because(error);
     let folder = tempfile::tempdir().map_err(no_folder)?;

@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rng", &[]),
     ("native", &[]),
     ("device", &[]),
+    ("distributed", &[]),
     ("drawing", &[]),
     ("files", &[]),
     ("libtorch", &[]),

@@ -39,6 +39,7 @@ mod onnx;
 mod parquet_files;
 mod pretrained;
 mod printed;
+mod processes;
 mod properties;
 mod recipes;
 mod report;

@@ -1,6 +1,7 @@
 //! The lines that `train` prints when it is done.
 
 use convnet::model::LayerTime;
+use convnet::run::record::ProcessShare;
 use convnet::run::{FinishedRun, RunProfile};
 use convnet::train::{CheckpointKind, EarlyStopping, PhaseTime, StopReason};
 
@@ -32,9 +33,21 @@ fn why_it_ended(run: &FinishedRun) -> Option<String> {
     }
 }
 
+/// How fast each process was, and how much of the time it waited; nothing where there is one.
+fn processes_line(run: &FinishedRun) -> String {
+    let share = |process: &ProcessShare| {
+        format!("{:.0} images/s, waiting {:.0} %", process.images_per_second, process.waiting * 100.0)
+    };
+    match &run.processes[..] {
+        [] => String::new(),
+        processes => format!("processes {}\n", processes.iter().map(share).collect::<Vec<_>>().join(" · ")),
+    }
+}
+
 /// The result as text: why training stopped, best epoch, test scores, the files.
 pub fn text(run: &FinishedRun) -> String {
     let mut text = why_it_ended(run).map(|why| format!("ended     {why}\n")).unwrap_or_default();
+    text += &processes_line(run);
     text += &best_line(run);
     if let Some(tested) = &run.tested {
         let scores = tested.scores_text().map(|(label, value)| format!("{label} {value}"));

@@ -96,10 +96,11 @@ fn by_all_images(x: &Tensor, layer: &BatchNorm) -> Result<Tensor> {
         let _ = mean.shallow_clone().lerp_(&batch_mean.detach().to_kind(mean.kind()), share);
         let _ = variance.shallow_clone().lerp_(&batch_variance.detach().to_kind(variance.kind()), share);
     });
-    let mut factor = (batch_variance + *epsilon).rsqrt();
-    if let Some(scale) = scale {
-        factor *= scale;
-    }
+    let inverse_deviation = (batch_variance + *epsilon).rsqrt();
+    let factor = match scale {
+        Some(scale) => inverse_deviation * scale,
+        None => inverse_deviation,
+    };
     let normalized = centered * channel(&factor);
     let moved = match center {
         Some(center) => normalized + channel(center),

@@ -24,8 +24,16 @@ use crate::native::GradientReducer;
 use clip::Segments;
 use rules::Update;
 
-/// Numbers of a gradient that are summed over the processes at once: 25 MiB, PyTorch's choice.
-const BUCKET_SIZE: usize = 25 << 18;
+/// How many MiB of a gradient are summed over the processes at once: PyTorch's choice.
+const BUCKET_MIB: usize = 25;
+/// Another number, for measurements.
+const BUCKET_VARIABLE: &str = "CONVNET_BUCKET_MIB";
+
+/// Numbers of a gradient that are summed over the processes at once.
+fn bucket_size() -> usize {
+    let given = std::env::var(BUCKET_VARIABLE).ok().and_then(|text| text.parse().ok());
+    given.unwrap_or(BUCKET_MIB).saturating_mul(1 << 18).max(1)
+}
 
 /// An optimizer at work on a network's weights.
 pub struct Optimizer {
@@ -139,7 +147,7 @@ impl Optimizer {
     /// A device error where libtorch fails.
     pub fn share_with(&mut self, group: &Group, is_bf16: bool) -> Result<()> {
         let tensors: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.tensor).collect();
-        let reducer = group.reducer(&tensors, BUCKET_SIZE, is_bf16)?;
+        let reducer = group.reducer(&tensors, bucket_size(), is_bf16)?;
         self.reducer = reducer.map(|reducer| (reducer, group.clone()));
         Ok(())
     }
