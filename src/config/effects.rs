@@ -106,8 +106,10 @@ fn decays(run: &RunConfig) -> bool {
 }
 
 /// The settings that a range test of learning rates takes, because a training does, and that do nothing in it.
-pub const NOT_IN_RANGE_TEST: [&str; 26] = [
+pub const NOT_IN_RANGE_TEST: [&str; 28] = [
     "keep_features",
+    "sync_batchnorm",
+    "gradient_compression",
     "epochs",
     "lr",
     "ema",
@@ -153,6 +155,12 @@ pub fn without_effect(config: &RunConfig, origins: &Origins, is_cuda: bool) -> V
     given
         .map(|setting| format!("{} has no effect: it belongs to {}", named(setting.key, origins), setting.belongs_to()))
         .collect()
+}
+
+/// One warning for each flag of several processes, in a run of one.
+pub fn without_effect_in_one_process(origins: &Origins) -> Vec<String> {
+    let given = ["sync_batchnorm", "gradient_compression"].into_iter().filter(|key| origins.of(key) == Origin::Flag);
+    given.map(|key| format!("`{key}` has no effect: it belongs to a run in several processes")).collect()
 }
 
 /// One warning for each setting that was given and has no effect in a range test.

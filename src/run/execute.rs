@@ -16,7 +16,7 @@ use super::record::{DataRecord, RunRecord};
 use super::stop_after::{StopAfter, StopCallback};
 use super::{details, features, model_files, resume};
 use crate::config::RunConfig;
-use crate::config::effects::without_effect;
+use crate::config::effects::{without_effect, without_effect_in_one_process};
 use crate::config::origin::Origins;
 use crate::config::resolved::Resolved;
 use crate::data::batches::DataLoader;
@@ -275,8 +275,10 @@ impl Run {
         let Run { config, sinks, group, .. } = self;
         config.check()?;
         let selected = prepare::device(config, group, sinks)?;
-        for sentence in self.origins.iter().flat_map(|given| without_effect(config, given, selected.device.is_cuda())) {
-            sinks.note(format!("warning: {sentence}"));
+        if let Some(given) = &self.origins {
+            let idle = without_effect(config, given, selected.device.is_cuda());
+            let of_several = if group.is_alone() { without_effect_in_one_process(given) } else { Vec::new() };
+            idle.iter().chain(&of_several).for_each(|sentence| sinks.note(format!("warning: {sentence}")));
         }
         let splits = prepare::splits(config, self.resume.is_none() && self.checks_data, sinks)?;
         let data = DataRecord::new(&splits);

@@ -64,3 +64,12 @@ fn the_tables_name_settings() {
     assert!(SETTINGS.iter().all(|setting| known.contains_key(setting.key)));
     assert!(NOT_IN_RANGE_TEST.iter().all(|key| known.contains_key(*key)));
 }
+
+#[test]
+fn what_is_for_several_processes_does_nothing_in_one() {
+    let flags = json!({ "sync_batchnorm": true }).as_object().unwrap().clone();
+    let config = RunConfig::resolve(Map::new(), flags.clone()).unwrap();
+    let origins = Origins::new(&config, &[(Origin::Flag, &flags)]).unwrap();
+    let said = without_effect_in_one_process(&origins);
+    assert!(said.len() == 1 && said[0].starts_with("`sync_batchnorm` has no effect"), "{said:?}");
+}
