@@ -36,7 +36,7 @@ impl PixelCache {
         let unusable = |error: io::Error| unusable(&path, num_bytes).because(error);
         let is_there = || path.metadata().is_ok_and(|metadata| metadata.len() == num_bytes as u64);
         // one process of several decodes, the others wait for it
-        let _lock = if is_there() { None } else { lock(&path) };
+        let _lock = if is_there() { None } else { Lock::wait_for(&path) };
         if is_there() {
             return Ok(PixelCache { file: File::open(&path).map_err(unusable)?, image_bytes, path });
         }
@@ -80,13 +80,30 @@ impl PartialEq for PixelCache {
 
 impl Eq for PixelCache {}
 
-/// Waits for other processes that make the file at `path`, and keeps them from it for as long as it lives. None where the file system
-/// has no locks, or takes no file: then each makes its own, and one stays.
-fn lock(path: &Path) -> Option<File> {
-    std::fs::create_dir_all(folder_of(path)).ok()?;
-    let file = File::create(path.with_extension("lock")).ok()?;
-    file.lock().ok()?;
-    Some(file)
+/// The right to make a file, which one process has at a time.
+struct Lock {
+    path: PathBuf,
+    /// Held as long as this lives.
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for other processes that make the file at `path`. None where the file system has no locks, or takes no file: then each
+    /// makes its own, and one stays.
+    fn wait_for(path: &Path) -> Option<Self> {
+        std::fs::create_dir_all(folder_of(path)).ok()?;
+        let path = path.with_extension("lock");
+        let file = File::create(&path).ok()?;
+        file.lock().ok()?;
+        Some(Lock { path, _file: file })
+    }
+}
+
+impl Drop for Lock {
+    /// Whoever waits has the file open already.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 fn unusable(path: &Path, num_bytes: usize) -> Error {
