@@ -10,6 +10,7 @@ use tch::{Kind, Tensor};
 use super::group::Group;
 use super::rows::Rows;
 use crate::error::Result;
+use crate::native::Reduction;
 
 thread_local! {
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
@@ -36,6 +37,30 @@ impl BatchScope {
         let current = Current { rows, group: group.clone(), sums_statistics, moved: Vec::new() };
         CURRENT.with(|cell| *cell.borrow_mut() = Some(current));
         Some(BatchScope(()))
+    }
+
+    /// Makes the moving statistics that layers have moved since the scope began those of the whole batch: means over the processes, by
+    /// their images. Nothing where the statistics were summed.
+    ///
+    /// # Errors
+    /// As [`Group::all_reduce`].
+    pub fn share_moved(self) -> Result<()> {
+        let taken = CURRENT.with(|cell| cell.borrow_mut().take());
+        let Some(Current { rows, group, moved, .. }) = taken.filter(|current| !current.moved.is_empty()) else {
+            return Ok(());
+        };
+        tch::no_grad(|| {
+            let flat: Vec<Tensor> = moved.iter().map(|tensor| tensor.reshape([-1])).collect();
+            let mut all = Tensor::cat(&flat, 0).to_kind(Kind::Double) * rows.share();
+            group.all_reduce(&mut all, Reduction::Sum)?;
+            let mut start = 0;
+            for tensor in moved {
+                let count = tensor.numel() as i64;
+                tensor.shallow_clone().copy_(&all.narrow(0, start, count).reshape(tensor.size()));
+                start += count;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -84,31 +109,4 @@ pub fn note_moved(statistics: &[Tensor]) {
             }
         }
     });
-}
-
-/// Makes the moving statistics that layers have moved since the scope began those of the whole batch: means over the processes, by
-/// their images. Nothing where the statistics were summed.
-///
-/// # Errors
-/// As [`Group::all_reduce`].
-pub fn moved_statistics() -> Result<()> {
-    let taken = CURRENT.with(|cell| {
-        let mut current = cell.borrow_mut();
-        current
-            .as_mut()
-            .map(|current| (current.group.clone(), current.rows.share(), std::mem::take(&mut current.moved)))
-    });
-    let Some((group, share, moved)) = taken.filter(|(.., moved)| !moved.is_empty()) else { return Ok(()) };
-    tch::no_grad(|| {
-        let flat: Vec<Tensor> = moved.iter().map(|tensor| tensor.reshape([-1])).collect();
-        let mut all = Tensor::cat(&flat, 0).to_kind(Kind::Double) * share;
-        group.all_reduce(&mut all, crate::native::Reduction::Sum)?;
-        let mut start = 0;
-        for tensor in moved {
-            let count = tensor.numel() as i64;
-            tensor.shallow_clone().copy_(&all.narrow(0, start, count).reshape(tensor.size()));
-            start += count;
-        }
-        Ok(())
-    })
 }

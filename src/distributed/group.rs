@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Kind, Tensor};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::native::{GradientReducer, Reduction};
 
 use super::launch::Launch;
@@ -136,6 +136,15 @@ impl Group {
         let done = call();
         peers.waited.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
         done.map_err(|error| peers.blame(error))
+    }
+
+    /// Which process an error comes from that libtorch may have met in a call with the others; other errors are this process's own.
+    #[must_use]
+    pub fn blamed(&self, error: Error) -> Error {
+        match &self.0 {
+            Some(peers) if error.kind() == ErrorKind::Device => peers.blame(error),
+            _ => error,
+        }
     }
 
     /// How long this process has waited for the others so far, sums included.

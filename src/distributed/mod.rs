@@ -10,7 +10,7 @@ mod launch;
 mod peers;
 mod rows;
 
-pub use batch::{BatchScope, batch_sum, moved_statistics, noise_rows, note_moved, sums_statistics};
+pub use batch::{BatchScope, batch_sum, noise_rows, note_moved, sums_statistics};
 pub use group::Group;
 pub use launch::{Launch, local_environment};
 pub use rows::Rows;

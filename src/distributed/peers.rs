@@ -3,7 +3,7 @@
 use std::env;
 use std::error::Error as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ const BEAT: Duration = Duration::from_millis(500);
 /// A process that says nothing for so long is gone, or hangs.
 const SILENCE: Duration = Duration::from_millis(2500);
 /// As [`SILENCE`], where nothing has failed: a machine may be busy.
-const LONG_SILENCE: Duration = Duration::from_secs(30);
+const LONG_SILENCE: Duration = Duration::from_secs(10);
 /// How often the store is asked.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -38,6 +38,12 @@ pub(super) struct Peers {
     store: TcpStore,
     /// Whether this process serves the store.
     serves: bool,
+    /// How often all processes have met at the store: each time has keys of its own.
+    meetings: AtomicU64,
+    /// Whether it is another process that the training failed at.
+    is_blamed: AtomicBool,
+    /// How many of the others are gone without a word.
+    num_silent: AtomicUsize,
     /// Nanoseconds in calls that wait for the others.
     pub waited: AtomicU64,
     _heart: Heart,
@@ -76,19 +82,36 @@ impl Peers {
         let gloo = GlooGroup::connect(&store, rank, size, limit.unwrap_or(CALL_TIME))
             .map_err(|error| error.help("GLOO_SOCKET_IFNAME names the network interface to use"))?;
         let local = (launch.local_rank, launch.local_size);
-        Ok(Peers { rank, size, local, gloo, store, serves, waited: AtomicU64::new(0), _heart: heart })
+        Ok(Peers {
+            rank,
+            size,
+            local,
+            gloo,
+            store,
+            serves,
+            meetings: AtomicU64::new(0),
+            is_blamed: AtomicBool::new(false),
+            num_silent: AtomicUsize::new(0),
+            waited: AtomicU64::new(0),
+            _heart: heart,
+        })
+    }
+
+    /// The key of what all do next at the store, in one order.
+    fn meeting(&self, name: &str) -> String {
+        format!("meeting/{}/{name}", self.meetings.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Waits until all have come to `place`.
     pub fn wait_for_all(&self, place: &str) -> Result<()> {
-        let key = format!("at/{place}");
+        let key = self.meeting(place);
         self.ask(|store| store.add(&key, 1))?;
         self.wait_until(|store| Ok((store.add(&key, 0)? >= self.size as i64).then_some(())))
     }
 
     /// The main process's `text` of this name.
     pub fn told_by_main(&self, name: &str, text: &str) -> Result<String> {
-        let key = format!("main/{name}");
+        let key = self.meeting(name);
         if self.rank == 0 {
             self.ask(|store| store.set(&key, text))?;
             return Ok(text.to_owned());
@@ -98,8 +121,9 @@ impl Peers {
 
     /// Every process's `text` of this name.
     pub fn gather_texts(&self, name: &str, text: &str) -> Result<Vec<String>> {
-        self.ask(|store| store.set(&format!("{name}/{}", self.rank), text))?;
-        (0..self.size).map(|rank| self.wait_until(|store| store.get(&format!("{name}/{rank}")))).collect()
+        let key = self.meeting(name);
+        self.ask(|store| store.set(&format!("{key}/{}", self.rank), text))?;
+        (0..self.size).map(|rank| self.wait_until(|store| store.get(&format!("{key}/{rank}")))).collect()
     }
 
     /// Compares `facts` with those of process 0.
@@ -148,14 +172,18 @@ impl Peers {
                 let (code, what) = text.split_once(' ').unwrap_or(("", &text));
                 let kind = KINDS.into_iter().find(|kind| kind.exit_code().to_string() == code);
                 let what = format!("process {rank} of {} failed: {what}", self.size);
+                self.is_blamed.store(true, Ordering::Relaxed);
                 return Ok(Some(Error::new(kind.unwrap_or(ErrorKind::Device), what)));
             }
         }
         Ok(None)
     }
 
-    /// Why a call with the others failed: what another process says, or which one says nothing.
+    /// Why a call with the others failed: what another process says, or which one says nothing; `error` itself once that is said.
     pub fn blame(&self, error: Error) -> Error {
+        if self.is_blamed.load(Ordering::Relaxed) {
+            return error;
+        }
         let mut beats = Beats::new(self.size);
         let until = Instant::now() + SILENCE * 2;
         loop {
@@ -176,6 +204,8 @@ impl Peers {
     }
 
     fn gone(&self, silent: &[usize]) -> Error {
+        self.num_silent.store(silent.len(), Ordering::Relaxed);
+        self.is_blamed.store(true, Ordering::Relaxed);
         let names: Vec<String> = silent.iter().map(usize::to_string).collect();
         let noun = if silent.len() == 1 { "process" } else { "processes" };
         let verb = if silent.len() == 1 { "is" } else { "are" };
@@ -183,8 +213,12 @@ impl Peers {
             .help("the last checkpoint is whole: `resume` goes on from it, with any number of processes")
     }
 
-    /// Tells the others what this process failed at. Where it serves the store it waits until they have heard it, a few seconds at most.
+    /// Tells the others what this process failed at, unless that was another one. Where it serves the store it waits until they have
+    /// heard it, a few seconds at most.
     pub fn tell_failure(&self, error: &Error) {
+        if self.is_blamed.load(Ordering::Relaxed) {
+            return self.leave();
+        }
         let text = format!("{} {}", error.exit_code(), describe(error));
         let _ = self.store.set(&format!("failed/{}", self.rank), &text);
         self.leave();
@@ -201,7 +235,7 @@ impl Peers {
     /// Keeps the store until the others are gone, a few seconds at most.
     fn linger(&self) {
         let until = Instant::now() + SILENCE * 2;
-        let others = self.size as i64 - 1;
+        let others = (self.size - 1).saturating_sub(self.num_silent.load(Ordering::Relaxed)) as i64;
         while Instant::now() < until && self.store.add("gone", 0).is_ok_and(|gone| gone < others) {
             thread::sleep(PAUSE);
         }

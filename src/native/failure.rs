@@ -32,7 +32,7 @@ thread_local! {
 /// Does `action`; an exception of libtorch in it, which tch makes a panic, is an error. Other panics go on.
 ///
 /// # Errors
-/// Those of `action`, and a device error for an exception.
+/// Those of `action` and of [`throw`] in it, and a device error for an exception.
 pub fn guarded<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
     quiet_hook();
     let has_gradients = set_gradients(true);
@@ -41,13 +41,22 @@ pub fn guarded<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
     // what `action` borrows may be half changed: whoever takes the error gives that up
     let result = panic::catch_unwind(AssertUnwindSafe(action));
     DEPTH.set(DEPTH.get() - 1);
-    result.unwrap_or_else(|panic| match exception(&*panic) {
-        Some(text) => {
-            set_gradients(has_gradients); // `no_grad` does not put it back
-            Err(failure(&text))
-        }
-        None => panic::resume_unwind(panic),
+    result.unwrap_or_else(|panic| {
+        let error = match panic.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(panic) => match exception(&*panic) {
+                Some(text) => failure(&text),
+                None => panic::resume_unwind(panic),
+            },
+        };
+        set_gradients(has_gradients); // `no_grad` does not put it back
+        Err(error)
     })
+}
+
+/// Ends what is under way with `error`, which [`guarded`] gives back: for code that libtorch or a layer calls and that returns tensors.
+pub fn throw(error: Error) -> ! {
+    panic::panic_any(error)
 }
 
 fn set_gradients(on: bool) -> bool {
@@ -61,7 +70,8 @@ fn quiet_hook() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if DEPTH.get() == 0 || exception(info.payload()).is_none() {
+            let is_error = info.payload().is::<Error>() || exception(info.payload()).is_some();
+            if DEPTH.get() == 0 || !is_error {
                 before(info);
             }
         }));

@@ -65,9 +65,10 @@ void SumUnderWay::wait() {
 
 void sum_over_all(Group &group, at::Tensor &tensor) { SumUnderWay(group, tensor, false, false).wait(); }
 
-// A store at `host` and `port`, which this process serves or that another one does; its keys begin with `prefix`.
-extern "C" char *convnet_store_new(const char *host, uint16_t port, bool serves, const char *prefix, int64_t timeout_ms,
-                                   Store **out) {
+// A store at `host` and `port`, which this process serves or that another one does; its keys begin with `prefix`. `listening` is the
+// socket that listens there already, which the store then has, or negative.
+extern "C" char *convnet_store_new(const char *host, uint16_t port, bool serves, int listening, const char *prefix,
+                                   int64_t timeout_ms, Store **out) {
   return caught([&] {
     // c10d writes what goes wrong with the stack besides, once and again: what matters is in its exceptions
     constexpr int FATAL = 3;
@@ -76,6 +77,7 @@ extern "C" char *convnet_store_new(const char *host, uint16_t port, bool serves,
     options.port = port;
     options.isServer = serves;
     options.waitWorkers = false;
+    if (listening >= 0) options.masterListenFd = listening;
     options.timeout = std::chrono::milliseconds(timeout_ms);
     auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
     *out = new Store{c10::make_intrusive<c10d::PrefixStore>(prefix, store)};

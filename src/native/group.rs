@@ -2,6 +2,8 @@
 //! which are part of libtorch.
 
 use std::ffi::{CString, c_char, c_int, c_void};
+use std::net::TcpListener;
+use std::os::fd::IntoRawFd;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ unsafe extern "C" {
         host: *const c_char,
         port: u16,
         serves: bool,
+        listening: c_int,
         prefix: *const c_char,
         timeout_ms: i64,
         out: *mut *mut c_void,
@@ -96,10 +99,24 @@ impl TcpStore {
     /// # Errors
     /// A device error where the port is taken, or nobody serves it.
     pub fn open(host: &str, port: u16, serves: bool, prefix: &str, timeout: Duration) -> Result<Self> {
-        let (host, prefix, mut store) = (text(host)?, text(prefix)?, ptr::null_mut());
-        // SAFETY: the texts live, and so does `store`; it returns null or a string that is ours.
+        Self::new(host, port, serves, -1, prefix, timeout)
+    }
+
+    /// A store of this process at `listener`'s address, of an IPv4 host: nobody reaches it from elsewhere than that allows.
+    ///
+    /// # Errors
+    /// A device error where it cannot be served there.
+    pub fn serve_at(listener: TcpListener, prefix: &str, timeout: Duration) -> Result<Self> {
+        let unknown = |error| Error::device("the processes' meeting place has no address").because(error);
+        let address = listener.local_addr().map_err(unknown)?;
+        Self::new(&address.ip().to_string(), address.port(), true, listener.into_raw_fd(), prefix, timeout)
+    }
+
+    fn new(host: &str, port: u16, serves: bool, listening: c_int, prefix: &str, timeout: Duration) -> Result<Self> {
+        let (host, prefix, time, mut store) = (text(host)?, text(prefix)?, milliseconds(timeout), ptr::null_mut());
+        // SAFETY: the texts live, and so does `store`; the socket is the store's from now on. It returns null or a string that is ours.
         checked(unsafe {
-            convnet_store_new(host.as_ptr(), port, serves, prefix.as_ptr(), milliseconds(timeout), &raw mut store)
+            convnet_store_new(host.as_ptr(), port, serves, listening, prefix.as_ptr(), time, &raw mut store)
         })?;
         Ok(TcpStore(made(store)))
     }

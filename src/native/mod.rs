@@ -17,7 +17,7 @@ use tch::Device;
 
 use crate::error::Result;
 
-pub use failure::{failure, guarded};
+pub use failure::{failure, guarded, throw};
 pub use feed::Feed;
 pub use fused::{AdamStep, BatchNorm, Behind, FUSED_VARIABLE, adam, batch_norm, is_fused, max_pool};
 pub use group::{GlooGroup, GradientReducer, Reduction, TcpStore};

@@ -71,7 +71,7 @@ pub struct Run {
     pub is_profiled: bool,
     /// The processes that train it together: those that are not the main one [`Run::follow`].
     pub group: Group,
-    /// What the launcher of the processes is known again by.
+    /// What the launcher is known again by, where one starts processes again that have failed.
     pub launch: Option<String>,
 }
 
@@ -161,8 +161,8 @@ impl Run {
         let Ready { selected, data, state, is_resumed, mut network, images, samples, labels, trained_on } =
             self.prepare()?;
         let trained = Trained { data: &data, model: &network.model, state: &state };
-        let processes = processes::agree(&self.group, self.launch.as_ref(), &self.config, trained, &mut self.sinks)?;
-        let record = || RunRecord::new(&self.config, data, &network.model, &selected);
+        let processes = processes::agree(&self.group, &self.config, trained, &mut self.sinks)?;
+        let record = || RunRecord::new(&self.config, data, &network.model, &selected, self.launch.clone());
         let (mut folder, changed, unbegun) = open_folder(self.resume.take(), record)?;
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.load.resize);
         let checkpoints = checkpoints.with_data(trained_on.clone());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::record::{ChangedSettings, DataRecord, EndedBy, Processes, RunRecord, RunResult, SourceModel};
+use super::record::{ChangedSettings, DataRecord, Processes, RunRecord, RunResult, SourceModel};
 use crate::config::resolved::Resolved;
 use crate::config::{RunConfig, paths};
 use crate::data::Split;
@@ -150,11 +150,6 @@ impl RunFolder {
     /// What came of the run; none until its model is saved.
     pub fn result(&self) -> Option<&RunResult> {
         self.record.result.as_ref()
-    }
-
-    /// Whether the run has come to its end and its model is saved.
-    pub fn is_finished(&self) -> bool {
-        self.result().is_some_and(|result| result.ending.is_some_and(|ending| ending != EndedBy::Signal))
     }
 
     /// Writes down that the run goes on after `batches_seen` batches with `changed` settings; `config` has them. `processes` train it

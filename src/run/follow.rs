@@ -14,7 +14,7 @@ impl Run {
     pub fn follow(mut self) -> Result<StopReason> {
         let Ready { selected, data, state, is_resumed, mut network, images, labels, .. } = self.prepare()?;
         let trained = Trained { data: &data, model: &network.model, state: &state };
-        processes::agree(&self.group, None, &self.config, trained, &mut self.sinks)?;
+        processes::agree(&self.group, &self.config, trained, &mut self.sinks)?;
         let mut margins = Margins::new(images.train.num_images(), selected.device);
         let resumed = self.resume.take();
         let folder = resumed.map(|resume| resume.folder.checkpoints()).unwrap_or_default();

@@ -45,6 +45,7 @@ pub use measure::kept_predictions;
 pub use profile::RunProfile;
 pub use record::RunRecord;
 pub use report::RunReport;
+pub use resume::is_finished;
 pub use stop_after::StopAfter;
 pub use suspects::{Suspect, Suspects, suspects};
 pub use train_from::{Trained, train_from};

@@ -46,7 +46,6 @@ fn check_agreement(group: &Group, config: &RunConfig, trained: Trained) -> Resul
 /// A configuration error that names process and difference, and what another process failed at.
 pub(super) fn agree(
     group: &Group,
-    launch: Option<&String>,
     config: &RunConfig,
     trained: Trained,
     sinks: &mut Sinks,
@@ -61,7 +60,7 @@ pub(super) fn agree(
     let (count, threads) = (group.size(), tch::get_num_threads());
     let noun = if threads == 1 { "thread" } else { "threads" };
     sinks.note(format!("processes: {count} (gloo), {threads} {noun} each, on {}", different.join(", ")));
-    Ok(Some(Processes { count, backend: "gloo".to_owned(), hosts, launch: launch.cloned() }))
+    Ok(Some(Processes { count, backend: "gloo".to_owned(), hosts }))
 }
 
 /// What a process did in a training.

@@ -1,5 +1,7 @@
 //! `run.json`: what a run was asked for, with what it computed, and what came of it.
 
+mod processes;
+
 use std::path::Path;
 use std::{fs, io};
 
@@ -15,6 +17,8 @@ use crate::libtorch;
 use crate::metrics::Scores;
 use crate::model::{Model, saved};
 use crate::train::{Monitor, StopReason};
+
+pub use processes::{ProcessShare, Processes};
 
 /// The version of `run.json` that is written. Files without one are of version 1, which had the same keys.
 const VERSION: u32 = 2;
@@ -50,6 +54,9 @@ pub struct RunRecord {
     /// The GPU's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<String>,
+    /// What the launcher that began the run is known again by, where it starts processes again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<String>,
     /// The processes that trained it last, where there were several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<Processes>,
@@ -167,31 +174,6 @@ pub struct BestEpoch {
     pub value: f64,
     /// The epoch, from 1.
     pub epoch: u64,
-}
-
-/// The processes of a training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Processes {
-    /// How many there are.
-    pub count: usize,
-    /// What carries their sums: `gloo`.
-    pub backend: String,
-    /// Each process's host, in the order of their ranks.
-    pub hosts: Vec<String>,
-    /// What the launcher is known again by, where it starts processes again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub launch: Option<String>,
-}
-
-/// What a process did in a training.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct ProcessShare {
-    /// The images that it computed, each as often as it did.
-    pub images: u64,
-    /// Images a second.
-    pub images_per_second: f64,
-    /// The share of the time in which it waited for the others, their sums included.
-    pub waiting: f64,
 }
 
 /// Why a training ended, as `run.json` says it.
@@ -327,11 +309,17 @@ impl DataRecord {
 }
 
 impl RunRecord {
-    /// A run of `config` that is about to begin, with `model` on `selected`.
+    /// A run of `config` that is about to begin, with `model` on `selected`; `launch` is what its launcher is known again by.
     ///
     /// # Errors
     /// A model error where the model to start from is not there any more.
-    pub fn new(config: &RunConfig, data: DataRecord, model: &Model, selected: &Selected) -> Result<Self> {
+    pub fn new(
+        config: &RunConfig,
+        data: DataRecord,
+        model: &Model,
+        selected: &Selected,
+        launch: Option<String>,
+    ) -> Result<Self> {
         Ok(RunRecord {
             version: VERSION,
             config: config.clone(),
@@ -343,6 +331,7 @@ impl RunRecord {
             data,
             paths: paths::absolute(config),
             gpu: selected.gpu.clone(),
+            launch,
             processes: None,
             init_from: config.network.init_from.as_deref().map(SourceModel::read).transpose()?,
             started: Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),

@@ -10,7 +10,7 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::log::Sinks;
 use crate::log::history::HistoryRow;
-use crate::train::{CheckpointKind, Checkpoints, Margins, Optimizer, StopReason, TrainConfig, TrainState};
+use crate::train::{CheckpointKind, Checkpoints, Margins, Optimizer, StopReason, TrainConfig, TrainState, checkpoint};
 
 /// The JSON of the run's last checkpoint, for the images that it was started with. None where the run was killed before it had
 /// one: it begins again.
@@ -67,6 +67,25 @@ pub fn history_before(folder: &RunFolder, state: &TrainState, sinks: &mut Sinks)
     rows
 }
 
+/// Whether the model of a run that stands at `state` is saved: not where it was trained on since.
+fn has_saved_its_model(folder: &RunFolder, state: &TrainState) -> bool {
+    folder.result().and_then(|result| result.batches_seen) == Some(state.batches_seen)
+}
+
+/// Whether nothing is left to do in `folder`'s run with the settings of `config`: it has come to its end, and its model is saved.
+///
+/// # Errors
+/// A model error where its last checkpoint is damaged.
+pub fn is_finished(folder: &RunFolder, config: &RunConfig) -> Result<bool> {
+    let last = folder.checkpoint(CheckpointKind::Last);
+    if !last.is_file() {
+        return Ok(false);
+    }
+    let state = checkpoint::state(&last)?;
+    let train_config = config.train_config(folder.record().data.train, config.stage(state.epochs));
+    Ok(state.ending(&train_config).is_some() && has_saved_its_model(folder, &state))
+}
+
 /// A run that ended is finished once its model is saved, too: else that is what is left to do, and saving it otherwise.
 pub fn check_something_is_left(
     config: &TrainConfig,
@@ -81,8 +100,9 @@ pub fn check_something_is_left(
             .got(config.epochs));
     }
     let Some(ending) = state.ending(config) else { return Ok(()) };
-    let is_done = folder.result().and_then(|result| result.batches_seen) == Some(state.batches_seen);
-    if !is_done || ["models", "name", "restore_best"].iter().any(|key| changed.contains_key(*key)) {
+    if !has_saved_its_model(folder, state)
+        || ["models", "name", "restore_best"].iter().any(|key| changed.contains_key(*key))
+    {
         return Ok(());
     }
     let finished = Error::config("the run is finished");

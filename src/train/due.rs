@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::profile::{Phase, timed};
 use super::train_state::Stopwatch;
 use super::{StopReason, Trainer};
 use crate::error::Result;
@@ -28,7 +29,10 @@ impl Trainer<'_> {
         let save = clock.save_is_due(self.config.save_every, &self.state) && is_main;
         let report = clock.report_is_due() && is_main;
         let own = [signal, i64::from(is_over), i64::from(save), i64::from(report)];
-        let [signal, is_over, save, report] = self.train.group().largest(own)?;
+        let [signal, is_over, save, report] = match self.train.group() {
+            group if group.is_alone() => own,
+            group => timed(self.profile, Phase::Communication, || group.largest(own))?,
+        };
         let ending = match signal {
             0 => (is_over > 0).then_some(StopReason::Time),
             signal => Some(StopReason::Signal(signal as i32)),

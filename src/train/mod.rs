@@ -164,7 +164,8 @@ impl Trainer<'_> {
     pub fn fit(&mut self) -> Result<Outcome> {
         self.config.check_monitors(self.model.num_classes())?;
         self.sinks.send(&Event::Start(self.start()));
-        let outcome = native::guarded(|| self.run());
+        // the backward pass meets the others within libtorch
+        let outcome = native::guarded(|| self.run()).map_err(|error| self.train.group().blamed(error));
         self.sinks.send(&Event::End);
         outcome
     }
@@ -184,7 +185,7 @@ impl Trainer<'_> {
                 self.step(&order, &mut loop_state)?;
                 timed(self.profile, Phase::Logging, || self.log_progress(&mut loop_state))?;
                 loop_state.clock.note(&mut self.state);
-                let due = timed(self.profile, Phase::Communication, || self.due(&mut loop_state.clock))?;
+                let due = self.due(&mut loop_state.clock)?;
                 loop_state.report_is_due = due.report;
                 if due.save || due.ending.is_some() {
                     timed(self.profile, Phase::Saving, || self.save_within_epoch(&mut loop_state))?;

@@ -9,7 +9,7 @@ use super::profile::{Phase, Profile, timed};
 use super::{Optimizer, TrainConfig};
 use crate::data::augment::{Mixer, augment};
 use crate::data::batches::{DataLoader, Order};
-use crate::distributed::{self, BatchScope, Rows};
+use crate::distributed::{BatchScope, Rows};
 use crate::error::Result;
 use crate::model::{Model, Outputs};
 use crate::native;
@@ -104,11 +104,12 @@ impl Step<'_> {
             }
             let (share, is_last) = (share * rows.share(), batch + 1 == batches.end);
             timed(self.profile, Phase::Backward, || optimizer.add_gradient(&trained.loss, share, is_last))?;
-            timed(self.profile, Phase::Communication, || {
-                optimizer.finish_gradient()?;
-                distributed::moved_statistics()
-            })?;
-            drop(scope);
+            if let Some(scope) = scope {
+                timed(self.profile, Phase::Communication, || {
+                    optimizer.finish_gradient()?;
+                    scope.share_moved()
+                })?;
+            }
         }
         timed(self.profile, Phase::Optimizer, || {
             optimizer.apply(learning_rate);

@@ -301,6 +301,22 @@ fn who_hangs_is_named() {
 }
 
 #[test]
+fn a_restart_goes_on_with_what_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    succeeded(&train(folder.path(), SMALL, "r", &[]));
+    let restarted = |line: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_convnet"));
+        command.args(line.split_whitespace()).current_dir(&folder).env("RANK", "0").env("WORLD_SIZE", "1");
+        succeeded(&command.env("TORCHELASTIC_RESTART_COUNT", "1").output().unwrap())
+    };
+    let before = history(folder.path(), "r");
+    assert_eq!(restarted(&format!("{SMALL} --run r")), "", "it is finished");
+    assert_eq!(history(folder.path(), "r"), before);
+    restarted("train --resume r --epochs 3 -q");
+    assert_eq!(history(folder.path(), "r").len(), 3, "it had been finished, and is to go on");
+}
+
+#[test]
 #[ignore = "needs CONVNET_TEST_PYTHON"]
 fn torchrun_starts_again_and_the_run_is_the_undisturbed_one() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/check_restarts");

@@ -22,7 +22,7 @@ use convnet::log::console::{ConsoleSink, ProgressMode};
 use convnet::run::plan::plan as plan_training;
 use convnet::run::series::{Series, SeriesKind};
 use convnet::run::verify::{ExactResume, verify_resume};
-use convnet::run::{Resume, Run, RunFolder, RunReport};
+use convnet::run::{Resume, Run, RunFolder, RunReport, is_finished};
 use signals::{check_ending, command_again, resume_command, stop_on_signals};
 
 pub use args::{Args, Flags};
@@ -31,7 +31,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
     match (Launch::from_environment()?, args.options.nproc) {
         (None, Some(count)) => Ok(processes::start(count)?),
         (None, None) => train(args, globals, &Group::alone(), None),
-        (Some(launch), _) if launch.size == 1 => train(args, globals, &Group::alone(), None),
+        (Some(launch), _) if launch.size == 1 => train(args, globals, &Group::alone(), Some(&launch)),
         (Some(launch), _) => {
             args.check_alone()?;
             let globals = if launch.rank == 0 { globals } else { globals.silenced() };
@@ -42,22 +42,7 @@ pub fn run(args: Args, globals: Globals) -> anyhow::Result<()> {
 
 fn train(args: Args, globals: Globals, group: &Group, launch: Option<&Launch>) -> anyhow::Result<()> {
     let started = Instant::now();
-    let mut resumed = match &args.options.resume {
-        None => None,
-        Some(run) if args.options.print_config || !group.is_main() => Some(RunFolder::open(run, &args.logs_folder())?),
-        Some(run) => Some(RunFolder::resume(run, &args.logs_folder())?),
-    };
-    let mut resolved = args.resolve(resumed.as_ref(), group.size())?;
-    if let (Some(launch), None) = (launch, &resumed) {
-        resumed = processes::begun_run(launch, group, &resolved.config)?;
-        if let Some(folder) = &resumed {
-            resolved = folder.resolve_for(&Map::new(), group.size())?;
-        }
-    }
-    if launch.is_some_and(|launch| launch.restarts > 0) && resumed.as_ref().is_some_and(RunFolder::is_finished) {
-        output::note(globals, "note: the run is finished");
-        return Ok(());
-    }
+    let Some((resolved, resumed)) = what_to_train(&args, globals, group, launch)? else { return Ok(()) };
     if args.options.print_config {
         return Ok(print_config(&resolved, args.options.json)?);
     }
@@ -87,7 +72,7 @@ fn train(args: Args, globals: Globals, group: &Group, launch: Option<&Launch>) -
         origins: Some(resolved.origins),
         is_profiled: args.options.profile,
         group: group.clone(),
-        launch: processes::launcher().filter(|_| !group.is_alone()),
+        launch: launch.and_then(|_| processes::launcher()),
         ..Run::new(resolved.config)
     };
     if !group.is_main() {
@@ -99,6 +84,37 @@ fn train(args: Args, globals: Globals, group: &Group, launch: Option<&Launch>) -
         false => output::result(&report::text(&finished))?,
     }
     Ok(check_ending(&finished, || resume_command(&finished.folder))?)
+}
+
+/// The settings, and the run to go on with; none of it where the launcher has started a run again that is finished.
+fn what_to_train(
+    args: &Args,
+    globals: Globals,
+    group: &Group,
+    launch: Option<&Launch>,
+) -> Result<Option<(Resolved, Option<RunFolder>)>> {
+    let mut resumed = match &args.options.resume {
+        None => None,
+        Some(run) if args.options.print_config || !group.is_main() => Some(RunFolder::open(run, &args.logs_folder())?),
+        Some(run) => Some(RunFolder::resume(run, &args.logs_folder())?),
+    };
+    let mut resolved = args.resolve(resumed.as_ref(), group.size())?;
+    if let Some(launch) = launch.filter(|launch| launch.restarts > 0) {
+        if resumed.is_none() {
+            resumed = processes::begun_run(group, &resolved.config)?;
+            if let Some(folder) = &resumed {
+                resolved = folder.resolve_for(&Map::new(), group.size())?;
+            }
+        }
+        if let Some(folder) = resumed.as_ref().filter(|folder| is_finished(folder, &resolved.config).unwrap_or(false)) {
+            output::note(
+                globals,
+                &format!("note: run {} is finished: restart {} has nothing to do", folder.name, launch.restarts),
+            );
+            return Ok(None);
+        }
+    }
+    Ok(Some((resolved, resumed)))
 }
 
 fn train_series(

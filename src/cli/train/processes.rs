@@ -30,8 +30,10 @@ pub fn start(count: usize) -> Result<()> {
         return Err(Error::config("`nproc` cannot be used").expected(format!("1 to {MAX_PROCESSES}")).got(count));
     }
     let signal = listen()?;
-    let port = free_port()?;
-    let _store = TcpStore::open("127.0.0.1", port, true, "convnet", STORE_TIME)?;
+    let no_port = |error| Error::internal("this machine has no free port").because(error);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(no_port)?; // nobody comes from elsewhere
+    let port = listener.local_addr().map_err(no_port)?.port();
+    let _store = TcpStore::serve_at(listener, "convnet", STORE_TIME)?;
     let children = (0..count).map(|rank| child(rank, count, port)).collect::<Result<Vec<Child>>>()?;
     match wait(children, &signal)? {
         None => Ok(()),
@@ -50,12 +52,6 @@ fn listen() -> Result<Arc<AtomicI32>> {
             .map_err(|error| Error::internal("cannot listen for signals").because(error))?;
     }
     Ok(last)
-}
-
-/// A port of this machine that nobody has at the moment.
-fn free_port() -> Result<u16> {
-    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    port.map(|address| address.port()).map_err(|error| Error::internal("this machine has no free port").because(error))
 }
 
 fn child(rank: usize, count: usize, port: u16) -> Result<Child> {
@@ -158,11 +154,8 @@ pub fn launcher() -> Option<String> {
     Some(format!("{run}/{parent}/{started}"))
 }
 
-/// The run to go on with, as the processes of `launch` have been started again after one has failed; none where it had not begun.
-pub fn begun_run(launch: &Launch, group: &Group, config: &RunConfig) -> Result<Option<RunFolder>> {
-    if launch.restarts == 0 {
-        return Ok(None);
-    }
+/// The run to go on with, as the processes have been started again after one has failed; none where it had not begun.
+pub fn begun_run(group: &Group, config: &RunConfig) -> Result<Option<RunFolder>> {
     let logs = &config.outputs.logs;
     let found = group.is_main().then(|| match &config.outputs.run {
         Some(run) => Some(run.clone()).filter(|run| logs.join(run).join("run.json").is_file()),
@@ -180,9 +173,7 @@ pub fn begun_run(launch: &Launch, group: &Group, config: &RunConfig) -> Result<O
 fn run_of(launcher: Option<&str>, config: &RunConfig) -> Option<String> {
     let launcher = launcher?;
     let runs = std::fs::read_dir(&config.outputs.logs).ok()?.flatten();
-    let is_its = |record: &RunRecord| {
-        record.processes.as_ref().and_then(|processes| processes.launch.as_deref()) == Some(launcher)
-    };
+    let is_its = |record: &RunRecord| record.launch.as_deref() == Some(launcher);
     let started = runs.filter_map(|entry| {
         let record = RunRecord::read(&entry.path().join("run.json")).ok().filter(is_its)?;
         Some((record.started, entry.file_name().to_string_lossy().into_owned()))

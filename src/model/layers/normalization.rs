@@ -41,9 +41,9 @@ pub fn batch(
             if by_images && !is_summed {
                 distributed::note_moved(&layer.moving);
             }
-            fused.unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| {
+            fused.unwrap_or_else(|error| native::throw(error)).unwrap_or_else(|| {
                 let mut values = match (by_images, is_summed) {
-                    (true, true) => by_all_images(x, &layer).unwrap_or_else(|error| panic!("{error}")),
+                    (true, true) => by_all_images(x, &layer).unwrap_or_else(|error| native::throw(error)),
                     (true, false) => by_batch(x, &layer),
                     (false, _) => by_moving_statistics(x, &layer),
                 };
@@ -82,7 +82,9 @@ fn by_all_images(x: &Tensor, layer: &BatchNorm) -> Result<Tensor> {
     let values = x.to_kind(Kind::Float);
     let axes: Vec<i64> = (0..x.dim() as i64).filter(|&axis| axis != 1).collect();
     let sum = |values: &Tensor| values.sum_dim_intlist(&axes[..], false, Kind::Double); // f64 [C]
-    let channel = |numbers: &Tensor| per_channel(&numbers.to_kind(Kind::Float), &values);
+    let mut shape = vec![1; x.dim()];
+    shape[1] = -1;
+    let channel = |numbers: &Tensor| numbers.to_kind(Kind::Float).reshape(&shape); // f32 [1, C, 1, …]
     let channels = x.size()[1];
     let count = (x.numel() as i64 / channels) as f64;
     let sums = Tensor::cat(&[sum(&values), Tensor::from(count).reshape([1]).to_device(x.device())], 0);
@@ -174,3 +176,6 @@ pub fn channel_scale(mut own: Vec<Tensor>) -> impl Fn(&Tensor) -> Tensor + Send 
     let factors = own.remove(0);
     move |x| x * per_channel(&factors.to_kind(x.kind()), x)
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ pub fn max(
     move |x| {
         if pad.is_none() && window == strides {
             let pooled = native::max_pool(x, bias.as_ref(), window, relu);
-            if let Some(pooled) = pooled.unwrap_or_else(|error| panic!("{error}")) {
+            if let Some(pooled) = pooled.unwrap_or_else(|error| native::throw(error)) {
                 return pooled;
             }
         }

@@ -148,7 +148,7 @@ fn adam(update: Update, beta1: f64, beta2: f64, epsilon: f64) {
     let alpha = adam_alpha(update.learning_rate, beta1, beta2, update.step);
     let step = AdamStep { new_momentum: 1.0 - beta1, new_velocity: 1.0 - beta2, alpha, epsilon };
     let done = native::adam(step, update.gradient, momentum, velocity, update.values);
-    if done.unwrap_or_else(|error| panic!("{error}")) {
+    if done.unwrap_or_else(|error| native::throw(error)) {
         return;
     }
     let _ = momentum.lerp_(update.gradient, 1.0 - beta1);

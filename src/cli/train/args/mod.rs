@@ -86,12 +86,13 @@ impl Args {
 
     /// Refuses what is done in one process alone.
     pub fn check_alone(&self) -> Result<()> {
-        let Options { folds, repeats, plan, verify_resume, .. } = self.options;
+        let Options { folds, repeats, plan, verify_resume, print_config, .. } = self.options;
         let asked = [
             ("folds", folds.is_some()),
             ("repeats", repeats.is_some()),
             ("plan", plan),
             ("verify_resume", verify_resume),
+            ("print_config", print_config),
         ];
         match asked.into_iter().find(|(_, is_asked)| *is_asked) {
             None => Ok(()),
