@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::native::{GradientReducer, Reduction};
+use crate::native::{GradientReducer, Reduction, ReductionUnderWay};
 
 use super::launch::Launch;
 use super::peers::Peers;
@@ -97,6 +97,16 @@ impl Group {
         self.all_reduce(&mut all, Reduction::Max)?;
         let all = Vec::<i64>::try_from(all).expect("a flat i64 tensor");
         Ok(all.try_into().expect("as many as before"))
+    }
+
+    /// As [`Group::largest`], on its way while this process goes on: none where it is alone. All processes come to this in one order
+    /// with their other sums.
+    ///
+    /// # Errors
+    /// As [`Group::all_reduce`].
+    pub fn begin_largest(&self, numbers: &[i64]) -> Result<Option<ReductionUnderWay>> {
+        let begin = |peers: &Arc<Peers>| peers.gloo.begin_all_reduce(Tensor::from_slice(numbers), Reduction::Max);
+        self.0.as_ref().map(begin).transpose().map_err(|error| self.blamed(error))
     }
 
     /// The numbers of each process, `[N][count]`: all give as many.

@@ -121,6 +121,18 @@ extern "C" char *convnet_all_reduce(Group *group, at::Tensor *tensor, bool is_bf
   return caught([&] { SumUnderWay(*group, *tensor, is_bf16, is_maximum).wait(); });
 }
 
+// Begins with what convnet_all_reduce does, for convnet_all_reduce_finish.
+extern "C" char *convnet_all_reduce_begin(Group *group, const at::Tensor *tensor, bool is_maximum, SumUnderWay **out) {
+  return caught([&] { *out = new SumUnderWay(*group, *tensor, false, is_maximum); });
+}
+
+// Waits until the tensor has what all processes have together.
+extern "C" char *convnet_all_reduce_finish(SumUnderWay *under_way) {
+  return caught([&] { under_way->wait(); });
+}
+
+extern "C" void convnet_all_reduce_free(SumUnderWay *under_way) { delete under_way; }
+
 // A new tensor with the sum over all processes, through which gradients go.
 extern "C" char *convnet_differentiable_sum(Group *group, const at::Tensor *x, at::Tensor **out) {
   return caught([&] { *out = new at::Tensor(SummedOverAll::apply(*x, reinterpret_cast<int64_t>(group))); });

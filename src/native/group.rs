@@ -35,6 +35,14 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn convnet_group_free(group: *mut c_void);
     fn convnet_all_reduce(group: *mut c_void, tensor: *mut c_void, is_bf16: bool, is_maximum: bool) -> *mut c_char;
+    fn convnet_all_reduce_begin(
+        group: *mut c_void,
+        tensor: *const c_void,
+        is_maximum: bool,
+        out: *mut *mut c_void,
+    ) -> *mut c_char;
+    fn convnet_all_reduce_finish(under_way: *mut c_void) -> *mut c_char;
+    fn convnet_all_reduce_free(under_way: *mut c_void);
     fn convnet_differentiable_sum(group: *mut c_void, x: *const c_void, out: *mut *mut c_void) -> *mut c_char;
     fn convnet_reducer_new(
         group: *mut c_void,
@@ -75,6 +83,13 @@ pub struct GlooGroup(NonNull<c_void>);
 unsafe impl Send for GlooGroup {}
 // SAFETY: ProcessGroupGloo queues its work behind a mutex.
 unsafe impl Sync for GlooGroup {}
+
+/// A tensor on its way to becoming one of all processes, while this one goes on.
+#[derive(Debug)]
+pub struct ReductionUnderWay {
+    handle: NonNull<c_void>,
+    tensor: Tensor,
+}
 
 /// Sums the gradients of some parameters over all processes while the backward pass still goes on.
 #[derive(Debug)]
@@ -188,6 +203,19 @@ impl GlooGroup {
         checked(unsafe { convnet_all_reduce(self.0.as_ptr(), tensor.as_mut_ptr().cast(), false, is_maximum) })
     }
 
+    /// Begins with what [`GlooGroup::all_reduce`] does to `tensor`, on the CPU, and goes on meanwhile. The group has to outlive it.
+    ///
+    /// # Errors
+    /// A device error where libtorch fails.
+    pub fn begin_all_reduce(&self, tensor: Tensor, reduction: Reduction) -> Result<ReductionUnderWay> {
+        let (is_maximum, mut handle) = (reduction == Reduction::Max, ptr::null_mut());
+        // SAFETY: group and tensor live, and so does `handle`; it returns null or a string that is ours.
+        checked(unsafe {
+            convnet_all_reduce_begin(self.0.as_ptr(), tensor.as_ptr().cast(), is_maximum, &raw mut handle)
+        })?;
+        Ok(ReductionUnderWay { handle: made(handle), tensor })
+    }
+
     /// The sum over all processes of `x`, of any shape, as a tensor through which gradients go: that of `x` is the sum of theirs.
     ///
     /// # Errors
@@ -198,6 +226,25 @@ impl GlooGroup {
         checked(unsafe { convnet_differentiable_sum(self.0.as_ptr(), x.as_ptr().cast(), &raw mut sum) })?;
         // SAFETY: a new tensor, which nobody else has.
         Ok(unsafe { Tensor::from_ptr(sum.cast()) })
+    }
+}
+
+impl ReductionUnderWay {
+    /// Waits for the others, and gives the tensor back.
+    ///
+    /// # Errors
+    /// As [`GlooGroup::all_reduce`].
+    pub fn finish(self) -> Result<Tensor> {
+        // SAFETY: the handle lives; it returns null or a string that is ours.
+        checked(unsafe { convnet_all_reduce_finish(self.handle.as_ptr()) })?;
+        Ok(self.tensor.shallow_clone())
+    }
+}
+
+impl Drop for ReductionUnderWay {
+    fn drop(&mut self) {
+        // SAFETY: it was made by the C++ side, and is not used again.
+        unsafe { convnet_all_reduce_free(self.handle.as_ptr()) }
     }
 }
 

@@ -6,6 +6,7 @@ use super::profile::{Phase, timed};
 use super::train_state::Stopwatch;
 use super::{StopReason, Trainer};
 use crate::error::Result;
+use crate::native::ReductionUnderWay;
 
 /// What is due after a step.
 pub(super) struct Due {
@@ -18,26 +19,49 @@ pub(super) struct Due {
 }
 
 impl Trainer<'_> {
-    /// What is due after the step at hand: a signal that any process got counts, and the main process's clock.
+    /// Begins to agree with the other processes on what their signals and the main one's clock ask for, before a step, which hides the
+    /// time that it takes; none where this process is alone.
     ///
     /// # Errors
     /// What another process failed at, or which one is gone.
-    pub(super) fn due(&self, clock: &mut Stopwatch) -> Result<Due> {
-        let is_main = self.train.group().is_main();
-        let signal = i64::from(self.stop.load(Ordering::Relaxed));
-        let is_over = is_main && self.is_out_of_time();
-        let save = clock.save_is_due(self.config.save_every, &self.state) && is_main;
-        let report = clock.report_is_due() && is_main;
-        let own = [signal, i64::from(is_over), i64::from(save), i64::from(report)];
-        let [signal, is_over, save, report] = match self.train.group() {
-            group if group.is_alone() => own,
-            group => timed(self.profile, Phase::Communication, || group.largest(own))?,
+    pub(super) fn begin_agreement(&self, clock: &mut Stopwatch) -> Result<Option<ReductionUnderWay>> {
+        match self.train.group() {
+            group if group.is_alone() => Ok(None),
+            group => group.begin_largest(&self.asked(clock)),
+        }
+    }
+
+    /// What is due after the step at hand: a signal that any process got counts, and the main process's clock. One that is alone asks
+    /// here, several have asked before the step.
+    ///
+    /// # Errors
+    /// What another process failed at, or which one is gone.
+    pub(super) fn due(&self, agreement: Option<ReductionUnderWay>, clock: &mut Stopwatch) -> Result<Due> {
+        let [signal, is_over, save, report] = match agreement {
+            None => self.asked(clock),
+            Some(agreement) => timed(self.profile, Phase::Communication, || {
+                let all = self.train.group().waiting(|| agreement.finish())?;
+                let all = Vec::<i64>::try_from(all).expect("a flat i64 tensor");
+                Ok(all.try_into().expect("as many as were asked"))
+            })?,
         };
+        let save = clock.save_is_due_by_batches(self.config.save_every, &self.state) || save > 0;
         let ending = match signal {
             0 => (is_over > 0).then_some(StopReason::Time),
             signal => Some(StopReason::Signal(signal as i32)),
         };
-        Ok(Due { ending, save: save > 0, report: report > 0 })
+        Ok(Due { ending, save, report: report > 0 })
+    }
+
+    /// What this process's signal and the main one's clock ask for: the signal, whether time is over, whether a checkpoint is due by it,
+    /// and progress.
+    fn asked(&self, clock: &mut Stopwatch) -> [i64; 4] {
+        let is_main = self.train.group().is_main();
+        let signal = i64::from(self.stop.load(Ordering::Relaxed));
+        let is_over = is_main && self.is_out_of_time();
+        let save = is_main && clock.save_is_due_by_time(self.config.save_every);
+        let report = is_main && clock.report_is_due();
+        [signal, i64::from(is_over), i64::from(save), i64::from(report)]
     }
 
     /// Why the run ends where it stands; none where it goes on.

@@ -182,10 +182,11 @@ impl Trainer<'_> {
             loop_state.clock = Stopwatch::start(&self.state);
             let order = self.step_of(&loop_state.loss).order(self.state.epochs);
             while self.state.batches < self.steps_per_epoch() {
+                let agreement = self.begin_agreement(&mut loop_state.clock)?;
                 self.step(&order, &mut loop_state)?;
                 timed(self.profile, Phase::Logging, || self.log_progress(&mut loop_state))?;
                 loop_state.clock.note(&mut self.state);
-                let due = self.due(&mut loop_state.clock)?;
+                let due = self.due(agreement, &mut loop_state.clock)?;
                 loop_state.report_is_due = due.report;
                 if due.save || due.ending.is_some() {
                     timed(self.profile, Phase::Saving, || self.save_within_epoch(&mut loop_state))?;

@@ -125,16 +125,22 @@ impl Stopwatch {
         due
     }
 
-    pub(super) fn save_is_due(&mut self, every: Option<SaveEvery>, state: &TrainState) -> bool {
-        let due = match every {
-            None => false,
-            Some(SaveEvery::Batches(batches)) => {
-                state.batches_seen / batches.max(1) > self.saved_batches / batches.max(1)
-            }
-            Some(SaveEvery::Time(span)) => self.saved.elapsed().as_secs_f64() >= span.seconds,
-        };
+    /// Whether a checkpoint is due by its interval in time.
+    pub(super) fn save_is_due_by_time(&mut self, every: Option<SaveEvery>) -> bool {
+        let Some(SaveEvery::Time(span)) = every else { return false };
+        let due = self.saved.elapsed().as_secs_f64() >= span.seconds;
         if due {
-            (self.saved, self.saved_batches) = (Instant::now(), state.batches_seen);
+            self.saved = Instant::now();
+        }
+        due
+    }
+
+    /// Whether a checkpoint is due by its interval in batches.
+    pub(super) fn save_is_due_by_batches(&mut self, every: Option<SaveEvery>, state: &TrainState) -> bool {
+        let Some(SaveEvery::Batches(batches)) = every else { return false };
+        let due = state.batches_seen / batches.max(1) > self.saved_batches / batches.max(1);
+        if due {
+            self.saved_batches = state.batches_seen;
         }
         due
     }
