@@ -66,10 +66,11 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 7] = [
+    const SOURCES: [&str; 8] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/pool.cpp",
+        "src/native/conv_pool.cpp",
         "src/native/norm.cpp",
         "src/native/adam.cpp",
         "src/native/trace.cpp",
@@ -109,11 +110,17 @@ fn compile_group(libtorch: &Path) {
         .compile("convnet_group");
 }
 
-/// Compiles the loops of `src/native/pool.cpp`, `norm.cpp` and `adam.cpp` for each instruction set that they choose among.
+/// Compiles the loops of `src/native/` for each instruction set that the operators choose among.
 fn compile_loops() {
-    const SOURCES: [&str; 2] = ["src/native/loops.cpp", "src/native/norm_loops.cpp"];
-    const HEADERS: [&str; 5] =
-        ["src/native/vector.h", "src/native/bf16.h", "src/native/pool.h", "src/native/norm.h", "src/native/adam.h"];
+    const SOURCES: [&str; 3] = ["src/native/loops.cpp", "src/native/norm_loops.cpp", "src/native/conv_pool_loops.cpp"];
+    const HEADERS: [&str; 6] = [
+        "src/native/vector.h",
+        "src/native/bf16.h",
+        "src/native/pool.h",
+        "src/native/norm.h",
+        "src/native/adam.h",
+        "src/native/conv_pool.h",
+    ];
     for source in SOURCES.iter().chain(&HEADERS) {
         println!("cargo::rerun-if-changed={source}");
     }

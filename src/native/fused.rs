@@ -19,6 +19,14 @@ unsafe extern "C" {
         relu: bool,
         out: *mut *mut c_void,
     ) -> *mut c_char;
+    fn convnet_conv_pool(
+        x: *const c_void,
+        kernel: *const c_void,
+        bias: *const c_void,
+        zeros: *const i64,
+        relu: bool,
+        out: *mut *mut c_void,
+    ) -> *mut c_char;
     fn convnet_batch_norm(
         x: *const c_void,
         gamma: *const c_void,
@@ -73,6 +81,31 @@ pub fn max_pool(x: &Tensor, bias: Option<&Tensor>, window: [i64; 2], relu: bool)
     checked(unsafe { convnet_max_pool(x.as_ptr().cast(), bias, height, width, relu, &raw mut pooled) })?;
     // SAFETY: a new tensor, which nobody else has.
     Ok(Some(unsafe { Tensor::from_ptr(pooled.cast()) }))
+}
+
+/// The largest values of windows of 2 × 2 of what `kernel`, `f32 [F, 1, K, K]`, makes of images of one channel, `x [B, 1, H, W]`, f32 or
+/// bf16, between `zeros` (left, right, above, below of each), plus the `bias`, `f32 [F]`, through a ReLU where `relu` says so:
+/// `[B, F, H', W']`, in one pass, computed in f32. What is left at the right and below is dropped. None where this does not pay or
+/// cannot be: for other tensors, kernels other than 3 × 3 and 5 × 5, processors without AVX2, and where the images want a gradient.
+///
+/// # Errors
+/// A device error where libtorch fails.
+pub fn conv_pool(
+    x: &Tensor,
+    kernel: &Tensor,
+    bias: Option<&Tensor>,
+    zeros: [i64; 4],
+    relu: bool,
+) -> Result<Option<Tensor>> {
+    if !is_fused() {
+        return Ok(None);
+    }
+    let bias = bias.map_or(ptr::null(), |bias| bias.as_ptr().cast());
+    let (kernel, mut pooled) = (kernel.as_ptr().cast(), ptr::null_mut());
+    // SAFETY: the tensors live, and so do `zeros` and `pooled`; it returns null or a string that is ours.
+    checked(unsafe { convnet_conv_pool(x.as_ptr().cast(), kernel, bias, zeros.as_ptr(), relu, &raw mut pooled) })?;
+    // SAFETY: a new tensor, which nobody else has.
+    Ok((!pooled.is_null()).then(|| unsafe { Tensor::from_ptr(pooled.cast()) }))
 }
 
 /// What is done to what batch normalisation gives.
@@ -184,3 +217,6 @@ pub fn adam(
     })?;
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests;

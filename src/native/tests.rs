@@ -125,7 +125,7 @@ fn a_step_of_adam_in_one_pass_is_that_of_its_formula() {
 }
 
 /// Numbers between -2 and 2, `f32` of `sizes`, the same for the same `seed`: not of libtorch's generator, which other tests seed.
-fn noise(sizes: &[i64], seed: f64) -> Tensor {
+pub(super) fn noise(sizes: &[i64], seed: f64) -> Tensor {
     let numbers = Tensor::arange(sizes.iter().product::<i64>(), (Kind::Double, Device::Cpu)) * 12.9898 + seed;
     ((numbers.sin() * 43758.5453).frac() * 2.0).to_kind(Kind::Float).reshape(sizes)
 }

@@ -3,12 +3,14 @@
 use tch::Tensor;
 
 use super::super::spec::layers::{Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, SeparableConv2D};
-use super::super::spec::transposed_crop;
+use super::super::spec::{Pair, transposed_crop};
 use super::order::{from_keras_order, to_keras_order};
-use super::pooling::{Pad, sizes};
+use super::padding::{Pad, sizes};
+use crate::native;
 
 /// A convolution of some kind: `x [B, C, H, W] → [B, filters, H', W']`.
-struct Convolution {
+#[derive(Debug)]
+pub struct Convolution {
     kernel: Tensor,
     bias: Option<Tensor>,
     strides: [i64; 2],
@@ -18,30 +20,40 @@ struct Convolution {
 }
 
 impl Convolution {
-    fn run(&self, x: &Tensor) -> Tensor {
+    /// The one of `spec`, with the weights `own`: the kernel, and the bias where it is added here. `zeros` are those of the layer before,
+    /// where they are added here and the layer itself adds none.
+    pub fn new(spec: &Conv2D, input: &[usize], mut own: Vec<Tensor>, zeros: Option<Pad>) -> Self {
+        let pad = || Pad::new(spec.padding, input, spec.kernel_size, spec.strides, spec.dilation_rate);
+        Convolution {
+            kernel: own.remove(0),
+            bias: own.pop(),
+            strides: sizes(spec.strides),
+            dilation: sizes(spec.dilation_rate),
+            groups: spec.groups as i64,
+            pad: zeros.unwrap_or_else(pad),
+        }
+    }
+
+    /// What it makes of `x [B, C, H, W]`.
+    pub fn run(&self, x: &Tensor) -> Tensor {
         let (x, padding) = self.pad.apply(x, 0.0);
         let bias = self.bias.as_ref().map(|bias| bias.to_kind(x.kind()));
         x.conv2d(&self.kernel.to_kind(x.kind()), bias, self.strides, padding, self.dilation, self.groups)
     }
+
+    /// The largest values of 2 × 2 of what it makes of `x`, plus `bias`, through a ReLU where `relu`; none where that is to be
+    /// computed one by one. For convolutions of which [`can_pool`] holds.
+    pub fn pooled(&self, x: &Tensor, bias: Option<&Tensor>, relu: bool) -> Option<Tensor> {
+        native::conv_pool(x, &self.kernel, bias, self.pad.sides(), relu).unwrap_or_else(|error| native::throw(error))
+    }
 }
 
-/// `x [B, C, H, W] → [B, filters, H', W']`. `zeros` are those of the layer before, where they are added here and the layer itself
-/// adds none.
-pub fn conv2d(
-    spec: &Conv2D,
-    input: &[usize],
-    mut own: Vec<Tensor>,
-    zeros: Option<Pad>,
-) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
-    let convolution = Convolution {
-        kernel: own.remove(0),
-        bias: own.pop(),
-        strides: sizes(spec.strides),
-        dilation: sizes(spec.dilation_rate),
-        groups: spec.groups as i64,
-        pad: zeros.unwrap_or_else(|| Pad::new(spec.padding, input, spec.kernel_size, spec.strides, spec.dilation_rate)),
-    };
-    move |x| convolution.run(x)
+/// Whether a convolution on images of Keras's shape `input` may be computed together with a max-pooling of 2 × 2 behind it: that of a
+/// first layer on one channel.
+pub fn can_pool(spec: &Conv2D, input: &[usize]) -> bool {
+    let Conv2D { kernel_size, strides, dilation_rate, .. } = spec;
+    let is_small = [3, 5].map(Pair::square).contains(kernel_size);
+    is_small && *strides == Pair::square(1) && *dilation_rate == Pair::square(1) && input.last() == Some(&1)
 }
 
 /// `x [B, C, H, W] → [B, C·M, H', W']`. `zeros` as in [`conv2d`].

@@ -3,26 +3,12 @@
 use tch::Tensor;
 
 use super::super::spec::layers::ReLU;
-use super::super::spec::{Activation, FunctionLayer, LayerPlan, LayerSpec, Padding, Plan, Source};
-use super::pooling::{self, Pad};
+use super::super::spec::{Activation, FunctionLayer, LayerPlan, LayerSpec, Padding, Pair, Plan, Source};
+use super::convolution::{self, Convolution};
+use super::moved::Moved;
+use super::padding::Pad;
+use super::pooling;
 use crate::native::{self, Behind};
-
-/// What is different in a call from what its layer says.
-#[derive(Debug, Default)]
-pub struct Moved {
-    /// A convolution's bias is added by the max-pooling that alone reads it.
-    pub bias_is_added_behind: bool,
-    /// A max-pooling adds this bias, `f32 [C]`.
-    pub bias: Option<Tensor>,
-    /// A max-pooling is followed by a ReLU.
-    pub relu: bool,
-    /// What batch normalisation does behind itself.
-    pub behind: Behind,
-    /// The zeros of a padding layer are added by what alone reads it.
-    pub is_padded_behind: bool,
-    /// What a convolution or a max-pooling without padding adds around its input.
-    pub zeros: Option<Pad>,
-}
 
 /// Where biases and activations are computed.
 pub struct Fusion {
@@ -34,6 +20,8 @@ pub struct Fusion {
     relu_of: Vec<Option<usize>>,
     /// For each max-pooling the call whose bias it adds.
     bias_of: Vec<Option<usize>>,
+    /// For each max-pooling the call whose convolution it computes.
+    convolution_of: Vec<Option<usize>>,
     /// For each batch normalisation what it does for the activation that alone reads it.
     behind: Vec<Behind>,
     /// For each convolution and max-pooling the call whose zeros it adds around its input, and these.
@@ -51,7 +39,15 @@ impl Fusion {
         let in_place = (0..activations.len()).map(|index| makes_anew(spec(index))).collect();
         let behind = vec![Behind::Linear; activations.len()];
         let zeros_of = zeros_of(plan, leaves, features_call);
-        let mut fusion = Fusion { activations, in_place, relu_of: none.clone(), bias_of: none, behind, zeros_of };
+        let mut fusion = Fusion {
+            activations,
+            in_place,
+            relu_of: none.clone(),
+            bias_of: none.clone(),
+            convolution_of: none,
+            behind,
+            zeros_of,
+        };
         for (index, readers) in plan.readers().iter().enumerate() {
             let [reader] = readers[..] else { continue };
             // features that are kept are read again in the next epoch
@@ -78,9 +74,15 @@ impl Fusion {
                 _ => continue,
             }
             let has_bias = leaves[plan.calls[index].leaf].1.weights.len() == 2;
-            let is_convolution = matches!(spec(index), LayerSpec::Conv2D(_));
-            if is_convolution && has_bias && pooling::takes_bias(pool, &plan.calls[reader].input_shapes[0]) {
-                fusion.bias_of[reader] = Some(index);
+            let LayerSpec::Conv2D(convolution) = spec(index) else { continue };
+            if !pooling::takes_bias(pool, &plan.calls[reader].input_shapes[0]) {
+                continue;
+            }
+            fusion.bias_of[reader] = has_bias.then_some(index);
+            let can_pool = convolution::can_pool(convolution, &plan.calls[index].input_shapes[0]);
+            // features that are kept are the convolution's
+            if can_pool && pool.pool_size == Pair::square(2) && Some(index) != features_call {
+                fusion.convolution_of[reader] = Some(index);
             }
         }
         fusion
@@ -97,27 +99,44 @@ impl Fusion {
             in_place,
             activations,
             relu_of: none.clone(),
-            bias_of: none,
+            bias_of: none.clone(),
+            convolution_of: none,
             behind,
             zeros_of: vec![None; plan.calls.len()],
         }
     }
 
-    /// What is different in call `index`; `bias` gives a call's bias.
-    pub fn moved(&self, index: usize, bias: impl Fn(usize) -> Option<Tensor>) -> Moved {
+    /// What is different in call `index` of `plan`; `own` gives a call's weights.
+    pub fn moved(
+        &self,
+        plan: &Plan,
+        leaves: &[(String, &LayerPlan)],
+        index: usize,
+        own: impl Fn(usize) -> Vec<Tensor>,
+    ) -> Moved {
+        let zeros = |index: usize| self.zeros_of[index].map(|(_, zeros)| zeros);
+        let convolution = self.convolution_of[index].and_then(|call| {
+            let LayerSpec::Conv2D(spec) = &leaves[plan.calls[call].leaf].1.layer.spec else { return None };
+            let kernel = own(call).into_iter().take(1).collect();
+            Some(Convolution::new(spec, &plan.calls[call].input_shapes[0], kernel, zeros(call)))
+        });
         Moved {
             bias_is_added_behind: self.bias_of.contains(&Some(index)),
-            bias: self.bias_of[index].and_then(bias),
+            is_convolved_behind: self.convolution_of.contains(&Some(index)),
+            convolution,
+            bias: self.bias_of[index].and_then(|call| own(call).pop()),
             relu: self.relu_of[index].is_some(),
             behind: self.behind[index],
             is_padded_behind: self.zeros_of.iter().flatten().any(|(padding, _)| *padding == index),
-            zeros: self.zeros_of[index].map(|(_, zeros)| zeros),
+            zeros: zeros(index),
         }
     }
 
-    /// For each call that call whose layer makes its values: another one where that layer's bias is added here.
+    /// For each call that call whose layer makes its values: another one where that layer's bias is added here, or all of it is
+    /// computed here.
     pub fn makers(&self) -> Vec<usize> {
-        self.bias_of.iter().enumerate().map(|(index, bias_of)| bias_of.unwrap_or(index)).collect()
+        let makers = self.bias_of.iter().zip(&self.convolution_of).enumerate();
+        makers.map(|(index, (bias_of, convolution_of))| convolution_of.or(*bias_of).unwrap_or(index)).collect()
     }
 }
 

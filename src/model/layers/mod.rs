@@ -10,9 +10,11 @@ mod convolution;
 mod dropout;
 mod fusion;
 mod merge;
+mod moved;
 mod normalization;
 mod operation;
 mod order;
+mod padding;
 mod pooling;
 mod preprocessing;
 mod reshaping;
@@ -109,7 +111,7 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64, fu
     let activations = &fusion.activations;
     let call_operation = |index: usize| {
         let call = &plan.calls[index];
-        let moved = fusion.moved(index, |maker| own(maker).pop());
+        let moved = fusion.moved(plan, &leaves, index, own);
         let mut own = own(index);
         if moved.bias_is_added_behind {
             own.truncate(1); // the kernel

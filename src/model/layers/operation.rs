@@ -2,9 +2,10 @@
 
 use tch::{Device, Tensor};
 
-use super::super::spec::layers::{Dropout, ZeroPadding2D};
+use super::super::spec::layers::{Conv2D, Dropout, ZeroPadding2D};
 use super::super::spec::{LayerCall, LayerPlan, LayerSpec};
-use super::fusion::Moved;
+use super::convolution::Convolution;
+use super::moved::Moved;
 use super::order::to_keras_order;
 use super::{activation, augmentation, convolution, dropout, merge, normalization, pooling, preprocessing, reshaping};
 
@@ -22,12 +23,12 @@ pub fn operation(
 ) -> Option<Operation> {
     let (input, output) = (&call.input_shapes[0][..], &call.output_shape[..]);
     let operation = match &plan.layer.spec {
-        LayerSpec::Conv2D(spec) => always(convolution::conv2d(spec, input, own, moved.zeros)),
+        LayerSpec::Conv2D(spec) => of_convolution(spec, input, own, moved)?,
         LayerSpec::DepthwiseConv2D(spec) => always(convolution::depthwise(spec, input, own, moved.zeros)),
         LayerSpec::SeparableConv2D(spec) => always(convolution::separable(spec, input, own, moved.zeros)),
         LayerSpec::Conv2DTranspose(spec) => always(convolution::transposed(spec, input, output, own)),
         LayerSpec::Dense(spec) => always(convolution::dense(spec, own)),
-        LayerSpec::MaxPooling2D(spec) => always(pooling::max(spec, input, moved.bias, moved.relu, moved.zeros)),
+        LayerSpec::MaxPooling2D(spec) => always(pooling::max(spec, input, moved)),
         LayerSpec::AveragePooling2D(spec) => always(pooling::average(spec, input, device)),
         LayerSpec::GlobalAveragePooling2D(spec) => always(pooling::global_average(spec.keepdims)),
         LayerSpec::GlobalMaxPooling2D(spec) => always(pooling::global_max(spec.keepdims)),
@@ -100,6 +101,12 @@ fn of_dropout(spec: &Dropout) -> Option<Operation> {
         Some(shared) => with_rate(spec.rate, move |x, rate| dropout::shared(x, rate, &shared)),
         None => with_rate(spec.rate, dropout::dropout),
     }
+}
+
+/// Nothing where what is behind computes it.
+fn of_convolution(spec: &Conv2D, input: &[usize], own: Vec<Tensor>, moved: Moved) -> Option<Operation> {
+    let convolution = Convolution::new(spec, input, own, moved.zeros);
+    (!moved.is_convolved_behind).then(|| always(move |x| convolution.run(x)))
 }
 
 /// Nothing where what is behind adds the zeros.

@@ -1,24 +1,26 @@
-//! Pooling, and the padding that windows need.
+//! Pooling.
 
 use tch::{Device, Kind, Tensor};
 
 use super::super::spec::layers::{AveragePooling2D, MaxPooling2D};
-use super::super::spec::{Padding, Pair, Sides, same_padding};
+use super::super::spec::{Padding, Pair};
+use super::moved::Moved;
+use super::padding::{Pad, sizes};
 use crate::native;
 
-/// `x [B, C, H, W] → [B, C, H', W']`, with the `bias` of the layer before, where it is added here, and a ReLU behind it. `zeros` are
-/// those of the layer before, where [`takes_zeros`] holds and no value is less.
-pub fn max(
-    spec: &MaxPooling2D,
-    input: &[usize],
-    bias: Option<Tensor>,
-    relu: bool,
-    zeros: Option<Pad>,
-) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+/// `x [B, C, H, W] → [B, C, H', W']`. Of the layer before, `moved` has the convolution or the bias, where they are computed here, and
+/// its zeros, where [`takes_zeros`] holds and no value is less; and whether a ReLU is behind it.
+pub fn max(spec: &MaxPooling2D, input: &[usize], moved: Moved) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
+    let Moved { convolution, bias, relu, zeros, .. } = moved;
     let window = sizes(spec.pool_size);
     let strides = sizes(spec.strides.unwrap_or(spec.pool_size));
     let pad = zeros.unwrap_or_else(|| max_pad(spec, input));
     move |x| {
+        if let Some(pooled) = convolution.as_ref().and_then(|first| first.pooled(x, bias.as_ref(), relu)) {
+            return pooled;
+        }
+        let convolved = convolution.as_ref().map(|first| first.run(x));
+        let x = convolved.as_ref().unwrap_or(x);
         if pad.is_none() && window == strides {
             let pooled = native::max_pool(x, bias.as_ref(), window, relu);
             if let Some(pooled) = pooled.unwrap_or_else(|error| native::throw(error)) {
@@ -40,7 +42,7 @@ pub fn takes_bias(spec: &MaxPooling2D, input: &[usize]) -> bool {
 
 /// Whether libtorch's pooling takes `zeros` around its input: half a window on each side at most.
 pub fn takes_zeros(spec: &MaxPooling2D, zeros: Pad) -> bool {
-    let [left, _, top, _] = zeros.0;
+    let [left, _, top, _] = zeros.sides();
     let [height, width] = sizes(spec.pool_size);
     spec.padding == Padding::Valid && 2 * top <= height && 2 * left <= width
 }
@@ -77,52 +79,4 @@ pub fn global_average(keepdims: bool) -> impl Fn(&Tensor) -> Tensor + Send + 'st
 /// `x [B, C, H, W] → [B, C]`, or `[B, C, 1, 1]`.
 pub fn global_max(keepdims: bool) -> impl Fn(&Tensor) -> Tensor + Send + 'static {
     move |x| x.amax([2i64, 3].as_slice(), keepdims)
-}
-
-/// Keras's padding in numbers: left, right, top, bottom.
-#[derive(Debug, Clone, Copy)]
-pub struct Pad([i64; 4]);
-
-impl Pad {
-    /// What `padding` means for windows on an image of Keras's shape `input`.
-    pub fn new(padding: Padding, input: &[usize], window: Pair, strides: Pair, dilation: Pair) -> Self {
-        let (Padding::Same, &[height, width, _]) = (padding, input) else {
-            return Pad::none();
-        };
-        let (top, bottom) = same_padding(height, window.height, strides.height, dilation.height);
-        let (left, right) = same_padding(width, window.width, strides.width, dilation.width);
-        Pad([left as i64, right as i64, top as i64, bottom as i64])
-    }
-
-    /// As much as `sides` says; none where opposite ones differ.
-    pub fn even(sides: Sides) -> Option<Self> {
-        let Sides { top, bottom, left, right } = sides;
-        let pad = Pad([left, right, top, bottom].map(|size| size as i64));
-        (left == right && top == bottom).then_some(pad)
-    }
-
-    /// No padding.
-    pub fn none() -> Self {
-        Pad([0; 4])
-    }
-
-    fn is_none(&self) -> bool {
-        self.0 == [0; 4]
-    }
-
-    /// The input and the padding to give to the operator: even padding is the operator's own, the rest is done here.
-    pub fn apply(&self, x: &Tensor, value: f64) -> (Tensor, [i64; 2]) {
-        let [left, right, top, bottom] = self.0;
-        if left == right && top == bottom { (x.shallow_clone(), [top, left]) } else { (self.around(x, value), [0, 0]) }
-    }
-
-    /// `x` with `value` around it.
-    pub fn around(&self, x: &Tensor, value: f64) -> Tensor {
-        if self.is_none() { x.shallow_clone() } else { x.pad(self.0, "constant", value) }
-    }
-}
-
-/// Height and width as libtorch takes them.
-pub fn sizes(pair: Pair) -> [i64; 2] {
-    [pair.height as i64, pair.width as i64]
 }

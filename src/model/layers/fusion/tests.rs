@@ -20,7 +20,9 @@ fn taken(layers: &str, features_call: Option<usize>) -> Vec<(usize, usize)> {
     let calls = fusion.zeros_of.iter().enumerate();
     let taken: Vec<_> = calls.filter_map(|(call, zeros)| zeros.map(|(from, _)| (call, from))).collect();
     for &(call, from) in &taken {
-        assert!(fusion.moved(from, |_| None).is_padded_behind && fusion.moved(call, |_| None).zeros.is_some());
+        let leaves = plan.flat_layers();
+        let moved = |call| fusion.moved(&plan, &leaves, call, |_| Vec::new());
+        assert!(moved(from).is_padded_behind && moved(call).zeros.is_some());
     }
     taken
 }
@@ -71,6 +73,49 @@ fn values_and_gradients_are_those_of_every_layer_by_itself() {
             let trained = model.weights().iter().filter(|weight| weight.trainable).map(|weight| &weight.tensor);
             let inputs: Vec<&Tensor> = std::iter::once(&images).chain(trained).collect();
             let gradients = Tensor::run_backward(&[loss], &inputs, false, false);
+            std::iter::once(values).chain(gradients).collect::<Vec<_>>()
+        };
+        for (number, (ours, theirs)) in of(&model).iter().zip(of(&alone)).enumerate() {
+            let difference = (ours - &theirs).abs().max().double_value(&[]);
+            let largest = theirs.abs().max().double_value(&[]);
+            assert!(difference <= 1e-5 * largest.max(1.0), "{layers}: {number}: {difference} of {largest}");
+        }
+    }
+}
+
+/// Images of one channel, which want no gradient: as a first layer has them.
+#[test]
+fn a_first_convolution_is_computed_with_its_pooling() {
+    let shape = ImageShape { height: 12, width: 11, channels: 1 };
+    for (layers, is_together) in [
+        ("Conv2D 6 3 relu\nMaxPooling2D 2", true),
+        ("ZeroPadding2D 2\nConv2D 5 5 use_bias=false\nMaxPooling2D 2 2", true),
+        ("Conv2D 6 3 same\nActivation relu\nMaxPooling2D 2", false),
+        ("Conv2D 6 3 tanh\nMaxPooling2D 2", false),
+        ("Conv2D 6 3 relu\nMaxPooling2D 3", false),
+        ("Conv2D 6 3 2 relu\nMaxPooling2D 2", false),
+        ("Conv2D 6 [3,5] relu\nMaxPooling2D 2", false),
+        ("Conv2D 6 3 relu\nMaxPooling2D 2 1", false),
+        ("Conv2D 6 3 relu\nMaxPooling2D 2 2 same", false),
+    ] {
+        let text = format!("{layers}\nGlobalAveragePooling2D\nDense softmax");
+        let spec = ShortForm::parse(&text, "net").unwrap().spec(shape, 4).unwrap();
+        let plan = spec.plan().unwrap();
+        let together = |features_call| {
+            let fusion = Fusion::new(&plan, &plan.flat_layers(), features_call);
+            fusion.convolution_of.iter().flatten().copied().next()
+        };
+        assert_eq!(together(None).is_some(), is_together, "{layers}");
+        assert!(together(None).is_none_or(|call| together(Some(call)).is_none()), "{layers}: its values are kept");
+        let model = Model::new(spec, 1.0, Device::Cpu, 3).unwrap();
+        let alone = model.unfused().unwrap();
+        let images = Tensor::arange(5 * 12 * 11, (Kind::Double, Device::Cpu)) * 12.9898;
+        let images = ((images.sin() * 43758.5453).frac() * 2.0).to_kind(Kind::Float).reshape([5, 12, 11, 1]);
+        let of = |model: &Model| {
+            let values = model.values(&images, true);
+            let loss = (values.log_softmax(-1, None) * Tensor::arange(4, (Kind::Float, Device::Cpu))).sum(None);
+            let trained = model.weights().iter().filter(|weight| weight.trainable).map(|weight| &weight.tensor);
+            let gradients = Tensor::run_backward(&[loss], &trained.collect::<Vec<_>>(), false, false);
             std::iter::once(values).chain(gradients).collect::<Vec<_>>()
         };
         for (number, (ours, theirs)) in of(&model).iter().zip(of(&alone)).enumerate() {
