@@ -66,11 +66,12 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 8] = [
+    const SOURCES: [&str; 9] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/pool.cpp",
         "src/native/conv_pool.cpp",
+        "src/native/dropout.cpp",
         "src/native/norm.cpp",
         "src/native/adam.cpp",
         "src/native/trace.cpp",
@@ -112,14 +113,20 @@ fn compile_group(libtorch: &Path) {
 
 /// Compiles the loops of `src/native/` for each instruction set that the operators choose among.
 fn compile_loops() {
-    const SOURCES: [&str; 3] = ["src/native/loops.cpp", "src/native/norm_loops.cpp", "src/native/conv_pool_loops.cpp"];
-    const HEADERS: [&str; 6] = [
+    const SOURCES: [&str; 4] = [
+        "src/native/loops.cpp",
+        "src/native/norm_loops.cpp",
+        "src/native/conv_pool_loops.cpp",
+        "src/native/dropout_loops.cpp",
+    ];
+    const HEADERS: [&str; 7] = [
         "src/native/vector.h",
         "src/native/bf16.h",
         "src/native/pool.h",
         "src/native/norm.h",
         "src/native/adam.h",
         "src/native/conv_pool.h",
+        "src/native/dropout.h",
     ];
     for source in SOURCES.iter().chain(&HEADERS) {
         println!("cargo::rerun-if-changed={source}");

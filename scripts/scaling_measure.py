@@ -110,17 +110,6 @@ class Training:
         }
 
 
-def mask_seconds(torch):
-    """Seconds of a value of a mask: 16 of 64 random bits and a comparison, as the program draws them; on one thread."""
-    count, seconds = 2**20, []
-    for _ in range(5):
-        begun = time.perf_counter()
-        words = torch.empty(count // 4, dtype=torch.int64).random_(-(2**63), None)
-        words.view(torch.int16).ge(-20_000).float().mul_(1.25)
-        seconds.append((time.perf_counter() - begun) / count)
-    return min(seconds)
-
-
 def process(rank, count, folder):
     """One of `count` processes; the first leaves what was measured in the folder."""
     import torch
@@ -140,7 +129,7 @@ def process(rank, count, folder):
             for kept in [*seconds.values(), *(rows for training in trainings for rows in (training.apart, training.together))]:
                 kept.clear()
     found = fit([(size, mean(kept)) for size, kept in seconds.items()])
-    result = {"fit": found, "trainings": [training.summary() for training in trainings], "mask_seconds": mask_seconds(torch)}
+    result = {"fit": found, "trainings": [training.summary() for training in trainings]}
     if rank == 0:
         pathlib.Path(folder, f"result-{count}").write_text(json.dumps(result))
     torch.distributed.barrier()
@@ -162,10 +151,9 @@ def measure(out, most):
             result = json.loads(pathlib.Path(folder, f"result-{count}").read_text())
             measured["all_reduce"][str(count)] = result["fit"]
             measured["trainings"] += result["trainings"]
-            measured["mask_seconds"] = result["mask_seconds"]
             print_fit(count, result["fit"])
     out.write_text(json.dumps(measured, indent=1) + "\n")
-    print(f"a value of a mask: {measured['mask_seconds'] * 1e9:.2f} ns; written {out}")
+    print(f"written {out}")
 
 
 def print_fit(count, found):

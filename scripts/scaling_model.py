@@ -57,7 +57,8 @@ def work_of(preset, images, arguments):
     compute = max(seconds, preset.layers * LAUNCHES_OF_A_LAYER * LAUNCH_SECONDS)
     if arguments.seconds_per_image:
         compute = arguments.seconds_per_image * images
-    mask_seconds = arguments.measured["mask_seconds"] if arguments.measured else MASK_SECONDS
+    # what was measured is the CPU, where each process draws for its own images alone, as a part of its computing
+    mask_seconds = 0.0 if arguments.measured else MASK_SECONDS
     return Work(
         preset.parameters, compute, preset.dropped * images * mask_seconds,
         DECODE_SECONDS * images if preset.is_decoded else 0.0,

@@ -27,6 +27,7 @@ unsafe extern "C" {
         relu: bool,
         out: *mut *mut c_void,
     ) -> *mut c_char;
+    fn convnet_dropout(x: *const c_void, key: i64, dropped: i64, first_row: i64, out: *mut *mut c_void) -> *mut c_char;
     fn convnet_batch_norm(
         x: *const c_void,
         gamma: *const c_void,
@@ -106,6 +107,22 @@ pub fn conv_pool(
     checked(unsafe { convnet_conv_pool(x.as_ptr().cast(), kernel, bias, zeros.as_ptr(), relu, &raw mut pooled) })?;
     // SAFETY: a new tensor, which nobody else has.
     Ok((!pooled.is_null()).then(|| unsafe { Tensor::from_ptr(pooled.cast()) }))
+}
+
+/// `x`, of any shape, f32 or bf16, of which `dropped` out of 65536 values become 0 and the others are divided by the share that stays.
+/// Which ones is a function of `key`, of the row in the batch, the first of `x` being `first_row`, and of the place in it (an image's
+/// channels last): so whoever computes some rows of a batch draws for those alone. None for other tensors.
+///
+/// The random numbers are Threefry-4x32's of 20 rounds (Salmon and others 2011).
+///
+/// # Errors
+/// A device error where libtorch fails, or `dropped` is not below 65536.
+pub fn dropout(x: &Tensor, key: i64, dropped: i64, first_row: i64) -> Result<Option<Tensor>> {
+    let mut kept = ptr::null_mut();
+    // SAFETY: the tensor lives, and so does `kept`; it returns null or a string that is ours.
+    checked(unsafe { convnet_dropout(x.as_ptr().cast(), key, dropped, first_row, &raw mut kept) })?;
+    // SAFETY: a new tensor, which nobody else has.
+    Ok((!kept.is_null()).then(|| unsafe { Tensor::from_ptr(kept.cast()) }))
 }
 
 /// What is done to what batch normalisation gives.

@@ -19,7 +19,9 @@ use crate::error::Result;
 
 pub use failure::{failure, guarded, throw};
 pub use feed::Feed;
-pub use fused::{AdamStep, BatchNorm, Behind, FUSED_VARIABLE, adam, batch_norm, conv_pool, is_fused, max_pool};
+pub use fused::{
+    AdamStep, BatchNorm, Behind, FUSED_VARIABLE, adam, batch_norm, conv_pool, dropout, is_fused, max_pool,
+};
 pub use group::{GlooGroup, GradientReducer, Reduction, ReductionUnderWay, TcpStore};
 pub use math::settle_math_functions;
 pub use trace::traced;

@@ -1,27 +1,48 @@
-//! Noise in training. Where several processes share a batch, each draws for all of it and takes its own rows: so an image sees the same
-//! noise whatever their number.
+//! Noise in training. Where several processes share a batch, an image sees the same noise whatever their number: dropout on the CPU is
+//! drawn for each row by itself; else each process draws for all of the batch and takes its own rows.
 
 use tch::{Device, Kind, Tensor};
 
 use super::order::axis_here;
 use crate::distributed::noise_rows;
+use crate::native;
 
 /// The negative saturation value of SELU, -α·λ (Klambauer and others 2017).
 const SELU_FLOOR: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
 
 /// Inverted dropout of `x`, any shape: a value stays with probability `1 - rate` (to the next 1/65536, by whose exact
 /// value it is then divided), else becomes 0.
-///
-/// The mask comes from 16-bit pieces of random 64-bit words: libtorch draws them one after the other on the CPU, and this
-/// needs a fourth of the draws of its own dropout.
 pub fn dropout(x: &Tensor, rate: f64) -> Tensor {
     let (first, total) = noise_rows(x.size()[0]);
-    x * mask(x, rate, total).narrow(0, first, x.size()[0])
+    drawn_by_row(x, rate, first).unwrap_or_else(|| x * mask(x, rate, total).narrow(0, first, x.size()[0]))
+}
+
+/// As [`dropout`], on the CPU, where `x` begins with row `first` of its batch.
+fn drawn_by_row(x: &Tensor, rate: f64, first: i64) -> Option<Tensor> {
+    if x.device() != Device::Cpu {
+        return None;
+    }
+    // one number of libtorch's generator for each call of a layer
+    let key = Tensor::empty([1], (Kind::Int64, Device::Cpu)).random_from_(i64::MIN, None).int64_value(&[0]);
+    let kept = |x: &Tensor| {
+        native::dropout(x, key, dropped_of_65536(rate), first).unwrap_or_else(|error| native::throw(error))
+    };
+    match native::is_fused() {
+        true => kept(x),
+        false => kept(&x.ones_like()).map(|mask| x * mask),
+    }
+}
+
+/// How many out of 65536 values are dropped: not all.
+fn dropped_of_65536(rate: f64) -> i64 {
+    (rate * 65536.0).round().min(65535.0) as i64
 }
 
 /// What [`dropout`] multiplies `x` by, which has `rows` rows here.
+///
+/// The mask comes from 16-bit pieces of random 64-bit words.
 fn mask(x: &Tensor, rate: f64, rows: i64) -> Tensor {
-    let dropped = (rate * 65536.0).round();
+    let dropped = dropped_of_65536(rate) as f64;
     let mut size = x.size();
     size[0] = rows;
     let count: i64 = size.iter().product();

@@ -81,3 +81,80 @@ fn a_convolution_with_its_pooling_keeps_nan_and_leaves_to_libtorch_what_it_canno
     assert!(refused(&Tensor::zeros([1, 3, 6, 6], (Kind::Float, Device::Cpu)), &kernel(&[4, 3, 3, 3])));
     assert!(refused(&Tensor::zeros([1, 1, 3, 6], (Kind::Float, Device::Cpu)), &kernel(&[4, 1, 3, 3])), "no window");
 }
+
+/// Threefry-4x32 of 20 rounds, one counter at a time.
+fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
+    const ROTATIONS: [[u32; 2]; 8] = [[10, 26], [11, 21], [13, 27], [23, 5], [6, 20], [17, 11], [25, 10], [18, 20]];
+    let schedule = [key[0], key[1], key[2], key[3], key.iter().fold(0x1BD1_1BDA, |all, word| all ^ word)];
+    let mut x: [u32; 4] = std::array::from_fn(|word| counter[word].wrapping_add(schedule[word]));
+    for round in 0..20 {
+        for (number, [a, b]) in [[0, 1 + round % 2 * 2], [2, 3 - round % 2 * 2]].into_iter().enumerate() {
+            x[a] = x[a].wrapping_add(x[b]);
+            x[b] = x[b].rotate_left(ROTATIONS[round % 8][number]) ^ x[a];
+        }
+        if round % 4 == 3 {
+            let injection = round / 4 + 1;
+            (0..4).for_each(|word| x[word] = x[word].wrapping_add(schedule[(injection + word) % 5]));
+            x[3] = x[3].wrapping_add(injection as u32);
+        }
+    }
+    x
+}
+
+/// The 16 bits that decide of place `place` of row `row`.
+fn bits(key: i64, row: u64, place: u64) -> u32 {
+    let (block, within) = (place / 128, place % 128);
+    let (piece, lane) = (within / 16, within % 16);
+    let counter = block * 16 + lane;
+    let halves = |number: u64| [number as u32, (number >> 32) as u32];
+    let ([a, b], [c, d], [e, f]) = (halves(key as u64), halves(counter), halves(row));
+    let word = threefry([a, b, 0, 0], [c, d, e, f])[piece as usize / 2];
+    if piece % 2 == 0 { word & 0xffff } else { word >> 16 }
+}
+
+#[test]
+fn dropout_takes_what_its_random_numbers_say() {
+    // the authors' known answers, of zeros and of ones
+    assert_eq!(threefry([0; 4], [0; 4]), [0x9c6c_a96a, 0xe17e_ae66, 0xfc10_ecd4, 0x5256_a7d8]);
+    assert_eq!(threefry([u32::MAX; 4], [u32::MAX; 4]), [0x2a88_1696, 0x5701_2287, 0xf6c7_446e, 0xa16a_6732]);
+    let (key, dropped, first) = (-0x0123_4567_89ab_cdef, 20_000, 5);
+    for kind in [Kind::Float, Kind::BFloat16] {
+        let x = (noise(&[3, 301], 1.0) + 5.0).to_kind(kind);
+        let y = dropout(&x, key, dropped, first).unwrap().unwrap();
+        let scale = 65536.0 / (65536.0 - dropped as f64);
+        for row in 0..3 {
+            for place in 0..301 {
+                let is_kept = bits(key, (first + row) as u64, place as u64) >= dropped as u32;
+                let expected = if is_kept { x.double_value(&[row, place]) * scale } else { 0.0 };
+                let ours = y.double_value(&[row, place]);
+                assert!((ours - expected).abs() <= 0.01 * expected, "{kind:?} {row} {place}: {ours} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn dropout_of_some_rows_is_that_of_the_batch_and_its_gradient_takes_the_same_places() {
+    for size in [&[6i64, 37, 5, 4][..], &[6, 1000], &[6, 7, 3]] {
+        let order =
+            |x: Tensor| if size.len() == 4 { x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]) } else { x };
+        let x = order(noise(size, 2.0) + 5.0).set_requires_grad(true);
+        let y = dropout(&x, 7, 30_000, 0).unwrap().unwrap();
+        for (first, count) in [(0, 2), (2, 3), (5, 1)] {
+            let some = dropout(&x.narrow(0, first, count), 7, 30_000, first).unwrap().unwrap();
+            assert!(some.equal(&y.narrow(0, first, count)), "{size:?} {first}");
+        }
+        let gradient = &Tensor::run_backward(&[y.sum(Kind::Float)], &[&x], false, false)[0];
+        assert!((gradient * &x).allclose(&y, 1e-6, 1e-6, false), "{size:?}");
+        // an image's values lie channel by channel or channels last: the same ones are dropped
+        assert!(dropout(&x.contiguous(), 7, 30_000, 0).unwrap().unwrap().equal(&y), "{size:?}");
+        assert!(!dropout(&x, 8, 30_000, 0).unwrap().unwrap().equal(&y), "{size:?}");
+        let share = y.eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        assert!((share - 30_000.0 / 65536.0).abs() < 0.1, "{size:?}: {share}");
+    }
+    let nan = Tensor::full([2, 200], f64::NAN, (Kind::Float, Device::Cpu));
+    assert!(dropout(&nan, 1, 60_000, 0).unwrap().unwrap().isnan().all().int64_value(&[]) == 1);
+    assert!(dropout(&nan, 1, 65_536, 0).is_err());
+    assert!(dropout(&nan.to_kind(Kind::Double), 1, 5, 0).unwrap().is_none());
+    assert_eq!(dropout(&nan.narrow(0, 0, 0), 1, 5, 0).unwrap().unwrap().size(), [0, 200]);
+}
