@@ -41,6 +41,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod export;
 pub mod files;
+pub mod installed;
 pub mod keras;
 pub mod libtorch;
 pub mod log;

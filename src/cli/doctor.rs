@@ -5,6 +5,7 @@ use tch::Device;
 
 use super::{output, spelling};
 use convnet::device::{self, libraries};
+use convnet::installed::Installed;
 use convnet::libtorch::{self, EXPECTED_VERSION};
 
 /// What `convnet doctor` is told.
@@ -59,8 +60,8 @@ fn libtorch_row() -> Feature {
     let detail = match found {
         Some((version, _)) if version == EXPECTED_VERSION => format!("{version} from {place}"),
         Some((version, _)) => format!(
-            "{version} from {place}, and this program goes with {EXPECTED_VERSION} only: run scripts/setup, and look at \
-             LD_LIBRARY_PATH"
+            "{version} from {place}, and this program goes with {EXPECTED_VERSION} only: {}",
+            Installed::here().libtorch_advice()
         ),
         None => format!("{EXPECTED_VERSION} expected; {place} does not tell its version"),
     };

@@ -8,6 +8,8 @@ use std::ptr;
 
 use libloading::os::unix::{Library as Loaded, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 
+use crate::installed::Installed;
+
 /// A library that is never unloaded.
 pub struct Library(Loaded);
 
@@ -73,9 +75,12 @@ fn mapped_in(maps: &str, name: &str) -> Option<PathBuf> {
 /// Which library does not load and why, in a sentence.
 pub fn load_cuda() -> Result<(), String> {
     const HALF: &str = "libtorch_cuda.so";
-    load(HALF, true).map_err(|reason| match reason.is_missing(HALF) {
-        true => format!("this libtorch is the CPU's ({HALF} is not there): scripts/setup --cuda fetches CUDA's"),
-        false => format!("libtorch's CUDA half does not load ({reason}): scripts/setup --cuda fetches what it needs"),
+    load(HALF, true).map_err(|reason| {
+        let advice = Installed::here().cuda_advice();
+        match reason.is_missing(HALF) {
+            true => format!("this libtorch is the CPU's ({HALF} is not there): {advice}"),
+            false => format!("libtorch's CUDA half does not load ({reason}): {advice}"),
+        }
     })?;
     load_nvrtc();
     Ok(())

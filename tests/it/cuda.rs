@@ -335,3 +335,26 @@ fn a_library_that_is_missing_is_named() {
     let output = StandIn::new(folder.path(), &broken).convnet(&["train", "--device", "cuda"]);
     is_refused(&output, &["libnot_there.so", "scripts/setup --cuda"]);
 }
+
+#[test]
+fn in_an_archive_the_advice_is_an_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // as scripts/package lays them out; libtorch itself is found where it was built against
+    fs::create_dir_all(at("archive/bin")).unwrap();
+    fs::create_dir_all(at("archive/torch/lib")).unwrap();
+    fs::create_dir_all(at("broken")).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_convnet"), at("archive/bin/convnet")).unwrap();
+    fs::write(at("archive/torch/lib/libtorch_cpu.so"), "").unwrap();
+    fs::copy(stand_in::folder().join("libcuda.so.1"), at("broken/libcuda.so.1")).unwrap();
+    fs::write(at("broken/libtorch_cuda.so"), "no library").unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(at("archive/bin/convnet"));
+        command.args(args).env("LD_LIBRARY_PATH", at("broken")).current_dir(folder.path()).output().unwrap()
+    };
+    let expected = format!("convnet-{}-linux-x86_64-cuda", env!("CARGO_PKG_VERSION"));
+    let doctor = succeeded(&run(&["doctor"]));
+    let row = doctor.lines().find(|line| line.starts_with("libtorch's CUDA half")).unwrap();
+    assert!(row.contains("not used") && row.contains(&expected) && !doctor.contains("scripts/"), "{doctor}");
+    is_refused(&run(&["train", "--device", "cuda"]), &["libtorch_cuda.so", &expected]);
+}

@@ -32,6 +32,14 @@ fn paths_are_found() {
 }
 
 #[test]
+fn the_archive_that_the_program_advises_is_the_one_that_is_made() {
+    let script = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/package")).unwrap();
+    assert!(script.contains("name=convnet-$version-linux-x86_64-$variant"));
+    let advice = convnet::installed::Installed::FromArchive("/opt/convnet".into()).cuda_advice();
+    assert!(advice.ends_with(&format!(" convnet-{}-linux-x86_64-cuda", env!("CARGO_PKG_VERSION"))), "{advice}");
+}
+
+#[test]
 fn scripts_name_the_libtorch_that_the_program_goes_with() {
     for script in ["scripts/setup", "scripts/package"] {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(script)).unwrap();
