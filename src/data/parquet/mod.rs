@@ -7,6 +7,7 @@
 mod column;
 mod header;
 mod images;
+mod names;
 mod schema;
 
 use std::fs::File;
@@ -21,6 +22,7 @@ use column::{Column, damaged, panicked};
 use schema::{Columns, LabelKind};
 
 pub use images::{ImageColumn, KeptPages};
+pub use names::{NamedFile, NamedFiles, has_names, open_names};
 pub(in crate::data) use schema::KEY as FEATURES_KEY;
 
 use super::image::guard;

@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 pub(super) const IMAGE_NAMES: [&str; 2] = ["image", "img"];
 /// What a column of labels is called.
 const LABEL_NAMES: [&str; 3] = ["label", "labels", "fine_label"];
+/// The column of an image file's name, and that of its split.
+const FILE_NAME: &str = "file_name";
+const SPLIT: &str = "split";
 /// The key of the metadata that say what the columns are.
 pub(in crate::data) const KEY: &str = "huggingface";
 
@@ -49,12 +52,32 @@ impl Columns {
         let label_name = choose(&named, &LABEL_NAMES, "labels", &features.of_type("ClassLabel"))?;
         let image = image_column(file, image_name)?;
         let (label, kind) = label_column(file, label_name)?;
-        let classes = match kind {
-            LabelKind::I32 | LabelKind::I64 => features.classes(label_name)?,
-            LabelKind::Text => None,
-        };
+        let classes = features.classes_of(label_name, kind)?;
         let unread = named.iter().filter(|name| **name != image_name && **name != label_name);
         Ok(Columns { image, label, kind, classes, unread: unread.map(|&name| name.to_owned()).collect() })
+    }
+}
+
+/// The columns of a file that names image files, by their numbers.
+#[derive(Debug)]
+pub(super) struct NameColumns {
+    pub file_name: usize,
+    pub label: usize,
+    pub kind: LabelKind,
+    pub split: Option<usize>,
+    /// As [`Columns::classes`].
+    pub classes: Option<Vec<String>>,
+}
+
+impl NameColumns {
+    /// # Errors
+    /// A data error that names the column that is missing or of a kind that is not read.
+    pub fn find(file: &FileMetaData) -> Result<Self> {
+        let (label, kind) = label_column(file, LABEL_NAMES[0])?;
+        let classes = Features::of(file)?.classes_of(LABEL_NAMES[0], kind)?;
+        let has_split = file.schema_descr().root_schema().get_fields().iter().any(|field| field.name() == SPLIT);
+        let split = has_split.then(|| text_column(file, SPLIT)).transpose()?;
+        Ok(NameColumns { file_name: text_column(file, FILE_NAME)?, label, kind, split, classes })
     }
 }
 
@@ -123,6 +146,21 @@ fn label_column(file: &FileMetaData, name: &str) -> Result<(usize, LabelKind)> {
     })
 }
 
+/// The column of text called `name`.
+fn text_column(file: &FileMetaData, name: &str) -> Result<usize> {
+    let is_text = |column: &ColumnDescriptor| {
+        column.path().parts() == [name]
+            && column.max_rep_level() == 0
+            && column.physical_type() == PhysicalType::BYTE_ARRAY
+            && column.converted_type() == ConvertedType::UTF8
+    };
+    file.schema_descr().columns().iter().position(|column| is_text(column)).ok_or_else(|| {
+        let error =
+            Error::data(format!("there is no column of text called {name}")).expected("text, one for each image");
+        error.got(kind_of(file, name))
+    })
+}
+
 /// Whether an INT32 or INT64 that is annotated so is a whole number, no date, time or decimal.
 fn is_integer(kind: ConvertedType) -> bool {
     use ConvertedType::{INT_8, INT_16, INT_32, INT_64, NONE, UINT_8, UINT_16, UINT_32, UINT_64};
@@ -168,7 +206,14 @@ impl Features {
         self.0.iter().filter(|(_, feature)| is_it(feature)).map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The names of the classes of a column of numbers; `None` where it has none.
+    /// The names of the classes of a column of `kind`, whose labels are numbers; `None` for text and where it has none.
+    fn classes_of(&self, column: &str, kind: LabelKind) -> Result<Option<Vec<String>>> {
+        match kind {
+            LabelKind::I32 | LabelKind::I64 => self.classes(column),
+            LabelKind::Text => Ok(None),
+        }
+    }
+
     fn classes(&self, column: &str) -> Result<Option<Vec<String>>> {
         let Some(names) = self.0.get(column).and_then(|feature| feature.get("names")).filter(|names| !names.is_null())
         else {

@@ -69,7 +69,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "imagefolder",
-        what: "a folder with metadata.csv or metadata.jsonl",
+        what: "a folder with metadata.csv, metadata.jsonl or metadata.parquet",
         found: Folder(image_folder::has_metadata),
         read: Images(image_folder::read_folder),
     },

@@ -1,11 +1,12 @@
-//! Hugging Face's `imagefolder`: images in a folder, or in one for each split, and a `metadata.csv` or `metadata.jsonl` that names
-//! them with their labels.
+//! Hugging Face's `imagefolder`: images in a folder, or in one for each split, and a `metadata.csv`, `metadata.jsonl` or
+//! `metadata.parquet` that names them with their labels.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::image_list::{ImageList, LabelledImage};
 use super::manifest;
+use super::shards::same_classes;
 use crate::data::image::is_image_name;
 use crate::data::stored::ImageSource;
 use crate::data::{Split, idx};
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::files::walk::{list, walk};
 
 /// What the file is called that names the images.
-const FILES: [&str; 2] = ["metadata.csv", "metadata.jsonl"];
+const FILES: [&str; 3] = ["metadata.csv", "metadata.jsonl", "metadata.parquet"];
 
 /// A file that names images, and the split whose folder it lies in.
 struct Metadata {
@@ -38,12 +39,15 @@ pub(super) fn has_metadata(folder: &Path) -> Result<bool> {
 pub(super) fn read_folder(folder: &Path) -> Result<ImageList> {
     let found = find(folder)?;
     check_one_each(&found).map_err(|error| error.at_path(folder))?;
-    let mut images = Vec::new();
+    let (mut images, mut order) = (Vec::new(), None);
     for Metadata { path, split } in &found {
-        images.extend(manifest::read_metadata(path, *split)?.images);
+        let list = manifest::read_metadata(path, *split)?;
+        same_classes(&mut order, list.order).map_err(|error| error.at_path(path))?;
+        images.extend(list.images);
     }
     let notes = left_out_note(folder, &images, "that no metadata names")?.into_iter().collect();
-    Ok(ImageList { name: idx::folder_name(folder), root: folder.to_owned(), images, notes, ..ImageList::default() })
+    let name = idx::folder_name(folder);
+    Ok(ImageList { name, root: folder.to_owned(), images, order: order.flatten(), notes, ..ImageList::default() })
 }
 
 /// What to do about metadata in `folder` that is no use, where it holds no class folders either.

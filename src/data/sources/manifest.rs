@@ -12,12 +12,13 @@ use super::image_list::{ImageList, LabelledImage};
 use super::table::{MAX_LINE_BYTES, Table};
 use crate::data::Split;
 use crate::data::names::composed;
+use crate::data::parquet::{self, NamedFile};
 use crate::data::stored::ImageSource;
 use crate::error::{Error, Result};
 
 /// The column of an image's path, ...
 const PATH: &str = "path";
-/// ... and what Hugging Face's `metadata.csv` and `metadata.jsonl` call it.
+/// ... and what Hugging Face's `metadata.csv`, `metadata.jsonl` and `metadata.parquet` call it.
 const FILE_NAME: &str = "file_name";
 /// The most lines that are read.
 const MAX_LINES: usize = 100_000_000;
@@ -53,21 +54,31 @@ pub(super) fn read_csv(path: &Path) -> Result<ImageList> {
     csv_images(Builder::new(path, None))
 }
 
-/// As [`read_csv`] or [`read_json_lines`], for the `metadata.csv` or `metadata.jsonl` of a folder whose images belong to `split`
-/// where nothing else says it.
+/// As [`read_csv`] or [`read_json_lines`], for the `metadata.csv`, `metadata.jsonl` or `metadata.parquet` of a folder whose images
+/// belong to `split` where nothing else says it.
 ///
 /// # Errors
 /// As [`read_csv`].
 pub(super) fn read_metadata(path: &Path, split: Option<Split>) -> Result<ImageList> {
     let builder = Builder::new(path, split);
-    if is_json(path) { json_images(builder) } else { csv_images(builder) }
+    match Form::of(path) {
+        Form::Csv => csv_images(builder),
+        Form::JsonLines => json_images(builder),
+        Form::Parquet => parquet_images(builder),
+    }
 }
 
-/// Whether the beginning of the `metadata.csv` or `metadata.jsonl` says that it names files and their labels.
+/// Whether the beginning of the `metadata.csv` or `metadata.jsonl`, or the columns of the `metadata.parquet`, say that it names
+/// files and their labels.
 pub(super) fn has_labelled_files(path: &Path) -> bool {
-    if !is_json(path) {
-        return Table::open(path, WHAT, &[FILE_NAME, "label"]).is_ok();
+    match Form::of(path) {
+        Form::Csv => Table::open(path, WHAT, &[FILE_NAME, "label"]).is_ok(),
+        Form::JsonLines => first_line_names_a_file(path),
+        Form::Parquet => parquet::has_names(path),
     }
+}
+
+fn first_line_names_a_file(path: &Path) -> bool {
     let mut line = Vec::new();
     let read = File::open(path).and_then(|file| {
         let mut reader = BufReader::new(file);
@@ -83,8 +94,33 @@ pub(super) fn has_labelled_files(path: &Path) -> bool {
     read.is_ok() && serde_json::from_slice(text).is_ok_and(|row: JsonRow| row.file_name.is_some())
 }
 
-fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl"))
+/// How a file of metadata is written.
+enum Form {
+    Csv,
+    JsonLines,
+    Parquet,
+}
+
+impl Form {
+    /// By the ending of the file's name.
+    fn of(path: &Path) -> Self {
+        match path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).as_deref() {
+            Some("jsonl") => Form::JsonLines,
+            Some("parquet") => Form::Parquet,
+            Some(_) | None => Form::Csv,
+        }
+    }
+}
+
+fn parquet_images(mut builder: Builder) -> Result<ImageList> {
+    let named = parquet::open_names(builder.manifest).map_err(|error| error.at_path(builder.manifest))?;
+    builder.unit = "row";
+    for (number, row) in named.rows.into_iter().enumerate() {
+        let NamedFile { file_name, class, split } = row;
+        let pushed = builder.push(ManifestRow { path: file_name, class, split, is_file_name: true }, number);
+        pushed.map_err(|error| builder.at(error, number))?;
+    }
+    Ok(ImageList { order: named.classes, ..builder.finish()? })
 }
 
 /// The names of the column of paths, that first which counts where both are there.
@@ -188,26 +224,30 @@ struct Builder<'a> {
     /// The split whose folder the manifest lies in.
     split: Option<Split>,
     images: Vec<LabelledImage>,
-    /// The line that named a path first.
+    /// What the images are counted in, for messages: lines from 1, rows from 0.
+    unit: &'static str,
+    /// The line or row that named a path first.
     seen: HashMap<String, usize>,
 }
 
 impl<'a> Builder<'a> {
     fn new(manifest: &'a Path, split: Option<Split>) -> Self {
-        Builder { manifest, split, images: Vec::new(), seen: HashMap::new() }
+        Builder { manifest, split, images: Vec::new(), unit: "line", seen: HashMap::new() }
     }
 
-    fn at(&self, error: Error, line: usize) -> Error {
-        error.at(format!("line {line}")).at_path(self.manifest)
+    fn at(&self, error: Error, number: usize) -> Error {
+        error.at(format!("{} {number}", self.unit)).at_path(self.manifest)
     }
 
-    /// Adds the image of line `line`.
-    fn push(&mut self, row: ManifestRow, line: usize) -> Result<()> {
+    /// Adds the image of line or row `number`.
+    fn push(&mut self, row: ManifestRow, number: usize) -> Result<()> {
         let ManifestRow { path, class, split, is_file_name } = row;
         let class = composed(class.trim()).into_owned();
         if path.is_empty() || class.is_empty() || self.images.len() == MAX_LINES {
             let missing = if path.is_empty() { "no path" } else { "no label" };
-            return Err(Error::data("the line cannot be used").expected("a path and a label").got(missing));
+            return Err(Error::data(format!("the {} cannot be used", self.unit))
+                .expected("a path and a label")
+                .got(missing));
         }
         let split = match split.filter(|split| !split.is_empty()) {
             None if is_file_name => self.split.or_else(|| split_of(&path)).unwrap_or(Split::Train),
@@ -219,8 +259,9 @@ impl<'a> Builder<'a> {
         if is_file_name {
             check_below(&path)?;
         }
-        if let Some(before) = self.seen.insert(path.clone(), line) {
-            return Err(Error::data("the image is in the manifest twice").got(format!("{path}, as in line {before}")));
+        if let Some(before) = self.seen.insert(path.clone(), number) {
+            let got = format!("{path}, as in {} {before}", self.unit);
+            return Err(Error::data("the image is in the manifest twice").got(got));
         }
         let folder = self.manifest.parent().unwrap_or(Path::new(""));
         self.images.push(LabelledImage { split, class, image: ImageSource::File(locate(folder, path)) });

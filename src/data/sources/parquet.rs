@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::image_folder::left_out_note;
 use super::image_list::{ImageList, LabelledImage};
-use super::shards::{Shard, check_all_there, find, has_ending, number_of, with_splits};
+use super::shards::{Shard, check_all_there, find, has_ending, number_of, same_classes, with_splits};
 use crate::data::names::quoted;
 use crate::data::parquet::{self, KeptPages, MAGIC, ParquetImages};
 use crate::data::stored::ImageSource;
@@ -123,10 +123,7 @@ fn read_files(files: &[(PathBuf, Split)]) -> Result<ImageList> {
     let mut order: Option<Option<Vec<String>>> = None;
     for ((path, split), opened) in files.iter().zip(opened) {
         let ParquetImages { images, labels, classes, unread: others } = opened?;
-        let first = order.get_or_insert_with(|| classes.clone());
-        if *first != classes {
-            return Err(classes_differ(first.as_deref(), classes.as_deref()).at_path(path));
-        }
+        same_classes(&mut order, classes).map_err(|error| error.at_path(path))?;
         let labelled = (0..).zip(labels).map(|(row, class)| {
             let image = ImageSource::row(images.clone(), row);
             LabelledImage { split: *split, class, image }
@@ -141,13 +138,6 @@ fn read_files(files: &[(PathBuf, Split)]) -> Result<ImageList> {
     list.order = order.flatten();
     list.notes.extend((!unread.is_empty()).then(|| format!("left out: the columns {}", quoted(&unread))));
     Ok(list)
-}
-
-fn classes_differ(first: Option<&[String]>, other: Option<&[String]>) -> Error {
-    Error::data("two files of the data set name other classes")
-        .expected(quoted(first.unwrap_or_default()))
-        .got(quoted(other.unwrap_or_default()))
-        .help("write the files anew with the same names, in the same order")
 }
 
 #[cfg(test)]

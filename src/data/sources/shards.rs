@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::data::Split;
+use crate::data::names::quoted;
 use crate::error::{Error, Result};
 use crate::files::walk::list;
 
@@ -102,4 +103,19 @@ pub(super) fn number_of(path: &Path) -> Option<(String, u64, u64)> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let parse = |text: &str| text.parse().ok().filter(|_| is_number(text));
     Some((before.to_owned(), parse(number)?, parse(total)?))
+}
+
+/// Takes `classes`, the order of the labels that a file says or leaves open, where it is the first file, into `order`.
+///
+/// # Errors
+/// A data error where a file before said otherwise.
+pub(super) fn same_classes(order: &mut Option<Option<Vec<String>>>, classes: Option<Vec<String>>) -> Result<()> {
+    let first = order.get_or_insert_with(|| classes.clone());
+    match *first == classes {
+        true => Ok(()),
+        false => Err(Error::data("two files of the data set name other classes")
+            .expected(quoted(first.as_deref().unwrap_or_default()))
+            .got(quoted(&classes.unwrap_or_default()))
+            .help("write the files anew with the same names, in the same order")),
+    }
 }
