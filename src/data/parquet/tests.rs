@@ -9,6 +9,8 @@ use parquet::schema::parser::parse_message_type;
 
 use super::*;
 
+mod mutated;
+
 /// Images and labels as `datasets` has them, some of which may be null.
 const USUAL: &str = "message m {
     optional group image { optional binary bytes; optional binary path (STRING); }
