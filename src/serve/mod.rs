@@ -13,6 +13,7 @@ mod control;
 mod engine;
 mod failure;
 mod images;
+mod linger;
 mod metrics;
 mod models;
 mod multipart;

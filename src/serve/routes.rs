@@ -22,6 +22,7 @@ use super::config::ServeConfig;
 use super::control::{Control, Listener, ServeEvent};
 use super::failure::Failure;
 use super::images::{Decoded, Decoders};
+use super::linger::lingering;
 use super::metrics::{Exposition, ServerMetrics, write_models};
 use super::models::{Job, Loaded, Served, find};
 use super::page;
@@ -99,6 +100,7 @@ fn counted(path: &str) -> &'static str {
 /// Checks who asks, and counts, times and notes each request.
 async fn around(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let start = Instant::now();
+    let request = lingering(request, shared.config.timeout);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let counted = counted(&path);
     let mut response = match allowed(&shared, counted, request.headers()) {

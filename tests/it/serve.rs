@@ -4,6 +4,8 @@ mod ending;
 mod hostile;
 mod server;
 
+use std::io::{Read, Write};
+
 use serde_json::Value;
 
 use crate::program::{convnet, failed};
@@ -116,6 +118,35 @@ fn what_cannot_be_answered_is_said_with_its_status() {
     }
     let mixed = serving.ask("POST /v1/predict", &form_type, &mixed).json();
     assert!(mixed["error"]["message"].as_str().unwrap().starts_with("b.png: "), "{mixed}");
+}
+
+#[test]
+fn an_answer_is_read_by_those_who_send_all_first() {
+    let folder = folder();
+    std::fs::write(folder.join("word"), "a-word-of-some-length").unwrap();
+    let serving = Serving::start(folder, &["models/a", "--max-body", "1", "--token", "word"]);
+    let body = vec![7; 30 << 20];
+    let asked = |line: &str, headers: &str| {
+        let mut stream = serving.connect();
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
+        // as proxies do: a connection that breaks meanwhile is a 502 of theirs
+        stream
+            .write_all(&[head.as_bytes(), &body].concat())
+            .unwrap_or_else(|error| panic!("{line} {headers}: {error}"));
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        String::from_utf8_lossy(&start).into_owned()
+    };
+    let token = "Authorization: Bearer a-word-of-some-length\r\n";
+    assert_eq!(asked("POST /v1/predict", token), "HTTP/1.1 413");
+    assert_eq!(asked("POST /v1/predict", ""), "HTTP/1.1 401");
+    assert_eq!(asked("POST /nothing", token), "HTTP/1.1 404");
+    assert_eq!(asked("PUT /v1/predict", token), "HTTP/1.1 405");
+    // a client that asks first is told, and sends nothing
+    let head = format!(
+        "POST /v1/predict HTTP/1.1\r\nHost: x\r\n{token}Expect: 100-continue\r\nContent-Length: 9999999\r\n\r\n"
+    );
+    assert_eq!(serving.raw(head.as_bytes()).unwrap().status, 413);
 }
 
 #[test]
