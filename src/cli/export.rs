@@ -34,8 +34,8 @@ pub struct Args {
 
 /// Formats that others' programs make of the .onnx file, and how.
 const CONVERTED: [(&str, &str); 2] = [
-    ("openvino", "pip install openvino, then: ovc model.onnx"),
-    ("tflite", "pip install onnx2tf, then: onnx2tf -i model.onnx -o model"),
+    ("openvino", "pip install openvino, then: ovc model.onnx --compress_to_fp16=False"),
+    ("tflite", "pip install onnx2tf, then: onnx2tf -i model.onnx -o model -kat images"),
 ];
 
 /// The names of formats, and what to do for those that are [`CONVERTED`].

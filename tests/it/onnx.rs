@@ -251,7 +251,17 @@ fn what_does_not_go_together_is_said() {
     failed(&export(&["--format", "keras", "--out", "m.keras", "--input", "float"]), 2, "--input");
     failed(&export(&["--format", "onnx", "--out", "m.keras"]), 2, ".onnx");
     failed(&export(&["--format", "keras", "--out", "m.onnx"]), 2, ".keras");
-    failed(&export(&["--format", "openvino", "--out", "m.xml"]), 2, "ovc");
-    failed(&export(&["--format", "tflite", "--out", "m.tflite"]), 2, "onnx2tf");
+    // the commands that scripts/check_converters runs and docs/export.md names
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(root.join("docs/export.md")).unwrap();
+    let script = std::fs::read_to_string(root.join("scripts/check_converters")).unwrap();
+    for (format, command) in [
+        ("openvino", "ovc model.onnx --compress_to_fp16=False"),
+        ("tflite", "onnx2tf -i model.onnx -o model -kat images"),
+    ] {
+        failed(&export(&["--format", format, "--out", "m.xml"]), 2, command);
+        let words: Vec<String> = command.split(' ').map(|word| format!("\"{word}\"")).collect();
+        assert!(document.contains(command) && script.contains(&format!("[{}]", words.join(", "))), "{command}");
+    }
     assert!(!at.join("m.keras").exists() && !at.join("m.onnx").exists());
 }
