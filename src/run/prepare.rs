@@ -7,7 +7,7 @@ use super::data_check::tell_faults;
 use super::network;
 use crate::config::RunConfig;
 use crate::data::split::split;
-use crate::data::{Dataset, Samples, registry};
+use crate::data::{Dataset, Samples, registry, sources};
 use crate::device::{self, Selected};
 use crate::distributed::Group;
 use crate::error::Result;
@@ -48,7 +48,7 @@ pub fn device(config: &RunConfig, group: &Group, sinks: &mut Sinks) -> Result<Se
 /// # Errors
 /// A data error where they cannot be used, a configuration error where they cannot be split so.
 pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Result<Dataset> {
-    let dataset = registry::load_with(&config.data.source, &config.load)?;
+    let dataset = registry::load_unshaped(&config.data.source, &config.load)?;
     for text in &dataset.notes {
         sinks.note(format!("note: {text}"));
     }
@@ -57,6 +57,8 @@ pub fn splits(config: &RunConfig, checks_data: bool, sinks: &mut Sinks) -> Resul
     }
     let splits =
         split(dataset, &config.data.validation, config.data.split_mode, config.data.limit_train, config.training.seed)?;
+    // images that nobody trains on are not resized
+    let splits = sources::shaped_for_training(splits, &config.load)?;
     let are_characters = splits.classes.iter().all(|class| class.chars().count() == 1);
     if config.training.augment.flip > 0.0 && are_characters {
         sinks.note("note: mirrored digits and letters become wrong; add flip=0 to `augment`");

@@ -48,7 +48,20 @@ pub fn load_with(source: &str, options: &LoadOptions) -> Result<Dataset> {
     let splits = load_from(source, options, Purpose::Train, &DataDirs::from_environment())?;
     // before hours of decoding
     splits.require_train()?;
-    sources::finish(splits, options)?.into_dataset()
+    sources::finish(sources::shaped(splits, options)?, options)?.into_dataset()
+}
+
+/// As [`load_with`], but images that are in memory have their own shape, whatever `options` ask for:
+/// [`sources::shaped_for_training`] brings them to it, once it is known which are used.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn load_unshaped(source: &str, options: &LoadOptions) -> Result<Dataset> {
+    let splits = load_from(source, options, Purpose::Train, &DataDirs::from_environment())?;
+    splits.require_train()?;
+    let dataset = sources::finish(splits, options)?.into_dataset()?;
+    sources::preparation(dataset.train.shape(), options).check()?;
+    Ok(dataset)
 }
 
 /// What `source` holds, to measure a model on: one split is enough, and the classes of each may be others. Images of files are
@@ -57,7 +70,7 @@ pub fn load_with(source: &str, options: &LoadOptions) -> Result<Dataset> {
 /// # Errors
 /// As [`load_with`].
 pub fn find(source: &str, options: &LoadOptions) -> Result<Splits> {
-    load_from(source, options, Purpose::Measure, &DataDirs::from_environment())
+    sources::shaped(load_from(source, options, Purpose::Measure, &DataDirs::from_environment())?, options)
 }
 
 /// As [`load_with`], but images of files are not decoded yet, and those of another size than most are no error.
@@ -65,7 +78,8 @@ pub fn find(source: &str, options: &LoadOptions) -> Result<Splits> {
 /// # Errors
 /// As [`load`].
 pub fn open(source: &str, options: &LoadOptions) -> Result<Dataset> {
-    load_from(source, options, Purpose::Inspect, &DataDirs::from_environment())?.into_dataset()
+    let splits = load_from(source, options, Purpose::Inspect, &DataDirs::from_environment())?;
+    sources::shaped(splits, options)?.into_dataset()
 }
 
 /// Where the files of a known set lie, and whether they were there: in the user's own folders, as [`load`] looks for them,
@@ -192,7 +206,7 @@ impl DataDirs {
 
 fn load_from(source: &str, options: &LoadOptions, purpose: Purpose, surroundings: &DataDirs) -> Result<Splits> {
     if is_built_in(source) {
-        return sources::prepare(digits::generate(&digits::parse(source)?)?.into(), options);
+        return sources::without_excluded(digits::generate(&digits::parse(source)?)?.into(), options);
     }
     let (base, is_upright) = split_upright(source);
     let path = Path::new(base);
@@ -206,8 +220,10 @@ fn load_from(source: &str, options: &LoadOptions, purpose: Purpose, surroundings
         Err(error) => return Err(Error::data("cannot look at the data set").at(source).because(error)),
     };
     match found {
-        Some(splits) if is_upright => sources::prepare(splits.map(|_, samples| Ok(samples.transposed()))?, options),
-        Some(splits) => sources::prepare(splits, options),
+        Some(splits) if is_upright => {
+            sources::without_excluded(splits.map(|_, samples| Ok(samples.transposed()))?, options)
+        }
+        Some(splits) => sources::without_excluded(splits, options),
         None if is_upright => Err(Error::config("only images of IDX files can be turned upright")
             .got(format!("\"{base}\""))
             .help(format!("leave {UPRIGHT} out; it is for EMNIST, whose files hold columns first"))),

@@ -24,7 +24,7 @@ use super::image::Preprocessing;
 use super::options::Cache;
 use super::samples::UNREADABLE_HELP;
 use super::stored::ImageSource;
-use super::{ImageShape, LoadOptions, Samples, Split, Splits};
+use super::{Dataset, ImageShape, LoadOptions, Samples, Split, Splits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::cache::{self, CacheKind};
 use formats::FormatReader;
@@ -32,14 +32,14 @@ use formats::FormatReader;
 pub use formats::FORMATS;
 pub use image_list::{ImageList, LabelledImage, Purpose};
 
-/// Reads the file or the folder at `path`, known by its content: one of [`FORMATS`]. The images are prepared as `options` say, and
-/// without those that they exclude; those of files are still to be decoded ([`finish`]).
+/// Reads the file or the folder at `path`, known by its content: one of [`FORMATS`], without the images that `options` exclude. Those that
+/// are in memory are as they are ([`shaped`]), those of files still to be decoded, prepared as `options` say ([`finish`]).
 ///
 /// # Errors
 /// A data error that names the file, for whatever cannot be used.
 pub fn read(path: &Path, options: &LoadOptions, purpose: Purpose) -> Result<Splits> {
     match formats::of(path)?.read {
-        FormatReader::Arrays(read) => prepare(read(path)?, options),
+        FormatReader::Arrays(read) => without_excluded(read(path)?, options),
         FormatReader::Images(read) => splits_of(read(path)?, options, purpose),
     }
 }
@@ -78,19 +78,47 @@ pub fn splits_of(images: ImageList, options: &LoadOptions, purpose: Purpose) -> 
     Ok(Splits { name: list.name, samples, classes, notes: list.notes })
 }
 
-/// Leaves out what `options` exclude of images that are in memory. The others get the shape that `options` ask for; their own
-/// where they ask for none.
-pub(super) fn prepare(splits: Splits, options: &LoadOptions) -> Result<Splits> {
-    let splits = match &options.exclude {
-        Some(list) => exclude::from_splits(splits, list)?,
-        None => splits,
+/// Leaves out what `options` exclude of images that are in memory.
+pub(super) fn without_excluded(splits: Splits, options: &LoadOptions) -> Result<Splits> {
+    match &options.exclude {
+        Some(list) => exclude::from_splits(splits, list),
+        None => Ok(splits),
+    }
+}
+
+/// Gives images that are in memory the shape that `options` ask for; their own where they ask for none.
+///
+/// # Errors
+/// A data error where no image can have that shape.
+pub fn shaped(splits: Splits, options: &LoadOptions) -> Result<Splits> {
+    let Some(preparation) = splits.samples.values().next().map(|samples| preparation(samples.shape(), options)) else {
+        return Ok(splits);
     };
-    let Some(own) = splits.samples.values().next().map(Samples::shape) else { return Ok(splits) };
-    let (height, width) = options.image_size.map_or((own.height, own.width), |size| (size.height, size.width));
-    let shape = ImageShape { height, width, channels: options.channels.count().unwrap_or(own.channels) };
-    let preparation = Preprocessing { shape, resize: options.resize };
     preparation.check()?;
     splits.map(|_, samples| samples.prepared(preparation))
+}
+
+/// As [`shaped`], of a data set that was taken apart for training: images that are in two of its splits are shaped once.
+///
+/// # Errors
+/// As [`shaped`].
+pub fn shaped_for_training(dataset: Dataset, options: &LoadOptions) -> Result<Dataset> {
+    let preparation = preparation(dataset.train.shape(), options);
+    let Dataset { train, validation, test, .. } = dataset;
+    let is_tested_on = validation.is_some() && validation == test;
+    let test = test.map(|samples| samples.prepared(preparation)).transpose()?;
+    let validation = match is_tested_on {
+        true => test.clone(),
+        false => validation.map(|samples| samples.prepared(preparation)).transpose()?,
+    };
+    Ok(Dataset { train: train.prepared(preparation)?, validation, test, ..dataset })
+}
+
+/// What brings images of the shape `own` to the one that `options` ask for.
+pub fn preparation(own: ImageShape, options: &LoadOptions) -> Preprocessing {
+    let (height, width) = options.image_size.map_or((own.height, own.width), |size| (size.height, size.width));
+    let shape = ImageShape { height, width, channels: options.channels.count().unwrap_or(own.channels) };
+    Preprocessing { shape, resize: options.resize }
 }
 
 /// Decodes the images where they are to be kept: the one place that decides it, for a
