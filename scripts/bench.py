@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Times training side by side: convnet, Keras on TensorFlow, PyTorch with channels last. The same networks, batch sizes and steps.
+"""Times training side by side: convnet, Keras on TensorFlow, PyTorch with channels last, and that compiled (`--peers
+keras,pytorch,torch-compile`). The same networks, batch sizes and steps.
 
     cargo build --release
     python3 scripts/bench.py DATA [--rounds 5] [--work default-128,resnet18-64] [--json FILE]
@@ -12,6 +13,7 @@ round; the table shows the median over the rounds and its range.
 """
 
 import argparse
+import functools
 import gzip
 import importlib.util
 import json
@@ -26,7 +28,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONVNET = ROOT / "target/release/convnet"
 PACKAGES = ["tensorflow==2.21.0", "torch==2.11.0", "torchvision==0.26.0"]
-MODULES = {"keras": ["tensorflow"], "pytorch": ["torch", "torchvision"]}
+MODULES = {"keras": ["tensorflow"], "pytorch": ["torch", "torchvision"], "torch-compile": ["torch", "torchvision"]}
 
 # what is trained: preset, images, their side and channels, batch size, epochs
 WORK = {
@@ -88,7 +90,7 @@ def pytorch_network(preset):
     return getattr(torchvision.models, preset.replace("-", "_"))(num_classes=10)
 
 
-def pytorch_seconds(work, data, _, precision):
+def pytorch_seconds(work, data, _, precision, is_compiled=False):
     import torch
 
     preset, count, side, channels, batch, epochs = WORK[work]
@@ -96,6 +98,8 @@ def pytorch_seconds(work, data, _, precision):
     # u8 until the step, as convnet has them; NHWC in memory
     images, labels = torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels)
     model = pytorch_network(preset).to(memory_format=torch.channels_last)
+    if is_compiled:
+        model = torch.compile(model)  # the first epoch, in which it compiles, is left out
     optimizer = torch.optim.Adam(model.parameters(), 0.002)
     seconds = []
     for _ in range(epochs):
@@ -183,13 +187,13 @@ def compare(work, arguments, folder):
         for tool, results in rows.items():
             results.append(run(tool, work, arguments.data, network, arguments.precision, folder))
     print(f"\n{work}, {arguments.precision}, {arguments.rounds} rounds")
-    print(f"{'':10} {'epoch s':>8} {'ratio':>6} {'range':>13} {'whole s':>8} {'ratio':>6} {'MiB':>6}")
+    print(f"{'':13} {'epoch s':>8} {'ratio':>6} {'range':>13} {'whole s':>8} {'ratio':>6} {'MiB':>6}")
     ours = rows["convnet"]
     for tool, results in rows.items():
         middle = {key: statistics.median(result[key] for result in results) for key in ours[0]}
         ratios = {key: sorted(theirs[key] / own[key] for theirs, own in zip(results, ours)) for key in ours[0]}
         span = f"{ratios['epoch'][0]:.2f} to {ratios['epoch'][-1]:.2f}"
-        print(f"{tool:10} {middle['epoch']:8.2f} {statistics.median(ratios['epoch']):6.2f} {span:>13} "
+        print(f"{tool:13} {middle['epoch']:8.2f} {statistics.median(ratios['epoch']):6.2f} {span:>13} "
               f"{middle['whole']:8.2f} {statistics.median(ratios['whole']):6.2f} {middle['memory']:6.0f}", flush=True)
     return rows
 
@@ -206,7 +210,8 @@ def main():
     parser.add_argument("--network", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
-        peer = {"keras": keras_seconds, "pytorch": pytorch_seconds}[arguments.peer]
+        compiled = functools.partial(pytorch_seconds, is_compiled=True)
+        peer = {"keras": keras_seconds, "pytorch": pytorch_seconds, "torch-compile": compiled}[arguments.peer]
         print(json.dumps(peer(arguments.work, arguments.data, arguments.network, arguments.precision)))
         return
     ensure_peers(arguments.peers.split(","))
