@@ -66,7 +66,7 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 9] = [
+    const SOURCES: [&str; 10] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/pool.cpp",
@@ -76,8 +76,11 @@ fn compile_native(libtorch: &Path) {
         "src/native/adam.cpp",
         "src/native/trace.cpp",
         "src/native/reducer.cpp",
+        "src/native/nccl.cpp",
     ];
-    for header in ["src/native/caught.h", "src/native/processor.h", "src/native/group.h", "src/native/gloo"] {
+    const HEADERS: [&str; 5] =
+        ["src/native/caught.h", "src/native/processor.h", "src/native/group.h", "src/native/nccl.h", "src/native/gloo"];
+    for header in HEADERS {
         println!("cargo::rerun-if-changed={header}");
     }
     for source in &SOURCES {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::native::{GradientReducer, Reduction, ReductionUnderWay};
 
+use super::gpus::Carrier;
 use super::launch::Launch;
 use super::peers::Peers;
 use super::rows::Rows;
@@ -64,8 +65,27 @@ impl Group {
         Rows::of(self.rank(), self.size(), total)
     }
 
-    /// Puts the sum over all processes, or the largest values, into `tensor`, of any shape and kind. All processes come to this in one
-    /// order. Waits for the device.
+    /// Has GPUs sum what lies on them, by NCCL, where all processes can: `device` is this one's. All come to this once. It says what
+    /// carries the sums from now on.
+    ///
+    /// # Errors
+    /// A configuration error where some processes compute on the CPU, a device error where the GPUs cannot be connected, what another
+    /// process failed at, or which one is gone.
+    pub fn connect_gpus(&self, device: Device) -> Result<Carrier> {
+        self.0.as_ref().map_or(Ok(Carrier::default()), |peers| peers.connect_gpus(device))
+    }
+
+    /// Fails where sums on GPUs were given up, as of a process that is gone: what was read from the device is wrong then.
+    ///
+    /// # Errors
+    /// What another process failed at, or which one is gone.
+    pub fn check_intact(&self) -> Result<()> {
+        self.0.as_ref().map_or(Ok(()), |peers| peers.check_intact())
+    }
+
+    /// Puts the sum over all processes, or the largest values, into `tensor`, of any shape; f32, f64, bf16 or i64. All processes come to
+    /// this in one order. Waits for the device, but not where GPUs sum: what is read from them counts once [`Group::check_intact`] says
+    /// so.
     ///
     /// # Errors
     /// What another process failed at, or which one is gone.
@@ -115,7 +135,7 @@ impl Group {
     /// As [`Group::all_reduce`].
     pub fn gather(&self, numbers: &[i64]) -> Result<Vec<Vec<i64>>> {
         let count = numbers.len() as i64;
-        let mut all = Tensor::zeros([self.size() as i64, count], (Kind::Int64, tch::Device::Cpu));
+        let mut all = Tensor::zeros([self.size() as i64, count], (Kind::Int64, Device::Cpu));
         all.select(0, self.rank() as i64).copy_(&Tensor::from_slice(numbers));
         self.all_reduce(&mut all, Reduction::Sum)?;
         let rows = (0..self.size() as i64).map(|rank| Vec::try_from(all.select(0, rank).contiguous()));
@@ -145,15 +165,17 @@ impl Group {
         let started = Instant::now();
         let done = call();
         peers.waited.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        done.map_err(|error| peers.blame(error))
+        let done = done.map_err(|error| peers.blame(error))?;
+        peers.check_intact()?;
+        Ok(done)
     }
 
     /// Which process an error comes from that libtorch may have met in a call with the others; other errors are this process's own.
     #[must_use]
     pub fn blamed(&self, error: Error) -> Error {
         match &self.0 {
-            Some(peers) if error.kind() == ErrorKind::Device => peers.blame(error),
-            _ => error,
+            Some(peers) => peers.blamed(error),
+            None => error,
         }
     }
 

@@ -2,14 +2,20 @@
 
 use std::env;
 use std::error::Error as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::ffi::CString;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use tch::Device;
+
+use super::gpus::{self, Carrier, Gpus, Way, Word};
 use super::launch::Launch;
-use crate::error::{Error, ErrorKind, Result, describe};
+use super::others::{BEAT, Beats, LONG_SILENCE, Others, PAUSE, SILENCE};
+use super::repeated::Repeated;
+use crate::error::{Error, ErrorKind, Result};
 use crate::native::{GlooGroup, TcpStore};
 
 /// How long the processes wait for each other at the start.
@@ -18,14 +24,6 @@ const MEETING_TIME: Duration = Duration::from_secs(60);
 const CALL_TIME: Duration = Duration::from_secs(300);
 /// Another time for both, in seconds.
 const TIME_VARIABLE: &str = "CONVNET_PEER_TIMEOUT";
-/// How often a process says that it lives.
-const BEAT: Duration = Duration::from_millis(500);
-/// A process that says nothing for so long is gone, or hangs.
-const SILENCE: Duration = Duration::from_millis(2500);
-/// As [`SILENCE`], where nothing has failed: a machine may be busy.
-const LONG_SILENCE: Duration = Duration::from_secs(10);
-/// How often the store is asked.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// The connected processes.
 #[derive(Debug)]
@@ -35,25 +33,18 @@ pub(super) struct Peers {
     /// The number on this machine, and how many there are on it.
     pub local: (usize, usize),
     pub gloo: GlooGroup,
-    store: TcpStore,
+    /// Where each has a GPU that is connected with the others'.
+    gpus: OnceLock<Gpus>,
+    others: Arc<Others>,
+    /// How long a call waits for the others.
+    call_time: Duration,
     /// Whether this process serves the store.
     serves: bool,
     /// How often all processes have met at the store: each time has keys of its own.
     meetings: AtomicU64,
-    /// Whether it is another process that the training failed at.
-    is_blamed: AtomicBool,
-    /// How many of the others are gone without a word.
-    num_silent: AtomicUsize,
     /// Nanoseconds in calls that wait for the others.
     pub waited: AtomicU64,
-    _heart: Heart,
-}
-
-/// Says that this process lives until it is dropped.
-#[derive(Debug)]
-struct Heart {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _heart: Repeated,
 }
 
 impl Peers {
@@ -77,9 +68,11 @@ impl Peers {
                 .because(error.source().map_or_else(|| error.fault(), ToString::to_string))
                 .help("MASTER_ADDR and MASTER_PORT name a free port of process 0's host, the same for every process")
         })?;
-        let heart = Heart::new(open(false)?, rank)?;
+        let (beating, key) = (open(false)?, format!("beat/{rank}"));
+        let heart = Repeated::start("heartbeat", BEAT, move || beating.add(&key, 1).is_ok())?;
         come(&store, rank, size, meeting)?;
-        let gloo = GlooGroup::connect(&store, rank, size, limit.unwrap_or(CALL_TIME))
+        let call_time = limit.unwrap_or(CALL_TIME);
+        let gloo = GlooGroup::connect(&store, rank, size, call_time)
             .map_err(|error| error.help("GLOO_SOCKET_IFNAME names the network interface to use"))?;
         let local = (launch.local_rank, launch.local_size);
         Ok(Peers {
@@ -87,11 +80,11 @@ impl Peers {
             size,
             local,
             gloo,
-            store,
+            gpus: OnceLock::new(),
+            others: Arc::new(Others::new(rank, size, store)),
+            call_time,
             serves,
             meetings: AtomicU64::new(0),
-            is_blamed: AtomicBool::new(false),
-            num_silent: AtomicUsize::new(0),
             waited: AtomicU64::new(0),
             _heart: heart,
         })
@@ -105,7 +98,7 @@ impl Peers {
     /// Waits until all have come to `place`.
     pub fn wait_for_all(&self, place: &str) -> Result<()> {
         let key = self.meeting(place);
-        self.ask(|store| store.add(&key, 1))?;
+        self.others.ask(|store| store.add(&key, 1))?;
         self.wait_until(|store| Ok((store.add(&key, 0)? >= self.size as i64).then_some(())))
     }
 
@@ -113,7 +106,7 @@ impl Peers {
     pub fn told_by_main(&self, name: &str, text: &str) -> Result<String> {
         let key = self.meeting(name);
         if self.rank == 0 {
-            self.ask(|store| store.set(&key, text))?;
+            self.others.ask(|store| store.set(&key, text))?;
             return Ok(text.to_owned());
         }
         self.wait_until(|store| store.get(&key))
@@ -122,7 +115,7 @@ impl Peers {
     /// Every process's `text` of this name.
     pub fn gather_texts(&self, name: &str, text: &str) -> Result<Vec<String>> {
         let key = self.meeting(name);
-        self.ask(|store| store.set(&format!("{key}/{}", self.rank), text))?;
+        self.others.ask(|store| store.set(&format!("{key}/{}", self.rank), text))?;
         (0..self.size).map(|rank| self.wait_until(|store| store.get(&format!("{key}/{rank}")))).collect()
     }
 
@@ -141,117 +134,106 @@ impl Peers {
         self.wait_for_all("facts")
     }
 
-    /// What `get` finds, once it finds something; or what another process failed at.
+    /// What `get` finds in the store, once it finds something; or what another process failed at.
     fn wait_until<T>(&self, get: impl Fn(&TcpStore) -> Result<Option<T>>) -> Result<T> {
-        let mut beats = Beats::new(self.size);
+        self.wait(|| self.others.ask(&get))
+    }
+
+    /// What `get` gives, once it gives something; or what another process failed at.
+    fn wait<T>(&self, mut get: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+        let (others, mut beats) = (&self.others, Beats::new(0..self.size));
         loop {
-            if let Some(found) = self.ask(&get)? {
+            if let Some(found) = get()? {
                 return Ok(found);
             }
-            if let Some(error) = self.ask(|store| self.failure(store))? {
+            if let Some(error) = others.ask(|store| others.failure(store))? {
                 return Err(error);
             }
-            let silent = self.ask(|store| beats.silent(store, LONG_SILENCE))?;
+            let silent = others.ask(|store| beats.silent(store, LONG_SILENCE))?;
             if !silent.is_empty() {
-                return Err(self.gone(&silent));
+                return Err(others.gone(&silent));
             }
             thread::sleep(PAUSE);
         }
     }
 
-    /// Asks the store, which is gone with the process that serves it.
-    fn ask<T>(&self, question: impl FnOnce(&TcpStore) -> Result<T>) -> Result<T> {
-        question(&self.store)
-            .map_err(|error| Error::device("process 0, where the processes meet, is gone").because(error))
-    }
-
-    /// What another process said that it failed at.
-    fn failure(&self, store: &TcpStore) -> Result<Option<Error>> {
-        for rank in (0..self.size).filter(|&rank| rank != self.rank) {
-            if let Some(text) = store.get(&format!("failed/{rank}"))? {
-                let (code, what) = text.split_once(' ').unwrap_or(("", &text));
-                let kind = KINDS.into_iter().find(|kind| kind.exit_code().to_string() == code);
-                let what = format!("process {rank} of {} failed: {what}", self.size);
-                self.is_blamed.store(true, Ordering::Relaxed);
-                return Ok(Some(Error::new(kind.unwrap_or(ErrorKind::Device), what)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Why a call with the others failed: what another process says, or which one says nothing; `error` itself once that is said.
+    /// As [`Others::blame`]. Sums on GPUs end, for nobody waits for a process that is gone.
     pub fn blame(&self, error: Error) -> Error {
-        if self.is_blamed.load(Ordering::Relaxed) {
-            return error;
-        }
-        let mut beats = Beats::new(self.size);
-        let until = Instant::now() + SILENCE * 2;
-        loop {
-            let found = self.failure(&self.store).and_then(|failure| match failure {
-                Some(failure) => Ok(Some(failure)),
-                None => {
-                    let silent = beats.silent(&self.store, SILENCE)?;
-                    Ok((!silent.is_empty()).then(|| self.gone(&silent)))
-                }
-            });
-            match found {
-                Ok(Some(found)) => return found,
-                Err(_) => return Error::device("process 0, where the processes meet, is gone").because(error),
-                Ok(None) if Instant::now() > until => return error,
-                Ok(None) => thread::sleep(PAUSE),
-            }
+        let error = match self.gpus.get() {
+            Some(gpus) => gpus.give_up(error),
+            None => error,
+        };
+        self.others.blame(error)
+    }
+
+    /// Fails where the sums on GPUs were given up: what was computed with them is wrong.
+    pub fn check_intact(&self) -> Result<()> {
+        match self.is_given_up() {
+            true => Err(self.blame(Error::device("the sums over the processes were given up"))),
+            false => Ok(()),
         }
     }
 
-    fn gone(&self, silent: &[usize]) -> Error {
-        self.num_silent.store(silent.len(), Ordering::Relaxed);
-        self.is_blamed.store(true, Ordering::Relaxed);
-        let names: Vec<String> = silent.iter().map(usize::to_string).collect();
-        let noun = if silent.len() == 1 { "process" } else { "processes" };
-        let verb = if silent.len() == 1 { "is" } else { "are" };
-        Error::device(format!("{noun} {} of {} {verb} gone, or stopped", names.join(", "), self.size))
-            .help("the last checkpoint is whole: `resume` goes on from it, with any number of processes")
+    /// Whether the sums on GPUs were given up.
+    pub fn is_given_up(&self) -> bool {
+        self.gpus.get().is_some_and(Gpus::is_given_up)
+    }
+
+    /// Has GPUs sum what lies on them, where all processes can: `device` is this one's.
+    pub fn connect_gpus(&self, device: Device) -> Result<Carrier> {
+        let word = Word::of(device);
+        let words = self.gather_texts("NCCL", &serde_json::to_string(&word).expect("texts"))?;
+        let words =
+            words.iter().map(|text| serde_json::from_str(text).map_err(|error| not_understood().because(error)));
+        let words = words.collect::<Result<Vec<Word>>>()?;
+        let gloo = |warning| Ok(Carrier { name: "gloo".to_owned(), warning });
+        let version = match gpus::agreed(&words)? {
+            Way::Nccl(version) => version,
+            Way::Gloo(warning) => return gloo(warning),
+        };
+        let Some(functions) = word.functions() else { return gloo(None) };
+        let id = if self.rank == 0 { functions.id()? } else { String::new() };
+        let id =
+            CString::new(self.told_by_main("the NCCL group", &id)?).map_err(|error| not_understood().because(error))?;
+        let (rank, size, limit) = (self.rank, self.size, self.call_time);
+        let connecting = gpus::beside(move || functions.connect(&id, rank, size, device))?;
+        let until = Instant::now() + limit;
+        let connected = self.wait(|| gpus::connected(&connecting, until, limit)).map_err(|error| self.blamed(error))?;
+        let connected = Arc::new(connected);
+        self.gloo.use_gpus(Arc::clone(&connected));
+        let _ = self.gpus.set(Gpus::watched(connected, Arc::clone(&self.others), limit)?);
+        Ok(Carrier { name: format!("nccl {version}"), warning: None })
+    }
+
+    /// Which process an error comes from that was met in a call with the others, or this process's own.
+    pub fn blamed(&self, error: Error) -> Error {
+        match error.kind() == ErrorKind::Device || self.is_given_up() {
+            true => self.blame(error),
+            false => error,
+        }
     }
 
     /// Tells the others what this process failed at, unless that was another one. Where it serves the store it waits until they have
     /// heard it, a few seconds at most.
     pub fn tell_failure(&self, error: &Error) {
-        if self.is_blamed.load(Ordering::Relaxed) {
-            return self.leave();
-        }
-        let text = format!("{} {}", error.exit_code(), describe(error));
-        let _ = self.store.set(&format!("failed/{}", self.rank), &text);
+        self.others.tell(error);
         self.leave();
     }
 
-    /// Ends this process's part.
+    /// Ends this process's part. Where it serves the store it keeps it until the others are gone, a few seconds at most.
     pub fn leave(&self) {
+        self.gpus.get().into_iter().for_each(Gpus::leave);
         match self.serves {
-            true => self.linger(),
-            false => drop(self.store.add("gone", 1)),
-        }
-    }
-
-    /// Keeps the store until the others are gone, a few seconds at most.
-    fn linger(&self) {
-        let until = Instant::now() + SILENCE * 2;
-        let others = (self.size - 1).saturating_sub(self.num_silent.load(Ordering::Relaxed)) as i64;
-        while Instant::now() < until && self.store.add("gone", 0).is_ok_and(|gone| gone < others) {
-            thread::sleep(PAUSE);
+            true => self.others.linger(),
+            false => self.others.leave(),
         }
     }
 }
 
-/// The kinds of errors that a process may tell of.
-const KINDS: [ErrorKind; 7] = [
-    ErrorKind::Internal,
-    ErrorKind::Config,
-    ErrorKind::Data,
-    ErrorKind::Model,
-    ErrorKind::Device,
-    ErrorKind::Numeric,
-    ErrorKind::Check,
-];
+fn not_understood() -> Error {
+    Error::device("another process says something that is not understood")
+        .help("every process has to run the same version of convnet")
+}
 
 /// The time for both, where one is given.
 fn given_time() -> Result<Option<Duration>> {
@@ -297,51 +279,5 @@ fn come(store: &TcpStore, rank: usize, size: usize, time: Duration) -> Result<()
                 .help("start them all, with the same WORLD_SIZE, MASTER_ADDR and MASTER_PORT"));
         }
         thread::sleep(PAUSE);
-    }
-}
-
-/// What was heard of each process, and when that was something new.
-struct Beats(Vec<(i64, Instant)>);
-
-impl Beats {
-    fn new(size: usize) -> Self {
-        Beats(vec![(0, Instant::now()); size])
-    }
-
-    /// The processes of which nothing new was heard for `silence`.
-    fn silent(&mut self, store: &TcpStore, silence: Duration) -> Result<Vec<usize>> {
-        for (rank, (last, heard)) in self.0.iter_mut().enumerate() {
-            let beats = store.add(&format!("beat/{rank}"), 0)?;
-            if beats != *last {
-                (*last, *heard) = (beats, Instant::now());
-            }
-        }
-        Ok((0..self.0.len()).filter(|&rank| self.0[rank].1.elapsed() > silence).collect())
-    }
-}
-
-impl Heart {
-    fn new(store: TcpStore, rank: usize) -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let beat = move || {
-            let key = format!("beat/{rank}");
-            while !stopped.load(Ordering::Relaxed) && store.add(&key, 1).is_ok() {
-                thread::park_timeout(BEAT);
-            }
-        };
-        let thread = thread::Builder::new().name("heartbeat".to_owned()).spawn(beat);
-        let thread = thread.map_err(|error| Error::internal("cannot start a thread").because(error))?;
-        Ok(Heart { stop, thread: Some(thread) })
-    }
-}
-
-impl Drop for Heart {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            let _ = thread.join();
-        }
     }
 }

@@ -114,7 +114,9 @@ impl RunningSums {
         let mut all = Tensor::cat(&[&self.totals, &count], 0);
         group.all_reduce(&mut all, Reduction::Sum)?;
         let metrics = self.metrics.len() as i64;
-        Ok(self.sums_of(&all.narrow(0, 0, metrics), all.double_value(&[metrics]) as u64))
+        let sums = self.sums_of(&all.narrow(0, 0, metrics), all.double_value(&[metrics]) as u64);
+        group.check_intact()?;
+        Ok(sums)
     }
 
     fn sums_of(&self, totals: &Tensor, count: u64) -> Sums {

@@ -103,6 +103,11 @@ pub fn failure(text: &str) -> Error {
             "a smaller `batch_size` (with `accumulate`, the same step), `precision = 'bf16'`, or `cache = 'ram'`, which keeps the \
              images off the GPU",
         )
+    } else if has(&["NCCL"]) {
+        (
+            "the GPUs cannot sum over the processes",
+            "with NCCL_DEBUG=INFO in the environment NCCL says more; with CONVNET_NCCL=0 sums go through the host's memory instead (gloo)",
+        )
     } else if has(&["no kernel image", "arch mismatch", "ARCH_MISMATCH"]) {
         ("this libtorch has no code for this GPU", "`device = 'cpu'`, or a libtorch that was built for the GPU")
     } else if has(&["CUDA error", "CUDA driver error", "cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS"]) {

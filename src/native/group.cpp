@@ -1,7 +1,9 @@
-// Several processes that train together: a store where they meet, and sums over all of them, by libtorch's c10d and its Gloo.
+// Several processes that train together: a store where they meet, and sums over all of them, by libtorch's c10d and its Gloo, and by NCCL
+// where there is one GPU each.
 
 #include "group.h"
 #include "caught.h"
+#include "nccl.h"
 
 #include <chrono>
 #include <string>
@@ -21,6 +23,7 @@ struct Store {
 
 struct Group {
   c10::intrusive_ptr<c10d::Backend> backend;
+  Communicator *gpus = nullptr; // for tensors on a GPU, where there is one
 };
 
 namespace {
@@ -48,18 +51,30 @@ struct SummedOverAll : torch::autograd::Function<SummedOverAll> {
 
 SumUnderWay::SumUnderWay(Group &group, const at::Tensor &tensor, bool is_bf16, bool is_maximum) : target(tensor) {
   at::NoGradGuard guard;
+  TORCH_CHECK(tensor.is_contiguous(), "only contiguous tensors are summed over processes");
+  if (tensor.is_cuda() && group.gpus) {
+    sum = is_bf16 ? tensor.to(at::kBFloat16) : tensor;
+    gpus = group.gpus;
+    done = gpus->begin(sum, is_maximum);
+    return;
+  }
   // what is summed lies in the host's memory; the copy waits for a GPU
   sum = is_bf16 ? tensor.to(at::kCPU, at::kBFloat16) : tensor.to(at::kCPU);
-  TORCH_CHECK(sum.is_contiguous(), "only contiguous tensors are summed over processes");
   c10d::AllreduceOptions options;
   options.reduceOp = is_maximum ? c10d::ReduceOp::MAX : c10d::ReduceOp::SUM;
   std::vector<at::Tensor> tensors{sum};
   work = group.backend->allreduce(tensors, options);
 }
 
+// A GPU may be at work on the memory until then.
+SumUnderWay::~SumUnderWay() {
+  if (done) std::free(caught([&] { gpus->wait_for(*done); }));
+}
+
 void SumUnderWay::wait() {
   at::NoGradGuard guard;
-  work->wait();
+  if (work) work->wait();
+  if (done) gpus->wait_for(*std::exchange(done, nullptr)); // as this thread's next kernels do, not the thread itself
   if (!sum.is_same(target)) target.copy_(sum);
 }
 
@@ -115,6 +130,9 @@ extern "C" char *convnet_group_new(Store *store, int rank, int size, int64_t tim
 }
 
 extern "C" void convnet_group_free(Group *group) { delete group; }
+
+// From now on tensors on a GPU are summed by `gpus`, which has to outlive the group.
+extern "C" void convnet_group_use_gpus(Group *group, Communicator *gpus) { group->gpus = gpus; }
 
 // In `tensor`, contiguous, the sum over all processes, or the largest value; in bf16 where `is_bf16`.
 extern "C" char *convnet_all_reduce(Group *group, at::Tensor *tensor, bool is_bf16, bool is_maximum) {

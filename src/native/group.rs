@@ -1,15 +1,17 @@
 //! Several processes that train together: the store where they meet, sums over all of them, and the gradient's, by c10d and its Gloo,
-//! which are part of libtorch.
+//! which are part of libtorch, and by NCCL where each has a GPU.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::net::TcpListener;
 use std::os::fd::IntoRawFd;
 use std::ptr::{self, NonNull};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tch::Tensor;
 
-use super::{checked, taken};
+use super::nccl::Communicator;
+use super::{checked, made, milliseconds, taken};
 use crate::error::{Error, Result};
 
 unsafe extern "C" {
@@ -34,6 +36,7 @@ unsafe extern "C" {
         out: *mut *mut c_void,
     ) -> *mut c_char;
     fn convnet_group_free(group: *mut c_void);
+    fn convnet_group_use_gpus(group: *mut c_void, gpus: *mut c_void);
     fn convnet_all_reduce(group: *mut c_void, tensor: *mut c_void, is_bf16: bool, is_maximum: bool) -> *mut c_char;
     fn convnet_all_reduce_begin(
         group: *mut c_void,
@@ -75,9 +78,13 @@ pub enum Reduction {
     Max,
 }
 
-/// This process's connections with the others of a training: c10d's ProcessGroupGloo.
+/// This process's connections with the others of a training: c10d's ProcessGroupGloo, and NCCL for what lies on a GPU.
 #[derive(Debug)]
-pub struct GlooGroup(NonNull<c_void>);
+pub struct GlooGroup {
+    group: NonNull<c_void>,
+    /// The group uses it.
+    gpus: OnceLock<Arc<Communicator>>,
+}
 
 // SAFETY: calls come from one thread at a time; Gloo's threads are its own.
 unsafe impl Send for GlooGroup {}
@@ -97,14 +104,6 @@ pub struct GradientReducer(NonNull<c_void>);
 
 fn text(text: &str) -> Result<CString> {
     CString::new(text).map_err(|error| Error::internal("a text for other processes has a zero byte").because(error))
-}
-
-fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 2)
-}
-
-fn made(pointer: *mut c_void) -> NonNull<c_void> {
-    NonNull::new(pointer).expect("the C++ side says so where it made nothing")
 }
 
 impl TcpStore {
@@ -189,18 +188,27 @@ impl GlooGroup {
         checked(unsafe {
             convnet_group_new(store.0.as_ptr(), number(rank), number(size), milliseconds(timeout), &raw mut group)
         })?;
-        Ok(GlooGroup(made(group)))
+        Ok(GlooGroup { group: made(group), gpus: OnceLock::new() })
+    }
+
+    /// Has tensors on a GPU be summed there, by `gpus`, which connects the same processes: all do this at the same place, once.
+    pub fn use_gpus(&self, gpus: Arc<Communicator>) {
+        let gpus = self.gpus.get_or_init(|| gpus);
+        // SAFETY: both live, and the communicator as long as the group.
+        unsafe { convnet_group_use_gpus(self.group.as_ptr(), gpus.as_ptr()) }
     }
 
     /// Puts the sum over all processes, or the largest values, into `tensor`, contiguous, of any shape. Every process calls this with
-    /// tensors of one shape and kind, in one order. Waits for the device and for the others.
+    /// tensors of one shape and kind, in one order. Waits for the others, and where the tensor lies on a GPU for that; but not where
+    /// GPUs are connected ([`GlooGroup::use_gpus`]): then the GPU waits, before whatever is done with the tensor next, which is f32,
+    /// f64, bf16 or i64.
     ///
     /// # Errors
-    /// A device error where another process is gone, or does not call it in time.
+    /// A device error where another process is gone, or does not call it in time, or GPUs do not sum tensors of that kind.
     pub fn all_reduce(&self, tensor: &mut Tensor, reduction: Reduction) -> Result<()> {
         let is_maximum = reduction == Reduction::Max;
         // SAFETY: group and tensor live; it returns null or a string that is ours.
-        checked(unsafe { convnet_all_reduce(self.0.as_ptr(), tensor.as_mut_ptr().cast(), false, is_maximum) })
+        checked(unsafe { convnet_all_reduce(self.group.as_ptr(), tensor.as_mut_ptr().cast(), false, is_maximum) })
     }
 
     /// Begins with what [`GlooGroup::all_reduce`] does to `tensor`, on the CPU, and goes on meanwhile. The group has to outlive it.
@@ -211,7 +219,7 @@ impl GlooGroup {
         let (is_maximum, mut handle) = (reduction == Reduction::Max, ptr::null_mut());
         // SAFETY: group and tensor live, and so does `handle`; it returns null or a string that is ours.
         checked(unsafe {
-            convnet_all_reduce_begin(self.0.as_ptr(), tensor.as_ptr().cast(), is_maximum, &raw mut handle)
+            convnet_all_reduce_begin(self.group.as_ptr(), tensor.as_ptr().cast(), is_maximum, &raw mut handle)
         })?;
         Ok(ReductionUnderWay { handle: made(handle), tensor })
     }
@@ -223,7 +231,7 @@ impl GlooGroup {
     pub fn differentiable_sum(&self, x: &Tensor) -> Result<Tensor> {
         let mut sum = ptr::null_mut();
         // SAFETY: group and tensor live, and so does `sum`; it returns null or a string that is ours.
-        checked(unsafe { convnet_differentiable_sum(self.0.as_ptr(), x.as_ptr().cast(), &raw mut sum) })?;
+        checked(unsafe { convnet_differentiable_sum(self.group.as_ptr(), x.as_ptr().cast(), &raw mut sum) })?;
         // SAFETY: a new tensor, which nobody else has.
         Ok(unsafe { Tensor::from_ptr(sum.cast()) })
     }
@@ -251,7 +259,7 @@ impl Drop for ReductionUnderWay {
 impl Drop for GlooGroup {
     fn drop(&mut self) {
         // SAFETY: it was made by the C++ side, and is not used again.
-        unsafe { convnet_group_free(self.0.as_ptr()) }
+        unsafe { convnet_group_free(self.group.as_ptr()) }
     }
 }
 
@@ -268,7 +276,14 @@ impl GradientReducer {
         let mut reducer = ptr::null_mut();
         // SAFETY: the tensors live, and so does `reducer`; it returns null or a string that is ours.
         checked(unsafe {
-            convnet_reducer_new(group.0.as_ptr(), pointers.as_ptr(), pointers.len(), size, is_bf16, &raw mut reducer)
+            convnet_reducer_new(
+                group.group.as_ptr(),
+                pointers.as_ptr(),
+                pointers.len(),
+                size,
+                is_bf16,
+                &raw mut reducer,
+            )
         })?;
         Ok(GradientReducer(made(reducer)))
     }
@@ -283,7 +298,7 @@ impl GradientReducer {
         checked(unsafe { convnet_reducer_arm(self.0.as_ptr(), gradient.as_ptr().cast(), adds, sums) })
     }
 
-    /// Waits until the sums are there.
+    /// Waits until the sums are there, as [`GlooGroup::all_reduce`] does.
     ///
     /// # Errors
     /// As [`GlooGroup::all_reduce`].

@@ -8,10 +8,12 @@ mod feed;
 mod fused;
 mod group;
 mod math;
+mod nccl;
 mod trace;
 
-use std::ffi::{CStr, c_char, c_int};
-use std::ptr;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::{self, NonNull};
+use std::time::Duration;
 
 use tch::Device;
 
@@ -24,6 +26,7 @@ pub use fused::{
 };
 pub use group::{GlooGroup, GradientReducer, Reduction, ReductionUnderWay, TcpStore};
 pub use math::settle_math_functions;
+pub use nccl::{Communicator, NcclFunctions, Symbol};
 pub use trace::traced;
 
 unsafe extern "C" {
@@ -110,6 +113,14 @@ fn checked(message: *mut c_char) -> Result<()> {
         None => Ok(()),
         Some(text) => Err(failure(&text)),
     }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 2)
+}
+
+fn made(pointer: *mut c_void) -> NonNull<c_void> {
+    NonNull::new(pointer).expect("the C++ side says so where it made nothing")
 }
 
 /// The text of the C++ side that lies at `text`, which is freed; none where it is null.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::record::{DataRecord, ProcessShare, Processes};
 use crate::config::{RunConfig, keys_of};
-use crate::distributed::Group;
+use crate::distributed::{Carrier, Group};
 use crate::error::Result;
 use crate::log::Sinks;
 use crate::model::Model;
@@ -39,11 +39,12 @@ fn check_agreement(group: &Group, config: &RunConfig, trained: Trained) -> Resul
     group.check_same(&facts)
 }
 
-/// The processes of `group` with their hosts, for `run.json`, once they agree on `config` and on the `trained`; none where there is one.
-/// They are told.
+/// The processes of `group` with their hosts, for `run.json`, once they agree on `config` and on the `trained`, and their GPUs are
+/// connected; none where there is one. They are told.
 ///
 /// # Errors
-/// A configuration error that names process and difference, and what another process failed at.
+/// A configuration error that names process and difference, a device error where the GPUs cannot be connected, and what another process
+/// failed at.
 pub(super) fn agree(
     group: &Group,
     config: &RunConfig,
@@ -54,13 +55,15 @@ pub(super) fn agree(
         return Ok(None);
     }
     check_agreement(group, config, trained)?;
+    let Carrier { name: backend, warning } = group.connect_gpus(trained.model.device())?;
+    warning.into_iter().for_each(|sentence| sinks.note(format!("warning: {sentence}")));
     let hosts = group.gather_texts("host", &hostname())?;
     let mut different = hosts.clone();
     different.dedup();
     let (count, threads) = (group.size(), tch::get_num_threads());
     let noun = if threads == 1 { "thread" } else { "threads" };
-    sinks.note(format!("processes: {count} (gloo), {threads} {noun} each, on {}", different.join(", ")));
-    Ok(Some(Processes { count, backend: "gloo".to_owned(), hosts }))
+    sinks.note(format!("processes: {count} ({backend}), {threads} {noun} each, on {}", different.join(", ")));
+    Ok(Some(Processes { count, backend, hosts }))
 }
 
 /// What a process did in a training.

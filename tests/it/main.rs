@@ -4,6 +4,7 @@
 //! libtorch's threads and determinism. A training in this process seeds libtorch's generators in every step, so none that
 //! draws from them may be compared. What has to do either is in `tests/library.rs`, a program of its own.
 
+mod alike;
 mod on_device;
 mod program;
 mod random_networks;
@@ -33,6 +34,7 @@ mod keras_training;
 mod layering;
 mod lr_find;
 mod measuring;
+mod nccl;
 mod networks;
 mod odd_images;
 mod onnx;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::alike::{assert_alike, difference, losses, network};
 use crate::program::{NO_GPU, convnet, failed, history, json as printed_json, python, succeeded, wait_until};
 
 /// Twenty steps an epoch, the last one of a single image: three of four processes then have none.
@@ -19,48 +20,12 @@ fn train(folder: &Path, line: &str, run: &str, more: &[&str]) -> Output {
     convnet(folder, &words)
 }
 
-/// The losses of the epochs, on the training and on the validation images.
-fn losses(folder: &Path, run: &str) -> Vec<[f64; 2]> {
-    let text = fs::read_to_string(folder.join(format!("logs/{run}/history.csv"))).unwrap();
-    let mut lines = text.lines();
-    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
-    let columns = ["loss", "val_loss"].map(|name| header.iter().position(|column| *column == name));
-    let value = |line: &str, column: Option<usize>| {
-        column.map_or(0.0, |at| line.split(',').nth(at).unwrap().parse().unwrap_or(0.0))
-    };
-    lines.map(|line| columns.map(|column| value(line, column))).collect()
-}
-
-/// By how much two numbers differ, as a share of the first.
-fn difference(a: f64, b: f64) -> f64 {
-    if a == b { 0.0 } else { (a - b).abs() / a.abs() }
-}
-
-/// Trains with `settings` in one process and in as many as `counts` say: the losses of the first epoch may differ by `first`, of all by
-/// `later`.
-fn assert_alike(folder: &Path, line: &str, settings: &[&str], counts: &[usize], [first, later]: [f64; 2]) {
-    succeeded(&train(folder, line, "p1", settings));
-    let alone = losses(folder, "p1");
-    assert!(alone.len() == 2 && alone[1][0] < alone[0][0], "it learns: {alone:?}");
-    for count in counts {
-        let (run, count) = (format!("p{count}"), count.to_string());
-        succeeded(&train(folder, line, &run, &[settings, &["--nproc", &count]].concat()));
-        let found = losses(folder, &run);
-        for (epoch, (a, b)) in alone.iter().zip(&found).enumerate() {
-            let bound = if epoch == 0 { first } else { later };
-            let off = [difference(a[0], b[0]), difference(a[1], b[1])];
-            assert!(off[0] <= bound && off[1] <= later, "{settings:?}, {count} processes, epoch {epoch}: {off:?}");
-        }
-        fs::remove_dir_all(folder.join("logs").join(&run)).unwrap();
-    }
-    fs::remove_dir_all(folder.join("logs/p1")).unwrap();
-}
-
 #[test]
 fn any_number_of_processes_sees_the_same_images_and_masks() {
     let folder = tempfile::tempdir().unwrap();
+    let train = |run: &str, more: &[&str]| train(folder.path(), SMALL, run, more);
     // the default network drops out
-    assert_alike(folder.path(), SMALL, &[], &[2, 3, 4], [1e-6, 1e-4]);
+    assert_alike(folder.path(), train, &[], &[2, 3, 4], [1e-6, 1e-4]);
     let recipe = [
         "--accumulate",
         "3",
@@ -72,29 +37,7 @@ fn any_number_of_processes_sees_the_same_images_and_masks() {
         "0.0005",
     ];
     let weights = ["--class-weights", "1,2,1,1,0.5,1,1,1,1,3", "--ema", "0.9", "--cache", "none"];
-    assert_alike(folder.path(), SMALL, &[&recipe[..], &weights[..]].concat(), &[3, 4], [1e-6, 1e-4]);
-}
-
-/// A small network without kinks, whose sums in another order stay as close as sums can, with layers between that draw at random or take
-/// statistics of the batch.
-fn network(folder: &Path, between: &[Value]) -> String {
-    let layer = |class: &str, config: Value| json!({ "class_name": class, "config": config });
-    let mut layers = vec![
-        layer("InputLayer", json!({ "batch_input_shape": [null, 28, 28, 1], "name": "images" })),
-        // before batch normalisation a bias has no gradient but rounding, which Adam makes steps of
-        layer("Conv2D", json!({ "name": "conv", "filters": 8, "kernel_size": [3, 3], "use_bias": false })),
-    ];
-    layers.extend_from_slice(between);
-    layers.extend([
-        layer("Activation", json!({ "name": "tanh", "activation": "tanh" })),
-        layer("AveragePooling2D", json!({ "name": "pool", "pool_size": [4, 4] })),
-        layer("Flatten", json!({ "name": "flatten" })),
-        layer("Dense", json!({ "name": "classes", "units": 10, "activation": "softmax" })),
-    ]);
-    let network = json!({ "class_name": "Sequential", "config": { "name": "small", "layers": layers } });
-    let path = folder.join("network.json");
-    fs::write(&path, network.to_string()).unwrap();
-    path.display().to_string()
+    assert_alike(folder.path(), train, &[&recipe[..], &weights[..]].concat(), &[3, 4], [1e-6, 1e-4]);
 }
 
 #[test]
@@ -110,7 +53,8 @@ fn random_layers_draw_for_the_whole_batch() {
         layer("Dropout", json!({ "name": "shared", "rate": 0.2, "noise_shape": [null, 1, null, 8] })),
     ];
     let network = network(folder.path(), &between);
-    assert_alike(folder.path(), SMALL, &["--model", &network], &[3], [1e-6, 1e-4]);
+    let train = |run: &str, more: &[&str]| train(folder.path(), SMALL, run, more);
+    assert_alike(folder.path(), train, &["--model", &network], &[3], [1e-6, 1e-4]);
 }
 
 #[test]
@@ -118,10 +62,11 @@ fn statistics_of_the_whole_batch_are_those_of_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let norm = json!({ "class_name": "BatchNormalization", "config": { "name": "norm" } });
     let network = network(folder.path(), &[norm]);
-    assert_alike(folder.path(), SMALL, &["--model", &network, "--sync-batchnorm"], &[2, 4], [1e-6, 1e-4]);
+    let train = |run: &str, more: &[&str]| train(folder.path(), SMALL, run, more);
+    assert_alike(folder.path(), train, &["--model", &network, "--sync-batchnorm"], &[2, 4], [1e-6, 1e-4]);
     // each by its own images it is another network, and all have the same one
-    succeeded(&train(folder.path(), SMALL, "own", &["--model", &network, "--nproc", "3"]));
-    succeeded(&train(folder.path(), SMALL, "own2", &["--model", &network, "--nproc", "3"]));
+    succeeded(&train("own", &["--model", &network, "--nproc", "3"]));
+    succeeded(&train("own2", &["--model", &network, "--nproc", "3"]));
     assert_eq!(history(folder.path(), "own"), history(folder.path(), "own2"));
     let weights = |run: &str| fs::read(folder.path().join(format!("models/{run}.safetensors"))).unwrap();
     assert!(weights("own") == weights("own2"), "the same number of processes, the same bits");
@@ -181,7 +126,8 @@ fn launch(folder: &Path, port: u16, each: &[&[&str]], variables: &[(&str, &str)]
     each.iter().enumerate().map(start).collect()
 }
 
-fn free_port() -> u16 {
+/// A port of this machine that nobody has.
+pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -249,7 +195,8 @@ fn long_run(folder: &Path) -> Vec<Child> {
     processes
 }
 
-fn signal(process: &Child, name: &str) {
+/// Sends a signal, such as `-KILL`.
+pub fn signal(process: &Child, name: &str) {
     let sent = Command::new("kill").args([name, &process.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }

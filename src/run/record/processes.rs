@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Processes {
     /// How many there are.
     pub count: usize,
-    /// What carries their sums: `gloo`.
+    /// What carries their sums: `gloo`, or `nccl` with its version.
     pub backend: String,
     /// Each process's host, in the order of their ranks.
     pub hosts: Vec<String>,

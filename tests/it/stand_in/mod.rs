@@ -1,5 +1,5 @@
-//! CUDA without a GPU: stand-ins for `libtorch_cuda.so` (CUDA's device over host memory) and `libcuda.so.1`, built by the C++
-//! compiler against the libtorch that the program was built with. `torch_cuda.cpp` beside this file says what they do.
+//! CUDA without a GPU: stand-ins for `libtorch_cuda.so` (CUDA's device over host memory), `libcuda.so.1` and `libnccl.so.2`, built by the
+//! C++ compiler against the libtorch that the program was built with. `torch_cuda.cpp` and `nccl.c` beside this file say what they do.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,9 +10,10 @@ use std::sync::OnceLock;
 use convnet::metrics::Metric;
 
 const LIBTORCH: &str = env!("CONVNET_LIBTORCH");
-const SOURCES: [&str; 2] = [include_str!("torch_cuda.cpp"), include_str!("driver.c")];
+const SOURCES: [&str; 4] =
+    [include_str!("torch_cuda.cpp"), include_str!("happenings.h"), include_str!("driver.c"), include_str!("nccl.c")];
 
-/// The folder of both libraries.
+/// The folder of the libraries.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let built = || build().unwrap_or_else(|reason| panic!("the stand-in for CUDA was not built: {reason}"));
@@ -42,13 +43,15 @@ fn build() -> Result<PathBuf, String> {
             .args(["-ltorch_cpu", "-lc10", "-o"])
             .arg(folder.join("libtorch_cuda.so")),
     )?;
-    compile(
-        Command::new(std::env::var_os("CC").unwrap_or("cc".into()))
-            .args(["-O1", "-Wall", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1"])
-            .arg(source("driver.c"))
-            .arg("-o")
-            .arg(folder.join("libcuda.so.1")),
-    )?;
+    for (name, library) in [("driver.c", "libcuda.so.1"), ("nccl.c", "libnccl.so.2")] {
+        compile(
+            Command::new(std::env::var_os("CC").unwrap_or("cc".into()))
+                .args(["-O1", "-Wall", "-shared", "-fPIC", &format!("-Wl,-soname,{library}")])
+                .arg(source(name))
+                .arg("-o")
+                .arg(folder.join(library)),
+        )?;
+    }
     fs::write(folder.join("built_from"), built_from).map_err(|error| error.to_string())?;
     Ok(folder)
 }
@@ -87,10 +90,16 @@ impl<'a> StandIn<'a> {
 
     /// `convnet ARGS`.
     pub fn convnet(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the program starts")
+    }
+
+    /// `convnet ARGS`, to be started.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_convnet"));
         command.env("XDG_CACHE_HOME", self.at.join("cache")).env("LD_LIBRARY_PATH", self.libraries);
         command.env_remove("CUDA_VISIBLE_DEVICES").envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.args(args).current_dir(self.at).output().expect("the program starts")
+        command.args(args).current_dir(self.at);
+        command
     }
 
     /// `convnet ARGS`, and what the stand-in saw.
@@ -116,7 +125,8 @@ struct Step {
 }
 
 impl Log {
-    fn read(path: &Path) -> Self {
+    /// From the file that `STAND_IN_LOG` names.
+    pub fn read(path: &Path) -> Self {
         let mut log = Log::default();
         for line in fs::read_to_string(path).expect("a log").lines() {
             let mut fields = line.splitn(3, '\t');
@@ -134,6 +144,12 @@ impl Log {
     /// How many operators each step had.
     pub fn ops(&self) -> Vec<u64> {
         self.steps.range(0..).map(|(_, step)| step.ops).collect()
+    }
+
+    /// What the host waited for in the steps of epochs of `steps_per_epoch`, but for the last of each.
+    pub fn waits(&self, steps_per_epoch: i64) -> Vec<&str> {
+        let inner = self.steps.range(0..).filter(|(step, _)| (*step + 1) % steps_per_epoch != 0);
+        inner.flat_map(|(_, step)| step.waits.iter().map(String::as_str)).collect()
     }
 
     /// What is wrong with a training of `seconds` in epochs of `steps_per_epoch` steps: a tensor elsewhere, or a step that

@@ -8,14 +8,9 @@
 // STAND_IN_FAIL  "oom S N" or "launch S N": the N-th operator of step S (from 0; -1 before the first) fails; after a
 //                launch failure everything does, as on a GPU. "seed S 0": the seed that begins step S fails
 // STAND_IN_PLANT a name, such as aten::convolution: that operator copies something to the host
+// STAND_IN_DRIVER as driver.c has it: its last number is how many GPUs there are; a process uses one
 
-#include <atomic>
-#include <cstdio>
-#include <cstdlib>
-#include <deque>
-#include <map>
-#include <mutex>
-#include <string>
+#include "happenings.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -30,77 +25,13 @@
 
 namespace {
 
-const c10::Device gpu(c10::DeviceType::CUDA, 0);
-
-// --- what happens ---
-
-std::recursive_mutex mutex;
-long step = -1;
-long ops_in_step = 0;
-
-void note(const std::string &event) {
-  std::lock_guard<std::recursive_mutex> lock(mutex);
-  static std::FILE *log = [] {
-    const char *path = std::getenv("STAND_IN_LOG");
-    std::FILE *file = path ? std::fopen(path, "a") : nullptr;
-    if (file) setvbuf(file, nullptr, _IOLBF, BUFSIZ);
-    return file;
-  }();
-  if (log) std::fprintf(log, "%ld\t%s\n", step, event.c_str());
-}
-
-struct Failure {
-  std::string kind;
-  long step = 0, op = 0;
-};
-
-const Failure &asked() {
-  static const Failure failure = [] {
-    Failure failure;
-    char kind[16] = "";
-    const char *text = std::getenv("STAND_IN_FAIL");
-    if (text && std::sscanf(text, "%15s %ld %ld", kind, &failure.step, &failure.op) == 3) failure.kind = kind;
-    return failure;
-  }();
-  return failure;
-}
-
-std::atomic<bool> is_broken{false};
-
-// As a failed kernel does: every later call fails, too.
-void check_not_broken() {
-  TORCH_CHECK(!is_broken, "CUDA error: unspecified launch failure\nCUDA kernel errors might be asynchronously reported at "
-                          "some other API call, so the stacktrace below might be incorrect.");
-}
-
-void count_op() {
-  check_not_broken();
-  std::lock_guard<std::recursive_mutex> lock(mutex);
-  ops_in_step++;
-  if (asked().step != step || asked().op != ops_in_step) return;
-  TORCH_CHECK_WITH(OutOfMemoryError, asked().kind != "oom",
-                   "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.19 GiB of which "
-                   "1.00 GiB is free. If reserved but unallocated memory is large try setting PYTORCH_ALLOC_CONF.");
-  if (asked().kind == "launch") is_broken = true;
-  check_not_broken();
-}
-
-void begin_step() {
-  std::lock_guard<std::recursive_mutex> lock(mutex);
-  note("ops\t" + std::to_string(ops_in_step));
-  step++;
-  ops_in_step = 0;
-  TORCH_CHECK(asked().kind != "seed" || asked().step != step, "CUDA error: device-side assert triggered");
-  check_not_broken();
-}
-
 // --- memory ---
 
 struct DeviceAllocator final : c10::Allocator {
   static constexpr size_t alignment = 512;
   c10::DataPtr allocate(size_t bytes) override {
     void *memory = bytes ? std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment) : nullptr;
-    return {memory, memory, &std::free, gpu};
+    return {memory, memory, &std::free, gpu()};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &std::free; }
   void copy_data(void *to, const void *from, std::size_t count) const override { std::memcpy(to, from, count); }
@@ -137,69 +68,62 @@ bool is_pinned(const void *memory) {
 
 // --- streams ---
 
-// What is begun on the copying stream is done when somebody waits for it, and not before: who forgets to sees old bytes.
-// The computing stream does everything at once.
-constexpr c10::StreamId computing = 0, copying = 1;
-thread_local c10::StreamId current = computing;
-std::deque<std::function<void()>> begun;
-unsigned long num_begun = 0, num_done = 0;
-
-struct Event {
-  unsigned long after = 0; // how many copies were begun before it
-};
-
-void finish(unsigned long count) {
-  std::lock_guard<std::recursive_mutex> lock(mutex);
-  for (; num_done < count && !begun.empty(); num_done++) {
-    begun.front()();
-    begun.pop_front();
-  }
-}
-
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   static constexpr c10::DeviceType static_type = c10::DeviceType::CUDA;
   Guard() = default;
   explicit Guard(c10::DeviceType) {}
   c10::DeviceType type() const override { return static_type; }
-  c10::Device exchangeDevice(c10::Device) const override { return gpu; }
-  c10::Device getDevice() const override { return gpu; }
-  void setDevice(c10::Device) const override {}
-  void uncheckedSetDevice(c10::Device) const noexcept override {}
+  c10::Device exchangeDevice(c10::Device to) const override { return at_index(std::exchange(current_index, to.index())); }
+  c10::Device getDevice() const override { return at_index(current_index); }
+  void setDevice(c10::Device to) const override { current_index = to.index(); }
+  void uncheckedSetDevice(c10::Device to) const noexcept override { current_index = to.index(); }
   c10::Stream getStream(c10::Device) const override { return stream(current); }
   c10::Stream getDefaultStream(c10::Device) const override { return stream(computing); }
-  c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return stream(copying); }
+  c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return stream(num_streams++); }
   c10::Stream exchangeStream(c10::Stream to) const override { return stream(std::exchange(current, to.id())); }
-  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+  void *getStreamNativeHandle(const c10::Stream of) const override { return reinterpret_cast<void *>(of.id()); }
+  c10::DeviceIndex deviceCount() const noexcept override { return num_gpus(); }
   void record(void **event, const c10::Stream &on, const c10::DeviceIndex, const c10::EventFlag) const override {
     check_not_broken();
     std::lock_guard<std::recursive_mutex> lock(mutex);
     if (!*event) *event = new Event;
-    static_cast<Event *>(*event)->after = on.id() == copying ? num_begun : 0;
+    *static_cast<Event *>(*event) = {on.id(), queues[on.id()].num_begun};
   }
-  void block(void *event, const c10::Stream &) const override { finish(static_cast<Event *>(event)->after); }
+  void block(void *event, const c10::Stream &) const override { finish(*static_cast<Event *>(event)); }
   bool queryEvent(void *event) const override {
     std::lock_guard<std::recursive_mutex> lock(mutex);
-    return !event || static_cast<Event *>(event)->after <= num_done;
+    const auto *asked = static_cast<Event *>(event);
+    return !asked || asked->after <= queues[asked->on].num_done;
   }
   void synchronizeEvent(void *event) const override {
     check_not_broken();
     note("wait\tfor an event");
-    finish(static_cast<Event *>(event)->after);
+    finish(*static_cast<Event *>(event));
   }
-  void synchronizeStream(const c10::Stream &) const override {
+  void synchronizeStream(const c10::Stream &of) const override {
     check_not_broken();
     note("wait\tfor a stream");
-    finish(num_begun);
+    ::finish(of.id(), ~0ul);
   }
   void destroyEvent(void *event, const c10::DeviceIndex) const noexcept override { delete static_cast<Event *>(event); }
   void recordDataPtrOnStream(const c10::DataPtr &, const c10::Stream &) const override {}
 
 private:
-  static c10::Stream stream(c10::StreamId id) { return c10::Stream(c10::Stream::UNSAFE, gpu, id); }
+  static c10::Device at_index(int index) { return c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index)); }
+  static c10::Stream stream(c10::StreamId id) { return c10::Stream(c10::Stream::UNSAFE, gpu(), id); }
+  static void finish(const Event &event) { ::finish(event.on, event.after); }
 };
 C10_REGISTER_GUARD_IMPL(CUDA, Guard)
 
 } // namespace
+
+// For the stand-in for NCCL: `action` is begun on a stream, and the GPU that this thread's calls are for.
+extern "C" void stand_in_begin(void *stream, void (*action)(void *), void *of) {
+  check_not_broken();
+  begin(reinterpret_cast<c10::StreamId>(stream), [=] { action(of); });
+}
+
+extern "C" int stand_in_gpu() { return current_index; }
 
 namespace at {
 // In at, for the macro.
@@ -211,17 +135,17 @@ struct CUDAHooks : public CUDAHooksInterface {
   bool hasCUDA() const override { return true; }
   bool hasCUDART() const override { return true; }
   bool hasPrimaryContext(DeviceIndex) const override { return true; }
-  DeviceIndex deviceCount() const override { return 1; }
-  int getNumGPUs() const override { return 1; }
-  DeviceIndex current_device() const override { return 0; }
-  DeviceIndex getCurrentDevice() const override { return 0; }
-  void setCurrentDevice(DeviceIndex) const override {}
-  DeviceIndex exchangeDevice(DeviceIndex) const override { return 0; }
-  DeviceIndex maybeExchangeDevice(DeviceIndex) const override { return 0; }
+  DeviceIndex deviceCount() const override { return num_gpus(); }
+  int getNumGPUs() const override { return num_gpus(); }
+  DeviceIndex current_device() const override { return current_index; }
+  DeviceIndex getCurrentDevice() const override { return current_index; }
+  void setCurrentDevice(DeviceIndex to) const override { current_index = to; }
+  DeviceIndex exchangeDevice(DeviceIndex to) const override { return std::exchange(current_index, to); }
+  DeviceIndex maybeExchangeDevice(DeviceIndex to) const override { return std::exchange(current_index, to); }
   Allocator *getCUDADeviceAllocator() const override { return &device_memory; }
   Allocator *getPinnedMemoryAllocator() const override { return &host_memory; }
   bool isPinnedPtr(const void *memory) const override { return is_pinned(memory); }
-  Device getDeviceFromPtr(void *) const override { return gpu; }
+  Device getDeviceFromPtr(void *) const override { return gpu(); }
   // Operators draw from the CPU's generator: this one only marks the steps.
   const Generator &getDefaultGenerator(DeviceIndex) const override {
     static const Generator generator = at::detail::createCPUGenerator();
@@ -364,16 +288,22 @@ void on_cpu(const c10::OperatorHandle &op, torch::jit::Stack *stack) {
   }
 }
 
-at::Tensor empty(at::IntArrayRef sizes, std::optional<at::ScalarType> kind, std::optional<at::Layout>,
-                 std::optional<at::Device>, std::optional<bool>, std::optional<at::MemoryFormat> format) {
+// Memory is asked of this GPU from now on.
+void use(std::optional<at::Device> device) {
   check_not_broken();
+  if (device && device->has_index()) in_use = device->index();
+}
+
+at::Tensor empty(at::IntArrayRef sizes, std::optional<at::ScalarType> kind, std::optional<at::Layout>,
+                 std::optional<at::Device> device, std::optional<bool>, std::optional<at::MemoryFormat> format) {
+  use(device);
   return at::detail::empty_generic(sizes, &device_memory, c10::DispatchKeySet(c10::DispatchKey::CUDA),
                                    c10::dtype_or_default(kind), format);
 }
 
 at::Tensor empty_strided(at::IntArrayRef sizes, at::IntArrayRef strides, std::optional<at::ScalarType> kind,
-                         std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>) {
-  check_not_broken();
+                         std::optional<at::Layout>, std::optional<at::Device> device, std::optional<bool>) {
+  use(device);
   return strided(sizes, strides, c10::dtype_or_default(kind));
 }
 
@@ -383,13 +313,8 @@ at::Tensor &copy(at::Tensor &to, const at::Tensor &from, bool non_blocking) {
   const bool is_begun = crosses && non_blocking && from.is_cpu() && is_pinned(from.const_data_ptr());
   if (crosses && !is_begun) note("wait\tcopy " + describe(to) + " <- " + describe(from));
   auto action = [to, from] { seen_from_cpu(to).copy_(seen_from_cpu(from)); };
-  if (is_begun && current == copying) {
-    std::lock_guard<std::recursive_mutex> lock(mutex);
-    begun.emplace_back(action);
-    num_begun++;
-  } else {
-    action();
-  }
+  if (is_begun && current != computing) begin(current, action);
+  else action();
   return to;
 }
 
