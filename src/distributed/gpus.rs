@@ -183,9 +183,9 @@ impl Gpus {
     /// takes longer than `limit`.
     pub fn watched(communicator: Arc<Communicator>, others: Arc<Others>, limit: Duration) -> Result<Self> {
         let neighbour = (others.rank + 1) % others.size;
-        let (is_given_up, trouble) = (AtomicBool::new(false), Mutex::new(None));
+        let (is_given_up, trouble, rank) = (AtomicBool::new(false), Mutex::new(None), others.rank);
         let shared = Arc::new(Shared { communicator, others, is_given_up, trouble });
-        let (watched, mut beats) = (Arc::clone(&shared), Beats::new([neighbour]));
+        let (watched, mut beats) = (Arc::clone(&shared), Beats::new([rank, neighbour]));
         let look = move || match watched.is_well(neighbour, &mut beats, limit) {
             true => !watched.is_given_up.load(Ordering::SeqCst),
             false => {
@@ -232,7 +232,7 @@ impl Shared {
 
     /// Whether process `neighbour`, of which there are the `beats`, is gone without a word.
     fn is_gone(&self, neighbour: usize, beats: &mut Beats) -> Result<bool> {
-        let silent = beats.silent(&self.others.store, LONG_SILENCE)?;
+        let silent = self.others.silent(beats, LONG_SILENCE)?;
         Ok(!silent.is_empty() && !self.others.has_left(neighbour)?)
     }
 

@@ -65,7 +65,7 @@ impl Others {
             let found = self.failure(&self.store).and_then(|failure| match failure {
                 Some(failure) => Ok(Some(failure)),
                 None => {
-                    let silent = beats.silent(&self.store, SILENCE)?;
+                    let silent = self.silent(&mut beats, SILENCE)?;
                     Ok((!silent.is_empty()).then(|| self.gone(&silent)))
                 }
             });
@@ -76,6 +76,13 @@ impl Others {
                 Ok(None) => thread::sleep(PAUSE),
             }
         }
+    }
+
+    /// The processes of which nothing new was heard for `silence`; none where this one is among them: then the machine or the store is
+    /// slow, and nothing follows.
+    pub fn silent(&self, beats: &mut Beats, silence: Duration) -> Result<Vec<usize>> {
+        let silent = beats.silent(&self.store, silence)?;
+        Ok(if silent.contains(&self.rank) { Vec::new() } else { silent })
     }
 
     /// That the `silent` processes are.
@@ -156,7 +163,7 @@ impl Beats {
     }
 
     /// The processes of which nothing new was heard for `silence`.
-    pub fn silent(&mut self, store: &TcpStore, silence: Duration) -> Result<Vec<usize>> {
+    fn silent(&mut self, store: &TcpStore, silence: Duration) -> Result<Vec<usize>> {
         for heard in &mut self.0 {
             let beats = store.add(&format!("beat/{}", heard.rank), 0)?;
             if beats != heard.beats {

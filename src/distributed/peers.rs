@@ -149,7 +149,7 @@ impl Peers {
             if let Some(error) = others.ask(|store| others.failure(store))? {
                 return Err(error);
             }
-            let silent = others.ask(|store| beats.silent(store, LONG_SILENCE))?;
+            let silent = others.ask(|_| others.silent(&mut beats, LONG_SILENCE))?;
             if !silent.is_empty() {
                 return Err(others.gone(&silent));
             }
