@@ -29,16 +29,7 @@ struct Kernels {
   void (*gradient)(const ConvPool &, const T *, const T *, const uint8_t *, float *, float *, float *, int64_t, int64_t);
 };
 
-// Without vectors of 8 numbers libtorch's operators are faster.
-bool has_vectors() {
-#if defined(__x86_64__)
-  return has_avx512() || has_avx2();
-#else
-  return false;
-#endif
-}
-
-// For the instruction sets of this processor.
+// For the instruction sets of this processor; null where there are none.
 template <class T>
 Kernels<T> chosen();
 
@@ -48,7 +39,7 @@ Kernels<float> chosen() {
   if (has_avx512()) return {conv_pool_f32_avx512, conv_pool_gradient_f32_avx512};
   if (has_avx2()) return {conv_pool_f32_avx2, conv_pool_gradient_f32_avx2};
 #endif
-  return {conv_pool_f32_plain, conv_pool_gradient_f32_plain};
+  return {nullptr, nullptr};
 }
 
 template <>
@@ -57,7 +48,7 @@ Kernels<Bf16> chosen() {
   if (has_avx512()) return {conv_pool_bf16_avx512, conv_pool_gradient_bf16_avx512};
   if (has_avx2()) return {conv_pool_bf16_avx2, conv_pool_gradient_bf16_avx2};
 #endif
-  return {conv_pool_bf16_plain, conv_pool_gradient_bf16_plain};
+  return {nullptr, nullptr};
 }
 
 // `zeros`: left, right, above and below of the image.
@@ -151,7 +142,7 @@ bool is_f32(const at::Tensor &tensor) { return tensor.device().is_cpu() && tenso
 bool can(const at::Tensor &x, const at::Tensor &kernel, const at::Tensor *bias, at::IntArrayRef zeros) {
   const bool is_kind = x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16;
   // what is recorded is libtorch's own: another program lacks this
-  if (!has_vectors() || at::tracer::impl::is_dispatch_enabled()) return false;
+  if (!chosen<float>().pool || at::tracer::impl::is_dispatch_enabled()) return false;
   if (!is_kind || !x.device().is_cpu() || x.dim() != 4 || x.size(1) != 1 || x.numel() == 0 || !x.is_contiguous()) return false;
   if (x.requires_grad() && at::GradMode::is_enabled()) return false; // no gradient of the image
   if (!is_f32(kernel) || kernel.dim() != 4 || kernel.size(1) != 1 || kernel.size(2) != kernel.size(3) || !has_loop(kernel.size(2))) return false;

@@ -3,6 +3,8 @@
 #include "conv_pool.h"
 #include "vector.h"
 
+#if VECTOR >= 8
+
 namespace {
 
 INLINE void to_f32(const float *from, int64_t count, float *to) { __builtin_memcpy(to, from, count * sizeof *to); }
@@ -153,3 +155,5 @@ INLINE void gradients(const ConvPool &s, const T *x, const T *dy, const uint8_t 
 
 LOOPS_OF(float, f32_)
 LOOPS_OF(Bf16, bf16_)
+
+#endif
