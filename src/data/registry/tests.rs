@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::download::tests::{Reply, Server, patient};
 use super::known::KnownFile;
 use super::*;
+use crate::data::{Dataset, ImageShape};
 use crate::files::hex;
 
 /// Two 1×1 images of classes 0 and 1: the four published files' bytes, in the table's order.
@@ -257,4 +258,19 @@ fn fashion_mnist_is_recognised_by_its_labels() {
         load_here(folder.path().to_str().unwrap(), &LoadOptions::default(), Purpose::Train, &surroundings).unwrap();
     assert_eq!((dataset.name.as_str(), dataset.classes[9].as_str()), ("fashion-mnist", "Ankle boot"));
     assert_eq!(dataset.classes[dataset.test.unwrap().labels()[786] as usize], "Bag");
+}
+
+#[test]
+fn images_are_shaped_for_training_once_it_is_known_which_are_used() {
+    let shape = ImageShape { height: 20, width: 24, channels: 3 };
+    let options = LoadOptions::of_model(shape, Default::default());
+    let all = load_with("digits:60:1", &options).unwrap();
+    let own = load_unshaped("digits:60:1", &options).unwrap();
+    assert_eq!((all.train.shape(), own.train.shape()), (shape, load("digits:60:1").unwrap().train.shape()));
+    assert_eq!(sources::shaped_for_training(own.clone(), &options).unwrap(), all);
+    let some = Dataset { train: own.train.select(&[7, 3]).unwrap(), validation: own.test.clone(), ..own };
+    let some = sources::shaped_for_training(some, &options).unwrap();
+    assert_eq!((some.train, some.validation), (all.train.select(&[7, 3]).unwrap(), all.test));
+    let impossible = LoadOptions::of_model(ImageShape { height: 0, ..shape }, Default::default());
+    assert!(load_unshaped("digits:60:1", &impossible).is_err());
 }
