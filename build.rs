@@ -78,8 +78,14 @@ fn compile_native(libtorch: &Path) {
         "src/native/reducer.cpp",
         "src/native/nccl.cpp",
     ];
-    const HEADERS: [&str; 5] =
-        ["src/native/caught.h", "src/native/processor.h", "src/native/group.h", "src/native/nccl.h", "src/native/gloo"];
+    const HEADERS: [&str; 6] = [
+        "src/native/caught.h",
+        "src/native/parallel.h",
+        "src/native/processor.h",
+        "src/native/group.h",
+        "src/native/nccl.h",
+        "src/native/gloo",
+    ];
     for header in HEADERS {
         println!("cargo::rerun-if-changed={header}");
     }
@@ -90,10 +96,22 @@ fn compile_native(libtorch: &Path) {
         .cpp(true)
         .std("c++17")
         .include(libtorch.join("include"))
+        .flag("-fopenmp") // without it at::parallel_for is a loop of one thread
         .warnings(false) // libtorch's headers have many
         .opt_level(3) // fast in debug builds, too
         .files(SOURCES)
         .compile("convnet_native");
+    link_openmp(&libtorch.join("lib"));
+}
+
+/// Links the OpenMP that libtorch brings along, so that its operators and convnet's share their threads; where it brings none, it
+/// uses the system's, and torch-sys has that linked.
+fn link_openmp(library_folder: &Path) {
+    let files = std::fs::read_dir(library_folder).into_iter().flatten().flatten();
+    let mut names = files.filter_map(|file| file.file_name().into_string().ok());
+    if let Some(name) = names.find(|name| name.starts_with("libgomp") && name.contains(".so")) {
+        println!("cargo::rustc-link-lib=dylib:+verbatim={name}");
+    }
 }
 
 /// Compiles what connects several processes, for which libtorch's headers ask for more.

@@ -2,10 +2,10 @@
 
 #include "adam.h"
 #include "caught.h"
+#include "parallel.h"
 #include "processor.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 namespace {
 

@@ -7,6 +7,7 @@
 
 #include "conv_pool.h"
 #include "caught.h"
+#include "parallel.h"
 #include "processor.h"
 
 #include <algorithm>
@@ -14,7 +15,6 @@
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/TracerMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 

@@ -3,12 +3,12 @@
 
 #include "dropout.h"
 #include "caught.h"
+#include "parallel.h"
 #include "processor.h"
 
 #include <algorithm>
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 namespace {

@@ -6,6 +6,7 @@
 
 #include "caught.h"
 #include "norm.h"
+#include "parallel.h"
 #include "processor.h"
 
 #include <algorithm>
@@ -14,7 +15,6 @@
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/TracerMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 

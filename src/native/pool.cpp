@@ -5,6 +5,7 @@
 
 #include "caught.h"
 #include "pool.h"
+#include "parallel.h"
 #include "processor.h"
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/TracerMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -66,17 +66,25 @@ void pool_into(const Kernels<T> &kernels, const Shape &shape, const at::Tensor &
                    [&](int64_t begin, int64_t end) { kernels.pool(shape, from, added, to, choice, begin, end); });
 }
 
+// The input's gradient into `dx`, the bias's is returned if it is `wanted`: summed in chunks that do not depend on the number of
+// threads, so neither does the result.
 template <class T>
-void spread_into(const Kernels<T> &kernels, const Shape &shape, const at::Tensor &gradient, const at::Tensor &choices,
-                 at::Tensor &dx, at::Tensor &bias) {
+at::Tensor spread_into(const Kernels<T> &kernels, const Shape &shape, const at::Tensor &gradient, const at::Tensor &choices,
+                       at::Tensor &dx, bool wanted) {
+  constexpr int64_t MOST = 64; // chunks
+  const int64_t rows = shape.batch * out_height(shape), chunk = std::max(rows_per_task(shape), (rows + MOST - 1) / MOST);
+  const int64_t num_chunks = (rows + chunk - 1) / chunk;
   const T *from = static_cast<const T *>(gradient.const_data_ptr());
   const uint8_t *choice = choices.const_data_ptr<uint8_t>();
   T *to = static_cast<T *>(dx.mutable_data_ptr());
-  float *sums = bias.defined() ? bias.mutable_data_ptr<float>() : nullptr; // a row for each thread
-  at::parallel_for(0, shape.batch * out_height(shape), rows_per_task(shape), [&](int64_t begin, int64_t end) {
-    float *sum = sums ? sums + at::get_thread_num() * shape.channels : nullptr;
-    kernels.spread(shape, from, choice, to, sum, begin, end);
+  at::Tensor bias;
+  if (wanted) bias = at::zeros({num_chunks, shape.channels}, gradient.options().dtype(at::kFloat));
+  float *sums = wanted ? bias.mutable_data_ptr<float>() : nullptr;
+  at::parallel_for(0, num_chunks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++)
+      kernels.spread(shape, from, choice, to, sums ? sums + i * shape.channels : nullptr, i * chunk, std::min((i + 1) * chunk, rows));
   });
+  return wanted ? bias.sum(0) : bias;
 }
 
 at::Tensor image(std::initializer_list<int64_t> sizes, at::TensorOptions options) {
@@ -110,11 +118,10 @@ struct MaxPool : torch::autograd::Function<MaxPool> {
     const Shape shape{sizes[0], sizes[1], sizes[2], sizes[3], window[0], window[1], bool(window[2])};
     const at::Tensor choices = context->get_saved_variables()[0];
     const at::Tensor gradient = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
-    at::Tensor dx = image({sizes[0], sizes[1], sizes[2], sizes[3]}, gradient.options()), sums, bias;
-    if (window[3]) sums = at::zeros({at::get_num_threads(), shape.channels}, gradient.options().dtype(at::kFloat));
-    if (gradient.scalar_type() == at::kFloat) spread_into(chosen().f32, shape, gradient, choices, dx, sums);
-    else spread_into(chosen().bf16, shape, gradient, choices, dx, sums);
-    if (window[3]) bias = sums.sum(0);
+    at::Tensor dx = image({sizes[0], sizes[1], sizes[2], sizes[3]}, gradient.options());
+    const bool is_f32 = gradient.scalar_type() == at::kFloat, has_bias = window[3];
+    const at::Tensor bias = is_f32 ? spread_into(chosen().f32, shape, gradient, choices, dx, has_bias)
+                                   : spread_into(chosen().bf16, shape, gradient, choices, dx, has_bias);
     return {dx, bias, {}, {}, {}};
   }
 };

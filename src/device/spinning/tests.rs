@@ -31,3 +31,11 @@ fn a_thread_s_wait_for_a_processor_only_grows() {
     }
     assert!(before >= 0.0 && delay.seconds().unwrap() >= before);
 }
+
+#[test]
+fn libtorch_s_operators_and_ours_share_one_libgomp() {
+    assert!(libgomp().is_some());
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let files = maps.lines().filter_map(|line| line.split_whitespace().nth(5)).filter(|file| file.contains("/libgomp"));
+    assert_eq!(files.collect::<std::collections::BTreeSet<_>>().len(), 1, "two would have twice the threads");
+}

@@ -158,3 +158,51 @@ fn dropout_of_some_rows_is_that_of_the_batch_and_its_gradient_takes_the_same_pla
     assert!(dropout(&nan.to_kind(Kind::Double), 1, 5, 0).unwrap().is_none());
     assert_eq!(dropout(&nan.narrow(0, 0, 0), 1, 5, 0).unwrap().unwrap().size(), [0, 200]);
 }
+
+/// What every operator of the CPU gives, forward and backward, with so many threads.
+fn computed_by(num_threads: i32) -> Vec<Tensor> {
+    tch::set_num_threads(num_threads);
+    let rows = noise(&[48, 28, 28, 24], 1.0).permute([0, 3, 1, 2]).set_requires_grad(true);
+    let image = noise(&[48, 1, 28, 28], 2.0);
+    let weights = |sizes: &[i64], seed| noise(sizes, seed).set_requires_grad(true);
+    let (kernel, bias) = (weights(&[24, 1, 3, 3], 3.0), weights(&[24], 4.0));
+    let layer = BatchNorm {
+        scale: Some(weights(&[24], 5.0)),
+        center: Some(weights(&[24], 6.0)),
+        moving: [noise(&[24], 7.0), noise(&[24], 8.0).abs()],
+        momentum: 0.99,
+        epsilon: 1e-3,
+        behind: Behind::Relu,
+    };
+    let given = [&rows, &kernel, &bias, layer.scale.as_ref().unwrap(), layer.center.as_ref().unwrap()];
+    let gradient = |y: &Tensor| (y * noise(&y.size(), 9.0)).sum(Kind::Double);
+    let mut computed = vec![
+        max_pool(&rows, Some(&bias), [2, 2], true).unwrap().unwrap(),
+        dropout(&rows, 5, 16384, 0).unwrap().unwrap(),
+        batch_norm(&rows, &layer, true).unwrap().unwrap(),
+    ];
+    computed.extend(conv_pool(&image, &kernel, Some(&bias), [0; 4], true).unwrap());
+    let loss = computed.iter().map(gradient).reduce(|sum, loss| sum + loss).unwrap();
+    computed.extend(Tensor::run_backward(&[loss], &given, false, false));
+    let mut state = [10.0, 11.0, 12.0].map(|seed| noise(&[100_003], seed).abs());
+    let step = AdamStep { new_momentum: 0.1, new_velocity: 0.001, alpha: 0.002, epsilon: 1e-7 };
+    let [momentum, velocity, values] = &mut state;
+    assert!(adam(step, &noise(&[100_003], 13.0), momentum, velocity, values).unwrap());
+    computed.extend(state);
+    computed.extend(layer.moving);
+    computed
+}
+
+#[test]
+fn no_operator_depends_on_the_number_of_threads() {
+    // the setting is a thread's, but libtorch gives the last one to the threads that come
+    let before = tch::get_num_threads();
+    let compute = |num_threads| std::thread::spawn(move || computed_by(num_threads)).join().unwrap();
+    let one = compute(1);
+    for num_threads in [2, 3, 7] {
+        for (number, (ours, expected)) in compute(num_threads).iter().zip(&one).enumerate() {
+            assert!(ours.equal(expected), "result {number} of {num_threads} threads");
+        }
+    }
+    tch::set_num_threads(before);
+}
