@@ -66,11 +66,12 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 10] = [
+    const SOURCES: [&str; 11] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/pool.cpp",
         "src/native/conv_pool.cpp",
+        "src/native/pooled_conv.cpp",
         "src/native/dropout.cpp",
         "src/native/norm.cpp",
         "src/native/adam.cpp",
@@ -78,9 +79,10 @@ fn compile_native(libtorch: &Path) {
         "src/native/reducer.cpp",
         "src/native/nccl.cpp",
     ];
-    const HEADERS: [&str; 6] = [
+    const HEADERS: [&str; 7] = [
         "src/native/caught.h",
         "src/native/parallel.h",
+        "src/native/pooling.h",
         "src/native/processor.h",
         "src/native/group.h",
         "src/native/nccl.h",
@@ -134,19 +136,21 @@ fn compile_group(libtorch: &Path) {
 
 /// Compiles the loops of `src/native/` for each instruction set that the operators choose among.
 fn compile_loops() {
-    const SOURCES: [&str; 4] = [
+    const SOURCES: [&str; 5] = [
         "src/native/loops.cpp",
         "src/native/norm_loops.cpp",
         "src/native/conv_pool_loops.cpp",
+        "src/native/pooled_conv_loops.cpp",
         "src/native/dropout_loops.cpp",
     ];
-    const HEADERS: [&str; 7] = [
+    const HEADERS: [&str; 8] = [
         "src/native/vector.h",
         "src/native/bf16.h",
         "src/native/pool.h",
         "src/native/norm.h",
         "src/native/adam.h",
         "src/native/conv_pool.h",
+        "src/native/pooled_conv.h",
         "src/native/dropout.h",
     ];
     for source in SOURCES.iter().chain(&HEADERS) {

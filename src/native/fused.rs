@@ -27,6 +27,14 @@ unsafe extern "C" {
         relu: bool,
         out: *mut *mut c_void,
     ) -> *mut c_char;
+    fn convnet_pooled_conv(
+        x: *const c_void,
+        kernel: *const c_void,
+        bias: *const c_void,
+        zeros: *const i64,
+        relu: bool,
+        out: *mut *mut c_void,
+    ) -> *mut c_char;
     fn convnet_dropout(x: *const c_void, key: i64, dropped: i64, first_row: i64, out: *mut *mut c_void) -> *mut c_char;
     fn convnet_batch_norm(
         x: *const c_void,
@@ -84,10 +92,12 @@ pub fn max_pool(x: &Tensor, bias: Option<&Tensor>, window: [i64; 2], relu: bool)
     Ok(Some(unsafe { Tensor::from_ptr(pooled.cast()) }))
 }
 
-/// The largest values of windows of 2 × 2 of what `kernel`, `f32 [F, 1, K, K]`, makes of images of one channel, `x [B, 1, H, W]`, f32 or
-/// bf16, between `zeros` (left, right, above, below of each), plus the `bias`, `f32 [F]`, through a ReLU where `relu` says so:
-/// `[B, F, H', W']`, in one pass, computed in f32. What is left at the right and below is dropped. None where this does not pay or
-/// cannot be: for other tensors, kernels other than 3 × 3 and 5 × 5, processors without AVX2, and where the images want a gradient.
+/// The largest values of windows of 2 × 2 of what `kernel`, `f32 [F, C, K, K]`, makes of images, `x [B, C, H, W]`, f32 or bf16, between
+/// `zeros` (left, right, above, below of each), plus the `bias`, `f32 [F]`, through a ReLU where `relu` says so: `[B, F, H', W']`. What
+/// is left at the right and below is dropped. None where this does not pay or cannot be: for other tensors, and processors without
+/// AVX2. It pays
+/// - on one channel with kernels of 3 × 3 and 5 × 5, in one pass, where the images want no gradient;
+/// - on 16 channels, or a multiple of them, channels-last, where a gradient is wanted, which then goes through the largest values alone.
 ///
 /// # Errors
 /// A device error where libtorch fails.
@@ -101,10 +111,11 @@ pub fn conv_pool(
     if !is_fused() {
         return Ok(None);
     }
+    let compute = if x.size().get(1) == Some(&1) { convnet_conv_pool } else { convnet_pooled_conv };
     let bias = bias.map_or(ptr::null(), |bias| bias.as_ptr().cast());
     let (kernel, mut pooled) = (kernel.as_ptr().cast(), ptr::null_mut());
     // SAFETY: the tensors live, and so do `zeros` and `pooled`; it returns null or a string that is ours.
-    checked(unsafe { convnet_conv_pool(x.as_ptr().cast(), kernel, bias, zeros.as_ptr(), relu, &raw mut pooled) })?;
+    checked(unsafe { compute(x.as_ptr().cast(), kernel, bias, zeros.as_ptr(), relu, &raw mut pooled) })?;
     // SAFETY: a new tensor, which nobody else has.
     Ok((!pooled.is_null()).then(|| unsafe { Tensor::from_ptr(pooled.cast()) }))
 }

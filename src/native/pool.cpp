@@ -4,8 +4,9 @@
 // keeps order. What remains of the forward pass is one byte for each output, the number of the largest value in its window.
 
 #include "caught.h"
-#include "pool.h"
 #include "parallel.h"
+#include "pool.h"
+#include "pooling.h"
 #include "processor.h"
 
 #include <algorithm>
@@ -91,7 +92,10 @@ at::Tensor image(std::initializer_list<int64_t> sizes, at::TensorOptions options
   return at::empty(sizes, options.memory_format(at::MemoryFormat::ChannelsLast));
 }
 
-at::Tensor pooled(const Shape &shape, const at::Tensor &x, const at::Tensor &bias, at::Tensor *choices) {
+} // namespace
+
+at::Tensor max_pooled(const at::Tensor &x, const at::Tensor &bias, int64_t height, int64_t width, bool relu, at::Tensor *choices) {
+  const Shape shape{x.size(0), x.size(1), x.size(2), x.size(3), height, width, relu};
   const auto sizes = {shape.batch, shape.channels, out_height(shape), out_width(shape)};
   at::Tensor y = image(sizes, x.options()), none;
   if (choices) *choices = image(sizes, x.options().dtype(at::kByte));
@@ -101,12 +105,13 @@ at::Tensor pooled(const Shape &shape, const at::Tensor &x, const at::Tensor &bia
   return y;
 }
 
+namespace {
+
 struct MaxPool : torch::autograd::Function<MaxPool> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &x, const std::optional<at::Tensor> &bias,
                             int64_t height, int64_t width, bool relu) {
-    const Shape shape{x.size(0), x.size(1), x.size(2), x.size(3), height, width, relu};
     at::Tensor choices;
-    at::Tensor y = pooled(shape, x, bias.value_or(at::Tensor()), &choices);
+    at::Tensor y = max_pooled(x, bias.value_or(at::Tensor()), height, width, relu, &choices);
     context->save_for_backward({choices});
     context->saved_data["sizes"] = x.sizes().vec();
     context->saved_data["window"] = std::vector<int64_t>{height, width, relu, bias.has_value()};
@@ -148,8 +153,7 @@ extern "C" char *convnet_max_pool(const at::Tensor *x, const at::Tensor *bias, i
     if (trains) {
       *out = new at::Tensor(MaxPool::apply(*x, added, height, width, relu));
     } else {
-      const Shape shape{x->size(0), x->size(1), x->size(2), x->size(3), height, width, relu};
-      *out = new at::Tensor(pooled(shape, *x, added.value_or(at::Tensor()), nullptr));
+      *out = new at::Tensor(max_pooled(*x, added.value_or(at::Tensor()), height, width, relu, nullptr));
     }
   });
 }

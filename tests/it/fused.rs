@@ -5,8 +5,9 @@ use std::process::Command;
 
 use crate::program::{NO_GPU, history, succeeded};
 
-/// A convolution without bias, windows of other sizes, a pooling whose windows overlap, zeros before windows.
-const NETWORKS: [(&str, &str); 6] = [
+/// A convolution without bias, windows of other sizes, a pooling whose windows overlap, zeros before windows, convolutions of 16 and 32
+/// channels.
+const NETWORKS: [(&str, &str); 7] = [
     ("default", "Conv2D 8 3 relu\nMaxPooling2D 2\nConv2D 20 3 relu\nMaxPooling2D 2\nFlatten\nDense softmax\n"),
     (
         "windows",
@@ -29,6 +30,11 @@ const NETWORKS: [(&str, &str); 6] = [
         "ZeroPadding2D 1\nConv2D 8 3 use_bias=false\nBatchNormalization\nReLU\nZeroPadding2D 1\nMaxPooling2D 3 2\n\
          ZeroPadding2D [2,1]\nDepthwiseConv2D 3 2\nConv2D 8 1 relu\nZeroPadding2D [[0,1],[0,1]]\nConv2D 8 3 2 relu\nFlatten\n\
          Dense softmax\n",
+    ),
+    (
+        "deep",
+        "Conv2D 16 3 same relu\nMaxPooling2D 2\nConv2D 32 3 same use_bias=false\nReLU\nMaxPooling2D 2\nConv2D 20 3 relu\n\
+         MaxPooling2D 2\nFlatten\nDense softmax\n",
     ),
     ("tanh", "Conv2D 6 3 tanh\nMaxPooling2D 2\nConv2D 6 3\nMaxPooling2D 2 same\nFlatten\nDense softmax\n"),
 ];

@@ -49,11 +49,12 @@ impl Convolution {
 }
 
 /// Whether a convolution on images of Keras's shape `input` may be computed together with a max-pooling of 2 × 2 behind it: that of a
-/// first layer on one channel.
+/// first layer on one channel, and one on as many as fill vectors.
 pub fn can_pool(spec: &Conv2D, input: &[usize]) -> bool {
-    let Conv2D { kernel_size, strides, dilation_rate, .. } = spec;
-    let is_small = [3, 5].map(Pair::square).contains(kernel_size);
-    is_small && *strides == Pair::square(1) && *dilation_rate == Pair::square(1) && input.last() == Some(&1)
+    let Conv2D { kernel_size, strides, dilation_rate, groups, .. } = spec;
+    let is_small = [3, 5].map(Pair::square).contains(kernel_size) && *groups == 1;
+    let is_dense = *strides == Pair::square(1) && *dilation_rate == Pair::square(1);
+    is_small && is_dense && input.last().is_some_and(|&channels| channels == 1 || channels.is_multiple_of(16))
 }
 
 /// `x [B, C, H, W] → [B, C·M, H', W']`. `zeros` as in [`conv2d`].

@@ -159,13 +159,81 @@ fn dropout_of_some_rows_is_that_of_the_batch_and_its_gradient_takes_the_same_pla
     assert_eq!(dropout(&nan.narrow(0, 0, 0), 1, 5, 0).unwrap().unwrap().size(), [0, 200]);
 }
 
+#[test]
+fn a_convolution_of_many_channels_passes_gradients_through_the_largest_values_alone() {
+    // lines of a kernel that fill one to several groups of vectors, filters that fill no block, bands of windows, what is left over
+    for (channels, filters, size, [height, width]) in
+        [(16, 7, 3, [6, 7]), (32, 64, 3, [13, 13]), (48, 17, 5, [9, 24]), (128, 33, 3, [4, 5]), (16, 40, 3, [20, 150])]
+    {
+        for (kind, zeros, has_bias, relu) in [
+            (Kind::Float, [0; 4], true, true),
+            (Kind::Float, [size / 2; 4], false, true),
+            (Kind::Float, [2, 2, 1, 1], true, false),
+            (Kind::BFloat16, [0; 4], true, true),
+            (Kind::BFloat16, [1; 4], false, false),
+        ] {
+            let case =
+                format!("{channels} to {filters} by {size}, {height} × {width}, {zeros:?} {kind:?} {has_bias} {relu}");
+            let x =
+                noise(&[11, height, width, channels], 1.0).to_kind(kind).permute([0, 3, 1, 2]).set_requires_grad(true);
+            let kernel = (noise(&[filters, channels, size, size], 2.0) * 0.1).set_requires_grad(true);
+            let bias = has_bias.then(|| noise(&[filters], 3.0).set_requires_grad(true));
+            let Some(ours) = conv_pool(&x, &kernel, bias.as_ref(), zeros, relu).unwrap() else {
+                let has_vectors = cfg!(target_arch = "x86_64") && std::arch::is_x86_feature_detected!("avx2");
+                assert!(!has_vectors, "{case}");
+                continue;
+            };
+            let padding = [zeros[2], zeros[0]];
+            let convolved = x.conv2d(&kernel.to_kind(kind), None::<Tensor>, [1, 1], padding, [1, 1], 1);
+            let expected = max_pool(&convolved, bias.as_ref(), [2, 2], relu).unwrap().unwrap();
+            assert!(ours.equal(&expected), "{case}");
+            // a fifth of it is 0, as dropout would have it
+            let gradient = noise(&expected.size(), 4.0);
+            let gradient = &gradient * gradient.abs().gt(0.4).to_kind(Kind::Float);
+            let inputs: Vec<&Tensor> = [Some(&x), Some(&kernel), bias.as_ref()].into_iter().flatten().collect();
+            let of = |y: &Tensor| {
+                let loss = (y.to_kind(Kind::Float) * &gradient).sum(Kind::Double);
+                Tensor::run_backward(&[loss], &inputs, false, false)
+            };
+            for (number, (ours, expected)) in of(&ours).iter().zip(of(&expected)).enumerate() {
+                let tolerance = if kind == Kind::Float { 1e-5 } else { 0.02 };
+                assert!(ours.kind() == expected.kind(), "{case}: gradient {number}");
+                assert!(is_close(ours, &expected, tolerance), "{case}: gradient {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_convolution_of_many_channels_leaves_to_libtorch_what_it_cannot() {
+    let image = |channels: i64| noise(&[2, 8, 8, channels], 1.0).permute([0, 3, 1, 2]);
+    let kernel = |channels: i64| noise(&[4, channels, 3, 3], 2.0).set_requires_grad(true);
+    let computed = |x: &Tensor, kernel: &Tensor, zeros| conv_pool(x, kernel, None, zeros, true).unwrap();
+    let has_vectors = cfg!(target_arch = "x86_64") && std::arch::is_x86_feature_detected!("avx2");
+    assert_eq!(computed(&image(16), &kernel(16), [1; 4]).is_some(), has_vectors);
+    assert!(computed(&image(8), &kernel(8), [1; 4]).is_none(), "no vectors");
+    assert!(computed(&image(16), &kernel(16), [1, 0, 1, 0]).is_none(), "zeros on one side");
+    assert!(computed(&image(16).contiguous(), &kernel(16), [1; 4]).is_none(), "channels first");
+    assert!(computed(&image(16).to_kind(Kind::Double), &kernel(16), [1; 4]).is_none());
+    assert!(tch::no_grad(|| computed(&image(16), &kernel(16), [1; 4])).is_none(), "libtorch's forward is enough");
+    assert!(
+        computed(
+            &image(16).narrow(2, 0, 2).permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]),
+            &kernel(16),
+            [0; 4]
+        )
+        .is_none(),
+        "no output"
+    );
+}
+
 /// What every operator of the CPU gives, forward and backward, with so many threads.
 fn computed_by(num_threads: i32) -> Vec<Tensor> {
     tch::set_num_threads(num_threads);
     let rows = noise(&[48, 28, 28, 24], 1.0).permute([0, 3, 1, 2]).set_requires_grad(true);
     let image = noise(&[48, 1, 28, 28], 2.0);
     let weights = |sizes: &[i64], seed| noise(sizes, seed).set_requires_grad(true);
-    let (kernel, bias) = (weights(&[24, 1, 3, 3], 3.0), weights(&[24], 4.0));
+    let (kernel, deep, bias) = (weights(&[24, 1, 3, 3], 3.0), weights(&[24, 16, 3, 3], 3.5), weights(&[24], 4.0));
     let layer = BatchNorm {
         scale: Some(weights(&[24], 5.0)),
         center: Some(weights(&[24], 6.0)),
@@ -174,7 +242,7 @@ fn computed_by(num_threads: i32) -> Vec<Tensor> {
         epsilon: 1e-3,
         behind: Behind::Relu,
     };
-    let given = [&rows, &kernel, &bias, layer.scale.as_ref().unwrap(), layer.center.as_ref().unwrap()];
+    let given = [&rows, &kernel, &deep, &bias, layer.scale.as_ref().unwrap(), layer.center.as_ref().unwrap()];
     let gradient = |y: &Tensor| (y * noise(&y.size(), 9.0)).sum(Kind::Double);
     let mut computed = vec![
         max_pool(&rows, Some(&bias), [2, 2], true).unwrap().unwrap(),
@@ -182,6 +250,16 @@ fn computed_by(num_threads: i32) -> Vec<Tensor> {
         batch_norm(&rows, &layer, true).unwrap().unwrap(),
     ];
     computed.extend(conv_pool(&image, &kernel, Some(&bias), [0; 4], true).unwrap());
+    computed.extend(
+        conv_pool(
+            &rows.narrow(1, 0, 16).permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]),
+            &deep,
+            Some(&bias),
+            [1; 4],
+            true,
+        )
+        .unwrap(),
+    );
     let loss = computed.iter().map(gradient).reduce(|sum, loss| sum + loss).unwrap();
     computed.extend(Tensor::run_backward(&[loss], &given, false, false));
     let mut state = [10.0, 11.0, 12.0].map(|seed| noise(&[100_003], seed).abs());
