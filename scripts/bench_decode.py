@@ -3,10 +3,11 @@
 
     pip install torch==2.11.0 torchvision==0.26.0 pillow
     cargo build --release --example decode_speed
-    python scripts/bench_decode.py FOLDER [--size 224] [--workers 2] [--rounds 3]
+    python scripts/bench_decode.py FOLDER [--size 224] [--workers 2] [--rounds 3] [--decode fast]
 
 FOLDER has a folder for each class below train/. Both decode to RGB, resize with antialiasing to SIZE x SIZE, shuffle and
-make uint8 batches of 64, with as many workers. Both take turns; the figure to read is the ratio.
+make uint8 batches of 64, with as many workers. Both take turns; the figure to read is the ratio. With `--decode fast` convnet
+decodes as `convnet train --decode fast` does.
 """
 
 import argparse
@@ -41,10 +42,11 @@ def main():
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--decode", default="exact", choices=["exact", "fast"])
     arguments = parser.parse_args()
     ratios = []
     for number in range(1, arguments.rounds + 1):
-        command = [EXAMPLE, arguments.folder, str(arguments.size), str(arguments.workers)]
+        command = [EXAMPLE, arguments.folder, str(arguments.size), str(arguments.workers), arguments.decode]
         convnet = float(subprocess.run(command, check=True, capture_output=True).stdout)
         pytorch = torch_rate(arguments.folder, arguments.size, arguments.workers)
         ratios.append(convnet / pytorch)

@@ -122,7 +122,7 @@ impl Predictor {
         let json_path = saved::locate(model)?;
         let (model, info) = saved::load(&json_path, device)?;
         let shape = model.image_shape().map_err(|error| error.at_path(&json_path))?;
-        let preparation = Preprocessing { shape, resize: info.resize };
+        let preparation = info.preparation(shape);
         Ok(Predictor { model, info, preparation, temperature: None, threshold: None })
     }
 

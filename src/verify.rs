@@ -164,7 +164,7 @@ fn data(info: &ModelInfo, model: &Model, source: Option<&str>) -> Result<Check> 
     let options = LoadOptions {
         exclude: own.exclude.clone(),
         cache: own.cache,
-        ..LoadOptions::of_model(model.image_shape()?, info.resize)
+        ..LoadOptions::of_model(info.preparation(model.image_shape()?))
     };
     let dataset = registry::load_with(source, &options)?;
     let train = match split(dataset, &own.validation, own.split_mode, own.limit_train, own.seed) {

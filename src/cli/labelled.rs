@@ -68,7 +68,7 @@ pub fn find(
     if let Some(list) = &exclude {
         output::note(globals, &format!("note: without the images that the training left out ({})", list.display()));
     }
-    let options = LoadOptions { exclude, ..LoadOptions::of_model(shape, info.resize) };
+    let options = LoadOptions { exclude, ..LoadOptions::of_model(info.preparation(shape)) };
     let splits = registry::find(&source, &options)?;
     output::notes(globals, &splits.notes);
     let (split, chosen) = choose(splits, wanted.split, own.as_ref(), globals)?;

@@ -28,7 +28,7 @@ pub fn relative_fingerprint(samples: &Samples) -> Option<String> {
     let root = common_folder(files.keys())?;
     let mut sha256 = Sha256::new();
     let ImageShape { height, width, channels } = preparation.shape;
-    sha256.update(format!("{height} {width} {channels} {} {} ", preparation.resize, images.len()));
+    sha256.update(format!("{height} {width} {channels} {} {} ", preparation.key(), images.len()));
     samples.labels().iter().for_each(|label| sha256.update(label.to_le_bytes()));
     let is_read = files.values().map(|file| file.length).sum::<u64>() <= MAX_READ_BYTES;
     for (path, file) in &files {

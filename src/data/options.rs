@@ -7,8 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use strum::{Display, EnumMessage, EnumString, VariantArray};
 
-use super::ImageShape;
-use super::image::Resize;
+use super::image::{Decode, Preprocessing, Resize};
 use crate::error::{Error, Result};
 use crate::settings::Absent;
 
@@ -22,6 +21,8 @@ pub struct LoadOptions {
     pub channels: Channels,
     /// What becomes of images of another size.
     pub resize: Resize,
+    /// How JPEG files are decoded that are much larger than that.
+    pub decode: Decode,
     /// A CSV of images to leave out, as `convnet data check` writes it.
     pub exclude: Option<PathBuf>,
     /// Where the images are kept.
@@ -33,10 +34,11 @@ impl LoadOptions {
     pub const ABSENT: &[Absent] = &[("image_size", "the images' own size, if all have the same"), ("exclude", "none")];
 
     /// As a model needs its images.
-    pub fn of_model(shape: ImageShape, resize: Resize) -> Self {
+    pub fn of_model(preparation: Preprocessing) -> Self {
+        let Preprocessing { shape, resize, decode } = preparation;
         let channels = if shape.channels == 1 { Channels::Grayscale } else { Channels::Rgb };
         let image_size = Some(ImageSize { height: shape.height, width: shape.width });
-        LoadOptions { image_size, channels, resize, ..LoadOptions::default() }
+        LoadOptions { image_size, channels, resize, decode, ..LoadOptions::default() }
     }
 }
 

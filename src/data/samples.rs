@@ -358,7 +358,7 @@ impl Samples {
         match &self.images {
             Images::Memory(pixels) => identifier.update(&pixels[..]),
             Images::Stored { files, rows, preparation, .. } => {
-                identifier.update(format!("files, {}", preparation.resize));
+                identifier.update(format!("files, {}", preparation.key()));
                 rows.iter().for_each(|&row| identifier.add(&files[row as usize]));
             }
         }

@@ -10,7 +10,6 @@ use tch::{Device, Kind, Tensor};
 use super::errors::not_the_model;
 use crate::data::ImageShape;
 use crate::error::Result;
-use crate::model::saved::InputInfo;
 use crate::model::{Model, ModelInfo};
 use crate::rng::{Stream, generator, uniform};
 
@@ -43,9 +42,7 @@ pub enum ExportInput {
 /// A model error where the network takes no images.
 pub(super) fn metadata(subject: &Subject) -> Result<Map<String, Value>> {
     let Subject { model, info, input } = *subject;
-    let ImageShape { height, width, channels } = model.image_shape()?;
-    let (scale, resize) = (model.input_scale(), info.resize);
-    let size = InputInfo { height, width, channels, scale, resize };
+    let size = info.input(model.image_shape()?, model.input_scale());
     let mut size = serde_json::to_value(size).expect("numbers and a word");
     size["kind"] = json!(input.to_string());
     let version = json!(env!("CARGO_PKG_VERSION"));

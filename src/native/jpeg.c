@@ -226,7 +226,7 @@ static void use_vectors(j_decompress_ptr decompress) {
   my_upsample_ptr upsample = (my_upsample_ptr)decompress->upsample;
   decompress->client_data =
       decompress->mem->alloc_small((j_common_ptr)decompress, JPOOL_IMAGE, decompress->output_width * sizeof(short));
-  for (int i = 0; i < decompress->num_components; i++) {
+  for (int i = 0; decompress->scale_num == decompress->scale_denom && i < decompress->num_components; i++) {
     jpeg_component_info *component = decompress->comp_info + i;
     decompress->idct->inverse_DCT[i] = inverse_dct;
     if (component->h_samp_factor * 2 != decompress->max_h_samp_factor || component->downsampled_width <= 2)
@@ -301,9 +301,9 @@ static void check_scans(j_common_ptr common) {
     fail_with(common, "it has too many scans");
 }
 
-// Decodes the JPEG `data` to `pixels`, [height, width, channels]: grey for 1 channel, RGB for 3, and for 4 CMYK as the file
-// has it. 0 if that worked, else there is a `message`, for which there must be 200 bytes.
-int convnet_decode_jpeg(const unsigned char *data, size_t length, unsigned width, unsigned height, int channels,
+// Decodes the JPEG `data`, in so many `eighths` of its size, to `pixels`, [height, width, channels]: grey for 1 channel, RGB for 3, and
+// for 4 CMYK as the file has it. 0 if that worked, else there is a `message`, for which there must be 200 bytes.
+int convnet_decode_jpeg(const unsigned char *data, size_t length, unsigned width, unsigned height, int channels, int eighths,
                         int most_scans, unsigned char *pixels, char *message) {
   struct jpeg_decompress_struct decompress;
   struct failure failure;
@@ -336,6 +336,8 @@ int convnet_decode_jpeg(const unsigned char *data, size_t length, unsigned width
   decompress.progress = &limit.manager;
   jpeg_read_header(&decompress, TRUE);
   decompress.out_color_space = channels == 1 ? JCS_GRAYSCALE : channels == 3 ? JCS_RGB : JCS_CMYK;
+  decompress.scale_num = eighths;
+  decompress.scale_denom = 8;
   jpeg_start_decompress(&decompress);
   if (decompress.output_width != width || decompress.output_height != height || decompress.output_components != channels)
     fail_with((j_common_ptr)&decompress, "its headers contradict each other");

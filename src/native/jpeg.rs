@@ -18,6 +18,7 @@ unsafe extern "C" {
         width: c_uint,
         height: c_uint,
         channels: c_int,
+        eighths: c_int,
         most_scans: c_int,
         pixels: *mut u8,
         message: *mut c_char,
@@ -35,13 +36,24 @@ pub struct Frame {
     pub channels: u8,
 }
 
-/// The pixels `u8 [height, width, channels]` of the JPEG file `bytes`: grey, RGB, or CMYK as the file has it.
+impl Frame {
+    /// Width and height in so many eighths of the size, rounded up, as libjpeg has it.
+    pub fn size_in_eighths(&self, eighths: u8) -> (u32, u32) {
+        let scaled = |side: u16| (u32::from(side) * u32::from(eighths)).div_ceil(8);
+        (scaled(self.width), scaled(self.height))
+    }
+}
+
+/// The pixels `u8 [height, width, channels]` of the JPEG file `bytes`, in `eighths` of its size (1, 2, 4 or 8): grey, RGB, or CMYK as
+/// the file has it.
 ///
 /// # Errors
 /// libjpeg's sentence where it cannot decode the file, where the file is cut short, or is not what `frame` says.
-pub fn decode(bytes: &[u8], frame: Frame) -> Result<Vec<u8>, String> {
-    let Frame { width, height, channels } = frame;
-    let mut pixels = vec![0; usize::from(width) * usize::from(height) * usize::from(channels)];
+pub fn decode(bytes: &[u8], frame: Frame, eighths: u8) -> Result<Vec<u8>, String> {
+    debug_assert!([1, 2, 4, 8].contains(&eighths));
+    let (width, height) = frame.size_in_eighths(eighths);
+    let channels = frame.channels;
+    let mut pixels = vec![0; width as usize * height as usize * usize::from(channels)];
     let mut message: [c_char; MESSAGE_BYTES] = [0; MESSAGE_BYTES];
     // SAFETY: it reads `length` bytes, and writes as many pixels as the three numbers say (it fails where the file has
     // others) and at most MESSAGE_BYTES of text, which end in a zero. It keeps nothing, and unwinds through no Rust.
@@ -49,9 +61,10 @@ pub fn decode(bytes: &[u8], frame: Frame) -> Result<Vec<u8>, String> {
         convnet_decode_jpeg(
             bytes.as_ptr(),
             bytes.len(),
-            width.into(),
-            height.into(),
+            width,
+            height,
             channels.into(),
+            eighths.into(),
             MAX_SCANS,
             pixels.as_mut_ptr(),
             message.as_mut_ptr(),

@@ -164,7 +164,7 @@ impl Run {
         let processes = processes::agree(&self.group, &self.config, trained, &mut self.sinks)?;
         let record = || RunRecord::new(&self.config, data, &network.model, &selected, self.launch.clone());
         let (mut folder, changed, unbegun) = open_folder(self.resume.take(), record)?;
-        let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_resize(self.config.load.resize);
+        let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_preparation(&self.config.load);
         let checkpoints = checkpoints.with_data(trained_on.clone());
         let mut margins = Margins::new(images.train.num_images(), selected.device);
         network.train_config.run.clone_from(&folder.name);

@@ -95,8 +95,8 @@ impl FinishedRun {
         let row = self.saved_row();
         let (data, run) = (Some(self.trained_on.clone()), Some(self.folder.name.clone()));
         let calibration = self.predictions.validation.as_ref().and_then(calibrate);
-        let resize = self.config.load.resize;
-        let mut info = ModelInfo { labels, resize, data, run, calibration, images, ..ModelInfo::default() };
+        let (resize, decode) = (self.config.load.resize, self.config.load.decode);
+        let mut info = ModelInfo { labels, resize, decode, data, run, calibration, images, ..ModelInfo::default() };
         let of_epoch = row.and_then(|row| row.validation).unwrap_or_default();
         let tested = self.tested.as_ref().map(|tested| tested.sums.scores()).unwrap_or_default();
         info.metrics.extend(of_epoch.iter().map(|(metric, value)| (format!("val_{metric}"), value)));

@@ -14,7 +14,8 @@ use super::margins::{ImageMargins, Margins};
 use super::monitor::Monitor;
 use super::optimizer::Optimizer;
 use super::train_state::TrainState;
-use crate::data::image::Resize;
+use crate::data::LoadOptions;
+use crate::data::image::{Decode, Resize};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::saved::{self, Destination};
@@ -48,6 +49,7 @@ pub struct Checkpoints {
     folder: PathBuf,
     labels: Vec<String>,
     resize: Resize,
+    decode: Decode,
     data: Option<TrainedOn>,
     is_read_only: bool,
 }
@@ -55,14 +57,15 @@ pub struct Checkpoints {
 impl Checkpoints {
     /// Checkpoints in `folder`, which has to exist, of models with these `labels`.
     pub fn new(folder: &Path, labels: &[String]) -> Self {
-        let (folder, labels, resize) = (folder.to_owned(), labels.to_vec(), Resize::default());
-        Checkpoints { folder, labels, resize, data: None, is_read_only: false }
+        let (folder, labels) = (folder.to_owned(), labels.to_vec());
+        let (resize, decode) = (Resize::default(), Decode::default());
+        Checkpoints { folder, labels, resize, decode, data: None, is_read_only: false }
     }
 
     /// Of models whose images are brought to their size in this way.
     #[must_use]
-    pub fn with_resize(self, resize: Resize) -> Self {
-        Checkpoints { resize, ..self }
+    pub fn with_preparation(self, load: &LoadOptions) -> Self {
+        Checkpoints { resize: load.resize, decode: load.decode, ..self }
     }
 
     /// Of models that are trained on `data`.
@@ -110,7 +113,8 @@ impl Checkpoints {
         let best = state.watch.best.map(|best| (format!("best_{monitor}"), best));
         let metrics = best.into_iter().collect();
         let labels = self.labels.clone();
-        let info = ModelInfo { labels, metrics, resize: self.resize, data: self.data.clone(), ..ModelInfo::default() };
+        let (resize, decode, trained_on) = (self.resize, self.decode, self.data.clone());
+        let info = ModelInfo { labels, metrics, resize, decode, data: trained_on, ..ModelInfo::default() };
         let has_golden = kind == CheckpointKind::Best; // the last one is to go on from
         let to =
             Destination { json: self.json_path(kind), weights: data(".safetensors"), state: state_file, has_golden };

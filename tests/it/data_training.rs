@@ -202,3 +202,32 @@ fn as_many_threads_decode_as_are_asked_for() {
         assert_eq!(num_image_threads(folder.path(), num_threads).to_string(), num_threads);
     }
 }
+
+#[test]
+fn a_model_keeps_how_large_its_jpegs_are_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let drafts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/drafts"));
+    for (class, names) in [("straight", ["colour", "half_colour"]), ("other", ["grey", "turned"])] {
+        fs::create_dir_all(at.join("photos").join(class)).unwrap();
+        for name in names {
+            let file = format!("{name}.jpg");
+            fs::copy(drafts.join(&file), at.join("photos").join(class).join(&file)).unwrap();
+        }
+    }
+    let size = ["--image-size", "12x19", "--channels", "3", "--validation", "none", "--no-check", "--model", "mlp"];
+    let mut fingerprints = Vec::new();
+    for decode in ["exact", "fast"] {
+        train(at, Path::new("photos"), decode, &[&size[..], &["--decode", decode]].concat());
+        let model = format!("models/{decode}");
+        let saved: Value =
+            serde_json::from_str(&fs::read_to_string(at.join(&model).with_extension("json")).unwrap()).unwrap();
+        assert_eq!(saved["convnet"]["input"]["decode"], if decode == "fast" { "fast".into() } else { Value::Null });
+        // the pixels that it was trained on, decoded anew as the model says
+        let verified = succeeded(&convnet(at, &["verify", &model, "--data", "photos"]));
+        assert!(verified.contains("data      holds"), "{verified}");
+        fingerprints.push(fingerprint(at, decode));
+    }
+    assert_ne!(fingerprints[0], fingerprints[1]);
+    failed(&convnet(at, &["train", "photos", "--decode", "quick"]), 2, "exact, fast");
+}

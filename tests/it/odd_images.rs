@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use convnet::data::image::{Decode, Preprocessing};
 use convnet::data::{ImageShape, image};
 use convnet::error::describe;
 
@@ -62,6 +63,14 @@ impl<'a> Verdict<'a> {
             let shape = ImageShape { height: self.height.max(1), width: self.width.max(1), channels };
             (image::decode_bytes(&bytes, shape), folder.join(format!("{}.{extension}", self.name)))
         });
+        let small = ImageShape { height: 1, width: 1, channels: 3 };
+        let fast = image::decode_bytes(&bytes, Preprocessing { decode: Decode::Fast, ..small.into() });
+        if fast.is_ok() != own[1].0.is_ok() {
+            return Some(format!(
+                "is read in one size alone: {}",
+                fast.map_or_else(|error| describe(&error), |_| "the small".to_owned())
+            ));
+        }
         let header = image::header(&bytes);
         if started.elapsed() > MOST_TIME {
             return Some("takes too long".to_owned());

@@ -77,14 +77,14 @@ fn frame(marker: u8, body: &[u8]) -> Result<Frame> {
     Ok(Frame { width, height, channels })
 }
 
-/// The image, not yet turned upright.
+/// The image in so many eighths of its size, not yet turned upright.
 ///
 /// # Errors
 /// A data error where it is damaged, cut short, or of a kind that libjpeg does not read.
-pub(super) fn decode(bytes: &[u8], frame: Frame) -> Result<DynamicImage> {
+pub(super) fn decode(bytes: &[u8], frame: Frame, eighths: u8) -> Result<DynamicImage> {
     let damaged = |sentence: String| Error::data("the Jpeg image cannot be decoded").because(sentence);
-    let pixels = jpeg::decode(bytes, frame).map_err(damaged)?;
-    let (width, height) = (frame.width.into(), frame.height.into());
+    let pixels = jpeg::decode(bytes, frame, eighths).map_err(damaged)?;
+    let (width, height) = frame.size_in_eighths(eighths);
     let of_size = "as many pixels as its size says";
     Ok(match frame.channels {
         1 => GrayImage::from_raw(width, height, pixels).expect(of_size).into(),

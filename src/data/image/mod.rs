@@ -29,7 +29,7 @@ pub use limits::is_too_large;
 pub(super) use limits::{MAX_FILE_BYTES, describe_start, file_too_large};
 pub(super) use list::EXTENSIONS;
 pub use list::{Listing, is_image_name, list_folder, list_images};
-pub use resize::{Preprocessing, Resize};
+pub use resize::{Decode, Preprocessing, Resize};
 
 use super::ImageShape;
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ pub fn decode_bytes(bytes: &[u8], preparation: impl Into<Preprocessing>) -> Resu
     let preparation = preparation.into();
     preparation.check()?;
     guard::caught(broken, || {
-        let image = decode_upright(bytes)?;
+        let image = decode_upright(bytes, &preparation)?;
         let (width, height) = (image.width() as usize, image.height() as usize);
         let (channels, pixels) = match image.color().has_color() {
             true => (3, image.into_rgb8().into_raw()),
@@ -101,12 +101,15 @@ pub fn header(bytes: &[u8]) -> Result<ImageHeader> {
                 (decoder.dimensions(), decoder.color_type().has_color(), orientation)
             }
         };
-        // the four that turn it by 90 degrees
-        let is_turned = (5..=8).contains(&orientation.to_exif());
-        let (width, height) = if is_turned { (height, width) } else { (width, height) };
+        let (width, height) = if is_turned(orientation) { (height, width) } else { (width, height) };
         let channels = if has_color { 3 } else { 1 };
         Ok(ImageHeader { format, shape: ImageShape { height: height as usize, width: width as usize, channels } })
     })
+}
+
+/// Whether it turns an image by 90 degrees: four of the eight do.
+fn is_turned(orientation: Orientation) -> bool {
+    (5..=8).contains(&orientation.to_exif())
 }
 
 /// That an image's decoder broke down.
@@ -127,12 +130,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     bytes.ok_or_else(|| file_too_large().got(metadata.len()))
 }
 
-/// The image as it is meant to be looked at, in its own size and colours.
-fn decode_upright(bytes: &[u8]) -> Result<DynamicImage> {
+/// The image as it is meant to be looked at, in its own colours, and in its own size where `preparation` says no less.
+fn decode_upright(bytes: &[u8], preparation: &Preprocessing) -> Result<DynamicImage> {
     let (mut image, orientation): (_, Orientation) = match formats::format_of(bytes)? {
         ImageFormat::Jpeg => {
             let head = jpeg_head(bytes)?;
-            (jpeg::decode(bytes, head.frame)?, head.orientation)
+            let (width, height) = (head.frame.width.into(), head.frame.height.into());
+            let (width, height) = if is_turned(head.orientation) { (height, width) } else { (width, height) };
+            (jpeg::decode(bytes, head.frame, preparation.eighths(width, height))?, head.orientation)
         }
         format => formats::decode(bytes, format)?,
     };

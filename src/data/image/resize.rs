@@ -27,6 +27,27 @@ pub enum Resize {
     Crop,
 }
 
+/// How JPEG files are decoded that are much larger than the wanted images.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Display, EnumMessage, EnumString, VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Decode {
+    /// All their pixels, as Pillow does.
+    #[default]
+    Exact,
+    /// To a half, a quarter or an eighth of their size, as long as that is no less than the wanted one: Pillow's `draft`.
+    Fast,
+}
+
+impl Decode {
+    /// Whether it is the default, which files need not name.
+    pub fn is_exact(&self) -> bool {
+        *self == Decode::Exact
+    }
+}
+
 /// How images are prepared for a model: the same in training and in prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preprocessing {
@@ -34,11 +55,13 @@ pub struct Preprocessing {
     pub shape: ImageShape,
     /// How an image of another size comes to it.
     pub resize: Resize,
+    /// How large JPEG files are decoded.
+    pub decode: Decode,
 }
 
 impl From<ImageShape> for Preprocessing {
     fn from(shape: ImageShape) -> Self {
-        Preprocessing { shape, resize: Resize::default() }
+        Preprocessing { shape, resize: Resize::default(), decode: Decode::default() }
     }
 }
 
@@ -56,6 +79,32 @@ impl Preprocessing {
         match self.shape.channels {
             1 | 3 => Ok(()),
             _ => Err(Error::data("image files are read as 1 or 3 channels").got(self.shape)),
+        }
+    }
+
+    /// What tells images that are prepared in this way from others of the same shape, for fingerprints.
+    pub(in crate::data) fn key(&self) -> String {
+        match self.decode {
+            Decode::Exact => self.resize.to_string(),
+            Decode::Fast => format!("{} fast", self.resize),
+        }
+    }
+
+    /// To how many eighths of its `width` and `height` a JPEG is decoded: 1, 2, 4 or 8, as few as leave it no smaller than what is
+    /// shown of it.
+    pub(super) fn eighths(&self, width: usize, height: usize) -> u8 {
+        let is_enough = |eighths: usize| {
+            let [wide, high] = [(width, self.shape.width), (height, self.shape.height)]
+                .map(|(own, wanted)| own * eighths >= 8 * wanted);
+            match self.resize {
+                Resize::Stretch | Resize::Crop => wide && high,
+                // the other side is filled with black
+                Resize::Fit => wide || high,
+            }
+        };
+        match self.decode {
+            Decode::Exact => 8,
+            Decode::Fast => [1, 2, 4].into_iter().find(|&eighths| is_enough(eighths.into())).unwrap_or(8),
         }
     }
 

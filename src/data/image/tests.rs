@@ -21,6 +21,27 @@ fn every_kind_of_file_gives_pillows_pixels() {
     assert_eq!(expected.lines().count(), 2 * (30 + 4));
 }
 
+/// Expected values: Pillow 13.0.0, by scripts/fixtures/drafts.py.
+#[test]
+fn large_jpegs_are_decoded_in_a_part_of_their_size_as_by_pillows_draft() {
+    let folder = Path::new(FIXTURES).with_file_name("drafts");
+    let expected = fs::read_to_string(folder.join("expected.txt")).unwrap();
+    let mut others = 0;
+    for line in expected.lines() {
+        let [name, way, width, height, hex] = *line.split(' ').collect::<Vec<_>>() else { panic!("{line}") };
+        let [width, height] = [width, height].map(|number| number.parse().unwrap());
+        let preparation =
+            Preprocessing { resize: way.parse().unwrap(), ..ImageShape { height, width, channels: 3 }.into() };
+        let [exact, fast] = [Decode::Exact, Decode::Fast]
+            .map(|decode| super::decode(&folder.join(name), Preprocessing { decode, ..preparation }).unwrap());
+        let expected = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
+        let worst = fast.iter().zip(expected).map(|(pixel, expected)| pixel.abs_diff(expected)).max();
+        assert!(worst <= Some(1), "{name} {way} {width}×{height}: {worst:?} off");
+        others += usize::from(fast != exact);
+    }
+    assert!(others > expected.lines().count() / 2, "{others} differ from what all pixels give");
+}
+
 #[test]
 fn an_image_that_is_cut_short_is_an_error_wherever_it_is_cut() {
     for path in list_images(Path::new(FIXTURES)).unwrap() {

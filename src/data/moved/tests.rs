@@ -1,11 +1,10 @@
 use super::*;
-use crate::data::image::{Preprocessing, Resize};
 
 fn samples(folder: &Path, names: &[&str]) -> Samples {
     let shape = ImageShape { height: 1, width: 1, channels: 1 };
     let files = names.iter().map(|name| ImageSource::File(folder.join(name))).collect();
     let labels = (0..names.len() as i64).collect();
-    Samples::stored(files, Preprocessing { shape, resize: Resize::Stretch }, labels, names.len()).unwrap()
+    Samples::stored(files, shape.into(), labels, names.len()).unwrap()
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn fashion_mnist_is_recognised_by_its_labels() {
 #[test]
 fn images_are_shaped_for_training_once_it_is_known_which_are_used() {
     let shape = ImageShape { height: 20, width: 24, channels: 3 };
-    let options = LoadOptions::of_model(shape, Default::default());
+    let options = LoadOptions::of_model(shape.into());
     let all = load_with("digits:60:1", &options).unwrap();
     let own = load_unshaped("digits:60:1", &options).unwrap();
     assert_eq!((all.train.shape(), own.train.shape()), (shape, load("digits:60:1").unwrap().train.shape()));
@@ -271,6 +271,6 @@ fn images_are_shaped_for_training_once_it_is_known_which_are_used() {
     let some = Dataset { train: own.train.select(&[7, 3]).unwrap(), validation: own.test.clone(), ..own };
     let some = sources::shaped_for_training(some, &options).unwrap();
     assert_eq!((some.train, some.validation), (all.train.select(&[7, 3]).unwrap(), all.test));
-    let impossible = LoadOptions::of_model(ImageShape { height: 0, ..shape }, Default::default());
+    let impossible = LoadOptions::of_model(ImageShape { height: 0, ..shape }.into());
     assert!(load_unshaped("digits:60:1", &impossible).is_err());
 }

@@ -58,7 +58,7 @@ pub fn splits_of(images: ImageList, options: &LoadOptions, purpose: Purpose) -> 
     };
     let classes = list.classes(purpose)?;
     let shape = shape::common_shape(&list, options, purpose)?;
-    let preparation = Preprocessing { shape, resize: options.resize };
+    let preparation = Preprocessing { shape, resize: options.resize, decode: options.decode };
     let labels: HashMap<&str, i64> = classes.iter().map(String::as_str).zip(0..).collect();
     let mut found: BTreeMap<Split, (Vec<ImageSource>, Vec<i64>)> = BTreeMap::new();
     for LabelledImage { split, class, image } in list.images {
@@ -118,7 +118,7 @@ pub fn shaped_for_training(dataset: Dataset, options: &LoadOptions) -> Result<Da
 pub fn preparation(own: ImageShape, options: &LoadOptions) -> Preprocessing {
     let (height, width) = options.image_size.map_or((own.height, own.width), |size| (size.height, size.width));
     let shape = ImageShape { height, width, channels: options.channels.count().unwrap_or(own.channels) };
-    Preprocessing { shape, resize: options.resize }
+    Preprocessing { shape, resize: options.resize, decode: options.decode }
 }
 
 /// Decodes the images where they are to be kept: the one place that decides it, for a

@@ -78,7 +78,8 @@ impl ConvnetKey {
     /// What is known of the model beside its network.
     pub fn into_info(self) -> ModelInfo {
         let ConvnetKey { labels, metrics, compile, input, data, run, calibration, images, .. } = self;
-        ModelInfo { labels, metrics, compile, resize: input.resize, data, run, calibration, images }
+        let (resize, decode) = (input.resize, input.decode);
+        ModelInfo { labels, metrics, compile, resize, decode, data, run, calibration, images }
     }
 }
 
@@ -133,8 +134,7 @@ pub(super) fn document(
     golden: Option<Golden>,
 ) -> Value {
     let shape = model.image_shape().unwrap_or(ImageShape { height: 1, width: 1, channels: 1 });
-    let ImageShape { height, width, channels } = shape;
-    let input = InputInfo { height, width, channels, scale: model.input_scale(), resize: info.resize };
+    let input = info.input(shape, model.input_scale());
     let metrics = info.metrics.iter().filter(|(_, value)| value.is_finite()).map(|(k, v)| (k.clone(), *v)).collect();
     let key = ConvnetKey {
         version: VERSION,

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::super::calibration::Calibration;
 use super::super::trained_on::TrainedOn;
 use super::super::training_look::TrainingLook;
-use crate::data::image::Resize;
+use crate::data::ImageShape;
+use crate::data::image::{Decode, Preprocessing, Resize};
 
 /// What is known of a model beside its network.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,6 +22,8 @@ pub struct ModelInfo {
     pub compile: Option<CompileInfo>,
     /// How images of another size come to the network's.
     pub resize: Resize,
+    /// How JPEG files are decoded that are much larger than that.
+    pub decode: Decode,
     /// What it was trained on; none where it was imported.
     pub data: Option<TrainedOn>,
     /// The name of the run that trained it, where one did.
@@ -29,6 +32,19 @@ pub struct ModelInfo {
     pub calibration: Option<Calibration>,
     /// What its training images look like; none where it was imported, or saved by an older version.
     pub images: Option<TrainingLook>,
+}
+
+impl ModelInfo {
+    /// How images are prepared for the network, which takes those of `shape`.
+    pub fn preparation(&self, shape: ImageShape) -> Preprocessing {
+        Preprocessing { shape, resize: self.resize, decode: self.decode }
+    }
+
+    /// What the network, which takes images of `shape` times `scale`, needs of its input.
+    pub fn input(&self, shape: ImageShape, scale: f64) -> InputInfo {
+        let ImageShape { height, width, channels } = shape;
+        InputInfo { height, width, channels, scale, resize: self.resize, decode: self.decode }
+    }
 }
 
 /// What a model needs of its input.
@@ -46,6 +62,9 @@ pub struct InputInfo {
     /// How images of another size come to H and W.
     #[serde(default)]
     pub resize: Resize,
+    /// How JPEG files are decoded that are much larger than that.
+    #[serde(default, skip_serializing_if = "Decode::is_exact")]
+    pub decode: Decode,
 }
 
 /// Settings of `model.compile`, by Keras 3's names.

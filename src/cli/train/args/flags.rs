@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::names::names;
-use convnet::data::image::Resize;
+use convnet::data::image::{Decode, Resize};
 use convnet::data::options::{Cache, Channels, ImageSize};
 use convnet::data::split::SplitMode;
 use convnet::error::Error;
@@ -100,6 +100,9 @@ struct DataFlags {
     /// How to fit images with another aspect ratio
     #[arg(long, value_parser = names::<Resize>())]
     resize: Option<Resize>,
+    /// How JPEGs much larger than the images' size are decoded; the model keeps it for predictions
+    #[arg(long, value_parser = names::<Decode>())]
+    decode: Option<Decode>,
     /// Leave out the images that a CSV lists by split and index (data check --out writes one)
     #[arg(long, value_name = "FILE.csv")]
     exclude: Option<PathBuf>,

@@ -10,7 +10,7 @@ fn every_way_to_resize_gives_pillows_pixels() {
         let [name, resize, width, height, channels, hex] = *line.split(' ').collect::<Vec<_>>() else { panic!() };
         let [width, height, channels] = [width, height, channels].map(|number| number.parse().unwrap());
         let resize = resize.parse().unwrap();
-        let preparation = Preprocessing { shape: ImageShape { height, width, channels }, resize };
+        let preparation = Preprocessing { resize, ..ImageShape { height, width, channels }.into() };
         let pixels = super::super::decode(&folder.join(name), preparation).unwrap();
         let expected = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
         assert_eq!(pixels.len(), hex.len() / 2, "{line}");
@@ -25,7 +25,7 @@ fn grey_becomes_colour_after_its_size_has_changed_with_the_same_bytes() {
     let grey: Vec<u8> = (0..77 * 50).map(|at: u32| (at * 7919 % 251) as u8).collect();
     let from = ImageShape { height: 50, width: 77, channels: 1 };
     for resize in [Resize::Stretch, Resize::Fit, Resize::Crop] {
-        let to = |channels| Preprocessing { shape: ImageShape { height: 13, width: 12, channels }, resize };
+        let to = |channels| Preprocessing { resize, ..ImageShape { height: 13, width: 12, channels }.into() };
         let before = to(3).apply(to_colour(&grey), ImageShape { channels: 3, ..from }).unwrap();
         assert_eq!(to(3).apply(grey.clone(), from).unwrap(), before, "{resize}");
     }
@@ -46,6 +46,6 @@ fn other_numbers_of_channels_are_refused() {
 #[test]
 fn a_very_long_image_keeps_a_pixel_when_it_is_fitted() {
     let from = ImageShape { height: 1, width: 1000, channels: 1 };
-    let to = Preprocessing { shape: ImageShape { height: 3, width: 3, channels: 1 }, resize: Resize::Fit };
+    let to = Preprocessing { resize: Resize::Fit, ..ImageShape { height: 3, width: 3, channels: 1 }.into() };
     assert_eq!(to.apply(vec![9; 1000], from).unwrap(), [0, 0, 0, 9, 9, 9, 0, 0, 0]);
 }
