@@ -38,6 +38,7 @@ mod nccl;
 mod networks;
 mod odd_images;
 mod onnx;
+mod operators;
 mod parquet_files;
 mod pretrained;
 mod printed;

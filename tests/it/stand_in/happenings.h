@@ -70,10 +70,12 @@ void check_not_broken() {
                           "some other API call, so the stacktrace below might be incorrect.");
 }
 
-void count_op() {
+void count_op(const std::string &name) {
   check_not_broken();
   std::lock_guard<std::recursive_mutex> lock(mutex);
   ops_in_step++;
+  static const bool names = std::getenv("STAND_IN_NAMES");
+  if (names) note("op\t" + name);
   if (asked().step != step || asked().op != ops_in_step) return;
   TORCH_CHECK_WITH(OutOfMemoryError, asked().kind != "oom",
                    "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.19 GiB of which "

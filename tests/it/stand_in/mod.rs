@@ -121,6 +121,8 @@ pub struct Log {
 #[derive(Debug, Default)]
 struct Step {
     ops: u64,
+    /// Their names, where `STAND_IN_NAMES` is set.
+    names: Vec<String>,
     waits: Vec<String>,
 }
 
@@ -133,6 +135,7 @@ impl Log {
             let mut field = || fields.next().unwrap_or_else(|| panic!("a short line: {line}"));
             let step = log.steps.entry(field().parse().expect("a number")).or_default();
             match (field(), field()) {
+                ("op", name) => step.names.push(name.to_owned()),
                 ("ops", count) => step.ops = count.parse().expect("a number"),
                 ("wait", what) => step.waits.push(what.to_owned()),
                 (_, what) => log.mismatches.push(what.to_owned()),
@@ -144,6 +147,11 @@ impl Log {
     /// How many operators each step had.
     pub fn ops(&self) -> Vec<u64> {
         self.steps.range(0..).map(|(_, step)| step.ops).collect()
+    }
+
+    /// The names of a step's operators, where `STAND_IN_NAMES` is set.
+    pub fn names(&self, step: i64) -> &[String] {
+        self.steps.get(&step).map_or(&[], |step| &step.names)
     }
 
     /// What the host waited for in the steps of epochs of `steps_per_epoch`, but for the last of each.

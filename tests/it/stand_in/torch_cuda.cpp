@@ -5,6 +5,7 @@
 //
 // STAND_IN_LOG   a file; a line for each "<step> <event> <what>", tabs between, where a step begins with each manual_seed:
 //                "ops N" when the next step begins, "wait …" where the host waits, "mismatch …" for a tensor elsewhere
+// STAND_IN_NAMES there as soon as it is set, to anything: "op …" for each operator, by its name
 // STAND_IN_FAIL  "oom S N" or "launch S N": the N-th operator of step S (from 0; -1 before the first) fails; after a
 //                launch failure everything does, as on a GPU. "seed S 0": the seed that begins step S fails
 // STAND_IN_PLANT a name, such as aten::convolution: that operator copies something to the host
@@ -269,7 +270,7 @@ private:
 
 void on_cpu(const c10::OperatorHandle &op, torch::jit::Stack *stack) {
   const auto &schema = op.schema();
-  count_op();
+  count_op(schema.name());
   Arguments arguments(schema.name(), torch::jit::pop(*stack, schema.arguments().size()));
   if (waits(schema.name(), arguments.values)) note("wait\t" + schema.name());
   static const char *planted = std::getenv("STAND_IN_PLANT");
@@ -308,7 +309,7 @@ at::Tensor empty_strided(at::IntArrayRef sizes, at::IntArrayRef strides, std::op
 }
 
 at::Tensor &copy(at::Tensor &to, const at::Tensor &from, bool non_blocking) {
-  count_op();
+  count_op("aten::copy_");
   const bool crosses = to.device() != from.device();
   const bool is_begun = crosses && non_blocking && from.is_cpu() && is_pinned(from.const_data_ptr());
   if (crosses && !is_begun) note("wait\tcopy " + describe(to) + " <- " + describe(from));
@@ -319,7 +320,7 @@ at::Tensor &copy(at::Tensor &to, const at::Tensor &from, bool non_blocking) {
 }
 
 at::Scalar item(const at::Tensor &tensor) {
-  count_op();
+  count_op("aten::_local_scalar_dense");
   note("wait\tread " + describe(tensor));
   return at::_local_scalar_dense(seen_from_cpu(tensor));
 }
