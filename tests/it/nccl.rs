@@ -50,7 +50,11 @@ fn gpus_sum_what_one_computes_alone() {
     let at = folder.path();
     let stand_in = four_gpus(at);
     let train = |run: &str, more: &[&str]| train(&stand_in, run, more);
-    assert_alike(at, train, &["-q"], &[2, 3], [1e-6, 1e-4]);
+    // of a seed by which no ReLU or max-pooling turns over: then what the last digit of a sum does is no longer small
+    assert_alike(at, train, &["-q", "--seed", "1"], &[2, 3], [1e-6, 1e-4]);
+    let dropout = serde_json::json!({ "class_name": "Dropout", "config": { "name": "dropout", "rate": 0.3 } });
+    let without_kinks = network(at, &[dropout]);
+    assert_alike(at, train, &["-q", "--model", &without_kinks], &[2, 3], [1e-6, 1e-4]);
     let norm = serde_json::json!({ "class_name": "BatchNormalization", "config": { "name": "norm" } });
     let network = network(at, &[norm]);
     assert_alike(at, train, &["-q", "--model", &network, "--sync-batchnorm"], &[2], [1e-6, 1e-4]);

@@ -9,19 +9,40 @@ use crate::native;
 
 /// The negative saturation value of SELU, -α·λ (Klambauer and others 2017).
 const SELU_FLOOR: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
+/// How much of a tensor libtorch's kernels for CUDA read at a time at most, where it is aligned to as much.
+const VECTOR_BYTES: usize = 16;
 
 /// Inverted dropout of `x`, any shape: a value stays with probability `1 - rate` (to the next 1/65536, by whose exact
 /// value it is then divided), else becomes 0.
 pub fn dropout(x: &Tensor, rate: f64) -> Tensor {
     let (first, total) = noise_rows(x.size()[0]);
-    drawn_by_row(x, rate, first).unwrap_or_else(|| x * mask(x, rate, total).narrow(0, first, x.size()[0]))
+    match x.device() {
+        Device::Cpu => {
+            drawn_by_row(x, rate, first).unwrap_or_else(|| x * mask(x, rate, total).narrow(0, first, x.size()[0]))
+        }
+        _ if x.dim() == 4 => drawn_at_once(&x.permute([0, 2, 3, 1]), rate, first, total).permute([0, 3, 1, 2]),
+        _ => drawn_at_once(x, rate, first, total),
+    }
+}
+
+/// As [`dropout`], by libtorch's operator, where `x` has the rows from `first` on of `total`, its axes in the order of memory.
+fn drawn_at_once(x: &Tensor, rate: f64, first: i64, total: i64) -> Tensor {
+    let share = dropped_share(rate);
+    let batch = x.size()[0];
+    // a value's draw follows from its place in memory, and from how many a GPU takes at a time: as many as are aligned
+    let lies_as_new = x.is_contiguous() && (x.data_ptr() as usize).is_multiple_of(VECTOR_BYTES);
+    if batch == total && lies_as_new {
+        return x.native_dropout(share, true).0;
+    }
+    let mut size = x.size();
+    size[0] = total;
+    let (_, kept) = Tensor::ones(&size, (x.kind(), x.device())).native_dropout(share, true); // bool [total, …]
+    // its forward pass computes the same, with a mask that is given
+    Tensor::native_dropout_backward(x, &kept.narrow(0, first, batch), 1.0 / (1.0 - share))
 }
 
 /// As [`dropout`], on the CPU, where `x` begins with row `first` of its batch.
 fn drawn_by_row(x: &Tensor, rate: f64, first: i64) -> Option<Tensor> {
-    if x.device() != Device::Cpu {
-        return None;
-    }
     // one number of libtorch's generator for each call of a layer
     let key = Tensor::empty([1], (Kind::Int64, Device::Cpu)).random_from_(i64::MIN, None).int64_value(&[0]);
     let kept = |x: &Tensor| {
@@ -38,24 +59,35 @@ fn dropped_of_65536(rate: f64) -> i64 {
     (rate * 65536.0).round().min(65535.0) as i64
 }
 
-/// What [`dropout`] multiplies `x` by, which has `rows` rows here.
-///
-/// The mask comes from 16-bit pieces of random 64-bit words.
+/// The share of values that are dropped.
+fn dropped_share(rate: f64) -> f64 {
+    dropped_of_65536(rate) as f64 / 65536.0
+}
+
+/// What `x` is multiplied by to drop values of it, which has `rows` rows here; images with their channels last in memory.
 fn mask(x: &Tensor, rate: f64, rows: i64) -> Tensor {
-    let dropped = dropped_of_65536(rate) as f64;
     let mut size = x.size();
     size[0] = rows;
+    if let [batch, channels, height, width] = size[..] {
+        size = vec![batch, height, width, channels];
+    }
+    let mask = match x.device() {
+        Device::Cpu => mask_of_words(&size, rate, x.kind()),
+        device => Tensor::ones(&size, (x.kind(), device)).native_dropout(dropped_share(rate), true).0,
+    };
+    if size.len() == 4 { mask.permute([0, 3, 1, 2]) } else { mask }
+}
+
+/// A mask of `size` on the CPU, from 16-bit pieces of random 64-bit words.
+fn mask_of_words(size: &[i64], rate: f64, kind: Kind) -> Tensor {
+    let dropped = dropped_of_65536(rate) as f64;
     let count: i64 = size.iter().product();
-    let mut words = Tensor::empty([(count + 3) / 4], (Kind::Int64, x.device()));
+    let mut words = Tensor::empty([(count + 3) / 4], (Kind::Int64, Device::Cpu));
     // from the smallest value without an upper bound: all 64 bits are drawn
     let words = words.random_from_(i64::MIN, None);
     let pieces = words.view_dtype(Kind::Int16).narrow(0, 0, count);
-    let kept = pieces.ge(dropped - 32768.0).to_kind(x.kind());
-    let mask = kept * (65536.0 / (65536.0 - dropped));
-    match size[..] {
-        [batch, channels, height, width] => mask.reshape([batch, height, width, channels]).permute([0, 3, 1, 2]),
-        _ => mask.reshape(size),
-    }
+    let kept = pieces.ge(dropped - 32768.0).to_kind(kind);
+    (kept * (65536.0 / (65536.0 - dropped))).reshape(size)
 }
 
 /// As [`dropout`], where the values along some axes of Keras's order share a draw: `shared` says for each, the batch's
