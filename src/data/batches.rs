@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 use tch::{Device, Tensor};
 
-use crate::data::Samples;
+use crate::data::{ImageShape, Samples};
 use crate::device::threads;
 use crate::distributed::Group;
 use crate::error::Result;
@@ -103,6 +103,11 @@ impl DataLoader {
         }
     }
 
+    /// The shape of the images; none where it holds features.
+    pub fn image_shape(&self) -> Option<ImageShape> {
+        self.single_images().map(|images| images.shape())
+    }
+
     /// N.
     pub fn num_images(&self) -> usize {
         self.labels.size()[0] as usize
@@ -117,7 +122,7 @@ impl DataLoader {
     pub fn shuffled(&self, seed: u64, epoch: u64) -> Order {
         let mut numbers: Vec<i64> = (0..self.labels.size()[0]).collect();
         rng::shuffle(&mut rng::generator(seed, Stream::Epoch(epoch)), &mut numbers);
-        Order::new(numbers, self.device)
+        Order::new(numbers, &self.labels)
     }
 
     /// The order of training epoch `epoch` (from 0): that of the files, unless they are `shuffle`d.
@@ -129,12 +134,12 @@ impl DataLoader {
     pub fn spread(&self, count: usize) -> Order {
         let num_images = self.num_images();
         let count = count.min(num_images);
-        Order::new((0..count).map(|at| (at * num_images / count) as i64).collect(), self.device)
+        Order::new((0..count).map(|at| (at * num_images / count) as i64).collect(), &self.labels)
     }
 
     /// The order of the files.
     pub fn in_order(&self) -> Order {
-        Order::new((0..self.labels.size()[0]).collect(), self.device)
+        Order::new((0..self.labels.size()[0]).collect(), &self.labels)
     }
 
     /// Batch `index` of the images in `order`: images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device. Nothing here
@@ -143,8 +148,7 @@ impl DataLoader {
     /// # Errors
     /// A data error where an image's file cannot be read, a device error where it cannot be copied.
     pub fn batch_of(&self, order: &Order, index: u64, batch_size: usize) -> Result<(Tensor, Tensor)> {
-        let chosen = self.numbers_of(order, index, batch_size);
-        let labels = self.labels.index_select(0, &chosen);
+        let (chosen, labels) = order.batch(index, batch_size);
         Ok(match &self.feed {
             ImageFeed::Resident(images) => (images.index_select(0, &chosen), labels),
             ImageFeed::Streaming(streaming) => (streaming.batch(order, index, batch_size)?, labels),
@@ -153,8 +157,7 @@ impl DataLoader {
 
     /// Which images batch `index` of `order` has: `i64 [B]`, on the device.
     pub fn numbers_of(&self, order: &Order, index: u64, batch_size: usize) -> Tensor {
-        let range = order.range(index, batch_size);
-        order.on_device.narrow(0, range.start as i64, range.len() as i64)
+        order.batch(index, batch_size).0
     }
 
     /// Batch `index` in the order of the files: images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device. Of images that

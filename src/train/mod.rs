@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicI32;
 
 use tch::Tensor;
 
-use crate::data::batches::{DataLoader, Order};
+use crate::data::batches::DataLoader;
 use crate::error::{Error, Result};
 use crate::evaluate::{evaluate_images, evaluate_smoothed};
 use crate::log::{self, Event, Sinks};
@@ -54,7 +54,7 @@ pub use train_state::{StopReason, TrainState};
 
 use epoch_meter::EpochMeter;
 use profile::timed;
-use step::{Step, StepStart};
+use step::{EpochPlan, Step, StepStart};
 use train_state::Stopwatch;
 
 /// The signal that asks training to stop, 0 while there is none. A signal handler sets it; the loop reads it after each
@@ -180,10 +180,10 @@ impl Trainer<'_> {
             }
             loop_state.meter = EpochMeter::new(self.state.sums, self.model, self.train.group());
             loop_state.clock = Stopwatch::start(&self.state);
-            let order = self.step_of(&loop_state.loss).order(self.state.epochs);
+            let plan = self.step_of(&loop_state.loss).plan(self.state.epochs);
             while self.state.batches < self.steps_per_epoch() {
                 let agreement = self.begin_agreement(&mut loop_state.clock)?;
-                self.step(&order, &mut loop_state)?;
+                self.step(&plan, &mut loop_state)?;
                 timed(self.profile, Phase::Logging, || self.log_progress(&mut loop_state))?;
                 loop_state.clock.note(&mut self.state);
                 let due = self.due(agreement, &mut loop_state.clock)?;
@@ -211,7 +211,7 @@ impl Trainer<'_> {
     }
 
     /// One optimizer step, whose batches are counted. Nothing here waits for a GPU.
-    fn step(&mut self, order: &Order, loop_state: &mut LoopState) -> Result<()> {
+    fn step(&mut self, plan: &EpochPlan, loop_state: &mut LoopState) -> Result<()> {
         let learning_rate = self.learning_rate();
         let Trainer { config, model, train, profile, state, margins, .. } = self;
         let step = Step { config, model, train, loss: &loop_state.loss, profile: *profile };
@@ -219,7 +219,7 @@ impl Trainer<'_> {
         if is_due(config.histograms, start.epoch) && step.batches(start.batch).end == step.num_batches() {
             self.optimizer.keep_next_gradient();
         }
-        step.run(&mut self.optimizer, order, start, learning_rate, |batch| {
+        step.run(&mut self.optimizer, plan, start, learning_rate, |batch| {
             loop_state.images += batch.targets.labels.size()[0] as u64;
             margins.iter_mut().for_each(|margins| margins.add(batch));
             loop_state.meter.add(model, start.epoch + 1, batch, learning_rate)

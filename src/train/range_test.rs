@@ -1,8 +1,8 @@
 //! The learning rate range test (Smith 2015, arXiv:1506.01186): the rate rises from step to step until the loss explodes.
 
-use super::step::{Step, StepStart};
+use super::step::{EpochPlan, Step, StepStart};
 use super::{Loss, Optimizer, TrainConfig};
-use crate::data::batches::{DataLoader, Order};
+use crate::data::batches::DataLoader;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::native;
@@ -106,7 +106,7 @@ struct RangeSteps<'a> {
     train: &'a DataLoader,
     loss: Loss,
     /// The epoch's.
-    order: Order,
+    plan: EpochPlan,
     next: StepStart,
 }
 
@@ -114,15 +114,16 @@ impl<'a> RangeSteps<'a> {
     fn new(config: &'a TrainConfig, model: &'a Model, train: &'a DataLoader) -> Result<Self> {
         let loss = Loss::of(config.label_smoothing, config.class_weights.as_ref(), model.device())?;
         let next = StepStart { epoch: 0, batch: 0, batches_seen: 0 };
-        Ok(RangeSteps { config, model, train, loss, order: train.order(config.shuffle, config.seed, 0), next })
+        let plan = Step { config, model, train, loss: &loss, profile: None }.plan(next.epoch);
+        Ok(RangeSteps { config, model, train, loss, plan, next })
     }
 
     /// Takes one step; the mean loss of its images before the update. Waits for the device.
     fn step(&mut self, optimizer: &mut Optimizer, learning_rate: f64) -> Result<f64> {
-        let RangeSteps { config, model, train, loss, order, next } = self;
+        let RangeSteps { config, model, train, loss, plan, next } = self;
         let step = Step { config, model, train, loss, profile: None };
         let mut mean = 0.0;
-        step.run(optimizer, order, *next, learning_rate, |batch| {
+        step.run(optimizer, plan, *next, learning_rate, |batch| {
             mean += batch.share * batch.loss.double_value(&[]);
             Ok(())
         })?;
@@ -131,7 +132,7 @@ impl<'a> RangeSteps<'a> {
         next.batch = batches.end;
         if next.batch == train.num_batches(config.batch_size) {
             (next.epoch, next.batch) = (next.epoch + 1, 0);
-            *order = train.order(config.shuffle, config.seed, next.epoch);
+            *plan = step.plan(next.epoch);
         }
         Ok(mean)
     }

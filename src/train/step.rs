@@ -7,7 +7,7 @@ use tch::Tensor;
 use super::loss::{Loss, Targets};
 use super::profile::{Phase, Profile, timed};
 use super::{Optimizer, TrainConfig};
-use crate::data::augment::{Mixer, augment};
+use crate::data::augment::{Changes, Mixer, changes_of};
 use crate::data::batches::{DataLoader, Order};
 use crate::distributed::{BatchScope, Rows};
 use crate::error::Result;
@@ -57,6 +57,14 @@ pub(super) struct TrainedBatch {
     pub loss: Tensor,
 }
 
+/// What an epoch's steps have in common.
+pub(super) struct EpochPlan {
+    /// The order of the images; of several processes, the images that this one takes.
+    order: Order,
+    /// How each of them is changed, in that order; none where none is.
+    changes: Option<Changes>,
+}
+
 impl Step<'_> {
     /// The batches of the step that begins with `first`: as many as are accumulated, and fewer at the epoch's end.
     pub fn batches(&self, first: u64) -> Range<u64> {
@@ -69,11 +77,14 @@ impl Step<'_> {
         self.train.num_batches(self.config.batch_size)
     }
 
-    /// The order of the images in `epoch` (from 0); of several processes, the images that this one takes.
-    pub fn order(&self, epoch: u64) -> Order {
+    /// What is decided once for `epoch` (from 0).
+    pub fn plan(&self, epoch: u64) -> EpochPlan {
         let TrainConfig { shuffle, seed, batch_size, augment, .. } = self.config;
         let order = self.train.order(*shuffle, *seed, epoch);
-        order.shared(self.train.group(), *batch_size, !Mixer::new(augment).is_none())
+        let order = order.shared(self.train.group(), *batch_size, !Mixer::new(augment).is_none());
+        let size = self.train.image_shape().map(|shape| [shape.height, shape.width].map(|size| size as i64));
+        let changes = size.and_then(|size| changes_of(augment, order.on_device(), size, *seed, epoch));
+        EpochPlan { order, changes }
     }
 
     /// One optimizer step: forward and backward for each of its batches, then the update. `on_batch` hears of each batch
@@ -84,7 +95,7 @@ impl Step<'_> {
     pub fn run(
         &self,
         optimizer: &mut Optimizer,
-        order: &Order,
+        plan: &EpochPlan,
         start: StepStart,
         learning_rate: f64,
         mut on_batch: impl FnMut(&TrainedBatch) -> Result<()>,
@@ -98,7 +109,7 @@ impl Step<'_> {
             let rows = group.rows(batch_size);
             let scope = BatchScope::enter(group, rows, self.config.sync_batchnorm);
             let share = batch_size as f64 / num_images as f64;
-            let trained = self.forward(order, StepStart { batch, ..start }, batch - start.batch, share, rows)?;
+            let trained = self.forward(plan, StepStart { batch, ..start }, batch - start.batch, share, rows)?;
             if trained.is_counted {
                 timed(self.profile, Phase::Metrics, || on_batch(&trained))?;
             }
@@ -119,11 +130,11 @@ impl Step<'_> {
     }
 
     /// The forward pass of the `rows` of batch `at.batch`, the step's batch `number` from 0.
-    fn forward(&self, order: &Order, at: StepStart, number: u64, share: f64, rows: Rows) -> Result<TrainedBatch> {
+    fn forward(&self, plan: &EpochPlan, at: StepStart, number: u64, share: f64, rows: Rows) -> Result<TrainedBatch> {
         let step = at.batches_seen + number;
         native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
-        let numbers = self.train.numbers_of(order, at.batch, self.config.batch_size);
-        let (images, targets) = self.batch(order, at, step, &numbers)?;
+        let (images, targets) = self.batch(plan, at.batch, step)?;
+        let numbers = self.train.numbers_of(&plan.order, at.batch, self.config.batch_size);
         let numbers = numbers.narrow(0, 0, targets.labels.size()[0]);
         let (outputs, loss) = timed(self.profile, Phase::Forward, || {
             let outputs = self.model.forward_batch(self.train, &images, true)?;
@@ -134,14 +145,18 @@ impl Step<'_> {
         Ok(TrainedBatch { batch: at.batch, step, share, numbers, images, targets, outputs, is_counted, loss })
     }
 
-    /// The images of a batch, augmented, `u8 [B, H, W, C]`, and what they are to be recognised as.
-    fn batch(&self, order: &Order, at: StepStart, step: u64, numbers: &Tensor) -> Result<(Tensor, Targets)> {
-        let TrainConfig { batch_size, seed, augment: changes, .. } = self.config;
+    /// The images of the epoch's batch `batch`, augmented, `u8 [B, H, W, C]`, and what they are to be recognised as in step `step`.
+    fn batch(&self, plan: &EpochPlan, batch: u64, step: u64) -> Result<(Tensor, Targets)> {
+        let TrainConfig { batch_size, seed, augment, .. } = self.config;
+        let EpochPlan { order, changes } = plan;
         let fetching = if self.train.is_streamed() { Phase::Waiting } else { Phase::Data };
-        let (images, labels) = timed(self.profile, fetching, || self.train.batch_of(order, at.batch, *batch_size))?;
+        let (images, labels) = timed(self.profile, fetching, || self.train.batch_of(order, batch, *batch_size))?;
         let (mixed, labels) = timed(self.profile, Phase::Data, || {
-            let images = augment(changes, &images, numbers, *seed, at.epoch);
-            let mixer = Mixer::new(changes);
+            let images = match changes {
+                Some(changes) => changes.apply(&images, order.range(batch, *batch_size).start as i64),
+                None => images,
+            };
+            let mixer = Mixer::new(augment);
             if self.train.group().is_alone() || mixer.is_none() {
                 return (mixer.mix(images, &labels, None, *seed, step), labels);
             }

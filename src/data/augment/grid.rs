@@ -6,11 +6,27 @@ use tch::{Device, Kind, Tensor};
 /// libtorch's coordinates, from -1 at the first border to 1 at the last along both sides. What libtorch's
 /// `affine_grid_generator` gives, up to rounding, without its matrix product: on CUDA that may be computed in TF32, whose 10
 /// bits move pixels of large images to other places.
-pub fn affine_grid(theta: &Tensor, [height, width]: [i64; 2]) -> Tensor {
-    let places = |size| middles(size, theta.device());
-    let factor = |column| theta.select(2, column).unsqueeze(1).unsqueeze(1); // [B, 1, 1, 2]
-    let along = factor(0) * places(width).reshape([1, 1, -1, 1]) + factor(2); // [B, 1, W, 2]
-    along + factor(1) * places(height).reshape([1, -1, 1, 1]) // [B, H, W, 2]
+pub fn affine_grid(theta: &Tensor, size: [i64; 2]) -> Tensor {
+    Middles::new(size, theta.device()).moved(theta)
+}
+
+/// The middles of an image's pixels, each side's: `f32 [H, 1, 1]` and `f32 [W, 1]`.
+#[derive(Debug)]
+pub(super) struct Middles([Tensor; 2]);
+
+impl Middles {
+    /// Those of `[height, width]` pixels.
+    pub fn new([height, width]: [i64; 2], device: Device) -> Self {
+        Middles([middles(height, device).reshape([-1, 1, 1]), middles(width, device).reshape([-1, 1])])
+    }
+
+    /// As [`affine_grid`].
+    pub fn moved(&self, theta: &Tensor) -> Tensor {
+        let Middles([rows, columns]) = self;
+        let factor = |column| theta.select(2, column).unsqueeze(1).unsqueeze(1); // [B, 1, 1, 2]
+        let along = factor(0) * columns + factor(2); // [B, 1, W, 2]
+        along + factor(1) * rows // [B, H, W, 2]
+    }
 }
 
 /// The middles of `size` pixels between -1 and 1: `f32 [size]`.

@@ -1,5 +1,5 @@
 use super::*;
-use tch::Device;
+use tch::{Device, Kind};
 
 const SEED: u64 = 4;
 
@@ -109,6 +109,16 @@ fn what_happens_depends_on_seed_epoch_and_image_alone() {
     assert!(whole.narrow(0, 3, 1).equal(&last), "the same image in another batch");
     assert!(!whole.equal(&changed("strong", 4)));
     assert!(!whole.equal(&augment(&strong, &images(), &samples(), SEED + 1, 3)));
+}
+
+#[test]
+fn a_batch_of_an_epoch_is_changed_as_it_is_by_itself() {
+    let strong: AugmentConfig = "strong".parse().unwrap();
+    let changes = changes_of(&strong, &samples(), [6, 8], SEED, 3).unwrap();
+    let last_two = changes.apply(&images().narrow(0, 2, 2), 2);
+    assert!(last_two.equal(&changed("strong", 3).narrow(0, 2, 2)));
+    assert!(last_two.is_contiguous(), "an image's channels are last in memory");
+    assert!(changes_of(&"mixup=1".parse().unwrap(), &samples(), [6, 8], SEED, 3).is_none());
 }
 
 #[test]

@@ -1,0 +1,137 @@
+//! What is drawn for each training image of an epoch, once, and how a batch is changed by it.
+
+use tch::{Kind, Tensor};
+
+use super::AugmentConfig;
+use super::draws::{Draw, Draws};
+use super::grid::Middles;
+
+/// The largest share of an image that is erased, and the smallest (Zhong et al., Random Erasing Data Augmentation, 2017).
+const ERASED_AREA: [f64; 2] = [0.02, 0.33];
+/// The largest ratio of an erased rectangle's sides.
+const ERASED_ASPECT: f64 = 3.3;
+/// Images that are drawn for at once: what is in between takes 13 words an image, some of it three times.
+const BLOCK: i64 = 1 << 16;
+
+/// How some training images are changed in an epoch.
+#[derive(Debug)]
+pub struct Changes {
+    config: AugmentConfig,
+    /// What is drawn for each image, a [`Column`] each: `f32 [N, 13]`, on the images' device.
+    drawn: Tensor,
+    middles: Middles,
+    /// Where the pixels' middles are, counted in pixels: `f32 [1, H]` and `f32 [1, W]`.
+    places: [Tensor; 2],
+}
+
+/// Columns of [`Changes::drawn`]; the first six are where pixels come from, as [`super::affine_grid`] has it.
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    Contrast = 6,
+    /// Of the range from 0 to 255.
+    Brightness,
+    /// Half the height of what is erased, in pixels; below 0 where nothing is.
+    EraseHeight,
+    EraseWidth,
+    EraseMiddleY,
+    EraseMiddleX,
+    EraseGrey,
+}
+
+impl Changes {
+    /// How `config` changes the images numbered `samples` (`i64 [N]`), of `[height, width]` pixels; none where it changes nothing.
+    /// Random words begin at `key`: see `Draws::new`.
+    pub fn new(config: &AugmentConfig, samples: &Tensor, key: u64, size: [i64; 2]) -> Option<Self> {
+        let changes_pixels = config.brightness > 0.0 || config.contrast > 0.0 || config.erase > 0.0;
+        if !(config.moves_pixels() || changes_pixels) {
+            return None;
+        }
+        let blocks = samples.split(BLOCK, 0);
+        let drawn: Vec<Tensor> = blocks.iter().map(|block| drawn(config, &Draws::new(block, key), size)).collect();
+        let places = size.map(|size| (Tensor::arange(size, (Kind::Float, samples.device())) + 0.5).unsqueeze(0));
+        let middles = Middles::new(size, samples.device());
+        Some(Changes { config: *config, drawn: Tensor::cat(&drawn, 0), middles, places })
+    }
+
+    /// Changes `images` (`u8 [B, H, W, C]`), the `B` ones from number `first` on of those that were drawn for: `u8 [B, H, W, C]`,
+    /// row-major. In order: mirror, rotation, zoom and shift as one bilinear resampling with zeros outside; contrast; brightness;
+    /// erasing.
+    pub fn apply(&self, images: &Tensor, first: i64) -> Tensor {
+        let config = &self.config;
+        let drawn = self.drawn.narrow(0, first, images.size()[0]);
+        let column = |column: Column| drawn.select(1, column as i64).reshape([-1, 1, 1, 1]); // [B, 1, 1, 1]
+        let mut pixels = images.permute([0, 3, 1, 2]).to_kind(Kind::Float); // [B, C, H, W]
+        if config.moves_pixels() {
+            const BILINEAR: i64 = 0;
+            const ZEROS: i64 = 0;
+            let grid = self.middles.moved(&drawn.narrow(1, 0, 6).view([-1, 2, 3]));
+            pixels = pixels.grid_sampler(&grid, BILINEAR, ZEROS, false);
+        }
+        if config.contrast > 0.0 {
+            let mean = pixels.mean_dim([2i64, 3].as_slice(), true, None);
+            pixels = (&pixels - &mean) * column(Column::Contrast) + mean;
+        }
+        if config.brightness > 0.0 {
+            pixels += column(Column::Brightness);
+        }
+        if config.erase > 0.0 {
+            pixels = column(Column::EraseGrey).where_self(&self.erased(&drawn), &pixels);
+        }
+        let mut pixels = pixels.round();
+        if config.contrast > 0.0 || config.brightness > 0.0 {
+            pixels = pixels.clamp_(0.0, 255.0);
+        }
+        let mut changed = Tensor::empty(images.size(), (Kind::Uint8, images.device()));
+        changed.copy_(&pixels.permute([0, 2, 3, 1])); // an image's channels stay last in memory
+        changed
+    }
+
+    /// Which pixels are painted over: `bool [B, 1, H, W]`.
+    fn erased(&self, drawn: &Tensor) -> Tensor {
+        let covered = |places: &Tensor, half: Column, middle: Column| {
+            let column = |column: Column| drawn.narrow(1, column as i64, 1); // [B, 1]
+            (places - column(middle)).abs().le_tensor(&column(half)) // [B, size]
+        };
+        let rows = covered(&self.places[0], Column::EraseHeight, Column::EraseMiddleY); // [B, H]
+        let columns = covered(&self.places[1], Column::EraseWidth, Column::EraseMiddleX); // [B, W]
+        rows.unsqueeze(1).unsqueeze(3).logical_and(&columns.unsqueeze(1).unsqueeze(1))
+    }
+}
+
+/// The rows of [`Changes::drawn`] for some images.
+fn drawn(config: &AugmentConfig, draws: &Draws, size: [i64; 2]) -> Tensor {
+    let contrast = draws.around_zero(Draw::Contrast, config.contrast) + 1.0;
+    let brightness = draws.around_zero(Draw::Brightness, config.brightness * 255.0);
+    let columns = origins(config, draws, size).into_iter().chain([contrast, brightness]);
+    Tensor::stack(&columns.chain(erasing(config, draws, size)).collect::<Vec<_>>(), 1)
+}
+
+/// Where pixels come from: the inverse of mirror, rotation, zoom and shift.
+fn origins(config: &AugmentConfig, draws: &Draws, size: [i64; 2]) -> [Tensor; 6] {
+    let [height, width] = size.map(|size| size as f64);
+    let mirror = 1.0 - draws.unit(Draw::Flip).lt(config.flip).to_kind(Kind::Float) * 2.0;
+    let angle = draws.around_zero(Draw::Rotate, config.rotate.to_radians());
+    let zoom = draws.around_zero(Draw::Zoom, config.zoom) + 1.0;
+    let (cos, sin) = (angle.cos() / &zoom, angle.sin() / &zoom);
+    let shift_x = (draws.around_zero(Draw::ShiftX, config.shift) * width).round() * (2.0 / width);
+    let shift_y = (draws.around_zero(Draw::ShiftY, config.shift) * height).round() * (2.0 / height);
+    // libtorch's coordinates go from -1 to 1 along both sides, so a turn of a rectangle has its ratio in it
+    [&cos * &mirror, &sin * (-height / width), shift_x, sin * mirror * (width / height), cos, shift_y]
+}
+
+/// The rectangle of one grey that is painted over an image: area and ratio of the sides as in the paper, cut off where it reaches
+/// over the border.
+fn erasing(config: &AugmentConfig, draws: &Draws, size: [i64; 2]) -> [Tensor; 5] {
+    let [height, width] = size.map(|size| size as f64);
+    let [smallest, largest] = ERASED_AREA;
+    let area = draws.unit(Draw::EraseArea) * (largest - smallest) + smallest; // a share of the image
+    let aspect = draws.around_zero(Draw::EraseAspect, ERASED_ASPECT.ln()).exp();
+    let is_erased = draws.unit(Draw::Erase).lt(config.erase);
+    let half_height = (&area * &aspect).sqrt() * (height / 2.0);
+    let none = half_height.full_like(-1.0);
+    let half_width = (area / aspect).sqrt() * (width / 2.0);
+    let [middle_y, middle_x] =
+        [(Draw::EraseY, height), (Draw::EraseX, width)].map(|(draw, size)| draws.unit(draw) * size);
+    let grey = (draws.unit(Draw::EraseValue) * 256.0).floor();
+    [half_height.where_self(&is_erased, &none), half_width, middle_y, middle_x, grey]
+}
