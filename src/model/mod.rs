@@ -290,7 +290,7 @@ impl Model {
             Precision::Bf16 => Kind::BFloat16,
         };
         let scaled = match images.kind() {
-            Kind::Uint8 => images.to_kind(Kind::Float) * self.input_scale, // f32 [B, H, W, C]
+            Kind::Uint8 => images * self.input_scale, // f32 [B, H, W, C]
             _ => images.shallow_clone(),
         };
         let inputs = match self.spec.input_shape.as_deref() {
