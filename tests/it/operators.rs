@@ -13,8 +13,8 @@ const MOST: [(&str, u64); 6] = [
     ("--precision bf16", 68),
     ("--augment light", 61),
     ("--augment strong", 75),
-    ("--model vgg-small", 120),
-    ("--model wide-cnn", 103),
+    ("--model vgg-small", 96),
+    ("--model wide-cnn", 83),
 ];
 /// A step within the epoch, after which nothing is told.
 const STEPS: std::ops::Range<i64> = 1..7;

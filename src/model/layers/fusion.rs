@@ -127,6 +127,7 @@ impl Fusion {
             bias: self.bias_of[index].and_then(|call| own(call).pop()),
             relu: self.relu_of[index].is_some(),
             behind: self.behind[index],
+            statistics: None,
             is_padded_behind: self.zeros_of.iter().flatten().any(|(padding, _)| *padding == index),
             zeros: zeros(index),
         }

@@ -11,6 +11,7 @@ mod dropout;
 mod fusion;
 mod merge;
 mod moved;
+mod moving;
 mod normalization;
 mod operation;
 mod order;
@@ -21,16 +22,20 @@ mod reshaping;
 mod runner;
 mod timing;
 
+use std::sync::Arc;
+
 use tch::nn::{self, ModuleT, SequentialT};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::initialize::initial_values;
-use super::spec::{Activation, Form, LayerPlan, Output, Plan, WeightInfo};
+use super::spec::{Activation, Form, LayerPlan, LayerSpec, Output, Plan, WeightInfo};
 use crate::rng::{Stream, generator};
 pub(crate) use activation::activate;
 use activation::activate_in_place;
 use chain::Chain;
 use fusion::Fusion;
+use moved::Moved;
+use moving::{MovingLayer, MovingStatistics};
 use operation::{Operation, operation};
 pub(crate) use order::axis_here;
 pub use order::channels_last;
@@ -51,6 +56,8 @@ pub struct Network {
     features_call: Option<usize>,
     /// The outputs' softmax or sigmoid and what is behind it, where that is something in training only.
     training_end: Option<SequentialT>,
+    /// The statistics of batch normalisations that move together, at the end of a forward pass in training.
+    statistics: Option<Arc<MovingStatistics>>,
     /// Every weight, by its name in files.
     pub weights: Vec<Weight>,
 }
@@ -99,19 +106,17 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64, fu
     let leaves = plan.flat_layers();
     let activated_by = output.and_then(|output| output.activated_by);
     let weights = create_weights(&leaves, path, seed);
-    let own = |index: usize| -> Vec<Tensor> {
-        let of_call = weights.iter().filter(|(leaf, _)| *leaf == plan.calls[index].leaf);
-        of_call.map(|(_, weight)| weight.tensor.shallow_clone()).collect()
-    };
+    let own = |index: usize| weights_of(&weights, plan.calls[index].leaf);
     let features_call = plan.last_fixed_call(activated_by);
     let fusion = match fusing {
         Fusing::Allowed => Fusion::new(plan, &leaves, features_call),
         Fusing::Forbidden => Fusion::none(plan, &leaves),
     };
     let activations = &fusion.activations;
+    let moving = moving_statistics(plan, &leaves, &weights, path.device());
     let call_operation = |index: usize| {
         let call = &plan.calls[index];
-        let moved = fusion.moved(plan, &leaves, index, own);
+        let moved = Moved { statistics: moving.of(call.leaf), ..fusion.moved(plan, &leaves, index, own) };
         let mut own = own(index);
         if moved.bias_is_added_behind {
             own.truncate(1); // the kernel
@@ -154,6 +159,7 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64, fu
         makers,
         features_call,
         training_end,
+        statistics: moving.statistics,
         weights: weights.into_iter().map(|(_, weight)| weight).collect(),
     }
 }
@@ -162,10 +168,10 @@ impl Network {
     /// What the network gives for `inputs`, in its own order of axes; logits where the outputs are
     /// [`Form::Activated`] in training (`train`) or outside it.
     pub fn values(&self, inputs: &Tensor, train: bool) -> Tensor {
-        let values = match &self.calls {
+        let values = self.pass(|| match &self.calls {
             Calls::Chain(chain) => chain.run(0..chain.len(), inputs, train, |_, _| {}),
             Calls::Graph(runner) => runner.run(inputs, train, |_, _| {}),
-        };
+        });
         self.ended(&values, train)
     }
 
@@ -200,11 +206,20 @@ impl Network {
 
     /// As [`Network::values`], of the images' features.
     pub fn values_of_features(&self, features: &Tensor, train: bool) -> Tensor {
-        let values = match &self.calls {
+        let values = self.pass(|| match &self.calls {
             Calls::Chain(chain) => chain.run(self.num_features()..chain.len(), features, train, |_, _| {}),
             Calls::Graph(runner) => runner.run_from(self.features_call.unwrap_or(0), features, train),
-        };
+        });
         self.ended(&values, train)
+    }
+
+    /// What `run` gives, a forward pass, behind which statistics are moved that are moved together.
+    fn pass<T>(&self, run: impl FnOnce() -> T) -> T {
+        let Some(statistics) = &self.statistics else { return run() };
+        statistics.forget(); // of a pass that failed
+        let values = run();
+        statistics.settle();
+        values
     }
 
     /// What the last call gives as the network's values.
@@ -224,12 +239,49 @@ impl Network {
                 found = Some(index);
             }
         };
-        match &self.calls {
+        self.pass(|| match &self.calls {
             Calls::Chain(chain) => chain.run_seeing_all(inputs, true, see),
             Calls::Graph(runner) => drop(runner.run(inputs, true, see)),
-        }
+        });
         found.map(|index| self.paths[self.makers[index]].as_str())
     }
+}
+
+/// The statistics that move together, and which layers they are of.
+struct Moving {
+    statistics: Option<Arc<MovingStatistics>>,
+    leaves: Vec<usize>,
+}
+
+impl Moving {
+    /// What moves those of layer `leaf`, and its number there; none where it moves them itself.
+    fn of(&self, leaf: usize) -> Option<(Arc<MovingStatistics>, usize)> {
+        self.statistics.clone().zip(self.leaves.iter().position(|&moving| moving == leaf))
+    }
+}
+
+/// The statistics that batch normalisations move in training, on a GPU. Not of those that also normalise by them in training: they are
+/// to be there at once.
+fn moving_statistics(
+    plan: &Plan,
+    leaves: &[(String, &LayerPlan)],
+    weights: &[(usize, Weight)],
+    device: Device,
+) -> Moving {
+    let (mut layers, mut moving_leaves) = (Vec::new(), Vec::new());
+    for (index, (_, leaf)) in leaves.iter().enumerate() {
+        let LayerSpec::BatchNormalization(spec) = &leaf.layer.spec else { continue };
+        let is_read = plan.calls.iter().any(|call| call.leaf == index && call.in_inference);
+        if device == Device::Cpu || !leaf.layer.is_trained() || is_read {
+            continue;
+        }
+        let own = weights.iter().filter(|(leaf, _)| *leaf == index).map(|(_, weight)| weight.tensor.shallow_clone());
+        let [.., mean, variance] = &own.collect::<Vec<_>>()[..] else { continue };
+        let moving = [mean, variance].map(Tensor::shallow_clone);
+        layers.push(MovingLayer { moving, momentum: spec.momentum, epsilon: spec.epsilon });
+        moving_leaves.push(index);
+    }
+    Moving { statistics: MovingStatistics::new(layers), leaves: moving_leaves }
 }
 
 /// `operations` one after the other, the first of which takes one input.
@@ -252,6 +304,11 @@ fn activated(activation: Activation, kind: Option<Kind>) -> Operation {
 /// The activation alone, of values that nobody else reads.
 fn activated_in_place(activation: Activation) -> Operation {
     Box::new(move |inputs, _| activate_in_place(inputs[0], &activation))
+}
+
+/// The tensors of layer `leaf`.
+fn weights_of(weights: &[(usize, Weight)], leaf: usize) -> Vec<Tensor> {
+    weights.iter().filter(|(of, _)| *of == leaf).map(|(_, weight)| weight.tensor.shallow_clone()).collect()
 }
 
 /// Every weight with the index of its layer.

@@ -1,8 +1,11 @@
 //! What a call computes for its neighbours.
 
+use std::sync::Arc;
+
 use tch::Tensor;
 
 use super::convolution::Convolution;
+use super::moving::MovingStatistics;
 use super::padding::Pad;
 use crate::native::Behind;
 
@@ -21,6 +24,8 @@ pub struct Moved {
     pub relu: bool,
     /// What batch normalisation does behind itself.
     pub behind: Behind,
+    /// Batch normalisation leaves moving its statistics to these, of which it is the layer with this number.
+    pub statistics: Option<(Arc<MovingStatistics>, usize)>,
     /// The zeros of a padding layer are added by what alone reads it.
     pub is_padded_behind: bool,
     /// What a convolution or a max-pooling without padding adds around its input.

@@ -1,5 +1,7 @@
 //! Normalisation by Keras's formulas.
 
+use std::sync::Arc;
+
 use tch::{Device, Kind, Tensor};
 
 use super::super::spec::LayerPlan;
@@ -8,6 +10,8 @@ use crate::distributed;
 use crate::error::Result;
 use crate::native::{self, BatchNorm, Behind};
 
+use super::moved::Moved;
+use super::moving::{MovingLayer, MovingStatistics};
 use super::order::{axis_here, from_keras_order, per_channel, to_keras_order, with_axis_second};
 
 /// Keras's floor under the squared length in [`unit`].
@@ -20,16 +24,18 @@ fn affine(scale: bool, center: bool, own: &mut Vec<Tensor>) -> [Option<Tensor>; 
 
 /// Normalises each place along an axis, by default each channel, of `x` (`[B, C]`, `[B, C, H, W]` or Keras's order), by the
 /// batch in training (and moves the
-/// statistics as Keras 3 does: by the biased variance), by the moving statistics otherwise. `behind` is done to what that gives.
+/// statistics as Keras 3 does: by the biased variance), by the moving statistics otherwise. What `moved` has behind it is done to what
+/// that gives.
 pub fn batch(
     spec: &BatchNormalization,
     plan: &LayerPlan,
     input: &[usize],
     mut own: Vec<Tensor>,
-    behind: Behind,
+    moved: Moved,
 ) -> impl Fn(&Tensor, bool) -> Tensor + Send + 'static {
     let [scale, center] = affine(spec.scale, spec.center, &mut own);
     let moving = <[Tensor; 2]>::try_from(own).expect("the plan ends with the two moving statistics");
+    let Moved { behind, statistics, .. } = moved;
     let layer = BatchNorm { scale, center, moving, momentum: spec.momentum, epsilon: spec.epsilon, behind };
     let axis = axis_here(spec.channel_axis(input).expect("the plan has checked the axis"), input.len() + 1);
     let trainable = plan.layer.is_trained();
@@ -44,7 +50,7 @@ pub fn batch(
             fused.unwrap_or_else(|error| native::throw(error)).unwrap_or_else(|| {
                 let mut values = match (by_images, is_summed) {
                     (true, true) => by_all_images(x, &layer).unwrap_or_else(|error| native::throw(error)),
-                    (true, false) => by_batch(x, &layer),
+                    (true, false) => by_batch(x, &layer, statistics.as_ref()),
                     (false, _) => by_moving_statistics(x, &layer),
                 };
                 match behind {
@@ -62,17 +68,20 @@ fn by_moving_statistics(x: &Tensor, layer: &BatchNorm) -> Tensor {
     x.native_batch_norm(scale.as_ref(), center.as_ref(), Some(mean), Some(variance), false, 0.0, *epsilon).0
 }
 
-fn by_batch(x: &Tensor, layer: &BatchNorm) -> Tensor {
-    let BatchNorm { scale, center, moving: [mean, variance], momentum, epsilon, .. } = layer;
-    let (momentum, epsilon) = (*momentum, *epsilon);
+/// Its statistics move at once, or with those of the other `statistics`.
+fn by_batch(x: &Tensor, layer: &BatchNorm, statistics: Option<&(Arc<MovingStatistics>, usize)>) -> Tensor {
+    let BatchNorm { scale, center, moving, momentum, epsilon, .. } = layer;
     let none = None::<&Tensor>;
-    let (y, batch_mean, inverse_stddev) =
-        x.native_batch_norm(scale.as_ref(), center.as_ref(), none, none, true, 0.0, epsilon);
-    tch::no_grad(|| {
-        let batch_variance = inverse_stddev.pow_tensor_scalar(-2.0) - epsilon;
-        let _ = mean.shallow_clone().lerp_(&batch_mean.to_kind(mean.kind()), 1.0 - momentum);
-        let _ = variance.shallow_clone().lerp_(&batch_variance.to_kind(variance.kind()), 1.0 - momentum);
-    });
+    let (y, mean, inverse_stddev) =
+        x.native_batch_norm(scale.as_ref(), center.as_ref(), none, none, true, 0.0, *epsilon);
+    match statistics {
+        Some((statistics, number)) => statistics.note(*number, mean, inverse_stddev),
+        None => {
+            let moving = moving.each_ref().map(Tensor::shallow_clone);
+            let layer = MovingLayer { moving, momentum: *momentum, epsilon: *epsilon };
+            layer.move_towards(&mean, &inverse_stddev);
+        }
+    }
     y
 }
 

@@ -32,7 +32,7 @@ pub fn operation(
         LayerSpec::AveragePooling2D(spec) => always(pooling::average(spec, input, device)),
         LayerSpec::GlobalAveragePooling2D(spec) => always(pooling::global_average(spec.keepdims)),
         LayerSpec::GlobalMaxPooling2D(spec) => always(pooling::global_max(spec.keepdims)),
-        LayerSpec::BatchNormalization(spec) => by_mode(normalization::batch(spec, plan, input, own, moved.behind)),
+        LayerSpec::BatchNormalization(spec) => by_mode(normalization::batch(spec, plan, input, own, moved)),
         LayerSpec::LayerNormalization(spec) => always(normalization::layer(spec, input, own)),
         LayerSpec::GroupNormalization(spec) => always(normalization::group(spec, input, own, device)),
         LayerSpec::UnitNormalization(spec) => always(normalization::unit(spec, input)),

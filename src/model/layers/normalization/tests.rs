@@ -25,7 +25,7 @@ fn sums_over_all_images_are_libtorch_s_normalisation_in_any_number_of_axes() {
         let [mine, theirs] = [layer(5), layer(5)];
         let gradient =
             |y: &Tensor| Tensor::run_backward(&[(y * &weights).sum(Kind::Float)], &[&x], false, false).remove(0);
-        let (summed, expected) = (by_all_images(&x, &mine).unwrap(), by_batch(&x, &theirs));
+        let (summed, expected) = (by_all_images(&x, &mine).unwrap(), by_batch(&x, &theirs, None));
         let pairs = [(&summed, &expected), (&mine.moving[0], &theirs.moving[0]), (&mine.moving[1], &theirs.moving[1])];
         for (a, b) in pairs.into_iter().chain([(&gradient(&summed), &gradient(&expected))]) {
             assert!(a.allclose(b, 1e-4, 1e-5, false), "{size:?}: {}", (a - b).abs().max().double_value(&[]));
