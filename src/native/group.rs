@@ -264,8 +264,8 @@ impl Drop for GlooGroup {
 }
 
 impl GradientReducer {
-    /// For `parameters`, which lie one after the other in a flat gradient, f32 `[P]`, kernels channels-last. They are summed in buckets
-    /// of at least `bucket_size` numbers, in bf16 where `is_bf16`. `group` has to outlive it.
+    /// For `parameters`, which lie one after the other in a flat tensor, as their gradients will, f32 `[P]`, kernels channels-last. They
+    /// are summed in buckets of at least `bucket_size` numbers, in bf16 where `is_bf16`. `group` has to outlive it.
     ///
     /// # Errors
     /// A device error where libtorch fails.

@@ -18,7 +18,7 @@ struct Place {
 };
 
 struct Bucket {
-  int64_t start = 0, count = 0;
+  int64_t start = 0, count = 0; // with the gaps between its parameters
   size_t parameters = 0, missing = 0;
 };
 
@@ -62,7 +62,8 @@ struct Reducer {
   std::shared_ptr<State> state;
 };
 
-// For `count` parameters that lie one after the other in the flat gradient, in buckets of at least `bucket_size` numbers.
+// For `count` parameters that lie one after the other in a flat tensor, maybe with gaps, as their gradients will; in buckets of at least
+// `bucket_size` numbers.
 extern "C" char *convnet_reducer_new(Group *group, at::Tensor *const *parameters, size_t count, int64_t bucket_size,
                                      bool is_bf16, Reducer **out) {
   return caught([&] {
@@ -70,17 +71,18 @@ extern "C" char *convnet_reducer_new(Group *group, at::Tensor *const *parameters
     state->group = group;
     state->is_bf16 = is_bf16;
     state->places.resize(count);
-    int64_t start = 0;
     for (size_t i = 0; i < count; i++) {
-      state->places[i] = {start, parameters[i]->numel(), 0};
-      start += parameters[i]->numel();
+      state->places[i] = {parameters[i]->storage_offset(), parameters[i]->numel(), 0};
+      TORCH_CHECK(parameters[i]->storage().is_alias_of(parameters[0]->storage()), "the parameters are not views of one tensor");
     }
     for (size_t i = count; i-- > 0;) {
       if (state->buckets.empty() || state->buckets.back().count >= bucket_size) state->buckets.emplace_back();
       Bucket &bucket = state->buckets.back();
       state->places[i].bucket = state->buckets.size() - 1;
-      bucket.start = state->places[i].start;
-      bucket.count += state->places[i].count;
+      const Place &place = state->places[i];
+      const int64_t end = bucket.parameters ? bucket.start + bucket.count : place.start + place.count;
+      bucket.start = place.start;
+      bucket.count = end - place.start;
       bucket.parameters++;
     }
     for (size_t i = 0; i < count; i++)

@@ -177,3 +177,18 @@ fn a_state_of_another_optimizer_is_refused() {
     let error = optimizer.restore(1, |_| Ok(Tensor::zeros([3], (Kind::Float, Device::Cpu)))).unwrap_err();
     assert!(error.to_string().contains("c.weight.momentum has another shape"), "{error}");
 }
+
+#[test]
+fn weights_begin_at_multiples_of_what_a_gpu_reads_at_a_time() {
+    assert_eq!([0, 1, 7, 8, 9].map(|count| gap_behind(count, 8)), [0, 7, 1, 0, 7]);
+    assert_eq!([0, 1, 9].map(|count| gap_behind(count, 1)), [0; 3]);
+    let parameter = |start: i64, count: i64| {
+        let tensor = Tensor::arange(count, (Kind::Float, Device::Cpu)) + 1.0;
+        Parameter { name: "a".to_owned(), tensor, start, count, gap: gap_behind(count, 4) }
+    };
+    let parameters = [parameter(0, 3), parameter(4, 4), parameter(8, 1)];
+    let zeros = Tensor::zeros([4], (Kind::Float, Device::Cpu));
+    let flat = flatten(&parameters, parameters.iter().map(|parameter| parameter.tensor.copy()), &zeros);
+    assert_eq!(Vec::<f32>::try_from(&flat).unwrap(), [1.0, 2.0, 3.0, 0.0, 1.0, 2.0, 3.0, 4.0, 1.0, 0.0, 0.0, 0.0]);
+    assert!(parameters.iter().all(|parameter| parameter.view_of(&flat).equal(&parameter.tensor)));
+}

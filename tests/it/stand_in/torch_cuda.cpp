@@ -4,7 +4,8 @@
 // cuDNN or memory.
 //
 // STAND_IN_LOG   a file; a line for each "<step> <event> <what>", tabs between, where a step begins with each manual_seed:
-//                "ops N" when the next step begins, "wait …" where the host waits, "mismatch …" for a tensor elsewhere
+//                "ops N" when the next step begins, "wait …" where the host waits, "mismatch …" for a tensor elsewhere, or a matrix
+//                of a product that kernels do not read fast
 // STAND_IN_NAMES there as soon as it is set, to anything: "op …" for each operator, by its name
 // STAND_IN_FAIL  "oom S N" or "launch S N": the N-th operator of step S (from 0; -1 before the first) fails; after a
 //                launch failure everything does, as on a GPU. "seed S 0": the seed that begins step S fails
@@ -251,9 +252,18 @@ private:
                            "cpu! (", name, " ", describe(tensor), ")");
       }
     }
+    if (tensor.dim() > 1 && is_product() && reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 != 0)
+      note("mismatch\t" + name + " " + describe(tensor) + " at an address that 16 does not divide");
     at::Tensor here = seen_from_cpu(tensor);
     pairs.emplace_back(tensor, here);
     return here;
+  }
+
+  // Whether kernels for it are slower, or copy, where a matrix does not begin at a multiple of 16 bytes.
+  bool is_product() const {
+    for (const char *product : {"aten::convolution", "aten::convolution_backward", "aten::addmm", "aten::mm"})
+      if (name == product) return true;
+    return false;
   }
 
   // An operator may have changed the size of its output.
