@@ -66,7 +66,7 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 11] = [
+    const SOURCES: [&str; 12] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/pool.cpp",
@@ -75,6 +75,7 @@ fn compile_native(libtorch: &Path) {
         "src/native/dropout.cpp",
         "src/native/norm.cpp",
         "src/native/adam.cpp",
+        "src/native/cast.cpp",
         "src/native/trace.cpp",
         "src/native/reducer.cpp",
         "src/native/nccl.cpp",

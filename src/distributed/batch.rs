@@ -78,6 +78,11 @@ pub fn noise_rows(batch: i64) -> (i64, i64) {
     })
 }
 
+/// Whether other processes compute rows of the batch at hand.
+pub fn shares_batch() -> bool {
+    CURRENT.with(|cell| cell.borrow().is_some())
+}
+
 /// Whether batch statistics are to be those of the whole batch, which other processes compute, too.
 pub fn sums_statistics() -> bool {
     CURRENT.with(|cell| cell.borrow().as_ref().is_some_and(|current| current.sums_statistics))

@@ -14,7 +14,7 @@ mod peers;
 mod repeated;
 mod rows;
 
-pub use batch::{BatchScope, batch_sum, noise_rows, note_moved, sums_statistics};
+pub use batch::{BatchScope, batch_sum, noise_rows, note_moved, shares_batch, sums_statistics};
 pub use gpus::{Carrier, nccl};
 pub use group::Group;
 pub use launch::{Launch, local_environment};

@@ -3,6 +3,7 @@
 
 pub mod jpeg;
 
+mod cast;
 mod failure;
 mod feed;
 mod fused;
@@ -19,6 +20,7 @@ use tch::Device;
 
 use crate::error::Result;
 
+pub use cast::cast_together;
 pub use failure::{failure, guarded, throw};
 pub use feed::Feed;
 pub use fused::{

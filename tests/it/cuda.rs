@@ -135,8 +135,9 @@ fn no_step_waits_whatever_the_outputs_mean() {
     let folder = tempfile::tempdir().unwrap();
     let stand_in = StandIn::new(folder.path(), libraries);
     two_classes(folder.path());
-    let ends: [(&str, &str, &str); 7] = [
+    let ends: [(&str, &str, &str); 8] = [
         ("odd", "Conv2D 5 3 relu\nConv2D 7 3 2 relu\nFlatten\nDense 11 relu\nDense 10", ""),
+        ("odd-bf16", "Conv2D 5 3 relu\nConv2D 7 3 2 relu\nFlatten\nDense 11 relu\nDense 10", "--precision bf16"),
         ("logits", "Conv2D 4 3 2 relu\nFlatten\nDense 10", ""),
         ("sigmoids", "Flatten\nDense 10 sigmoid", "--class-weights balanced --label-smoothing 0.1 --cache ram"),
         ("probabilities", "Conv2D 10 3 4 softmax\nGlobalAveragePooling2D", "--augment mixup=0.5"),

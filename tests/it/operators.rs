@@ -10,7 +10,7 @@ const TRAIN: &str =
 /// Flags, and how many operators a step takes at most.
 const MOST: [(&str, u64); 6] = [
     ("", 53),
-    ("--precision bf16", 68),
+    ("--precision bf16", 59),
     ("--augment light", 61),
     ("--augment strong", 75),
     ("--model vgg-small", 96),

@@ -4,6 +4,7 @@ use tch::Tensor;
 
 use super::super::spec::layers::{Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, SeparableConv2D};
 use super::super::spec::{Pair, transposed_crop};
+use super::copies::in_kind;
 use super::order::{from_keras_order, to_keras_order};
 use super::padding::{Pad, sizes};
 use crate::native;
@@ -37,8 +38,8 @@ impl Convolution {
     /// What it makes of `x [B, C, H, W]`.
     pub fn run(&self, x: &Tensor) -> Tensor {
         let (x, padding) = self.pad.apply(x, 0.0);
-        let bias = self.bias.as_ref().map(|bias| bias.to_kind(x.kind()));
-        x.conv2d(&self.kernel.to_kind(x.kind()), bias, self.strides, padding, self.dilation, self.groups)
+        let bias = self.bias.as_ref().map(|bias| in_kind(bias, x.kind()));
+        x.conv2d(&in_kind(&self.kernel, x.kind()), bias, self.strides, padding, self.dilation, self.groups)
     }
 
     /// The largest values of 2 × 2 of what it makes of `x`, plus `bias`, through a ReLU where `relu`; none where that is to be
@@ -123,13 +124,13 @@ pub fn transposed(
     let (top, height) = axis(0, window.height, step.height);
     let (left, width) = axis(1, window.width, step.width);
     move |x| {
-        let full = x.conv_transpose2d(&kernel.to_kind(x.kind()), None::<Tensor>, strides, [0, 0], [0, 0], 1, [1, 1]);
+        let full = x.conv_transpose2d(&in_kind(&kernel, x.kind()), None::<Tensor>, strides, [0, 0], [0, 0], 1, [1, 1]);
         let size = full.size(); // [B, filters, (H - 1)·sh + kh, (W - 1)·sw + kw]
         let short = [(left + width - size[3]).max(0), (top + height - size[2]).max(0)];
         let full = if short == [0, 0] { full } else { full.constant_pad_nd([0, short[0], 0, short[1]]) };
         let y = full.narrow(2, top, height).narrow(3, left, width);
         match &bias {
-            Some(bias) => y + bias.to_kind(x.kind()).reshape([1, -1, 1, 1]),
+            Some(bias) => y + in_kind(bias, x.kind()).reshape([1, -1, 1, 1]),
             None => y,
         }
     }
@@ -140,7 +141,7 @@ pub fn dense(spec: &Dense, mut own: Vec<Tensor>) -> impl Fn(&Tensor) -> Tensor +
     let kernel = own.remove(0);
     let bias = spec.use_bias.then(|| own.remove(0));
     move |x| {
-        let bias = bias.as_ref().map(|bias| bias.to_kind(x.kind()));
-        from_keras_order(&to_keras_order(x).linear(&kernel.to_kind(x.kind()), bias))
+        let bias = bias.as_ref().map(|bias| in_kind(bias, x.kind()));
+        from_keras_order(&to_keras_order(x).linear(&in_kind(&kernel, x.kind()), bias))
     }
 }

@@ -7,6 +7,7 @@ mod activation;
 mod augmentation;
 mod chain;
 mod convolution;
+mod copies;
 mod dropout;
 mod fusion;
 mod merge;
@@ -29,10 +30,12 @@ use tch::{Device, Kind, Tensor};
 
 use super::initialize::initial_values;
 use super::spec::{Activation, Form, LayerPlan, LayerSpec, Output, Plan, WeightInfo};
+use crate::distributed;
 use crate::rng::{Stream, generator};
 pub(crate) use activation::activate;
 use activation::activate_in_place;
 use chain::Chain;
+use copies::Copies;
 use fusion::Fusion;
 use moved::Moved;
 use moving::{MovingLayer, MovingStatistics};
@@ -58,6 +61,8 @@ pub struct Network {
     training_end: Option<SequentialT>,
     /// The statistics of batch normalisations that move together, at the end of a forward pass in training.
     statistics: Option<Arc<MovingStatistics>>,
+    /// Which of the weights layers copy into the kind that a pass computes in, each of them once.
+    copied: Vec<usize>,
     /// Every weight, by its name in files.
     pub weights: Vec<Weight>,
 }
@@ -160,6 +165,7 @@ pub fn build(plan: &Plan, output: Option<Output>, path: &nn::Path, seed: u64, fu
         features_call,
         training_end,
         statistics: moving.statistics,
+        copied: copied_weights(plan, &leaves, &weights),
         weights: weights.into_iter().map(|(_, weight)| weight).collect(),
     }
 }
@@ -168,7 +174,7 @@ impl Network {
     /// What the network gives for `inputs`, in its own order of axes; logits where the outputs are
     /// [`Form::Activated`] in training (`train`) or outside it.
     pub fn values(&self, inputs: &Tensor, train: bool) -> Tensor {
-        let values = self.pass(|| match &self.calls {
+        let values = self.pass(inputs.kind(), || match &self.calls {
             Calls::Chain(chain) => chain.run(0..chain.len(), inputs, train, |_, _| {}),
             Calls::Graph(runner) => runner.run(inputs, train, |_, _| {}),
         });
@@ -206,15 +212,21 @@ impl Network {
 
     /// As [`Network::values`], of the images' features.
     pub fn values_of_features(&self, features: &Tensor, train: bool) -> Tensor {
-        let values = self.pass(|| match &self.calls {
+        let values = self.pass(features.kind(), || match &self.calls {
             Calls::Chain(chain) => chain.run(self.num_features()..chain.len(), features, train, |_, _| {}),
             Calls::Graph(runner) => runner.run_from(self.features_call.unwrap_or(0), features, train),
         });
         self.ended(&values, train)
     }
 
-    /// What `run` gives, a forward pass, behind which statistics are moved that are moved together.
-    fn pass<T>(&self, run: impl FnOnce() -> T) -> T {
+    /// What `run` gives, a forward pass in `kind`: copies of weights are made before it, and statistics are moved behind it, where that
+    /// is done for several layers at once.
+    fn pass<T>(&self, kind: Kind, run: impl FnOnce() -> T) -> T {
+        let is_on_gpu = self.weights.first().is_some_and(|weight| weight.tensor.device() != Device::Cpu);
+        // several processes sum each gradient as soon as it is there: then each comes by itself
+        let copies_at_once = kind == Kind::BFloat16 && is_on_gpu && !distributed::shares_batch();
+        let copied = self.copied.iter().map(|&weight| &self.weights[weight].tensor);
+        let _copies = copies_at_once.then(|| Copies::in_bf16(&copied.collect::<Vec<_>>()));
         let Some(statistics) = &self.statistics else { return run() };
         statistics.forget(); // of a pass that failed
         let values = run();
@@ -239,7 +251,7 @@ impl Network {
                 found = Some(index);
             }
         };
-        self.pass(|| match &self.calls {
+        self.pass(inputs.kind(), || match &self.calls {
             Calls::Chain(chain) => chain.run_seeing_all(inputs, true, see),
             Calls::Graph(runner) => drop(runner.run(inputs, true, see)),
         });
@@ -282,6 +294,23 @@ fn moving_statistics(
         moving_leaves.push(index);
     }
     Moving { statistics: MovingStatistics::new(layers), leaves: moving_leaves }
+}
+
+/// The trained weights that layers copy into the kind that a pass computes in, of layers that are called once.
+fn copied_weights(plan: &Plan, leaves: &[(String, &LayerPlan)], weights: &[(usize, Weight)]) -> Vec<usize> {
+    let is_copied = |leaf: usize| {
+        let copies = matches!(
+            leaves[leaf].1.layer.spec,
+            LayerSpec::Conv2D(_)
+                | LayerSpec::DepthwiseConv2D(_)
+                | LayerSpec::SeparableConv2D(_)
+                | LayerSpec::Conv2DTranspose(_)
+                | LayerSpec::Dense(_)
+        );
+        copies && plan.calls.iter().filter(|call| call.leaf == leaf).count() == 1
+    };
+    let all = weights.iter().enumerate();
+    all.filter(|(_, (leaf, weight))| weight.trainable && is_copied(*leaf)).map(|(index, _)| index).collect()
 }
 
 /// `operations` one after the other, the first of which takes one input.

@@ -4,6 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::super::spec::layers::{AveragePooling2D, MaxPooling2D};
 use super::super::spec::{Padding, Pair};
+use super::copies::in_kind;
 use super::moved::Moved;
 use super::padding::{Pad, sizes};
 use crate::native;
@@ -27,7 +28,7 @@ pub fn max(spec: &MaxPooling2D, input: &[usize], moved: Moved) -> impl Fn(&Tenso
                 return pooled;
             }
         }
-        let biased = bias.as_ref().map(|bias| x + bias.to_kind(x.kind()).view([1, -1, 1, 1]));
+        let biased = bias.as_ref().map(|bias| x + in_kind(bias, x.kind()).view([1, -1, 1, 1]));
         // even padding is at most half a window: what Keras's is, and what `takes_zeros` asks for
         let (x, padding) = pad.apply(biased.as_ref().unwrap_or(x), f64::NEG_INFINITY);
         let pooled = x.max_pool2d(window, strides, padding, [1, 1], false);
