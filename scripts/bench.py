@@ -13,8 +13,8 @@ of cores something else runs, from which PyTorch, whose threads spin while they 
 
 - seconds  training: an epoch, the median of a process's epochs behind its first (Keras traces and compiles in that).
            prediction-cold: a process that loads a model and predicts one PNG, the median of five in turn.
-           prediction-warm: 50,000 images in a process that has predicted others before: peers by their own clock, convnet as
-           the difference between `evaluate` on 60,000 and on 10,000 images
+           prediction-warm, resnet18-64-warm, mobilenet-v2-96-warm: 50,000, 2,000 and 2,000 images in a process that has
+           predicted others before: peers by their own clock, convnet as the difference between `evaluate` on those and on all
 - whole    the process from start to end, without a test at its end; as often as convnet trains, it also writes its logs
 - MiB      the most that the process held before that test (of PyTorch's loading processes, the largest one's alone)
 - accuracy on the 10,000 test images, behind the last epoch; left out where the images are the small ones, repeated

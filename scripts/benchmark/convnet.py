@@ -49,7 +49,7 @@ class Convnet:
 
     def model(self, work):
         """A saved model, trained for a moment."""
-        model = self.folder / "models/predicts"
+        model = self.folder / f"models/{work.preset}-{work.side}"
         if not model.with_suffix(".json").exists():
             measure.run(self.train_command(work, model))
         return model
@@ -60,16 +60,16 @@ class Convnet:
         return cold_result(processes, json.loads(processes[0].out)["predictions"][0]["class"])
 
     def warm(self, work):
-        model, data = self.model(work), works.unpacked(self.data, self.folder, works.TEST_IMAGES)
+        model, data = self.model(work), works.warm_data(self.data, self.folder, work)
         few, many = ([measure.run([PROGRAM, "evaluate", model, "--data", data, "--split", split, "--json", "--device", "cpu"])
                       for _ in range(PAIRS)] for split in ("test", "train"))
         whole = statistics.median(process.seconds for process in many)
         seconds = whole - statistics.median(process.seconds for process in few)
         return {"seconds": seconds, "whole": whole, "memory": statistics.median(process.memory_mib for process in many)}
 
-    def export(self, work, form, name):
+    def export(self, work, form, suffix):
         """The model as another program's file."""
-        file = self.folder / name
+        file = self.folder / f"exported_{work.preset.replace('-', '_')}_{work.side}{suffix}"
         if not file.exists():
             measure.run([PROGRAM, "export", self.model(work), "--format", form, "--out", file])
         return file

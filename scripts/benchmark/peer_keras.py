@@ -59,7 +59,7 @@ def prediction_cold(work, job):
 def prediction_warm(work, job):
     model = compiled(keras.models.load_model(job["model"], compile=False))
     first, images = (works.images_of(job["data"], work, split, count)
-                     for split, count in [("t10k", works.TEST_IMAGES), ("train", works.WARM_IMAGES)])
+                     for split, count in [("t10k", work.first), ("train", work.counted)])
     model.evaluate(first[0].astype(np.float32) / 255, first[1], batch_size=work.batch, verbose=0)
     started = time.perf_counter()
     model.evaluate(images[0].astype(np.float32) / 255, images[1], batch_size=work.batch, verbose=0)

@@ -103,8 +103,8 @@ def prediction_cold(work, job):
 
 def prediction_warm(work, job):
     model = prepared(exported(job), job)
-    accuracy(model, *tensors(work, job, "t10k", works.TEST_IMAGES), work.batch)
-    images, labels = tensors(work, job, "train", works.WARM_IMAGES)
+    accuracy(model, *tensors(work, job, "t10k", work.first), work.batch)
+    images, labels = tensors(work, job, "train", work.counted)
     started = time.perf_counter()
     accuracy(model, images, labels, work.batch)
     return {"seconds": time.perf_counter() - started}

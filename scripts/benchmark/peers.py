@@ -124,8 +124,8 @@ class Peer:
         if work.kind == TRAINING and self.name == "keras":
             job["network"] = str(ours.architecture(work))
         if work.kind in (COLD, WARM):
-            file, form = ("model.keras", "keras") if self.name == "keras" else ("exported.py", "pytorch")
-            job["model"] = str(ours.export(work, form, file))
+            suffix, form = (".keras", "keras") if self.name == "keras" else (".py", "pytorch")
+            job["model"] = str(ours.export(work, form, suffix))
             job["picture"] = str(works.picture(ours.data, ours.folder))
         if work.kind == FOLDER:
             job["pictures"] = str(works.class_folders(ours.folder))

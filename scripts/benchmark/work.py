@@ -7,7 +7,6 @@ import pathlib
 TRAINING, COLD, WARM, FOLDER = "training", "prediction-cold", "prediction-warm", "folder"
 LEARNING_RATE = 0.002
 TEST_IMAGES = 10_000
-WARM_IMAGES = 50_000
 FOLDER_IMAGES = 300
 FOLDER_CLASSES = 3
 
@@ -23,6 +22,8 @@ class Work:
     channels: int = 1
     batch: int = 128
     epochs: int = 4
+    first: int = 10_000  # of predictions in a warm process: images that are predicted before, …
+    counted: int = 50_000  # … and those that count
 
     @property
     def has_accuracy(self):
@@ -38,6 +39,8 @@ WORK = {
     "mobilenet-v2-96": Work(TRAINING, "mobilenet-v2", 640, 96, 3, 32, 3),
     "prediction-cold": Work(COLD, images=2_000, epochs=1),
     "prediction-warm": Work(WARM, images=2_000, batch=250, epochs=1),
+    "resnet18-64-warm": Work(WARM, "resnet18", 640, 64, 3, 32, 1, 500, 2_000),
+    "mobilenet-v2-96-warm": Work(WARM, "mobilenet-v2", 640, 96, 3, 32, 1, 500, 2_000),
     "folder-224": Work(FOLDER, "", FOLDER_IMAGES, 224, 3, 32, 4),
 }
 
@@ -86,6 +89,19 @@ def unpacked(data, folder, test_images):
                 content = content[:4] + count.to_bytes(4, "big") + content[8:]
             (new / name).write_bytes(content)
     return new
+
+
+def warm_data(data, folder, work):
+    """A file for convnet: as test images those that are predicted before, as training images these and those that count."""
+    import numpy as np
+
+    file = pathlib.Path(folder) / f"warm-{work.preset}-{work.side}.npz"
+    if not file.exists():
+        arrays = {}
+        for split, name, count in [("test", "t10k", work.first), ("train", "train", work.first + work.counted)]:
+            arrays[f"x_{split}"], arrays[f"y_{split}"] = images_of(data, work, name, count)
+        np.savez(file, **arrays)
+    return file
 
 
 def few_test_images(data, folder):
