@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
+use super::flat::gap_behind;
 use super::*;
 use crate::model::{Model, Spec, channels_last};
 
