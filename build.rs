@@ -80,11 +80,12 @@ fn compile_native(libtorch: &Path) {
         "src/native/reducer.cpp",
         "src/native/nccl.cpp",
     ];
-    const HEADERS: [&str; 7] = [
+    const HEADERS: [&str; 8] = [
         "src/native/caught.h",
         "src/native/parallel.h",
         "src/native/pooling.h",
         "src/native/processor.h",
+        "src/native/vectors.h",
         "src/native/group.h",
         "src/native/nccl.h",
         "src/native/gloo",

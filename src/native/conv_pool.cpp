@@ -9,6 +9,7 @@
 #include "caught.h"
 #include "parallel.h"
 #include "processor.h"
+#include "vectors.h"
 
 #include <algorithm>
 #include <optional>
@@ -137,8 +138,6 @@ struct ConvAndPool : torch::autograd::Function<ConvAndPool> {
   }
 };
 
-bool is_f32(const at::Tensor &tensor) { return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat; }
-
 bool can(const at::Tensor &x, const at::Tensor &kernel, const at::Tensor *bias, at::IntArrayRef zeros) {
   const bool is_kind = x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16;
   // what is recorded is libtorch's own: another program lacks this
@@ -146,7 +145,7 @@ bool can(const at::Tensor &x, const at::Tensor &kernel, const at::Tensor *bias, 
   if (!is_kind || !x.device().is_cpu() || x.dim() != 4 || x.size(1) != 1 || x.numel() == 0 || !x.is_contiguous()) return false;
   if (x.requires_grad() && at::GradMode::is_enabled()) return false; // no gradient of the image
   if (!is_f32(kernel) || kernel.dim() != 4 || kernel.size(1) != 1 || kernel.size(2) != kernel.size(3) || !has_loop(kernel.size(2))) return false;
-  if (bias && (!is_f32(*bias) || bias->dim() != 1 || bias->size(0) != kernel.size(0) || !bias->is_contiguous())) return false;
+  if (!is_vector(bias, kernel.size(0))) return false;
   const ConvPool s = shape_of(x, kernel, zeros, false);
   return std::all_of(zeros.begin(), zeros.end(), [](int64_t size) { return size >= 0; }) && s.out_height > 0 && s.out_width > 0;
 }

@@ -8,6 +8,7 @@
 #include "norm.h"
 #include "parallel.h"
 #include "processor.h"
+#include "vectors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -286,11 +287,6 @@ std::vector<double> doubles(const at::Tensor &tensor) {
 void move_towards(at::Tensor &moving, const std::vector<double> &values, double share) {
   float *data = moving.mutable_data_ptr<float>();
   for (size_t c = 0; c < values.size(); c++) data[c] += float((values[c] - data[c]) * share);
-}
-
-bool is_vector(const at::Tensor *tensor, int64_t channels) {
-  return !tensor || (tensor->device().is_cpu() && tensor->scalar_type() == at::kFloat && tensor->dim() == 1 &&
-                     tensor->size(0) == channels && tensor->is_contiguous());
 }
 
 bool can(const at::Tensor &x, const at::Tensor *gamma, const at::Tensor *beta, const at::Tensor &mean,

@@ -9,6 +9,7 @@
 #include "parallel.h"
 #include "pooling.h"
 #include "processor.h"
+#include "vectors.h"
 
 #include <algorithm>
 #include <limits>
@@ -58,8 +59,9 @@ at::Tensor channels_last(const at::Tensor &x) { return x.to(at::kFloat).contiguo
 
 // The gradients of the kernel, f32 [F, C, K, K], and of the bias, f32 [F]. `x` has its zeros around it.
 std::pair<at::Tensor, at::Tensor> kernel_gradient(const PooledConv &s, const at::Tensor &x, const at::Tensor &dy, const at::Tensor &choices) {
-  constexpr int64_t MOST = 8; // chunks of images; filters are shared out, too
-  const int64_t images = x.size(0), chunk = (images + MOST - 1) / MOST, num_chunks = (images + chunk - 1) / chunk;
+  constexpr int64_t MOST = 8, NUMBERS = 1 << 20; // chunks of images, and what they take together; filters are shared out, too
+  const int64_t most = std::clamp<int64_t>(NUMBERS / (s.filters * kernel_size(s)), 1, MOST);
+  const int64_t images = x.size(0), chunk = (images + most - 1) / most, num_chunks = (images + chunk - 1) / chunk;
   const int64_t num_blocks = (s.filters + FILTERS_AT_A_TIME - 1) / FILTERS_AT_A_TIME;
   const int64_t image = s.height * line(s), outputs = s.out_height * s.out_width * s.filters;
   at::Tensor kernels = at::zeros({num_chunks, s.filters, s.kernel, s.kernel, s.channels}, at::kFloat);
@@ -133,8 +135,6 @@ struct PooledConvolution : torch::autograd::Function<PooledConvolution> {
   }
 };
 
-bool is_f32(const at::Tensor &tensor) { return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat; }
-
 bool can(const at::Tensor &x, const at::Tensor &kernel, const at::Tensor *bias, at::IntArrayRef zeros) {
   constexpr int64_t CHANNELS = 16; // fill the vectors of every instruction set
   const bool is_kind = x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16;
@@ -144,7 +144,7 @@ bool can(const at::Tensor &x, const at::Tensor &kernel, const at::Tensor *bias, 
   if (!is_kind || !x.device().is_cpu() || x.dim() != 4 || x.numel() == 0) return false;
   if (x.size(1) % CHANNELS != 0 || !x.is_contiguous(at::MemoryFormat::ChannelsLast)) return false;
   if (!is_f32(kernel) || kernel.dim() != 4 || kernel.size(1) != x.size(1) || kernel.size(2) != kernel.size(3)) return false;
-  if (bias && (!is_f32(*bias) || bias->dim() != 1 || bias->size(0) != kernel.size(0) || !bias->is_contiguous())) return false;
+  if (!is_vector(bias, kernel.size(0))) return false;
   // libtorch's convolution takes as many on both sides
   if (zeros[0] != zeros[1] || zeros[2] != zeros[3] || zeros[0] < 0 || zeros[2] < 0) return false;
   const PooledConv s = shape_of(x, kernel, zeros);
