@@ -1,6 +1,7 @@
 //! What the store says of the other processes: who lives, and what one failed at.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,32 +27,70 @@ pub(super) struct Others {
     is_blamed: AtomicBool,
     /// How many of the others are gone without a word.
     num_silent: AtomicUsize,
+    /// What was the matter with another process when all were alarmed.
+    heard: Mutex<Option<Error>>,
 }
+
+/// The key of the numbers of the processes that one has found gone without a word.
+const SILENT: &str = "silent";
+/// The key of how often all were told to look.
+const ALARMS: &str = "alarms";
 
 impl Others {
     /// Of process `rank` of `size`, which meet at `store`.
     pub fn new(rank: usize, size: usize, store: TcpStore) -> Self {
-        Others { rank, size, store, is_blamed: AtomicBool::new(false), num_silent: AtomicUsize::new(0) }
+        Others {
+            rank,
+            size,
+            store,
+            is_blamed: AtomicBool::new(false),
+            num_silent: AtomicUsize::new(0),
+            heard: Mutex::new(None),
+        }
     }
 
     /// Asks the store, which is gone with the process that serves it.
     pub fn ask<T>(&self, question: impl FnOnce(&TcpStore) -> Result<T>) -> Result<T> {
-        question(&self.store)
-            .map_err(|error| Error::device("process 0, where the processes meet, is gone").because(error))
+        question(&self.store).map_err(|error| self.without_store(error))
     }
 
-    /// What another process said that it failed at.
-    pub fn failure(&self, store: &TcpStore) -> Result<Option<Error>> {
+    /// Why the training fails at `error`, now that the store is gone: what was heard before, or that process 0 is gone.
+    fn without_store(&self, error: Error) -> Error {
+        self.is_blamed.store(true, Ordering::Relaxed);
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
+        heard.unwrap_or_else(|| Error::device("process 0, where the processes meet, is gone").because(error))
+    }
+
+    /// Keeps what is the matter once all are alarmed: the store may be gone before this process has to know.
+    pub fn listen(&self, store: &TcpStore) -> Result<()> {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.is_none() && store.add(ALARMS, 0)? > 0 {
+            *heard = self.said(store)?;
+        }
+        Ok(())
+    }
+
+    /// What another process said that it failed at, or which ones it found gone.
+    pub fn failure(&self) -> Result<Option<Error>> {
+        let failure = self.said(&self.store)?;
+        if failure.is_some() {
+            self.is_blamed.store(true, Ordering::Relaxed);
+        }
+        Ok(failure)
+    }
+
+    fn said(&self, store: &TcpStore) -> Result<Option<Error>> {
         for rank in (0..self.size).filter(|&rank| rank != self.rank) {
             if let Some(text) = store.get(&format!("failed/{rank}"))? {
                 let (code, what) = text.split_once(' ').unwrap_or(("", &text));
                 let kind = KINDS.into_iter().find(|kind| kind.exit_code().to_string() == code);
                 let what = format!("process {rank} of {} failed: {what}", self.size);
-                self.is_blamed.store(true, Ordering::Relaxed);
                 return Ok(Some(Error::new(kind.unwrap_or(ErrorKind::Device), what)));
             }
         }
-        Ok(None)
+        let silent = store.get(SILENT)?.unwrap_or_default();
+        let silent: Vec<usize> = silent.split(' ').filter_map(|rank| rank.parse().ok()).collect();
+        Ok((!silent.is_empty()).then(|| self.named(&silent)))
     }
 
     /// Why a call with the others failed: what another process says, or which one says nothing; `error` itself once that is said.
@@ -62,7 +101,7 @@ impl Others {
         let mut beats = Beats::new(0..self.size);
         let until = Instant::now() + SILENCE * 2;
         loop {
-            let found = self.failure(&self.store).and_then(|failure| match failure {
+            let found = self.failure().and_then(|failure| match failure {
                 Some(failure) => Ok(Some(failure)),
                 None => {
                     let silent = self.silent(&mut beats, SILENCE)?;
@@ -71,7 +110,7 @@ impl Others {
             });
             match found {
                 Ok(Some(found)) => return found,
-                Err(_) => return Error::device("process 0, where the processes meet, is gone").because(error),
+                Err(_) => return self.without_store(error),
                 Ok(None) if Instant::now() > until => return error,
                 Ok(None) => thread::sleep(PAUSE),
             }
@@ -85,10 +124,16 @@ impl Others {
         Ok(if silent.contains(&self.rank) { Vec::new() } else { silent })
     }
 
-    /// That the `silent` processes are.
+    /// That the `silent` processes are, which the others hear of too.
     pub fn gone(&self, silent: &[usize]) -> Error {
-        self.num_silent.store(silent.len(), Ordering::Relaxed);
         self.is_blamed.store(true, Ordering::Relaxed);
+        let numbers: Vec<String> = silent.iter().map(usize::to_string).collect();
+        let _ = self.store.set(SILENT, &numbers.join(" "));
+        self.named(silent)
+    }
+
+    fn named(&self, silent: &[usize]) -> Error {
+        self.num_silent.store(silent.len(), Ordering::Relaxed);
         let names: Vec<String> = silent.iter().map(usize::to_string).collect();
         let noun = if silent.len() == 1 { "process" } else { "processes" };
         let verb = if silent.len() == 1 { "is" } else { "are" };
@@ -107,12 +152,12 @@ impl Others {
 
     /// Has all processes look who is gone or has failed that do not hear of it otherwise: see [`Others::is_alarmed`].
     pub fn alarm(&self) {
-        let _ = self.store.add("alarms", 1);
+        let _ = self.store.add(ALARMS, 1);
     }
 
     /// Whether a process is gone, or has failed, as another one has found.
     pub fn is_alarmed(&self) -> Result<bool> {
-        Ok(self.store.add("alarms", 0)? > 0)
+        Ok(self.store.add(ALARMS, 0)? > 0)
     }
 
     /// Says that this process needs the others no more.

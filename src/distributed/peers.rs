@@ -68,11 +68,13 @@ impl Peers {
                 .because(error.source().map_or_else(|| error.fault(), ToString::to_string))
                 .help("MASTER_ADDR and MASTER_PORT name a free port of process 0's host, the same for every process")
         })?;
-        let (beating, key) = (open(false)?, format!("beat/{rank}"));
-        let heart = Repeated::start("heartbeat", BEAT, move || beating.add(&key, 1).is_ok())?;
-        come(&store, rank, size, meeting)?;
+        let others = Arc::new(Others::new(rank, size, store));
+        let (beating, listening, key) = (open(false)?, Arc::clone(&others), format!("beat/{rank}"));
+        let beat = move || beating.add(&key, 1).and_then(|_| listening.listen(&beating)).is_ok();
+        let heart = Repeated::start("heartbeat", BEAT, beat)?;
+        come(&others.store, rank, size, meeting)?;
         let call_time = limit.unwrap_or(CALL_TIME);
-        let gloo = GlooGroup::connect(&store, rank, size, call_time)
+        let gloo = GlooGroup::connect(&others.store, rank, size, call_time)
             .map_err(|error| error.help("GLOO_SOCKET_IFNAME names the network interface to use"))?;
         let local = (launch.local_rank, launch.local_size);
         Ok(Peers {
@@ -81,7 +83,7 @@ impl Peers {
             local,
             gloo,
             gpus: OnceLock::new(),
-            others: Arc::new(Others::new(rank, size, store)),
+            others,
             call_time,
             serves,
             meetings: AtomicU64::new(0),
@@ -146,7 +148,7 @@ impl Peers {
             if let Some(found) = get()? {
                 return Ok(found);
             }
-            if let Some(error) = others.ask(|store| others.failure(store))? {
+            if let Some(error) = others.ask(|_| others.failure())? {
                 return Err(error);
             }
             let silent = others.ask(|_| others.silent(&mut beats, LONG_SILENCE))?;
@@ -213,10 +215,11 @@ impl Peers {
         }
     }
 
-    /// Tells the others what this process failed at, unless that was another one. Where it serves the store it waits until they have
-    /// heard it, a few seconds at most.
+    /// Tells the others what this process failed at, unless that was another one, and has them wait for it no more. Where it serves the
+    /// store it waits until they have heard it, a few seconds at most.
     pub fn tell_failure(&self, error: &Error) {
         self.others.tell(error);
+        let _ = self.gloo.disconnect();
         self.leave();
     }
 

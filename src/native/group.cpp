@@ -21,8 +21,17 @@ struct Store {
   c10::intrusive_ptr<c10d::Store> store;
 };
 
+// Gloo's group, whose connections can be closed while the others wait for this process.
+struct Gloo : c10d::ProcessGroupGloo {
+  using ProcessGroupGloo::ProcessGroupGloo;
+
+  void disconnect() {
+    for (const auto &context : contexts_) context->closeConnections();
+  }
+};
+
 struct Group {
-  c10::intrusive_ptr<c10d::Backend> backend;
+  c10::intrusive_ptr<Gloo> backend;
   Communicator *gpus = nullptr; // for tensors on a GPU, where there is one
 };
 
@@ -125,11 +134,16 @@ extern "C" char *convnet_group_new(Store *store, int rank, int size, int64_t tim
   return caught([&] {
     const auto options = c10d::ProcessGroupGloo::Options::create_default(std::chrono::milliseconds(timeout_ms));
     const auto gloo = c10::make_intrusive<c10d::PrefixStore>("gloo", store->store);
-    *out = new Group{c10::make_intrusive<c10d::ProcessGroupGloo>(gloo, rank, size, options)};
+    *out = new Group{c10::make_intrusive<Gloo>(gloo, rank, size, options)};
   });
 }
 
 extern "C" void convnet_group_free(Group *group) { delete group; }
+
+// Closes the connections: what the others still wait for fails at once, with them as here.
+extern "C" char *convnet_group_disconnect(Group *group) {
+  return caught([&] { group->backend->disconnect(); });
+}
 
 // From now on tensors on a GPU are summed by `gpus`, which has to outlive the group.
 extern "C" void convnet_group_use_gpus(Group *group, Communicator *gpus) { group->gpus = gpus; }

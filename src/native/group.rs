@@ -36,6 +36,7 @@ unsafe extern "C" {
         out: *mut *mut c_void,
     ) -> *mut c_char;
     fn convnet_group_free(group: *mut c_void);
+    fn convnet_group_disconnect(group: *mut c_void) -> *mut c_char;
     fn convnet_group_use_gpus(group: *mut c_void, gpus: *mut c_void);
     fn convnet_all_reduce(group: *mut c_void, tensor: *mut c_void, is_bf16: bool, is_maximum: bool) -> *mut c_char;
     fn convnet_all_reduce_begin(
@@ -191,6 +192,15 @@ impl GlooGroup {
         Ok(GlooGroup { group: made(group), gpus: OnceLock::new() })
     }
 
+    /// Closes the connections: calls of the others that wait for this process fail at once, and so do this process's own from now on.
+    ///
+    /// # Errors
+    /// A device error where libtorch fails.
+    pub fn disconnect(&self) -> Result<()> {
+        // SAFETY: the group lives; it returns null or a string that is ours.
+        checked(unsafe { convnet_group_disconnect(self.group.as_ptr()) })
+    }
+
     /// Has tensors on a GPU be summed there, by `gpus`, which connects the same processes: all do this at the same place, once.
     pub fn use_gpus(&self, gpus: Arc<Communicator>) {
         let gpus = self.gpus.get_or_init(|| gpus);
@@ -312,5 +322,40 @@ impl Drop for GradientReducer {
     fn drop(&mut self) {
         // SAFETY: it was made by the C++ side, and is not used again.
         unsafe { convnet_reducer_free(self.0.as_ptr()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Instant;
+
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_who_has_disconnected() {
+        let time = Duration::from_secs(60);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let _served = TcpStore::serve_at(listener, "test", time).unwrap();
+        let connect = move |rank| {
+            let store = TcpStore::open("127.0.0.1", port, false, "test", time).unwrap();
+            GlooGroup::connect(&store, rank, 3, time).unwrap()
+        };
+        let waits = move |rank| {
+            let group = connect(rank);
+            let sum = || group.all_reduce(&mut Tensor::ones([8], (Kind::Float, Device::Cpu)), Reduction::Sum);
+            sum().unwrap();
+            let started = Instant::now();
+            assert!(sum().is_err());
+            started.elapsed()
+        };
+        let waiting = [1, 2].map(|rank| thread::spawn(move || waits(rank)));
+        let group = connect(0);
+        group.all_reduce(&mut Tensor::ones([8], (Kind::Float, Device::Cpu)), Reduction::Sum).unwrap();
+        group.disconnect().unwrap();
+        assert!(waiting.map(|thread| thread.join().unwrap()).iter().all(|waited| *waited < time / 2));
     }
 }
