@@ -212,7 +212,7 @@ fn neighbours(
     let image_of = |number: usize, distance: f32| NeighbourImage {
         split: train.split,
         index: train.samples.number(number),
-        path: train.samples.file(number).map(ToString::to_string),
+        path: train.samples.file(number).map(|file| file.to_string()),
         label: train.classes[train.samples.labels()[number] as usize].clone(),
         distance,
         number,

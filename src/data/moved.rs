@@ -23,12 +23,12 @@ const MAX_READ_BYTES: u64 = 512 << 20;
 /// the images are in memory ([`Samples::fingerprint`] does not depend on a place then) or a file cannot be read.
 pub fn relative_fingerprint(samples: &Samples) -> Option<String> {
     let preparation = samples.preparation()?;
-    let images: Vec<&ImageSource> = (0..samples.len()).filter_map(|index| samples.file(index)).collect();
-    let files = files_of(&images)?;
+    let images = || (0..samples.len()).filter_map(|index| samples.file(index));
+    let files = files_of(images())?;
     let root = common_folder(files.keys())?;
     let mut sha256 = Sha256::new();
     let ImageShape { height, width, channels } = preparation.shape;
-    sha256.update(format!("{height} {width} {channels} {} {} ", preparation.key(), images.len()));
+    sha256.update(format!("{height} {width} {channels} {} {} ", preparation.key(), samples.len()));
     samples.labels().iter().for_each(|label| sha256.update(label.to_le_bytes()));
     let is_read = files.values().map(|file| file.length).sum::<u64>() <= MAX_READ_BYTES;
     for (path, file) in &files {
@@ -39,9 +39,9 @@ pub fn relative_fingerprint(samples: &Samples) -> Option<String> {
             false => sha256.update(file.nanoseconds.to_le_bytes()),
         }
     }
-    for image in images {
+    for image in images() {
         update_text(&mut sha256, absolute(image.container())?.strip_prefix(&root).ok()?);
-        match image {
+        match &image {
             ImageSource::File(_) => {}
             ImageSource::Part { name, start, length, .. } => {
                 update_text(&mut sha256, Path::new(name));
@@ -62,7 +62,7 @@ struct FileEntry {
 }
 
 /// Every file that holds one of `images`, by its absolute path.
-fn files_of(images: &[&ImageSource]) -> Option<BTreeMap<PathBuf, FileEntry>> {
+fn files_of(images: impl Iterator<Item = ImageSource>) -> Option<BTreeMap<PathBuf, FileEntry>> {
     let mut files = BTreeMap::new();
     for image in images {
         let path = absolute(image.container())?;

@@ -25,7 +25,7 @@ pub struct Prefetch {
 
 struct Shared {
     samples: Samples,
-    order: Vec<usize>,
+    order: Arc<Vec<i64>>,
     /// Which of the order each batch has.
     batches: Vec<Range<usize>>,
     state: Mutex<State>,
@@ -46,7 +46,7 @@ impl Prefetch {
     /// Begins with batch `first` of `batches`, each a range of the images of `samples` in `order`, decoded by the threads of `pool`.
     pub fn new(
         samples: Samples,
-        order: Vec<usize>,
+        order: Arc<Vec<i64>>,
         batches: Vec<Range<usize>>,
         first: usize,
         pool: Arc<ThreadPool>,
@@ -133,9 +133,10 @@ impl Shared {
         }
         state.num_running += 1;
         drop(state);
-        let indices = &self.order[self.batches[number].clone()];
+        let numbers = &self.order[self.batches[number].clone()];
+        let indices: Vec<usize> = numbers.iter().map(|&number| number as usize).collect();
         // whoever waits for the batch must hear of it, whatever comes
-        let pixels = panic::catch_unwind(AssertUnwindSafe(|| self.samples.images_of(indices)));
+        let pixels = panic::catch_unwind(AssertUnwindSafe(|| self.samples.images_of(&indices)));
         let pixels = pixels.unwrap_or_else(|_| Err(Error::internal("a thread that decodes images panicked")));
         let mut state = self.lock();
         state.num_running -= 1;

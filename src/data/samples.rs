@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::ImageShape;
 use super::image::Preprocessing;
 use super::pixel_cache::PixelCache;
-use super::stored::{Identifier, ImageSource};
+use super::stored::{Identifier, ImageSource, ImageSources};
 use crate::device::threads;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::hex;
@@ -39,7 +39,7 @@ enum Images {
     /// `u8 [N, H, W, C]`, row-major.
     Memory(Arc<Vec<u8>>),
     /// Row i is file `rows[i]`, prepared; where it is decoded already, image `rows[i]` of that file.
-    Stored { files: Arc<[ImageSource]>, rows: Vec<u32>, preparation: Preprocessing, decoded: Option<Arc<PixelCache>> },
+    Stored { files: Arc<ImageSources>, rows: Vec<u32>, preparation: Preprocessing, decoded: Option<Arc<PixelCache>> },
 }
 
 impl Samples {
@@ -64,7 +64,7 @@ impl Samples {
     /// # Errors
     /// As [`Samples::new`]. Whether the files can be read turns out when they are.
     pub fn stored(
-        files: Vec<ImageSource>,
+        files: ImageSources,
         preparation: Preprocessing,
         labels: Vec<i64>,
         num_classes: usize,
@@ -109,7 +109,7 @@ impl Samples {
     }
 
     /// Where image `index` is read from; `None` past the end, and where the images are in memory.
-    pub fn file(&self, index: usize) -> Option<&ImageSource> {
+    pub fn file(&self, index: usize) -> Option<ImageSource> {
         match &self.images {
             Images::Memory(_) => None,
             Images::Stored { files, rows, .. } => files.get(*rows.get(index)? as usize),
@@ -139,7 +139,8 @@ impl Samples {
             }
             Images::Stored { rows, decoded: Some(decoded), .. } => decoded.image(rows[index] as usize).map(Cow::Owned),
             Images::Stored { files, rows, preparation, decoded: None } => {
-                let decoded = files[rows[index] as usize].decode(*preparation).map(Cow::Owned);
+                let file = files.get(rows[index] as usize).ok_or_else(|| self.past_end(index))?;
+                let decoded = file.decode(*preparation).map(Cow::Owned);
                 decoded.map_err(|error| match error.kind() {
                     ErrorKind::Data => error.help(UNREADABLE_HELP),
                     _ => error,
@@ -221,13 +222,13 @@ impl Samples {
     /// # Errors
     /// A data error where an image cannot be read, a configuration error where the disk does not take the file.
     pub fn onto_disk(mut self, folder: &Path) -> Result<Self> {
-        let is_whole = |rows: &[u32], files: &[ImageSource]| rows.iter().copied().eq(0..files.len() as u32);
+        let is_whole = |rows: &[u32], files: &ImageSources| rows.iter().copied().eq(0..files.len() as u32);
         if !matches!(&self.images, Images::Stored { rows, files, .. } if is_whole(rows, files)) {
             // the file's images are those of all rows, in order
             let Images::Stored { files, rows, preparation, .. } = &self.images else { return Ok(self) };
-            let files = rows.iter().map(|&row| files[row as usize].clone()).collect();
+            let files: ImageSources = rows.iter().filter_map(|&row| files.get(row as usize)).collect();
             let rows = (0..rows.len() as u32).collect();
-            self.images = Images::Stored { files, rows, preparation: *preparation, decoded: None };
+            self.images = Images::Stored { files: files.into(), rows, preparation: *preparation, decoded: None };
         }
         let shape = (self.len(), self.shape.num_bytes().expect("the shape was checked"));
         let file = PixelCache::open(folder, &self.fingerprint(), shape, |write| self.visit(write))?;
@@ -359,7 +360,7 @@ impl Samples {
             Images::Memory(pixels) => identifier.update(&pixels[..]),
             Images::Stored { files, rows, preparation, .. } => {
                 identifier.update(format!("files, {}", preparation.key()));
-                rows.iter().for_each(|&row| identifier.add(&files[row as usize]));
+                rows.iter().filter_map(|&row| files.get(row as usize)).for_each(|file| identifier.add(&file));
             }
         }
         hex(&identifier.finish())

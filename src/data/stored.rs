@@ -1,5 +1,7 @@
 //! Where an image's encoded bytes lie: a file, a part of an archive, a row of a table, or memory.
 
+mod list;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
@@ -16,6 +18,7 @@ use super::image::{self, ImageHeader, MAX_FILE_BYTES, Preprocessing};
 use super::parquet::{self, ImageColumn};
 use crate::error::{Error, Result};
 use crate::files::bounded::read_up_to;
+pub use list::ImageSources;
 
 /// How much of a file is read to find its size and colours; more, where that is not enough.
 const HEADER_BYTES: u64 = 16 << 10;

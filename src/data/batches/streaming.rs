@@ -80,10 +80,10 @@ impl Streaming {
         if let Some(feed) = &mut *self.feed.borrow_mut() {
             feed.clear();
         }
-        let indices = order.numbers.iter().map(|&number| number as usize).collect();
         let batches = order.ranges(batch_size);
         let largest = batches.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-        let prefetch = Prefetch::new(self.samples.clone(), indices, batches, index as usize, self.pool.clone());
+        let prefetch =
+            Prefetch::new(self.samples.clone(), order.numbers.clone(), batches, index as usize, self.pool.clone());
         Ok(Current { numbers: order.numbers.clone(), batch_size, largest, next: index, prefetch, failed: None })
     }
 

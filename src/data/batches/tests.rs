@@ -41,7 +41,7 @@ fn batches_in_file_order_keep_the_last_one() {
 
 #[test]
 fn an_image_that_cannot_be_read_says_what_to_do() {
-    let files = vec![crate::data::stored::ImageSource::File("none.png".into())];
+    let files = [crate::data::stored::ImageSource::File("none.png".into())].into_iter().collect();
     let shape = ImageShape { height: 1, width: 2, channels: 1 };
     let samples = Samples::stored(files, shape.into(), vec![0], 1).unwrap();
     let error = DataLoader::new(&samples, Device::Cpu).unwrap().batch(0, 1).unwrap_err().to_string();

@@ -49,7 +49,7 @@ fn inspect_one(samples: &Samples, index: usize, finds_other_sizes: bool) -> Insp
     let mut inspection = Inspection { size: None, problems: Vec::new(), signature: None };
     let pixels = match samples.file(index) {
         None => samples.image(index).map(|pixels| pixels.into_owned()),
-        Some(file) => look_at_file(samples, file, &mut inspection),
+        Some(file) => look_at_file(samples, &file, &mut inspection),
     };
     match pixels {
         Err(error) => inspection.problems.push((Problem::Unreadable, Some(describe(&error)))),

@@ -56,7 +56,7 @@ pub fn check_with(dataset: &Dataset, config: &CheckConfig) -> Result<CheckReport
     let name = |(part, index): (usize, usize)| {
         let (split, samples) = splits[part];
         let class = dataset.classes[samples.labels()[index] as usize].clone();
-        let path = samples.file(index).map(ToString::to_string);
+        let path = samples.file(index).map(|file| file.to_string());
         ImageName { split, index: samples.number(index), class, path }
     };
     let mut findings = findings_of(&inspections, &name);

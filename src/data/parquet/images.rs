@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -31,6 +32,12 @@ impl PartialEq for ImageColumn {
 }
 
 impl Eq for ImageColumn {}
+
+impl Hash for ImageColumn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.path.hash(state);
+    }
+}
 
 impl ImageColumn {
     pub(super) fn new(path: Arc<Path>, column: Column, kept: Arc<KeptPages>) -> Self {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::image_list::{ImageList, LabelledImage};
+use super::image_list::ImageList;
 use super::table::Table;
 use crate::data::Split;
 use crate::data::names::{composed, quoted};
@@ -133,11 +133,8 @@ impl ClassNames {
                     .help(format!("write a line for it into {FILE}, or remove that file"))
             })
         };
-        let images = labelled.images.into_iter();
-        let images = images.map(|image| Ok(LabelledImage { class: name(image.class)?, ..image }));
-        let mut images = images.collect::<Result<Vec<_>>>()?;
         // an export numbers its files over all classes: this is the order that the images had
-        images.sort_by(|a, b| a.image.file_name().file_name().cmp(&b.image.file_name().file_name())); // stable
+        let images = labelled.images.with_classes(name)?.in_order_of_names();
         let folders = labelled.class_folders.into_iter();
         let folders =
             folders.map(|(split, class)| Ok((split, name(class)?))).collect::<Result<Vec<(Split, String)>>>()?;

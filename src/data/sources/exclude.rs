@@ -39,21 +39,22 @@ pub(super) fn from_splits(splits: Splits, list: &Path) -> Result<Splits> {
 /// As [`from_splits`]; and where an image has another path than the list says, relative to the data set.
 pub(super) fn from_images(mut labelled: ImageList, list: &Path) -> Result<ImageList> {
     let (mut classes, mut places) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
-    for (place, image) in labelled.images.iter().enumerate() {
-        classes.entry(image.split).or_default().push(image.class.as_str());
-        places.entry(image.split).or_default().push(place);
+    for (place, split) in labelled.images.splits().iter().enumerate() {
+        classes.entry(*split).or_default().push(labelled.images.class(place));
+        places.entry(*split).or_default().push(place);
     }
     let path = |split, index: usize| {
         let place: usize = *places.get(&split)?.get(index)?;
-        Some(relative(&labelled.images[place].image, &labelled.root))
+        Some(relative(&labelled.images.sources().get(place)?, &labelled.root))
     };
     let kept = kept(list, &KnownImages { classes, path: &path })?;
     let mut numbers: BTreeMap<Split, std::ops::RangeFrom<usize>> = BTreeMap::new();
-    labelled.images.retain(|image| {
+    let images = labelled.images.iter().filter(|image| {
         let number = numbers.entry(image.split).or_insert(0..).next();
         let kept = kept.get(&image.split);
         kept.zip(number).is_none_or(|(kept, number)| kept.binary_search(&number).is_ok())
     });
+    labelled.images = images.collect();
     labelled.kept = kept;
     Ok(labelled)
 }

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::image_list::{ImageList, LabelledImage};
+use super::image_list::ImageList;
+use super::labelled::LabelledImages;
 use super::manifest;
 use super::shards::same_classes;
 use crate::data::image::is_image_name;
@@ -39,11 +40,11 @@ pub(super) fn has_metadata(folder: &Path) -> Result<bool> {
 pub(super) fn read_folder(folder: &Path) -> Result<ImageList> {
     let found = find(folder)?;
     check_one_each(&found).map_err(|error| error.at_path(folder))?;
-    let (mut images, mut order) = (Vec::new(), None);
+    let (mut images, mut order) = (LabelledImages::default(), None);
     for Metadata { path, split } in &found {
         let list = manifest::read_metadata(path, *split)?;
         same_classes(&mut order, list.order).map_err(|error| error.at_path(path))?;
-        images.extend(list.images);
+        images.extend(list.images.iter());
     }
     let notes = left_out_note(folder, &images, "that no metadata names")?.into_iter().collect();
     let name = idx::folder_name(folder);
@@ -89,12 +90,12 @@ fn check_one_each(found: &[Metadata]) -> Result<()> {
 ///
 /// # Errors
 /// A data error where a folder cannot be listed.
-pub(super) fn left_out_note(folder: &Path, images: &[LabelledImage], how: &str) -> Result<Option<String>> {
-    let file = |image: &LabelledImage| match &image.image {
-        ImageSource::File(path) => Some(path.clone()),
+pub(super) fn left_out_note(folder: &Path, images: &LabelledImages, how: &str) -> Result<Option<String>> {
+    let file = |image: ImageSource| match image {
+        ImageSource::File(path) => Some(path),
         ImageSource::Part { .. } | ImageSource::Memory { .. } | ImageSource::Row { .. } => None,
     };
-    let named: HashSet<PathBuf> = images.iter().filter_map(file).collect();
+    let named: HashSet<PathBuf> = images.sources().iter().filter_map(file).collect();
     let (mut count, mut first) = (0, None);
     walk(folder, &mut |entry| {
         if !entry.is_folder && is_image_name(&entry.path) && !named.contains(&entry.path) {

@@ -3,13 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use rayon::prelude::*;
-
-use crate::data::image::ImageHeader;
+use super::labelled::LabelledImages;
 use crate::data::names::quoted;
-use crate::data::stored::{Identifier, ImageSource};
+use crate::data::stored::Identifier;
 use crate::data::{LoadOptions, Split};
-use crate::device::threads;
 use crate::error::{Error, Result};
 use crate::files::cache::CacheKind;
 use crate::files::hex;
@@ -29,17 +26,6 @@ pub enum Purpose {
 /// Which images of each split are kept: their numbers, ascending.
 pub(super) type Kept = BTreeMap<Split, Vec<usize>>;
 
-/// An image that is not read yet.
-#[derive(Debug, Clone)]
-pub struct LabelledImage {
-    /// What it is there for.
-    pub split: Split,
-    /// Its class's name.
-    pub class: String,
-    /// Where it lies.
-    pub image: ImageSource,
-}
-
 /// The images of a data set, not read yet.
 #[derive(Debug, Default)]
 pub struct ImageList {
@@ -48,7 +34,7 @@ pub struct ImageList {
     /// The folder that files' paths are relative to.
     pub root: PathBuf,
     /// In the order that they are to have within their split.
-    pub images: Vec<LabelledImage>,
+    pub images: LabelledImages,
     /// Classes that are there even where no image has them, each with its split.
     pub class_folders: Vec<(Split, String)>,
     /// The classes in the order of the labels, where a file says it; else they are sorted.
@@ -62,9 +48,8 @@ pub struct ImageList {
 impl ImageList {
     /// The classes of a split, with images or only with a folder.
     fn classes_of(&self, split: Split) -> BTreeSet<&str> {
-        let images = self.images.iter().filter(|image| image.split == split).map(|image| image.class.as_str());
         let folders = self.class_folders.iter().filter(|(other, _)| *other == split).map(|(_, class)| &**class);
-        images.chain(folders).collect()
+        self.images.classes_of(split).into_iter().chain(folders).collect()
     }
 
     /// The classes in label order: the order that a file gives, else sorted, numbers by value and other names by their letters.
@@ -99,16 +84,8 @@ impl ImageList {
     pub(super) fn index_path(&self, options: &LoadOptions) -> Option<PathBuf> {
         let mut identifier = Identifier::default();
         identifier.update(format!("{:?} {}", options.image_size, options.channels));
-        self.images.iter().for_each(|image| identifier.add(&image.image));
+        self.images.sources().iter().for_each(|image| identifier.add(&image));
         Some(CacheKind::Shapes.folder()?.join(format!("{}.json", hex(&identifier.finish()))))
-    }
-
-    /// Each image's header, read by the pool's threads.
-    ///
-    /// # Errors
-    /// An internal error where there are no threads.
-    pub(super) fn headers(&self) -> Result<Vec<Result<ImageHeader>>> {
-        threads::install(|| self.images.par_iter().map(|image| image.image.header()).collect())
     }
 }
 

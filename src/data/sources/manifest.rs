@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::image_list::{ImageList, LabelledImage};
+use super::image_list::ImageList;
+use super::labelled::{LabelledImage, LabelledImages};
 use super::table::{MAX_LINE_BYTES, Table};
 use crate::data::Split;
 use crate::data::names::composed;
@@ -223,7 +224,7 @@ struct Builder<'a> {
     manifest: &'a Path,
     /// The split whose folder the manifest lies in.
     split: Option<Split>,
-    images: Vec<LabelledImage>,
+    images: LabelledImages,
     /// What the images are counted in, for messages: lines from 1, rows from 0.
     unit: &'static str,
     /// The line or row that named a path first.
@@ -232,7 +233,7 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(manifest: &'a Path, split: Option<Split>) -> Self {
-        Builder { manifest, split, images: Vec::new(), unit: "line", seen: HashMap::new() }
+        Builder { manifest, split, images: LabelledImages::default(), unit: "line", seen: HashMap::new() }
     }
 
     fn at(&self, error: Error, number: usize) -> Error {

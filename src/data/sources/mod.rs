@@ -8,6 +8,7 @@ mod folders;
 pub mod formats;
 mod image_folder;
 mod image_list;
+mod labelled;
 mod manifest;
 mod npz;
 mod parquet;
@@ -23,14 +24,15 @@ use std::path::Path;
 use super::image::Preprocessing;
 use super::options::Cache;
 use super::samples::UNREADABLE_HELP;
-use super::stored::ImageSource;
+use super::stored::ImageSources;
 use super::{Dataset, ImageShape, LoadOptions, Samples, Split, Splits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::cache::{self, CacheKind};
 use formats::FormatReader;
 
 pub use formats::FORMATS;
-pub use image_list::{ImageList, LabelledImage, Purpose};
+pub use image_list::{ImageList, Purpose};
+pub use labelled::{LabelledImage, LabelledImages};
 
 /// Reads the file or the folder at `path`, known by its content: one of [`FORMATS`], without the images that `options` exclude. Those that
 /// are in memory are as they are ([`shaped`]), those of files still to be decoded, prepared as `options` say ([`finish`]).
@@ -60,8 +62,8 @@ pub fn splits_of(images: ImageList, options: &LoadOptions, purpose: Purpose) -> 
     let shape = shape::common_shape(&list, options, purpose)?;
     let preparation = Preprocessing { shape, resize: options.resize, decode: options.decode };
     let labels: HashMap<&str, i64> = classes.iter().map(String::as_str).zip(0..).collect();
-    let mut found: BTreeMap<Split, (Vec<ImageSource>, Vec<i64>)> = BTreeMap::new();
-    for LabelledImage { split, class, image } in list.images {
+    let mut found: BTreeMap<Split, (ImageSources, Vec<i64>)> = BTreeMap::new();
+    for LabelledImage { split, class, image } in list.images.iter() {
         let (images, of_images) = found.entry(split).or_default();
         images.push(image);
         of_images.push(labels[class.as_str()]);

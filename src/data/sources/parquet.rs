@@ -9,7 +9,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::image_folder::left_out_note;
-use super::image_list::{ImageList, LabelledImage};
+use super::image_list::ImageList;
+use super::labelled::LabelledImage;
 use super::shards::{Shard, check_all_there, find, has_ending, number_of, same_classes, with_splits};
 use crate::data::names::quoted;
 use crate::data::parquet::{self, KeptPages, MAGIC, ParquetImages};

@@ -3,8 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use super::image_list::{ImageList, Purpose};
+use crate::data::image::ImageHeader;
+use crate::data::stored::ImageSources;
 use crate::data::{ImageShape, LoadOptions, size_text};
+use crate::device::threads;
 use crate::error::{Error, Result};
 use crate::files::cache;
 
@@ -31,49 +36,97 @@ pub(super) fn common_shape(images: &ImageList, options: &LoadOptions, purpose: P
 
 /// As [`common_shape`], from every image's header.
 fn find_shape(images: &ImageList, options: &LoadOptions, purpose: Purpose) -> Result<ImageShape> {
-    let headers = images.headers()?;
-    let shapes: Vec<(usize, ImageShape)> =
-        headers.iter().enumerate().filter_map(|(at, header)| Some((at, header.as_ref().ok()?.shape))).collect();
-    let own = match commonest_size(&shapes) {
+    let seen = headers_of(images.images.sources())?;
+    let (own_size, own) = match seen.commonest_size() {
         Some(own) => own,
         // none can be read: a check says so of each, whatever its shape
-        None if purpose == Purpose::Inspect => (0, ImageShape { height: 1, width: 1, channels: 1 }),
+        None if purpose == Purpose::Inspect => ((1, 1), 0),
         None => {
-            let error = headers.into_iter().find_map(Result::err);
+            let error = seen.unreadable.map(|(_, error)| error);
             return Err(
                 error.unwrap_or_else(|| Error::data("there are no images").expected("at least one").got("none"))
             );
         }
     };
-    let has_colour = shapes.iter().any(|(_, shape)| shape.channels == 3);
-    let channels = options.channels.count().unwrap_or(if has_colour { 3 } else { 1 });
+    let channels = options.channels.count().unwrap_or(if seen.has_colour { 3 } else { 1 });
     if let Some(size) = options.image_size {
         return Ok(ImageShape { height: size.height, width: size.width, channels });
     }
-    let other = shapes.iter().find(|(_, shape)| size_of(*shape) != size_of(own.1));
-    match other.filter(|_| purpose != Purpose::Inspect) {
-        None => Ok(ImageShape { channels, ..own.1 }),
-        Some(other) => Err(sizes_differ(images, own, *other)),
+    match seen.first_of_another_size(own_size).filter(|_| purpose != Purpose::Inspect) {
+        None => Ok(ImageShape { height: own_size.0, width: own_size.1, channels }),
+        Some(other) => Err(sizes_differ(images, (own_size, own), other)),
     }
 }
 
-fn size_of(shape: ImageShape) -> (usize, usize) {
-    (shape.height, shape.width)
+/// Height and width.
+type Size = (usize, usize);
+
+/// What the headers of some images say.
+#[derive(Default)]
+struct Headers {
+    /// How many images have each size, and which is the first of them.
+    sizes: HashMap<Size, (usize, usize)>,
+    has_colour: bool,
+    /// The first image that cannot be read, and why.
+    unreadable: Option<(usize, Error)>,
 }
 
-/// The first image of the size that most have (of two, the one that comes first); `None` where there is none.
-fn commonest_size(shapes: &[(usize, ImageShape)]) -> Option<(usize, ImageShape)> {
-    let mut counts: HashMap<(usize, usize), (usize, Reverse<usize>)> = HashMap::new();
-    for (place, (_, shape)) in shapes.iter().enumerate() {
-        counts.entry(size_of(*shape)).or_insert((0, Reverse(place))).0 += 1;
+impl Headers {
+    fn add(mut self, index: usize, header: Result<ImageHeader>) -> Self {
+        match header {
+            Ok(ImageHeader { shape, .. }) => {
+                self.has_colour |= shape.channels == 3;
+                self.count((shape.height, shape.width), (1, index));
+            }
+            Err(error) => self.unreadable = earlier(self.unreadable, Some((index, error))),
+        }
+        self
     }
-    let (_, Reverse(place)) = counts.into_values().max()?;
-    Some(shapes[place])
+
+    fn and(mut self, other: Headers) -> Self {
+        other.sizes.into_iter().for_each(|(size, counted)| self.count(size, counted));
+        self.has_colour |= other.has_colour;
+        self.unreadable = earlier(self.unreadable, other.unreadable);
+        self
+    }
+
+    fn count(&mut self, size: Size, (count, first): (usize, usize)) {
+        let all = self.sizes.entry(size).or_insert((0, first));
+        *all = (all.0 + count, all.1.min(first));
+    }
+
+    /// The size that most have (of two, the one that comes first) and its first image; `None` where there is none.
+    fn commonest_size(&self) -> Option<(Size, usize)> {
+        let (size, (_, first)) = self.sizes.iter().max_by_key(|(_, (count, first))| (*count, Reverse(*first)))?;
+        Some((*size, *first))
+    }
+
+    /// The first image that has another size than `own`, behind that.
+    fn first_of_another_size(&self, own: Size) -> Option<(Size, usize)> {
+        let others = self.sizes.iter().filter(|(size, _)| **size != own);
+        others.map(|(size, (_, first))| (*size, *first)).min_by_key(|(_, first)| *first)
+    }
 }
 
-fn sizes_differ(images: &ImageList, own: (usize, ImageShape), other: (usize, ImageShape)) -> Error {
-    let tell = |(at, shape): (usize, ImageShape)| {
-        format!("{} in {}", size_text(shape.width, shape.height), images.images[at].image)
+fn earlier(a: Option<(usize, Error)>, b: Option<(usize, Error)>) -> Option<(usize, Error)> {
+    a.into_iter().chain(b).min_by_key(|(index, _)| *index)
+}
+
+/// What the headers of `images` say, read by the pool's threads.
+fn headers_of(images: &ImageSources) -> Result<Headers> {
+    let add = |seen: Headers, index: usize| match images.get(index) {
+        Some(image) => seen.add(index, image.header()),
+        None => seen,
+    };
+    threads::install(|| {
+        (0..images.len()).into_par_iter().fold(Headers::default, add).reduce(Headers::default, Headers::and)
+    })
+}
+
+fn sizes_differ(images: &ImageList, own: (Size, usize), other: (Size, usize)) -> Error {
+    let tell = |((height, width), index): (Size, usize)| {
+        let name = images.images.sources().get(index).map(|image| image.to_string()).unwrap_or_default();
+        format!("{} in {name}", size_text(width, height))
     };
     Error::data("the images differ in size").expected(tell(own)).got(tell(other)).help(
         "choose one size for all with `image_size`, and with `resize` how they come to it; or leave out what convnet data \

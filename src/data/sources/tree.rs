@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::class_names::ClassNames;
-use super::image_list::{ImageList, LabelledImage};
+use super::image_list::ImageList;
+use super::labelled::{LabelledImage, LabelledImages};
 use crate::data::Split;
 use crate::data::image::{self, LeftOut};
 use crate::data::names::{composed, quoted};
@@ -63,7 +64,7 @@ impl Tree {
             let (split, class) = place(&parts[..parts.len() - 1], layout).map_err(|error| error.at(&image))?;
             Ok(LabelledImage { split, class, image })
         });
-        let images = images.collect::<Result<Vec<_>>>()?;
+        let images = images.collect::<Result<LabelledImages>>()?;
         // beside class folders an empty train/ is no class
         let is_class = |parts: &&Vec<String>| {
             parts.len() == depth && (layout == FolderLayout::Splits || Split::from_name(&parts[0]).is_none())

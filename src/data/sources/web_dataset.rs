@@ -20,7 +20,8 @@ use tar::{Archive, Entries, Entry, EntryType};
 use super::archive::{MAX_ENTRIES, check_end, damaged, parts, read_into_memory, sparse, stem, symbolic_link, unsparse};
 use super::class_names;
 use super::image_folder::left_out_note;
-use super::image_list::{ImageList, LabelledImage};
+use super::image_list::ImageList;
+use super::labelled::{LabelledImage, LabelledImages};
 use super::shards::{find, has_ending, with_splits};
 use crate::data::image::{EXTENSIONS, LeftOut};
 use crate::data::stored::ImageSource;
@@ -32,6 +33,9 @@ use label::LabelFile;
 
 /// How many shards, and how many files of each, are looked at to tell whether they are shards.
 const PROBES: (usize, usize) = (4, 16);
+
+/// How many shards are listed before their lists are put together.
+const AT_ONCE: usize = 64;
 
 /// How the names of shards end, in small letters.
 const ENDINGS: [&str; 3] = [".tar", ".tar.gz", ".tgz"];
@@ -96,10 +100,10 @@ fn read_shards(files: &[(PathBuf, Split)]) -> Result<ImageList> {
     let num_bytes = AtomicU64::new(0);
     let read =
         |(path, split): &(PathBuf, Split)| read_shard(path, *split, &num_bytes).map_err(|error| error.at_path(path));
-    let shards: Vec<Result<Shard>> = threads::install(|| files.par_iter().map(read).collect())?;
     let mut all = Shard::default();
-    for shard in shards {
-        all.append(shard?);
+    for files in files.chunks(AT_ONCE) {
+        let shards: Vec<Result<Shard>> = threads::install(|| files.par_iter().map(read).collect())?;
+        shards.into_iter().try_for_each(|shard| shard.map(|shard| all.append(shard)))?;
     }
     check_one_kind(&all)?;
     let mut notes: Vec<String> = all.left_out.note().into_iter().collect();
@@ -160,7 +164,7 @@ struct Sample {
 /// The samples of a shard, or of several.
 #[derive(Debug, Default)]
 struct Shard {
-    images: Vec<LabelledImage>,
+    images: LabelledImages,
     /// What their labels were read from.
     kinds: BTreeSet<LabelFile>,
     left_out: LeftOut,
@@ -170,7 +174,7 @@ struct Shard {
 impl Shard {
     fn append(&mut self, other: Shard) {
         let Shard { images, kinds, left_out, num_without_image } = other;
-        self.images.extend(images);
+        self.images.extend(images.iter());
         self.kinds.extend(kinds);
         self.left_out.append(left_out);
         self.num_without_image += num_without_image;
@@ -328,18 +332,19 @@ fn name_classes(images: ImageList, folder: &Path) -> Result<ImageList> {
     {
         return names.apply(images).map_err(|error| error.at_path(&table));
     }
-    let are_numbers = images.images.iter().all(|image| image.class.parse::<u32>().is_ok());
+    let are_numbers = images.images.classes().iter().all(|class| class.parse::<u32>().is_ok());
     if !are_numbers || !lines.is_file() {
         return Ok(images);
     }
     let names = class_names::read_lines(&lines)?;
     let count = names.classes().len();
     let known = |class: &str| class.parse::<usize>().is_ok_and(|number| number < count);
-    match images.images.iter().find(|image| !known(&image.class)) {
+    let unknown = images.images.iter().find(|image| !known(&image.class));
+    match unknown {
         None => names.apply(images).map_err(|error| error.at_path(&lines)),
         Some(image) => Err(Error::data("a label has no name")
             .expected(format!("a number below {count}, the lines of {}", lines.display()))
-            .got(&image.class)
+            .got(image.class)
             .at(&image.image)),
     }
 }

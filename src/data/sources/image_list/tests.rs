@@ -1,4 +1,6 @@
 use super::*;
+use crate::data::sources::LabelledImage;
+use crate::data::stored::ImageSource;
 
 fn labelled(images: &[(Split, &str)]) -> ImageList {
     let image = |&(split, class): &(Split, &str)| LabelledImage {

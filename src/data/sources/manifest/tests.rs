@@ -5,7 +5,7 @@ fn read(name: &str, text: &str) -> Result<Vec<String>> {
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
     let labelled = if name.ends_with("csv") { read_csv(&path) } else { read_json_lines(&path) }?;
-    let tell = |image: &LabelledImage| {
+    let tell = |image: LabelledImage| {
         let path = image.image.to_string().replace(&folder.path().display().to_string(), ".");
         format!("{} {} {path}", image.split, image.class)
     };

@@ -18,7 +18,7 @@ fn exported(folder: &Path, classes: &[&str], train: usize) {
 }
 
 fn told(list: &ImageList) -> Vec<String> {
-    let tell = |image: &LabelledImage| {
+    let tell = |image: LabelledImage| {
         format!("{} {} {}", image.split, image.class, image.image.to_string().rsplit('/').next().unwrap())
     };
     list.images.iter().map(tell).collect()

@@ -31,7 +31,7 @@ fn folder(shards: &[(&str, Files)]) -> tempfile::TempDir {
 }
 
 fn told(list: &ImageList) -> Vec<String> {
-    let tell = |image: &LabelledImage| {
+    let tell = |image: LabelledImage| {
         let bytes = String::from_utf8(image.image.bytes().unwrap()).unwrap();
         format!("{} {} {} {bytes}", image.split, image.class, image.image.file_name().display())
     };
