@@ -66,9 +66,10 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 12] = [
+    const SOURCES: [&str; 13] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
+        "src/native/shared.cpp",
         "src/native/pool.cpp",
         "src/native/conv_pool.cpp",
         "src/native/pooled_conv.cpp",

@@ -39,8 +39,8 @@ enum ImageFeed {
 }
 
 impl DataLoader {
-    /// Copies `samples` to `device` where they are in memory, unless they are [`Samples::streamed`]. Else they stay where they
-    /// are, and batch after batch is brought to `device`, prepared by the pool's threads ([`threads`]).
+    /// Copies `samples` to `device` where they are in memory, unless they are [`Samples::streamed`]; on the CPU they are there. Else they
+    /// stay where they are, and batch after batch is brought to `device`, prepared by the pool's threads ([`threads`]).
     ///
     /// # Errors
     /// A device error where the device has no room, an internal one where the system gives no threads; whether files can be read
@@ -51,8 +51,9 @@ impl DataLoader {
         };
         let shape = samples.shape();
         let sizes = [samples.len(), shape.height, shape.width, shape.channels].map(|size| size as i64);
+        let images = native::bytes_shared(pixels.clone(), &sizes)?;
         native::guarded(|| {
-            let images = Tensor::from_slice(pixels).view(sizes).to_device(device);
+            let images = images.to_device(device);
             let labels = Tensor::from_slice(samples.labels()).to_device(device);
             let (feed, group) = (ImageFeed::Resident(images), Group::alone());
             Ok(DataLoader { feed, labels, device, holds_features: false, group })

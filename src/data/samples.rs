@@ -104,8 +104,11 @@ impl Samples {
     }
 
     /// The pixels where they are to lie on the device, `u8 [N, H, W, C]`; `None` where batches are to be brought there.
-    pub(super) fn resident_pixels(&self) -> Option<&[u8]> {
-        self.pixels().filter(|_| !self.is_streamed)
+    pub(super) fn resident_pixels(&self) -> Option<&Arc<Vec<u8>>> {
+        match &self.images {
+            Images::Memory(pixels) if !self.is_streamed => Some(pixels),
+            Images::Memory(_) | Images::Stored { .. } => None,
+        }
     }
 
     /// Where image `index` is read from; `None` past the end, and where the images are in memory.

@@ -10,6 +10,7 @@ mod fused;
 mod group;
 mod math;
 mod nccl;
+mod shared;
 mod trace;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -29,6 +30,7 @@ pub use fused::{
 pub use group::{GlooGroup, GradientReducer, Reduction, ReductionUnderWay, TcpStore};
 pub use math::settle_math_functions;
 pub use nccl::{Communicator, NcclFunctions, Symbol};
+pub use shared::bytes_shared;
 pub use trace::traced;
 
 unsafe extern "C" {
