@@ -1,5 +1,7 @@
 //! Labelled images of one shape: in memory, or read from their files as they are needed.
 
+mod prepared;
+
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
@@ -69,13 +71,28 @@ impl Samples {
         labels: Vec<i64>,
         num_classes: usize,
     ) -> Result<Self> {
+        let rows = (0..u32::try_from(files.len()).unwrap_or(u32::MAX)).collect();
+        Self::stored_rows(files.into(), rows, preparation, labels, num_classes)
+    }
+
+    /// As [`Samples::stored`], of those of `files` with the numbers `rows`: several samples may share the files.
+    ///
+    /// # Errors
+    /// As [`Samples::stored`].
+    pub fn stored_rows(
+        files: Arc<ImageSources>,
+        rows: Vec<u32>,
+        preparation: Preprocessing,
+        labels: Vec<i64>,
+        num_classes: usize,
+    ) -> Result<Self> {
         preparation.check()?;
         check_labels(&labels, num_classes)?;
-        let Some(count) = u32::try_from(files.len()).ok().filter(|_| files.len() == labels.len()) else {
-            return Err(Error::data("images and labels do not go together").expected(labels.len()).got(files.len()));
-        };
-        let rows = (0..count).collect();
-        let images = Images::Stored { files: files.into(), rows, preparation, decoded: None };
+        let are_there = rows.iter().all(|&row| (row as usize) < files.len());
+        if rows.len() != labels.len() || !are_there {
+            return Err(Error::data("images and labels do not go together").expected(labels.len()).got(rows.len()));
+        }
+        let images = Images::Stored { files, rows, preparation, decoded: None };
         Ok(Samples { shape: preparation.shape, images, labels, numbers: None, is_streamed: true })
     }
 
@@ -283,46 +300,6 @@ impl Samples {
         }
         check_labels(&self.labels, num_classes)?;
         Ok(self)
-    }
-
-    /// The images prepared for another shape. Those that are read from files are prepared already.
-    ///
-    /// # Errors
-    /// A data error where no image can have that shape.
-    pub fn prepared(self, preparation: Preprocessing) -> Result<Self> {
-        let Images::Memory(pixels) = &self.images else { return Ok(self) };
-        if self.shape == preparation.shape {
-            return Ok(self);
-        }
-        preparation.check()?;
-        let image_bytes = pixels.len() / self.labels.len();
-        let prepared_bytes = preparation.shape.num_bytes().expect("the shape was checked");
-        let mut prepared = memory_for(self.len(), preparation.shape)?;
-        prepared.resize(self.len() * prepared_bytes, 0);
-        let images = prepared.par_chunks_exact_mut(prepared_bytes).zip(pixels.par_chunks_exact(image_bytes));
-        let failed = threads::install(|| {
-            images.find_map_first(|(target, image)| {
-                let image = preparation.apply(image.to_vec(), self.shape);
-                image.map(|image| target.copy_from_slice(&image)).err()
-            })
-        })?;
-        failed.map_or(Ok(()), Err)?;
-        Ok(Samples { shape: preparation.shape, images: Images::Memory(prepared.into()), ..self })
-    }
-
-    /// The images in memory with rows and columns exchanged. Those that are read from files stay as they are.
-    pub(super) fn transposed(self) -> Self {
-        let Images::Memory(pixels) = &self.images else { return self };
-        let ImageShape { height, width, channels } = self.shape;
-        let mut turned = Vec::with_capacity(pixels.len());
-        for image in pixels.chunks_exact(height * width * channels) {
-            for (x, y) in (0..width).flat_map(|x| (0..height).map(move |y| (x, y))) {
-                let start = (y * width + x) * channels;
-                turned.extend_from_slice(&image[start..start + channels]);
-            }
-        }
-        let shape = ImageShape { height: width, width: height, channels };
-        Samples { shape, images: Images::Memory(turned.into()), ..self }
     }
 
     /// The same images, which have these numbers in their split of the data set.

@@ -22,6 +22,12 @@ pub fn read_up_to(reader: impl Read, max_bytes: u64) -> io::Result<Option<Vec<u8
     Ok((bytes.len() as u64 <= max_bytes).then_some(bytes))
 }
 
+/// Room for `expected` bytes more, which a header claims: addresses alone, for memory is taken as bytes come. Where the system does not
+/// give so many, `bytes` grows as it would have.
+pub fn reserve(bytes: &mut Vec<u8>, expected: u64) {
+    let _ = usize::try_from(expected).is_ok_and(|expected| bytes.try_reserve_exact(expected).is_ok());
+}
+
 /// Reads up to a bound; more is an error.
 pub struct BoundedReader<R> {
     reader: R,

@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
-use crate::files::bounded::BoundedReader;
+use crate::files::bounded::{self, BoundedReader};
 
 /// The longest image side that is believed: larger images are no work for a small convolutional network.
 const MAX_SIDE_PX: usize = 4096;
@@ -132,10 +132,11 @@ fn read_u32(reader: &mut dyn Read) -> Result<u32> {
 
 /// All that follows the header, which must be `expected` bytes.
 ///
-/// Memory grows as bytes come, and stops growing one byte past `expected`: a lying header or a small file that
-/// decompresses to a huge one costs nothing.
+/// Memory is taken as bytes come, and no more from one byte past `expected` on: a lying header or a small file that decompresses to a
+/// huge one costs nothing.
 fn read_body(reader: &mut dyn Read, expected: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    bounded::reserve(&mut bytes, expected as u64 + 1);
     let read = reader.take(expected as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|source| cannot_read(&format!("byte {} of {expected} after the header", bytes.len()), source))?;
     if bytes.len() != expected {

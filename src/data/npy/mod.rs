@@ -10,14 +10,12 @@ use std::path::Path;
 
 use super::ImageShape;
 use crate::error::{Error, Result};
-use crate::files::write_output;
+use crate::files::{bounded, write_output};
 pub(super) use header::array_header;
 use header::{NpyHeader, f32_header, read_header_text, wrong_kind};
 
 /// The most bytes of numbers that are read.
 const MAX_DATA_BYTES: u64 = 16 << 30;
-/// How much memory is taken before any number has come.
-const PREALLOCATED_BYTES: usize = 256 << 20;
 
 /// An array of N images.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,7 +138,7 @@ fn whole_number(item: &[u8], is_signed: bool, is_big_endian: bool) -> Option<i64
     (is_signed || number >= 0).then_some(number)
 }
 
-/// The numbers, which must be as many bytes as the header says. Memory grows as they come.
+/// The numbers, which must be as many bytes as the header says. Memory is taken as they come.
 fn read_data(reader: &mut dyn Read, expected: u64, length: u64) -> Result<Vec<u8>> {
     let wrong_length = |got: u64| {
         Error::data("the file's length is not what its header says")
@@ -151,8 +149,7 @@ fn read_data(reader: &mut dyn Read, expected: u64, length: u64) -> Result<Vec<u8
         return Err(wrong_length(length));
     }
     let mut data = Vec::new();
-    let capacity = usize::try_from(expected).map_err(|_| too_large(expected))?.min(PREALLOCATED_BYTES);
-    data.try_reserve(capacity).map_err(|error| too_large(expected).because(error))?;
+    bounded::reserve(&mut data, expected);
     let read = reader.take(expected).read_to_end(&mut data);
     read.map_err(|error| Error::data("cannot read the array").because(error))?;
     if data.len() as u64 == expected { Ok(data) } else { Err(wrong_length(data.len() as u64)) }

@@ -1,6 +1,6 @@
 //! Archives of class folders, read without unpacking: names are only looked at, nothing is written, whatever they say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::class_names::{self, ClassNames};
 use super::image_list::ImageList;
 use super::tree::Tree;
 use crate::data::image::{LeftOut, MAX_FILE_BYTES, is_image_name};
-use crate::data::stored::ImageSource;
+use crate::data::stored::{ImageSource, ImageSources};
 use crate::error::{Error, Result};
 use crate::files::bounded::BoundedReader;
 use crate::files::walk::is_hidden;
@@ -116,7 +116,9 @@ pub(super) fn read_into_memory<R: Read>(
 /// The images and folders of an archive, as they come. Of images with one name the last one counts, as when it is unpacked.
 #[derive(Default)]
 struct ArchiveContents {
-    images: BTreeMap<Vec<String>, ImageSource>,
+    /// Which of `sources` the images are, by their paths.
+    images: HashMap<Box<str>, usize>,
+    sources: ImageSources,
     folders: Vec<Vec<String>>,
     left_out: LeftOut,
     class_names: BTreeMap<Vec<String>, ClassNames>,
@@ -130,10 +132,15 @@ impl ArchiveContents {
         }
     }
 
+    fn add_image(&mut self, parts: &[String], image: ImageSource) {
+        self.images.insert(parts.join("/").into(), self.sources.len());
+        self.sources.push(image);
+    }
+
     /// The image that a hard link called `name` leads to: a tar has it before the link.
     fn linked(&self, name: &str, target: Option<&str>) -> Result<ImageSource> {
-        let found = target.and_then(parts).and_then(|target| self.images.get(&target));
-        found.map(|image| image.renamed(name)).ok_or_else(|| {
+        let found = target.and_then(parts).and_then(|target| self.images.get(target.join("/").as_str()));
+        found.and_then(|&number| self.sources.get(number)).map(|image| image.renamed(name)).ok_or_else(|| {
             Error::data("a hard link in the archive leads to no image before it")
                 .got(format!("a link to {}", target.unwrap_or("nothing")))
                 .at(name)
@@ -156,8 +163,8 @@ impl ArchiveContents {
     }
 
     fn into_tree(self) -> Tree {
-        let ArchiveContents { images, folders, left_out, class_names } = self;
-        Tree { images: images.into_iter().collect(), folders, left_out, class_names }
+        let ArchiveContents { images, sources, folders, left_out, class_names } = self;
+        Tree { images: images.into_iter().collect(), sources, folders, left_out, class_names }
     }
 }
 
@@ -191,7 +198,7 @@ fn tar_tree<R: Read>(
                 EntryType::GNUSparse => return Err(sparse(&name)),
                 _ => continue,
             };
-            contents.images.insert(parts, image);
+            contents.add_image(&parts, image);
         } else if kind == EntryType::Regular {
             contents.add_other(parts, entry)?;
         }
@@ -234,7 +241,7 @@ fn zip_tree(path: &Path) -> Result<Tree> {
         if entry.is_dir() {
             contents.folders.push(parts);
         } else if is_image_name(Path::new(entry.name())) {
-            contents.images.insert(parts, zip_image(&archive, &entry)?);
+            contents.add_image(&parts, zip_image(&archive, &entry)?);
         } else {
             let is_names = parts.last().is_some_and(|name| name == class_names::FILE);
             drop(entry);

@@ -96,6 +96,7 @@ fn read_file(kind: CifarKind, path: &Path, pixels: &mut Vec<u8>, labels: &mut Ve
     }
     let bytes = File::open(path).and_then(|file| read_up_to(file, MAX_FILE_BYTES)).map_err(unreadable)?;
     let bytes = bytes.ok_or_else(|| Error::data("the file grows while it is read"))?;
+    pixels.reserve_exact(bytes.len() / record_bytes * 3 * PLANE);
     for (index, record) in bytes.chunks_exact(record_bytes).enumerate() {
         let (label, planes) = record.split_at(kind.label_bytes);
         let label = label[kind.label_bytes - 1];

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 
 use crate::data::Split;
 use crate::data::stored::{ImageSource, ImageSources};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// An image that is not read yet.
 #[derive(Debug, Clone)]
@@ -68,6 +68,19 @@ impl LabelledImages {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
+    /// Where they lie, without anything else.
+    ///
+    /// # Errors
+    /// A data error where there are more than a number of 32 bits can tell apart.
+    pub(super) fn into_sources(self) -> Result<ImageSources> {
+        match u32::try_from(self.len()) {
+            Ok(_) => Ok(self.sources),
+            Err(_) => {
+                Err(Error::data("there are too many images").expected(format!("at most {}", u32::MAX)).got(self.len()))
+            }
+        }
+    }
+
     /// Where they lie.
     pub fn sources(&self) -> &ImageSources {
         &self.sources
@@ -81,6 +94,11 @@ impl LabelledImages {
     /// The class of image `index`, which is there.
     pub(super) fn class(&self, index: usize) -> &str {
         &self.names[self.classes[index] as usize]
+    }
+
+    /// The class of each image, a number of [`LabelledImages::classes`].
+    pub(super) fn class_numbers(&self) -> &[u32] {
+        &self.classes
     }
 
     /// The classes that images have.

@@ -20,11 +20,11 @@ mod web_dataset;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::image::Preprocessing;
 use super::options::Cache;
 use super::samples::UNREADABLE_HELP;
-use super::stored::ImageSources;
 use super::{Dataset, ImageShape, LoadOptions, Samples, Split, Splits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::cache::{self, CacheKind};
@@ -62,14 +62,16 @@ pub fn splits_of(images: ImageList, options: &LoadOptions, purpose: Purpose) -> 
     let shape = shape::common_shape(&list, options, purpose)?;
     let preparation = Preprocessing { shape, resize: options.resize, decode: options.decode };
     let labels: HashMap<&str, i64> = classes.iter().map(String::as_str).zip(0..).collect();
-    let mut found: BTreeMap<Split, (ImageSources, Vec<i64>)> = BTreeMap::new();
-    for LabelledImage { split, class, image } in list.images.iter() {
-        let (images, of_images) = found.entry(split).or_default();
-        images.push(image);
-        of_images.push(labels[class.as_str()]);
+    let labels: Vec<i64> = list.images.classes().iter().map(|class| labels[class.as_str()]).collect();
+    let mut found: BTreeMap<Split, (Vec<u32>, Vec<i64>)> = BTreeMap::new();
+    for ((row, split), class) in (0..).zip(list.images.splits()).zip(list.images.class_numbers()) {
+        let (rows, of_images) = found.entry(*split).or_default();
+        rows.push(row);
+        of_images.push(labels[*class as usize]);
     }
-    let samples = found.into_iter().map(|(split, (images, labels))| {
-        let samples = Samples::stored(images, preparation, labels, classes.len());
+    let files = Arc::new(list.images.into_sources()?);
+    let samples = found.into_iter().map(|(split, (rows, labels))| {
+        let samples = Samples::stored_rows(files.clone(), rows, preparation, labels, classes.len());
         let samples = samples.and_then(|samples| match list.kept.get(&split) {
             Some(kept) => samples.numbered(kept.clone()),
             None => Ok(samples),

@@ -8,14 +8,16 @@ use super::labelled::{LabelledImage, LabelledImages};
 use crate::data::Split;
 use crate::data::image::{self, LeftOut};
 use crate::data::names::{composed, quoted};
-use crate::data::stored::ImageSource;
+use crate::data::stored::{ImageSource, ImageSources};
 use crate::error::{Error, Result};
 
-/// What lies below a data set's folder or in an archive: paths relative to it, in their parts.
+/// What lies below a data set's folder or in an archive: paths relative to it, `/` between their parts or in parts.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    /// Files that are images by their names.
-    pub images: Vec<(Vec<String>, ImageSource)>,
+    /// Files that are images by their names: the paths, and which of `sources` they are.
+    pub images: Vec<(Box<str>, usize)>,
+    /// Where images lie.
+    pub sources: ImageSources,
     /// Folders.
     pub folders: Vec<Vec<String>>,
     /// Files that are none.
@@ -34,6 +36,17 @@ enum FolderLayout {
 }
 
 impl Tree {
+    /// Adds an image.
+    pub fn add_image(&mut self, parts: &[String], image: ImageSource) {
+        self.images.push((parts.join("/").into(), self.sources.len()));
+        self.sources.push(image);
+    }
+
+    /// Each image's path in its parts.
+    fn paths(&self) -> impl Iterator<Item = Vec<&str>> {
+        self.images.iter().map(|(path, _)| path.split('/').collect())
+    }
+
     /// Tells splits and classes by the folders' names. A folder called `train`, `test` or `val` is a split where it holds class
     /// folders, and a class where it holds images as those beside it do.
     ///
@@ -51,7 +64,7 @@ impl Tree {
             });
         }
         self.strip_common_folder();
-        self.images.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.images.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
         let layout = self.layout()?;
         let depth = match layout {
             FolderLayout::Classes => 1,
@@ -60,9 +73,13 @@ impl Tree {
         let mut notes = Vec::new();
         notes.extend(self.left_out.note());
         notes.extend(self.deeper_note(depth));
-        let images = self.images.into_iter().map(|(parts, image)| {
-            let (split, class) = place(&parts[..parts.len() - 1], layout).map_err(|error| error.at(&image))?;
-            Ok(LabelledImage { split, class, image })
+        let images = self.images.iter().filter_map(|(path, number)| {
+            let image = self.sources.get(*number)?;
+            let folders: Vec<&str> = path.split('/').collect();
+            Some(match place(&folders[..folders.len() - 1], layout) {
+                Ok((split, class)) => Ok(LabelledImage { split, class, image }),
+                Err(error) => Err(error.at(&image)),
+            })
         });
         let images = images.collect::<Result<LabelledImages>>()?;
         // beside class folders an empty train/ is no class
@@ -70,7 +87,7 @@ impl Tree {
             parts.len() == depth && (layout == FolderLayout::Splits || Split::from_name(&parts[0]).is_none())
         };
         let class_folders =
-            self.folders.iter().filter(is_class).filter_map(|parts| place(parts, layout).ok()).collect();
+            self.folders.iter().filter(is_class).filter_map(|parts| place(&texts(parts), layout).ok()).collect();
         let labelled = ImageList { name, images, class_folders, notes, ..ImageList::default() };
         match self.class_names.into_iter().find(|(parts, _)| parts.len() == 1) {
             Some((_, names)) => names.apply(labelled),
@@ -80,8 +97,8 @@ impl Tree {
 
     fn layout(&self) -> Result<FolderLayout> {
         let of = |is_nested: bool| -> BTreeSet<&str> {
-            let folders = self.images.iter().filter(|(parts, _)| parts.len() > 1 && (parts.len() > 2) == is_nested);
-            folders.map(|(parts, _)| parts[0].as_str()).collect()
+            let folders = self.paths().filter(|parts| parts.len() > 1 && (parts.len() > 2) == is_nested);
+            folders.map(|parts| parts[0]).collect()
         };
         let is_split = |name: &&str| Split::from_name(name).is_some();
         let (flat, nested) = (of(false), of(true));
@@ -105,20 +122,19 @@ impl Tree {
     /// A stray image beside a common folder of `train/` and `test/`, or in it, would make one class of all that is below.
     fn check_no_splits_below(&self) -> Result<()> {
         // a split, then a class, then a file
-        let place = |parts: &[String]| {
-            (1..parts.len().saturating_sub(2)).find(|&depth| Split::from_name(&parts[depth]).is_some())
-        };
-        let first = self.images.iter().find_map(|(parts, _)| Some(&parts[..place(parts)?]));
+        let place =
+            |parts: &[&str]| (1..parts.len().saturating_sub(2)).find(|&depth| Split::from_name(parts[depth]).is_some());
+        let first = self.paths().find_map(|parts| place(&parts).map(|depth| parts[..depth].to_vec()));
         let Some(common) = first else { return Ok(()) };
-        let split_of = |parts: &[String]| match parts.starts_with(common) && place(parts) == Some(common.len()) {
-            true => Split::from_name(&parts[common.len()]),
+        let split_of = |parts: &[&str]| match parts.starts_with(&common) && place(parts) == Some(common.len()) {
+            true => Split::from_name(parts[common.len()]),
             false => None,
         };
-        let splits: HashSet<Split> = self.images.iter().filter_map(|(parts, _)| split_of(parts)).collect();
-        let stray = self.images.iter().find(|(parts, _)| split_of(parts).is_none());
-        let is_one_class = self.images.iter().all(|(parts, _)| parts[0] == common[0]);
-        match stray {
-            Some((_, image)) if splits.contains(&Split::Train) && (splits.len() > 1 || is_one_class) => {
+        let splits: HashSet<Split> = self.paths().filter_map(|parts| split_of(&parts)).collect();
+        let stray = self.paths().position(|parts| split_of(&parts).is_none());
+        let is_one_class = self.paths().all(|parts| parts[0] == common[0]);
+        match stray.and_then(|at| self.sources.get(self.images[at].1)) {
+            Some(image) if splits.contains(&Split::Train) && (splits.len() > 1 || is_one_class) => {
                 Err(Error::data("an image lies beside the folders of the splits")
                     .expected(format!("all images in {0}/train/<class>/ and the like", common.join("/")))
                     .at(image)
@@ -130,11 +146,11 @@ impl Tree {
 
     /// Where every image lies deeper than its class's folder, the classes may be there.
     fn deeper_note(&self, depth: usize) -> Option<String> {
-        if self.images.iter().any(|(parts, _)| parts.len() <= depth + 1) {
+        if self.paths().any(|parts| parts.len() <= depth + 1) {
             return None;
         }
         let at = |depth: usize| -> Vec<&str> {
-            let names: BTreeSet<&str> = self.images.iter().map(|(parts, _)| parts[depth].as_str()).collect();
+            let names: BTreeSet<&str> = self.paths().map(|parts| parts[depth]).collect();
             names.into_iter().collect()
         };
         let (classes, below) = (at(depth - 1), at(depth));
@@ -149,14 +165,18 @@ impl Tree {
         ))
     }
 
+    /// The folder that all images lie below, in a folder of it; none where it may be a split.
+    fn common_folder(&self) -> Option<String> {
+        let common = self.paths().next()?[0].to_owned();
+        let is_common =
+            Split::from_name(&common).is_none() && self.paths().all(|parts| parts.len() > 2 && parts[0] == common);
+        is_common.then_some(common)
+    }
+
     /// Archives often hold one folder with everything in it.
     fn strip_common_folder(&mut self) {
-        while let Some((first, _)) = self.images.first()
-            && let Some(common) = first.first().cloned()
-            && Split::from_name(&common).is_none()
-            && self.images.iter().all(|(parts, _)| parts.len() > 2 && parts[0] == common)
-        {
-            self.images.iter_mut().for_each(|(parts, _)| drop(parts.remove(0)));
+        while let Some(common) = self.common_folder() {
+            self.images.iter_mut().for_each(|(path, _)| *path = path[common.len() + 1..].into());
             self.folders.retain_mut(|parts| parts.len() > 1 && parts.remove(0) == common);
             let class_names = std::mem::take(&mut self.class_names).into_iter();
             let below = class_names.filter(|(parts, _)| parts.len() > 1 && parts[0] == common);
@@ -165,8 +185,12 @@ impl Tree {
     }
 }
 
+fn texts(parts: &[String]) -> Vec<&str> {
+    parts.iter().map(String::as_str).collect()
+}
+
 /// The split and the class that an image's folders name.
-fn place(folders: &[String], layout: FolderLayout) -> Result<(Split, String)> {
+fn place(folders: &[&str], layout: FolderLayout) -> Result<(Split, String)> {
     let (split, below) = match (layout, folders) {
         (FolderLayout::Classes, below) => (Split::Train, below),
         (FolderLayout::Splits, [first, below @ ..]) => match Split::from_name(first) {

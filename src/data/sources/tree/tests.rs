@@ -2,10 +2,11 @@ use super::*;
 
 fn tree(paths: &[&str]) -> Result<ImageList> {
     let parts = |path: &str| path.split('/').map(String::from).collect::<Vec<_>>();
-    let images = paths.iter().filter(|path| path.ends_with("png"));
-    let images = images.map(|path| (parts(path), ImageSource::File(path.into()))).collect();
     let folders = paths.iter().filter(|path| !path.ends_with("png")).map(|path| parts(path)).collect();
-    Tree { images, folders, ..Tree::default() }.into_labelled("set".into())
+    let mut tree = Tree { folders, ..Tree::default() };
+    let images = paths.iter().filter(|path| path.ends_with("png"));
+    images.for_each(|path| tree.add_image(&parts(path), ImageSource::File(path.into())));
+    tree.into_labelled("set".into())
 }
 
 fn places(paths: &[&str]) -> Vec<String> {
