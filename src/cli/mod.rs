@@ -18,7 +18,7 @@ mod labelled;
 mod lr_find;
 mod man;
 mod names;
-mod output;
+pub mod output;
 mod predict;
 mod report;
 mod reproduce;
