@@ -83,10 +83,9 @@ static inline void transpose(__m128i v[8]) {
   }
 }
 
-static void inverse_dct(j_decompress_ptr decompress, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows, JDIMENSION column) {
-  (void)decompress;
+// The coefficients of a block, without quantisation: row i in v[i].
+static inline void dequantised(const jpeg_component_info *component, JCOEFPTR block, __m128i v[8]) {
   const MULTIPLIER *table = component->dct_table;
-  __m128i v[8];
   for (int i = 0; i < 8; i++) {
     const __m128i coefficients = _mm_loadu_si128((const __m128i *)(block + 8 * i));
     short factors[8];
@@ -94,6 +93,12 @@ static void inverse_dct(j_decompress_ptr decompress, jpeg_component_info *compon
       factors[j] = (short)table[8 * i + j];
     v[i] = _mm_mullo_epi16(coefficients, _mm_loadu_si128((const __m128i *)factors));
   }
+}
+
+static void inverse_dct(j_decompress_ptr decompress, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows, JDIMENSION column) {
+  (void)decompress;
+  __m128i v[8];
+  dequantised(component, block, v);
   transform(v, 13 - 2);
   transpose(v);
   transform(v, 13 + 2 + 3);
@@ -103,6 +108,39 @@ static void inverse_dct(j_decompress_ptr decompress, jpeg_component_info *compon
     const __m128i pixels = _mm_add_epi8(_mm_packs_epi16(v[i], v[i + 1]), middle);
     _mm_storel_epi64((__m128i *)(rows[i] + column), pixels);
     _mm_storel_epi64((__m128i *)(rows[i + 1] + column), _mm_srli_si128(pixels, 8));
+  }
+}
+
+// As `transform`, to four numbers in place of eight, in v[0] to v[3]: jidctred.c's. v[4] does not count.
+static inline void transform_to_four(__m128i v[8], int shift) {
+  const __m128i half = _mm_set1_epi32(1 << (shift - 1));
+  const wide first = scaled(v[0]), middle = add(add(first, first), (wide){half, half});
+  const wide even = rotated(v[2], v[6], 15137, -6270);
+  const wide outer = add(rotated(v[7], v[5], -4176, -4926), rotated(v[3], v[1], 7373, 20995));
+  const wide inner = add(rotated(v[7], v[5], -1730, 11893), rotated(v[3], v[1], -17799, 8697));
+  const wide sum = add(middle, even), difference = subtract(middle, even);
+  v[0] = narrow(add(sum, outer), shift);
+  v[1] = narrow(add(difference, inner), shift);
+  v[2] = narrow(subtract(difference, inner), shift);
+  v[3] = narrow(subtract(sum, outer), shift);
+}
+
+// A block in half its size.
+static void inverse_dct_to_four(j_decompress_ptr decompress, jpeg_component_info *component, JCOEFPTR block, JSAMPARRAY rows,
+                                JDIMENSION column) {
+  (void)decompress;
+  __m128i v[8];
+  dequantised(component, block, v);
+  transform_to_four(v, 13 - 2 + 1);
+  v[4] = v[5] = v[6] = v[7] = _mm_setzero_si128();
+  transpose(v);
+  transform_to_four(v, 13 + 2 + 3 + 1);
+  v[4] = v[5] = v[6] = v[7] = _mm_setzero_si128();
+  transpose(v);
+  const __m128i middle = _mm_set1_epi8((char)128);
+  for (int i = 0; i < 4; i++) {
+    const int pixels = _mm_cvtsi128_si32(_mm_add_epi8(_mm_packs_epi16(v[i], v[i]), middle));
+    memcpy(rows[i] + column, &pixels, 4);
   }
 }
 
@@ -226,14 +264,20 @@ static void use_vectors(j_decompress_ptr decompress) {
   my_upsample_ptr upsample = (my_upsample_ptr)decompress->upsample;
   decompress->client_data =
       decompress->mem->alloc_small((j_common_ptr)decompress, JPOOL_IMAGE, decompress->output_width * sizeof(short));
-  for (int i = 0; decompress->scale_num == decompress->scale_denom && i < decompress->num_components; i++) {
-    jpeg_component_info *component = decompress->comp_info + i;
-    decompress->idct->inverse_DCT[i] = inverse_dct;
-    if (component->h_samp_factor * 2 != decompress->max_h_samp_factor || component->downsampled_width <= 2)
+  const int size = decompress->min_DCT_scaled_size; // of a block, and of some components' twice or four times that
+  for (int i = 0; i < decompress->num_components; i++) {
+    const jpeg_component_info *component = decompress->comp_info + i;
+    if (component->DCT_scaled_size == 8)
+      decompress->idct->inverse_DCT[i] = inverse_dct;
+    else if (component->DCT_scaled_size == 4)
+      decompress->idct->inverse_DCT[i] = inverse_dct_to_four;
+    const int across = component->h_samp_factor * component->DCT_scaled_size, down = component->v_samp_factor * component->DCT_scaled_size;
+    // libjpeg repeats pixels of the narrowest, and where a block becomes one
+    if (!component->component_needed || size == 1 || across * 2 != decompress->max_h_samp_factor * size || component->downsampled_width <= 2)
       continue;
-    if (component->v_samp_factor == decompress->max_v_samp_factor)
+    if (down == decompress->max_v_samp_factor * size)
       upsample->methods[i] = double_across;
-    else if (component->v_samp_factor * 2 == decompress->max_v_samp_factor)
+    else if (down * 2 == decompress->max_v_samp_factor * size)
       upsample->methods[i] = double_both;
   }
   if (decompress->jpeg_color_space == JCS_YCbCr && decompress->out_color_space == JCS_RGB)
