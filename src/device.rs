@@ -8,7 +8,6 @@ mod memory;
 mod spinning;
 pub mod threads;
 
-use std::error::Error as _;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -138,15 +137,10 @@ pub fn select_behind(choice: DeviceChoice, behind: usize) -> Result<Selected> {
         Ok(Selected { device, name: format!("cuda:{number}"), gpu: gpus.name(number), why_not_cuda: None })
     };
     match gpu() {
-        Err(error) if choice == DeviceChoice::Auto => Ok(cpu(Some(reason(&error)))),
+        Err(error) if choice == DeviceChoice::Auto => Ok(cpu(Some(error.reason()))),
         Err(error) if error.advice().is_none() => Err(error.help("use `device = 'cpu'`, or see: convnet doctor")),
         selected => selected,
     }
-}
-
-/// Why an error's device cannot be used, without what to do.
-fn reason(error: &Error) -> String {
-    error.source().map_or_else(|| error.fault(), ToString::to_string)
 }
 
 /// Computes something small on `device`: a GPU that its driver shows may yet refuse.

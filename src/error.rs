@@ -184,6 +184,11 @@ impl Error {
         format!("{}{numbers}{places}", parts.what)
     }
 
+    /// Why it went wrong, where that is known, else what did and where; without the advice.
+    pub fn reason(&self) -> String {
+        self.source().map_or_else(|| self.fault(), ToString::to_string)
+    }
+
     /// The process's exit code for this error.
     pub fn exit_code(&self) -> u8 {
         self.0.kind.exit_code()
