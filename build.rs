@@ -66,7 +66,7 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 13] = [
+    const SOURCES: [&str; 14] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/shared.cpp",
@@ -80,6 +80,7 @@ fn compile_native(libtorch: &Path) {
         "src/native/trace.cpp",
         "src/native/reducer.cpp",
         "src/native/nccl.cpp",
+        "src/native/graph.cpp",
     ];
     const HEADERS: [&str; 8] = [
         "src/native/caught.h",

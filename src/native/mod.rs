@@ -7,6 +7,7 @@ mod cast;
 mod failure;
 mod feed;
 mod fused;
+mod graph;
 mod group;
 mod math;
 mod nccl;
@@ -27,6 +28,7 @@ pub use feed::Feed;
 pub use fused::{
     AdamStep, BatchNorm, Behind, FUSED_VARIABLE, adam, batch_norm, conv_pool, dropout, is_fused, max_pool,
 };
+pub use graph::{GRAPH_SYMBOLS, Graph, GraphFunctions, set_numbers};
 pub use group::{GlooGroup, GradientReducer, Reduction, ReductionUnderWay, TcpStore};
 pub use math::settle_math_functions;
 pub use nccl::{Communicator, NcclFunctions, Symbol};

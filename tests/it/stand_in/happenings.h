@@ -9,9 +9,12 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
+#include <vector>
 
 #include <c10/core/Device.h>
+#include <c10/core/Storage.h>
 #include <c10/core/Stream.h>
 #include <c10/util/Exception.h>
 
@@ -70,9 +73,41 @@ void check_not_broken() {
                           "some other API call, so the stacktrace below might be incorrect.");
 }
 
+// --- what is recorded in place of done ---
+
+constexpr c10::StreamId computing = 0;
+thread_local c10::StreamId current = computing;
+
+// Operators that a CUDA graph does again. They are done while they are recorded, too, for what comes after them asks for their sizes;
+// at the end what lay outside is as it was before, as if nothing had been done.
+struct Recording {
+  c10::StreamId on;
+  bool is_invalid = false;
+  std::vector<std::function<void()>> operators;
+  std::set<const void *> made;                                       // memory that was asked for since it began
+  std::map<const void *, std::pair<c10::Storage, std::string>> outside; // other memory that operators had, and what was in it
+};
+Recording *recording = nullptr; // what is under way
+
+// As CUDA refuses what cannot be recorded; then the recording is worth nothing.
+void check_recordable(bool is_recordable, const char *error) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  if (!recording || is_recordable) return;
+  recording->is_invalid = true;
+  TORCH_CHECK(false, "CUDA error: ", error);
+}
+
+// The host would have to wait for the GPU.
+void note_wait(const std::string &what) {
+  note("wait\t" + what);
+  check_recordable(false, "operation not permitted when stream is capturing");
+}
+
 void count_op(const std::string &name) {
   check_not_broken();
   std::lock_guard<std::recursive_mutex> lock(mutex);
+  check_recordable(!recording || current == recording->on,
+                   "operation would make the legacy stream depend on a capturing blocking stream");
   ops_in_step++;
   static const bool names = std::getenv("STAND_IN_NAMES");
   if (names) note("op\t" + name);
@@ -86,6 +121,7 @@ void count_op(const std::string &name) {
 
 void begin_step() {
   std::lock_guard<std::recursive_mutex> lock(mutex);
+  check_recordable(false, "a seed is set while a graph is recorded");
   note("ops\t" + std::to_string(ops_in_step));
   step++;
   ops_in_step = 0;
@@ -97,8 +133,6 @@ void begin_step() {
 
 // What is begun on another stream than the computing one is done when somebody waits for it, and not before: who forgets to sees old
 // bytes. The computing stream does everything at once.
-constexpr c10::StreamId computing = 0;
-thread_local c10::StreamId current = computing;
 std::atomic<c10::StreamId> num_streams{computing + 1};
 
 struct Queue {

@@ -10,8 +10,14 @@ use std::sync::OnceLock;
 use convnet::metrics::Metric;
 
 const LIBTORCH: &str = env!("CONVNET_LIBTORCH");
-const SOURCES: [&str; 4] =
-    [include_str!("torch_cuda.cpp"), include_str!("happenings.h"), include_str!("driver.c"), include_str!("nccl.c")];
+const SOURCES: [&str; 6] = [
+    include_str!("torch_cuda.cpp"),
+    include_str!("happenings.h"),
+    include_str!("graph.h"),
+    include_str!("cuda_graph.h"),
+    include_str!("driver.c"),
+    include_str!("nccl.c"),
+];
 
 /// The folder of the libraries.
 pub fn folder() -> &'static Path {

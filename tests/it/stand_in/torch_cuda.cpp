@@ -10,6 +10,8 @@
 // STAND_IN_FAIL  "oom S N" or "launch S N": the N-th operator of step S (from 0; -1 before the first) fails; after a
 //                launch failure everything does, as on a GPU. "seed S 0": the seed that begins step S fails
 // STAND_IN_PLANT a name, such as aten::convolution: that operator copies something to the host
+// STAND_IN_BAKE  "Byte 4", "Long 1", "Float 0": a graph keeps what tensors of that kind and so many axes had when it was recorded, which
+//                lay outside; "seed": it draws as it did then
 // STAND_IN_DRIVER as driver.c has it: its last number is how many GPUs there are; a process uses one
 
 #include "happenings.h"
@@ -33,6 +35,8 @@ struct DeviceAllocator final : c10::Allocator {
   static constexpr size_t alignment = 512;
   c10::DataPtr allocate(size_t bytes) override {
     void *memory = bytes ? std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment) : nullptr;
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    if (recording) recording->made.insert(memory);
     return {memory, memory, &std::free, gpu()};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &std::free; }
@@ -91,7 +95,12 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     if (!*event) *event = new Event;
     *static_cast<Event *>(*event) = {on.id(), queues[on.id()].num_begun};
   }
-  void block(void *event, const c10::Stream &) const override { finish(*static_cast<Event *>(event)); }
+  void block(void *event, const c10::Stream &stream) const override {
+    const Event &of = *static_cast<Event *>(event);
+    check_recordable(!recording || (of.on == recording->on) == (stream.id() == recording->on),
+                     "dependency created on uncaptured work in another stream");
+    finish(of);
+  }
   bool queryEvent(void *event) const override {
     std::lock_guard<std::recursive_mutex> lock(mutex);
     const auto *asked = static_cast<Event *>(event);
@@ -99,12 +108,12 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   }
   void synchronizeEvent(void *event) const override {
     check_not_broken();
-    note("wait\tfor an event");
+    note_wait("for an event");
     finish(*static_cast<Event *>(event));
   }
   void synchronizeStream(const c10::Stream &of) const override {
     check_not_broken();
-    note("wait\tfor a stream");
+    note_wait("for a stream");
     ::finish(of.id(), ~0ul);
   }
   void destroyEvent(void *event, const c10::DeviceIndex) const noexcept override { delete static_cast<Event *>(event); }
@@ -148,6 +157,7 @@ struct CUDAHooks : public CUDAHooksInterface {
   Allocator *getPinnedMemoryAllocator() const override { return &host_memory; }
   bool isPinnedPtr(const void *memory) const override { return is_pinned(memory); }
   Device getDeviceFromPtr(void *) const override { return gpu(); }
+  void deviceSynchronize(DeviceIndex) const override { note_wait("for the device"); }
   // Operators draw from the CPU's generator: this one only marks the steps.
   const Generator &getDefaultGenerator(DeviceIndex) const override {
     static const Generator generator = at::detail::createCPUGenerator();
@@ -188,6 +198,8 @@ at::Tensor on_device(const at::Tensor &tensor) {
   seen_from_cpu(out).copy_(tensor);
   return out;
 }
+
+#include "graph.h"
 
 bool starts_with(const std::string &text, const char *beginning) { return text.rfind(beginning, 0) == 0; }
 
@@ -245,7 +257,7 @@ private:
     // a number on the host goes with a kernel's arguments
     if (!tensor.is_cuda() && tensor.dim() > 0) {
       if (starts_with(name, "aten::index")) {
-        note("wait\t" + name + " with indices on the host");
+        note_wait(name + " with indices on the host");
       } else {
         note("mismatch\t" + name + " " + describe(tensor));
         TORCH_CHECK(false, "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and "
@@ -254,6 +266,7 @@ private:
     }
     if (tensor.dim() > 1 && is_product() && reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 != 0)
       note("mismatch\t" + name + " " + describe(tensor) + " at an address that 16 does not divide");
+    keep_outside(tensor);
     at::Tensor here = seen_from_cpu(tensor);
     pairs.emplace_back(tensor, here);
     return here;
@@ -282,21 +295,26 @@ void on_cpu(const c10::OperatorHandle &op, torch::jit::Stack *stack) {
   const auto &schema = op.schema();
   count_op(schema.name());
   Arguments arguments(schema.name(), torch::jit::pop(*stack, schema.arguments().size()));
-  if (waits(schema.name(), arguments.values)) note("wait\t" + schema.name());
+  if (waits(schema.name(), arguments.values)) note_wait(schema.name());
   static const char *planted = std::getenv("STAND_IN_PLANT");
   if (planted && schema.name() == planted) on_device(arguments.values[0].toTensor()).to(at::kCPU);
-  torch::jit::Stack results = arguments.values;
+  const torch::jit::Stack inputs = arguments.values;
+  torch::jit::Stack results = inputs;
   op.callBoxed(&results);
+  std::vector<at::Tensor> outputs;
   for (c10::IValue &result : results) {
     if (result.isTensor()) {
       result = arguments.result(result.toTensor());
+      outputs.push_back(result.toTensor());
     } else if (result.isTensorList()) {
       std::vector<at::Tensor> tensors = result.toTensorVector();
       for (at::Tensor &tensor : tensors) tensor = arguments.result(tensor);
+      outputs.insert(outputs.end(), tensors.begin(), tensors.end());
       result = c10::IValue(c10::List<at::Tensor>(tensors));
     }
     stack->push_back(std::move(result));
   }
+  record(op, inputs, outputs);
 }
 
 // Memory is asked of this GPU from now on.
@@ -322,16 +340,18 @@ at::Tensor &copy(at::Tensor &to, const at::Tensor &from, bool non_blocking) {
   count_op("aten::copy_");
   const bool crosses = to.device() != from.device();
   const bool is_begun = crosses && non_blocking && from.is_cpu() && is_pinned(from.const_data_ptr());
-  if (crosses && !is_begun) note("wait\tcopy " + describe(to) + " <- " + describe(from));
-  auto action = [to, from] { seen_from_cpu(to).copy_(seen_from_cpu(from)); };
-  if (is_begun && current != computing) begin(current, action);
+  if (crosses && !is_begun) note_wait("copy " + describe(to) + " <- " + describe(from));
+  auto action = [to = seen_from_cpu(to), from = seen_from_cpu(from)]() mutable { to.copy_(from); };
+  keep_outside(to);
+  if (is_begun && current != computing && !recording) begin(current, action);
   else action();
+  record(action);
   return to;
 }
 
 at::Scalar item(const at::Tensor &tensor) {
   count_op("aten::_local_scalar_dense");
-  note("wait\tread " + describe(tensor));
+  note_wait("read " + describe(tensor));
   return at::_local_scalar_dense(seen_from_cpu(tensor));
 }
 
@@ -371,3 +391,5 @@ struct Registered {
 } registered;
 
 } // namespace
+
+#include "cuda_graph.h"
