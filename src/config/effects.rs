@@ -64,7 +64,7 @@ fn of_either(names: &[&str]) -> String {
 }
 
 /// All such settings.
-const SETTINGS: [Setting; 22] = [
+const SETTINGS: [Setting; 23] = [
     setting("model", "a run without `init_from`", |run, _| run.network.init_from.is_none()),
     setting("weights", "a run without `init_from`", |run, _| run.network.init_from.is_none()),
     setting("freeze_epochs", "a run that trains more than the last Dense layer later on", |run, _| {
@@ -99,6 +99,7 @@ const SETTINGS: [Setting; 22] = [
     setting("tf32", "CUDA with `precision = 'fp32'`", |run, is_cuda| {
         is_cuda && run.network.precision == crate::model::Precision::Fp32
     }),
+    setting("cuda_graph", "CUDA", |run, is_cuda| is_cuda || !run.training.cuda_graph),
 ];
 
 fn decays(run: &RunConfig) -> bool {
@@ -106,10 +107,11 @@ fn decays(run: &RunConfig) -> bool {
 }
 
 /// The settings that a range test of learning rates takes, because a training does, and that do nothing in it.
-pub const NOT_IN_RANGE_TEST: [&str; 28] = [
+pub const NOT_IN_RANGE_TEST: [&str; 29] = [
     "keep_features",
     "sync_batchnorm",
     "gradient_compression",
+    "cuda_graph",
     "epochs",
     "lr",
     "ema",

@@ -10,13 +10,14 @@ use crate::error::{Error, Result};
 use crate::model::saved;
 
 /// What may change when a run is resumed, and what that does; everything else is as it was.
-pub const MUTABLE_ON_RESUME: [(&str, &str); 15] = [
+pub const MUTABLE_ON_RESUME: [(&str, &str); 16] = [
     ("epochs", "trains longer; schedules that depend on the run's length follow the new one"),
     ("patience", "waits longer or shorter for a better epoch"),
     ("until", "ends at another number"),
     ("time", "ends after another time, counted from the run's first start"),
     ("save_every", "changes when checkpoints are saved, not what is computed"),
     ("device", "other devices round differently: the same run, not the same bits"),
+    ("cuda_graph", "launches steps in another way; sums on a GPU may round differently"),
     ("threads", "other numbers of threads may round differently"),
     ("models", "saves the model elsewhere"),
     ("name", "saves the model under another name"),

@@ -69,13 +69,23 @@ fn mapped_in(maps: &str, name: &str) -> Option<PathBuf> {
     paths.find(is_it).map(Path::to_owned)
 }
 
+/// libtorch's CUDA half.
+const HALF: &str = "libtorch_cuda.so";
+
+/// Loads libtorch's CUDA half; what it defines is there for libraries that come later.
+///
+/// # Errors
+/// Why it does not load.
+pub fn cuda_half() -> Result<Library, NotLoaded> {
+    load(HALF, true)
+}
+
 /// Loads libtorch's CUDA half, then NVRTC, which compiles kernels while the program runs.
 ///
 /// # Errors
 /// Which library does not load and why, in a sentence.
 pub fn load_cuda() -> Result<(), String> {
-    const HALF: &str = "libtorch_cuda.so";
-    load(HALF, true).map_err(|reason| {
+    cuda_half().map_err(|reason| {
         let advice = Installed::here().cuda_advice();
         match reason.is_missing(HALF) {
             true => format!("this libtorch is the CPU's ({HALF} is not there): {advice}"),

@@ -45,6 +45,8 @@ pub struct TrainConfig {
     pub sync_batchnorm: bool,
     /// As what numbers gradients travel between processes.
     pub gradient_compression: GradientCompression,
+    /// Whether a GPU does a whole step by one launch, from a CUDA graph.
+    pub cuda_graph: bool,
     /// How training images are changed.
     pub augment: AugmentConfig,
     /// ε of `y(1 - ε) + ε/K`, in training and validation.
@@ -90,6 +92,7 @@ impl Default for TrainConfig {
             seed: 0,
             sync_batchnorm: false,
             gradient_compression: GradientCompression::None,
+            cuda_graph: false,
             augment: AugmentConfig::default(),
             label_smoothing: 0.0,
             class_weights: None,

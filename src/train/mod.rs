@@ -11,6 +11,7 @@ mod config;
 mod distributions;
 mod due;
 mod epoch_meter;
+mod graph;
 mod learning_rate;
 mod limits;
 mod loss;
@@ -53,6 +54,7 @@ pub use schedule::{Schedule, ScheduleKind};
 pub use train_state::{StopReason, TrainState};
 
 use epoch_meter::EpochMeter;
+use graph::{Graph, Next};
 use profile::timed;
 use step::{EpochPlan, Step, StepStart};
 use train_state::Stopwatch;
@@ -117,6 +119,7 @@ pub enum LastCheckpoint {
 /// The state of a running [`Trainer::fit`] that no checkpoint keeps.
 struct LoopState {
     loss: Loss,
+    graph: Graph,
     meter: EpochMeter,
     clock: Stopwatch,
     /// Whether progress is to be told after the next step.
@@ -219,11 +222,15 @@ impl Trainer<'_> {
         if is_due(config.histograms, start.epoch) && step.batches(start.batch).end == step.num_batches() {
             self.optimizer.keep_next_gradient();
         }
-        step.run(&mut self.optimizer, plan, start, learning_rate, |batch| {
-            loop_state.images += batch.targets.labels.size()[0] as u64;
+        let LoopState { images, meter, graph, .. } = loop_state;
+        let trouble = graph.run(&step, &mut self.optimizer, Next { plan, start, learning_rate }, &mut |batch| {
+            *images += batch.targets.labels.size()[0] as u64;
             margins.iter_mut().for_each(|margins| margins.add(batch));
-            loop_state.meter.add(model, start.epoch + 1, batch, learning_rate)
+            meter.add(model, start.epoch + 1, batch, learning_rate)
         })?;
+        if let Some(sentence) = trouble {
+            self.sinks.send(&Event::Warning(sentence));
+        }
         let end = step.batches(start.batch).end;
         state.batches_seen += end - start.batch;
         state.batches = end;
@@ -338,8 +345,14 @@ impl Trainer<'_> {
         let group = self.train.group();
         let is_bf16 = self.config.gradient_compression == GradientCompression::Bf16;
         self.optimizer.share_with(group, is_bf16)?;
+        let loss = Loss::of(self.config.label_smoothing, self.config.class_weights.as_ref(), self.model.device())?;
+        let (graph, trouble) = Graph::new(&self.step_of(&loss));
+        if let Some(sentence) = trouble {
+            self.sinks.send(&Event::Warning(sentence));
+        }
         Ok(LoopState {
-            loss: Loss::of(self.config.label_smoothing, self.config.class_weights.as_ref(), self.model.device())?,
+            loss,
+            graph,
             meter: EpochMeter::new(self.state.sums, self.model, group),
             report_is_due: false,
             images: 0,

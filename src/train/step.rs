@@ -57,6 +57,13 @@ pub(super) struct TrainedBatch {
     pub loss: Tensor,
 }
 
+/// A batch that the network is to be trained on: see [`TrainedBatch`].
+pub(super) struct Batch {
+    pub numbers: Tensor,
+    pub images: Tensor,
+    pub targets: Targets,
+}
+
 /// What an epoch's steps have in common.
 pub(super) struct EpochPlan {
     /// The order of the images; of several processes, the images that this one takes.
@@ -132,17 +139,31 @@ impl Step<'_> {
     /// The forward pass of the `rows` of batch `at.batch`, the step's batch `number` from 0.
     fn forward(&self, plan: &EpochPlan, at: StepStart, number: u64, share: f64, rows: Rows) -> Result<TrainedBatch> {
         let step = at.batches_seen + number;
-        native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())?; // dropout masks
-        let (images, targets) = self.batch(plan, at.batch, step)?;
-        let numbers = self.train.numbers_of(&plan.order, at.batch, self.config.batch_size);
-        let numbers = numbers.narrow(0, 0, targets.labels.size()[0]);
-        let (outputs, loss) = timed(self.profile, Phase::Forward, || {
-            let outputs = self.model.forward_batch(self.train, &images, true)?;
-            let loss = self.model.with_penalties(self.loss.loss(&outputs, &targets));
-            Ok((outputs, loss))
-        })?;
+        let Batch { numbers, images, targets } = self.begin_batch(plan, at.batch, step)?;
+        let (outputs, loss) = timed(self.profile, Phase::Forward, || self.compute(&images, &targets))?;
         let is_counted = rows.count > 0;
         Ok(TrainedBatch { batch: at.batch, step, share, numbers, images, targets, outputs, is_counted, loss })
+    }
+
+    /// The epoch's batch `batch`, for step `step`: draws from now on are those of the step.
+    pub fn begin_batch(&self, plan: &EpochPlan, batch: u64, step: u64) -> Result<Batch> {
+        self.seed(step)?; // dropout masks
+        let (images, targets) = self.batch(plan, batch, step)?;
+        let numbers = self.train.numbers_of(&plan.order, batch, self.config.batch_size);
+        let numbers = numbers.narrow(0, 0, targets.labels.size()[0]);
+        Ok(Batch { numbers, images, targets })
+    }
+
+    /// Has libtorch draw what step `step` draws.
+    pub fn seed(&self, step: u64) -> Result<()> {
+        native::manual_seed(derive(self.config.seed, Stream::Step(step)), self.model.device())
+    }
+
+    /// What the network makes of `images`, and the loss with penalties.
+    pub fn compute(&self, images: &Tensor, targets: &Targets) -> Result<(Outputs, Tensor)> {
+        let outputs = self.model.forward_batch(self.train, images, true)?;
+        let loss = self.model.with_penalties(self.loss.loss(&outputs, targets));
+        Ok((outputs, loss))
     }
 
     /// The images of the epoch's batch `batch`, augmented, `u8 [B, H, W, C]`, and what they are to be recognised as in step `step`.

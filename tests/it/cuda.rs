@@ -15,7 +15,7 @@ const SMALL: [&str; 11] =
 const STEPS: i64 = 8;
 
 /// Layers that have constants, statistics, random numbers, regularisers or constraints.
-const LAYERS: &str = r#"{"class_name": "Sequential", "config": {"name": "many", "layers": [
+pub const LAYERS: &str = r#"{"class_name": "Sequential", "config": {"name": "many", "layers": [
     {"class_name": "InputLayer", "config": {"name": "input", "batch_shape": [null, 28, 28, 1]}},
     {"class_name": "Rescaling", "config": {"name": "a", "scale": 2.0, "offset": -0.5}},
     {"class_name": "Normalization", "config": {"name": "b", "axis": -1, "mean": [0.1], "variance": [0.3]}},

@@ -23,6 +23,7 @@ mod evaluation;
 mod examples;
 mod explain;
 mod fused;
+mod graph;
 mod heads;
 mod inputs;
 mod keras_exchange;

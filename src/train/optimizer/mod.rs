@@ -5,7 +5,9 @@
 
 mod clip;
 mod flat;
+mod number;
 mod options;
+mod recording;
 mod rules;
 mod settings;
 mod table;
@@ -24,6 +26,7 @@ use crate::model::Weight;
 use crate::native::GradientReducer;
 use clip::Segments;
 use flat::{Parameter, ParameterGroup, alignment, flatten, parameter_groups};
+use number::Number;
 use rules::Update;
 
 /// How many MiB of a gradient are summed over the processes at once: PyTorch's choice.
@@ -209,13 +212,33 @@ impl Optimizer {
         if std::mem::take(&mut self.keeps_gradient) {
             self.kept_gradient = Some(gradient.copy()); // clipping may change it in place
         }
+        let numbers = self.numbers(learning_rate);
+        self.change(gradient, numbers.into_iter().map(Number::Host).collect());
+    }
+
+    /// What the step that was counted last takes at `learning_rate` and the one before did not, group by group: what weights are
+    /// multiplied by, where they decay, and the rule's numbers.
+    fn numbers(&self, learning_rate: f64) -> Vec<f64> {
+        let mut numbers = Vec::new();
+        for group in &self.groups {
+            let learning_rate = learning_rate * group.rate_scale;
+            if self.options.weight_decay > 0.0 {
+                numbers.push(1.0 - self.options.weight_decay * learning_rate);
+            }
+            numbers.extend(self.config.numbers(learning_rate, self.steps));
+        }
+        numbers
+    }
+
+    /// Changes weights, state and average by the step's gradient and its [`Optimizer::numbers`].
+    fn change(&mut self, gradient: Tensor, numbers: Vec<Number>) {
         tch::no_grad(|| {
             let gradient = match self.options.clip {
                 Some(clip) => clip.apply(gradient, self.segments.as_ref()),
                 None => gradient,
             };
-            for group in &self.groups {
-                self.update(group, &gradient, learning_rate * group.rate_scale);
+            for (group, numbers) in self.groups.iter().zip(numbers.chunks(numbers.len() / self.groups.len())) {
+                self.update(group, &gradient, numbers);
             }
             self.move_average();
         });
@@ -234,18 +257,17 @@ impl Optimizer {
     }
 
     /// Decays and updates the parameters of `group`. All are changed in place.
-    fn update(&self, group: &ParameterGroup, gradient: &Tensor, learning_rate: f64) {
+    fn update(&self, group: &ParameterGroup, gradient: &Tensor, numbers: &[Number]) {
         let part = |flat: &Tensor| match &self.groups[..] {
             [_] => flat.shallow_clone(),
             _ => flat.narrow(0, group.start, group.count),
         };
         let mut values = part(&self.values);
         let mut state: Vec<Tensor> = self.state.iter().map(part).collect();
-        if self.options.weight_decay > 0.0 {
-            values *= 1.0 - self.options.weight_decay * learning_rate;
-        }
+        let (decay, numbers) = numbers.split_at(usize::from(self.options.weight_decay > 0.0));
+        decay.iter().for_each(|decay| decay.scale(&mut values));
         let (values, state) = (&mut values, &mut state[..]);
-        self.config.apply(Update { values, state, gradient: &part(gradient), learning_rate, step: self.steps });
+        self.config.apply(Update { values, state, gradient: &part(gradient), numbers });
     }
 
     /// The average begins as the weights after the first step.

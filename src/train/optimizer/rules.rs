@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 use tch::Tensor;
 
+use super::number::Number;
 use crate::native::{self, AdamStep};
 
 /// Nadam's momentum decay: Keras has no setting for it.
@@ -107,10 +108,8 @@ pub(super) struct Update<'a> {
     pub state: &'a mut [Tensor],
     /// `f32 [P]`.
     pub gradient: &'a Tensor,
-    /// η.
-    pub learning_rate: f64,
-    /// t.
-    pub step: u64,
+    /// Those of [`OptimizerConfig::numbers`].
+    pub numbers: &'a [Number],
 }
 
 impl OptimizerConfig {
@@ -126,6 +125,17 @@ impl OptimizerConfig {
                 (false, true) => &["velocity", "average_gradient"],
                 (true, true) => &["velocity", "momentum", "average_gradient"],
             },
+        }
+    }
+
+    /// What the rule takes in step `step` (t) at `learning_rate` (η) that it did not take in the one before.
+    pub(super) fn numbers(self, learning_rate: f64, step: u64) -> Vec<f64> {
+        match self {
+            OptimizerConfig::Adam { beta1, beta2, .. } => vec![adam_alpha(learning_rate, beta1, beta2, step)],
+            OptimizerConfig::Nadam { beta1, beta2, .. } => nadam_numbers(learning_rate, beta1, beta2, step).to_vec(),
+            OptimizerConfig::Sgd { .. } | OptimizerConfig::RmsProp { .. } | OptimizerConfig::Lion { .. } => {
+                vec![learning_rate]
+            }
         }
     }
 
@@ -145,15 +155,17 @@ impl OptimizerConfig {
 /// `m += (g - m)(1 - β₁)`, `v += (g² - v)(1 - β₂)`, `w -= m·α / (√v + ε)`.
 fn adam(update: Update, beta1: f64, beta2: f64, epsilon: f64) {
     let [momentum, velocity] = update.state else { unreachable!("Adam keeps two tensors") };
-    let alpha = adam_alpha(update.learning_rate, beta1, beta2, update.step);
-    let step = AdamStep { new_momentum: 1.0 - beta1, new_velocity: 1.0 - beta2, alpha, epsilon };
-    let done = native::adam(step, update.gradient, momentum, velocity, update.values);
-    if done.unwrap_or_else(|error| native::throw(error)) {
-        return;
+    let alpha = &update.numbers[0];
+    if let Number::Host(alpha) = *alpha {
+        let step = AdamStep { new_momentum: 1.0 - beta1, new_velocity: 1.0 - beta2, alpha, epsilon };
+        let done = native::adam(step, update.gradient, momentum, velocity, update.values);
+        if done.unwrap_or_else(|error| native::throw(error)) {
+            return;
+        }
     }
     let _ = momentum.lerp_(update.gradient, 1.0 - beta1);
     let _ = velocity.lerp_(&update.gradient.square(), 1.0 - beta2);
-    *update.values -= &*momentum * alpha / (velocity.sqrt() + epsilon);
+    *update.values -= alpha.times(momentum) / (velocity.sqrt() + epsilon);
 }
 
 /// Adam's step size with its bias correction, `η·√(1 - β₂ᵗ) / (1 - β₁ᵗ)`, in f32 as Keras computes it: `1 - 0.999f` is
@@ -167,16 +179,24 @@ fn adam_alpha(learning_rate: f64, beta1: f64, beta2: f64, step: u64) -> f64 {
 /// `w -= η·(uₜ₊₁·m / (1 - U·uₜ₊₁) + (1 - uₜ)·g / (1 - U)) / (√(v / (1 - β₂ᵗ)) + ε)`.
 fn nadam(update: Update, beta1: f64, beta2: f64, epsilon: f64) {
     let [momentum, velocity] = update.state else { unreachable!("Nadam keeps two tensors") };
-    let u = |step: u64| beta1 as f32 * (1.0 - 0.5 * libm::powf(NADAM_DECAY, step as f32));
-    let product = nadam_product(beta1, update.step);
-    let of_momentum = u(update.step + 1) / (1.0 - product * u(update.step + 1));
-    let of_gradient = (1.0 - u(update.step)) / (1.0 - product);
-    let velocity_scale = 1.0 - libm::powf(beta2 as f32, update.step as f32);
+    let [of_momentum, of_gradient, velocity_scale, learning_rate] = update.numbers else {
+        unreachable!("Nadam takes four numbers")
+    };
     let _ = momentum.lerp_(update.gradient, 1.0 - beta1);
     let _ = velocity.lerp_(&update.gradient.square(), 1.0 - beta2);
-    let mean = &*momentum * f64::from(of_momentum) + update.gradient * f64::from(of_gradient);
-    let root = (&*velocity / f64::from(velocity_scale)).sqrt() + epsilon;
-    *update.values -= mean * update.learning_rate / root;
+    let mean = of_momentum.times(momentum) + of_gradient.times(update.gradient);
+    let root = velocity_scale.below(velocity).sqrt() + epsilon;
+    *update.values -= learning_rate.times(&mean) / root;
+}
+
+/// What Nadam multiplies momentum and gradient by, what it divides the velocity by, and η.
+fn nadam_numbers(learning_rate: f64, beta1: f64, beta2: f64, step: u64) -> [f64; 4] {
+    let u = |step: u64| beta1 as f32 * (1.0 - 0.5 * libm::powf(NADAM_DECAY, step as f32));
+    let product = nadam_product(beta1, step);
+    let of_momentum = u(step + 1) / (1.0 - product * u(step + 1));
+    let of_gradient = (1.0 - u(step)) / (1.0 - product);
+    let velocity_scale = 1.0 - libm::powf(beta2 as f32, step as f32);
+    [of_momentum.into(), of_gradient.into(), velocity_scale.into(), learning_rate]
 }
 
 /// The product of Nadam's u₁ to u_step, multiplied in f32 in Keras's order. It is 0 after some hundred steps.
@@ -193,7 +213,7 @@ fn nadam_product(beta1: f64, step: u64) -> f32 {
 
 /// `v = μv - ηg`, then `w += v`, or `w += μv - ηg` (Nesterov); without momentum `w -= ηg`.
 fn sgd(update: Update, momentum: f64, nesterov: bool) {
-    let descent = update.gradient * update.learning_rate;
+    let descent = update.numbers[0].times(update.gradient);
     match update.state {
         [velocity] => {
             let _ = velocity.g_mul_scalar_(momentum).g_sub_(&descent);
@@ -215,7 +235,7 @@ fn rms_prop(update: Update, rho: f64, momentum: f64, epsilon: f64, centered: boo
         }
         _ => &*velocity + epsilon,
     };
-    let descent = update.gradient * update.learning_rate / denominator.sqrt();
+    let descent = update.numbers[0].times(update.gradient) / denominator.sqrt();
     match others.first_mut() {
         Some(moving) if momentum > 0.0 => {
             let _ = moving.g_mul_scalar_(momentum).g_add_(&descent);
@@ -229,6 +249,6 @@ fn rms_prop(update: Update, rho: f64, momentum: f64, epsilon: f64, centered: boo
 fn lion(update: Update, beta1: f64, beta2: f64) {
     let [momentum] = update.state else { unreachable!("Lion keeps one tensor") };
     let direction = (&*momentum * beta1 + update.gradient * (1.0 - beta1)).sign();
-    *update.values -= direction * update.learning_rate;
+    *update.values -= update.numbers[0].times(&direction);
     let _ = momentum.g_mul_scalar_(beta2).g_add_(&(update.gradient * (1.0 - beta2)));
 }

@@ -272,6 +272,9 @@ struct DeviceFlags {
     /// Use only cuDNN algorithms that give the same bits each time, which is slower
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     deterministic: Option<bool>,
+    /// Do a whole step on a GPU by one launch, from a CUDA graph that is first checked against plain steps
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    cuda_graph: Option<bool>,
     /// CPU threads
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<usize>,

@@ -1,0 +1,78 @@
+//! Whether a recorded step does what the plain one does.
+
+use tch::Tensor;
+
+use super::super::Optimizer;
+use super::super::loss::Targets;
+use super::super::step::{Batch, TrainedBatch};
+use crate::model::Model;
+
+/// How far a recorded step may be from the plain one: as a share of what a step changes, and of the outputs, each in Euclid's norm.
+/// On the CPU the two are the same bits. On a GPU sums may be in another order each time, and cuDNN may choose other algorithms, so that
+/// bf16 differs by 2^-8; a step on other images, with other masks or at another rate is farther off.
+const TOLERANCE: f64 = 0.01;
+
+/// What a plain step saw and gave.
+pub(super) struct Seen {
+    pub batch: Batch,
+    /// The network's outputs and the loss.
+    outputs: [Tensor; 2],
+}
+
+impl Seen {
+    pub fn of(trained: &TrainedBatch) -> Self {
+        let labels = trained.targets.labels.shallow_clone();
+        let (numbers, images) = (trained.numbers.shallow_clone(), trained.images.shallow_clone());
+        let batch = Batch { numbers, images, targets: Targets { labels, others: None } };
+        Seen { batch, outputs: [trained.outputs.values.detach(), trained.loss.detach()] }
+    }
+}
+
+/// All that a step changes, as it was.
+pub(super) struct Snapshot(Vec<Part>);
+
+/// A tensor that steps change.
+struct Part {
+    what: &'static str,
+    tensor: Tensor,
+    then: Tensor,
+}
+
+impl Snapshot {
+    /// As it is now.
+    pub fn take(model: &Model, optimizer: &Optimizer) -> Self {
+        let moving = model.weights().iter().filter(|weight| !weight.trainable);
+        let moving = moving.map(|weight| ("the weights that are not trained", weight.tensor.detach()));
+        let all = optimizer.changing().into_iter().chain(moving);
+        Snapshot(all.map(|(what, tensor)| Part { what, then: tensor.copy(), tensor }).collect())
+    }
+
+    /// Makes it as it was.
+    pub fn put_back(&self) {
+        tch::no_grad(|| self.0.iter().for_each(|part| part.tensor.shallow_clone().copy_(&part.then)));
+    }
+
+    /// What now is not as it was here, by a step from `before` that gave `outputs` where `seen` is what it should give; none where all is.
+    /// Waits for the device.
+    pub fn fault_of_now(&self, before: &Snapshot, seen: &Seen, outputs: [&Tensor; 2]) -> Option<String> {
+        let parts = self.0.iter().zip(&before.0);
+        let changes =
+            parts.map(|(part, before)| (part.what, &part.tensor, &part.then, norm(&(&part.then - &before.then))));
+        let given = ["the outputs", "the loss"].into_iter().zip(outputs).zip(&seen.outputs);
+        let given = given.map(|((what, now), then)| (what, now, then, norm(then)));
+        given.chain(changes).find_map(|(what, now, then, scale)| {
+            let distance = norm(&(now - then));
+            if !distance.is_finite() {
+                return Some(format!("it has no finite numbers in {what}"));
+            }
+            let [percent, most] = [distance / scale, TOLERANCE].map(|share| 100.0 * share);
+            let fault = || format!("it is {percent:.1} % off in {what}, where up to {most:.0} % may be noise");
+            (distance > TOLERANCE * scale).then(fault)
+        })
+    }
+}
+
+/// The length of `x` in f64.
+fn norm(x: &Tensor) -> f64 {
+    x.to_kind(tch::Kind::Double).norm().double_value(&[])
+}
