@@ -10,7 +10,7 @@ use super::order::Order;
 use crate::data::Samples;
 use crate::data::prefetch::Prefetch;
 use crate::error::{Error, Result};
-use crate::native::Feed;
+use crate::native::{self, Feed};
 
 /// Batches that are copied to a GPU before the one that is computed on is done.
 const AHEAD: usize = 2;
@@ -70,7 +70,7 @@ impl Streaming {
         let sizes = [count, shape.height, shape.width, shape.channels].map(|size| size as i64);
         let pixels = match self.device {
             Device::Cuda(gpu) => self.next_from(current, gpu, &sizes)?,
-            _ => Tensor::from_slice(&current.prefetch.take()?).view(sizes).to_device(self.device),
+            _ => native::bytes_shared(Arc::new(current.prefetch.take()?), &sizes)?.to_device(self.device),
         };
         current.next += 1;
         Ok(pixels)
