@@ -47,15 +47,18 @@ pub(super) struct Next<'a> {
 type OnBatch<'a> = &'a mut dyn FnMut(&TrainedBatch) -> Result<()>;
 
 impl Graph {
-    /// For the steps of a training that are like `step`: none where it is not wanted or cannot be, with why in a sentence. That it belongs
-    /// to CUDA is the settings' to say.
+    /// For the steps of a training that are like `step`: none where it is not wanted or cannot be, with why in a sentence, which
+    /// of several processes the main one says. That it belongs to CUDA is the settings' to say.
     pub fn new(step: &Step) -> (Self, Option<String>) {
         if !step.config.cuda_graph || step.model.device() == Device::Cpu {
             return (Graph::Off, None);
         }
         match obstacle(step).map_or_else(functions, |why| Err(why.to_owned())) {
             Ok(functions) => (Graph::Waiting(FIRST_STEPS, functions), None),
-            Err(why) => (Graph::Off, Some(format!("`cuda_graph` has no effect: {why}"))),
+            Err(why) => {
+                let sentence = || format!("`cuda_graph` has no effect: {why}");
+                (Graph::Off, step.train.group().is_main().then(sentence))
+            }
         }
     }
 
