@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::model::Outputs;
 use crate::native::Reduction;
 
-/// How many logits wait on the device until they are counted together, at most: 16 MiB. So a step costs three copies.
-const MAX_WAITING: usize = 4 << 20;
+/// How many logits wait on the device until they are counted together, at most: 2 MiB. So a step costs three copies.
+const MAX_WAITING: usize = 1 << 19;
 /// The rows of the stored form.
 const ROWS: usize = 4;
 
