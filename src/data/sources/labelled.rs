@@ -128,9 +128,9 @@ impl LabelledImages {
     /// The same images in the order of their files' names without folders; of one name, as they were.
     pub(super) fn in_order_of_names(self) -> Self {
         let name = |index: usize| -> &OsStr { self.sources.file_name(index) };
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        order.sort_by(|a, b| name(*a as usize).cmp(name(*b as usize))); // stable
-        order.into_iter().filter_map(|index| self.get(index as usize)).collect()
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_by(|a, b| name(*a).cmp(name(*b))); // stable
+        order.into_iter().filter_map(|index| self.get(index)).collect()
     }
 }
 
