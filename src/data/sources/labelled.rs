@@ -1,7 +1,6 @@
 //! Images with their classes' names and splits, many of them in little memory.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsStr;
 
 use crate::data::Split;
 use crate::data::stored::{ImageSource, ImageSources};
@@ -127,7 +126,13 @@ impl LabelledImages {
 
     /// The same images in the order of their files' names without folders; of one name, as they were.
     pub(super) fn in_order_of_names(self) -> Self {
-        let name = |index: usize| -> &OsStr { self.sources.file_name(index) };
+        let (mut names, mut ends) = (Vec::new(), Vec::with_capacity(self.len()));
+        for image in self.sources.iter() {
+            names.extend_from_slice(image.file_name().file_name().unwrap_or_default().as_encoded_bytes());
+            ends.push(names.len());
+        }
+        let start = |index: usize| index.checked_sub(1).map_or(0, |before| ends[before]);
+        let name = |index: usize| &names[start(index)..ends[index]];
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.sort_by(|a, b| name(*a).cmp(name(*b))); // stable
         order.into_iter().filter_map(|index| self.get(index)).collect()

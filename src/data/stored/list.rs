@@ -1,4 +1,6 @@
-//! Many images' places, in a few dozen bytes each: a data set that is streamed keeps no more of an image.
+//! Many images' places, in about a dozen bytes each: a data set that is streamed keeps no more of an image.
+
+mod place;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -8,35 +10,26 @@ use std::sync::Arc;
 
 use super::ImageSource;
 use crate::data::parquet::ImageColumn;
+use place::Place;
+
+/// So many images are in a block: to find one, those before it in its block are passed over.
+const BLOCK: usize = 32;
 
 /// Images that are read and decoded when they are needed, in an order. What many have in common, a folder or an archive, is kept
-/// once.
+/// once; of each image, what tells it from the one before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageSources {
-    places: Vec<Place>,
-    /// The images' names within their containers, one behind the other.
-    names: Vec<u8>,
+    len: usize,
+    /// Places, [`BLOCK`] of them one behind the other in each.
+    blocks: Vec<Box<[u8]>>,
+    /// Those behind the last whole block, and the last of them.
+    open: Vec<u8>,
+    last: Place,
     containers: Vec<Container>,
     /// Where each container is among them.
     numbers: HashMap<Container, u32>,
     /// Encoded images that are in memory.
     encoded: Vec<Arc<[u8]>>,
-}
-
-/// Where one image lies, all but its name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Place {
-    container: u32,
-    /// Where its name ends among all names.
-    name_end: u64,
-    /// Its first byte in an archive, its row in a table, or its number among those that are in memory.
-    start: u64,
-    /// Its bytes in an archive; all from 4 GiB on are too many in the same way.
-    length: u32,
-    checksum: u32,
-    has_checksum: bool,
-    is_deflated: bool,
-    is_in_memory: bool,
 }
 
 /// What holds images.
@@ -50,44 +43,50 @@ enum Container {
 impl ImageSources {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.len
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.len == 0
     }
 
     /// Adds `image` behind the others.
     pub fn push(&mut self, image: ImageSource) {
-        let mut place = Place::default();
-        let container = match image {
+        let place = self.place_of(image);
+        place.write(&self.last, &mut self.open);
+        self.last = place;
+        self.len += 1;
+        if self.len.is_multiple_of(BLOCK) {
+            // a block begins behind nothing, so that it can be read by itself
+            self.blocks.push(Box::from(&self.open[..]));
+            self.open.clear();
+            self.last = Place::default();
+        }
+    }
+
+    fn place_of(&mut self, image: ImageSource) -> Place {
+        match image {
             ImageSource::File(path) => {
                 let (folder, name) = parted(&path);
-                self.names.extend_from_slice(name.as_bytes());
-                Container::Folder(folder.to_owned())
+                let container = self.number_of(Container::Folder(folder.to_owned()));
+                Place { container, name: name.as_bytes().to_owned(), ..Place::default() }
             }
             ImageSource::Part { archive, name, start, length, is_deflated, checksum } => {
-                let (length, has_checksum) = (u32::try_from(length).unwrap_or(u32::MAX), checksum.is_some());
-                let checksum = checksum.unwrap_or_default();
-                place = Place { start, length, checksum, has_checksum, is_deflated, ..place };
-                self.names.extend_from_slice(name.as_bytes());
-                Container::Archive(archive)
+                let (container, name) = (self.number_of(Container::Archive(archive)), name.into_bytes());
+                Place { container, start, length, checksum, is_deflated, is_in_memory: false, name }
             }
             ImageSource::Memory { archive, name, bytes } => {
-                place = Place { start: self.encoded.len() as u64, is_in_memory: true, ..place };
+                let (container, name) = (self.number_of(Container::Archive(archive)), name.into_bytes());
+                let start = self.encoded.len() as u64;
                 self.encoded.push(bytes);
-                self.names.extend_from_slice(name.as_bytes());
-                Container::Archive(archive)
+                Place { container, start, is_in_memory: true, name, ..Place::default() }
             }
             ImageSource::Row { images, name, row } => {
-                place.start = row;
-                self.names.extend_from_slice(name.as_bytes());
-                Container::Table(images)
+                let (container, name) = (self.number_of(Container::Table(images)), name.into_bytes());
+                Place { container, start: row, name, ..Place::default() }
             }
-        };
-        let (name_end, container) = (self.names.len() as u64, self.number_of(container));
-        self.places.push(Place { name_end, container, ..place });
+        }
     }
 
     fn number_of(&mut self, container: Container) -> u32 {
@@ -104,10 +103,21 @@ impl ImageSources {
 
     /// Image `index`; `None` past the end.
     pub fn get(&self, index: usize) -> Option<ImageSource> {
-        let place = self.places.get(index)?;
-        let name = self.name_of(index);
+        if index >= self.len {
+            return None;
+        }
+        let mut bytes = self.blocks.get(index / BLOCK).map_or(&self.open[..], |block| &block[..]);
+        let mut place = Place::default();
+        for _ in 0..=index % BLOCK {
+            place.read_next(&mut bytes);
+        }
+        Some(self.source(&place))
+    }
+
+    fn source(&self, place: &Place) -> ImageSource {
+        let name = OsStr::from_bytes(&place.name);
         let text = || name.to_string_lossy().into_owned(); // it was text before
-        Some(match &self.containers[place.container as usize] {
+        match &self.containers[place.container as usize] {
             Container::Folder(folder) => ImageSource::File(folder.join(name)),
             Container::Archive(archive) if place.is_in_memory => ImageSource::Memory {
                 archive: archive.clone(),
@@ -118,29 +128,26 @@ impl ImageSources {
                 archive: archive.clone(),
                 name: text(),
                 start: place.start,
-                length: place.length.into(),
+                length: place.length,
                 is_deflated: place.is_deflated,
-                checksum: place.has_checksum.then_some(place.checksum),
+                checksum: place.checksum,
             },
             Container::Table(images) => ImageSource::Row { images: images.clone(), name: text(), row: place.start },
-        })
-    }
-
-    /// The name of image `index` within its folder or archive.
-    fn name_of(&self, index: usize) -> &OsStr {
-        let start = index.checked_sub(1).map_or(0, |before| self.places[before].name_end);
-        OsStr::from_bytes(&self.names[start as usize..self.places[index].name_end as usize])
-    }
-
-    /// The name of image `index`'s file, without any folder; empty where it has none, and past the end.
-    pub(in crate::data) fn file_name(&self, index: usize) -> &OsStr {
-        let name = if index < self.len() { self.name_of(index) } else { OsStr::new("") };
-        Path::new(name).file_name().unwrap_or_default()
+        }
     }
 
     /// All of them, in their order.
     pub fn iter(&self) -> impl Iterator<Item = ImageSource> + '_ {
-        (0..self.len()).filter_map(|index| self.get(index))
+        let blocks = self.blocks.iter().map(|block| &block[..]).chain([&self.open[..]]);
+        blocks.flat_map(move |mut bytes| {
+            let mut place = Place::default();
+            std::iter::from_fn(move || {
+                (!bytes.is_empty()).then(|| {
+                    place.read_next(&mut bytes);
+                    self.source(&place)
+                })
+            })
+        })
     }
 }
 
@@ -189,21 +196,34 @@ mod tests {
         images.push(part("", 0, true, Some(0)));
         images.push(part("ä.png", u64::from(u32::MAX), true, Some(u32::MAX)));
         images.push(ImageSource::Memory { archive: archive.clone(), name: "m.png".into(), bytes });
-        let sources: ImageSources = images.iter().cloned().collect();
-        assert_eq!(sources.iter().collect::<Vec<_>>(), images);
-        assert_eq!(sources.get(images.len()), None);
-        let names: Vec<&OsStr> = (0..images.len() + 1).map(|index| sources.file_name(index)).collect();
-        let expected: Vec<&OsStr> =
-            images.iter().map(|image| image.file_name().file_name().unwrap_or_default()).collect();
-        assert_eq!(names[..images.len()], expected);
-        assert_eq!(names[images.len()], "");
+        for copies in [1, 2, 3, 7] {
+            let images = vec![images.clone(); copies].concat(); // of more than one block, too
+            let sources: ImageSources = images.iter().cloned().collect();
+            assert_eq!((sources.len(), sources.get(images.len())), (images.len(), None));
+            assert_eq!(sources.iter().collect::<Vec<_>>(), images);
+            let singly: Vec<ImageSource> = (0..images.len()).filter_map(|index| sources.get(index)).collect();
+            assert_eq!(singly, images);
+        }
     }
 
     #[test]
-    fn an_image_takes_a_few_dozen_bytes() {
-        assert!(size_of::<Place>() <= 40);
+    fn an_image_takes_a_dozen_bytes() {
+        let archive: Arc<Path> = Path::new("a/train-000000.tar").into();
         let folder = PathBuf::from("a folder with a long name");
-        let sources: ImageSources = (0..100).map(|at| ImageSource::File(folder.join(format!("{at:02}.png")))).collect();
-        assert_eq!((sources.containers.len(), sources.names.len()), (1, 600));
+        let part = |number: u64| ImageSource::Part {
+            archive: archive.clone(),
+            name: format!("{number:06}.png"),
+            start: 512 + 2048 * number,
+            length: 400 + number % 200,
+            is_deflated: false,
+            checksum: None,
+        };
+        let files: ImageSources =
+            (0..3200).map(|number| ImageSource::File(folder.join(format!("{number:06}.png")))).collect();
+        for sources in [files, (0..3200).map(part).collect()] {
+            let bytes: usize = sources.blocks.iter().map(|block| block.len() + size_of::<Box<[u8]>>()).sum();
+            assert!(bytes / 3200 <= 14, "{bytes}");
+            assert_eq!((sources.containers.len(), sources.open.len()), (1, 0));
+        }
     }
 }
