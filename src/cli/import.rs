@@ -184,7 +184,7 @@ fn save(args: &Args, name: &str, imported: Imported, globals: Globals) -> anyhow
     let stem = args.models.join(name);
     let mut to = Destination::pair(&stem);
     let optimizer_steps = state.as_ref().map(|state| state.steps);
-    to.state = state.map(|state| (saved::with_suffix(&stem, ".optimizer.safetensors"), state.bytes));
+    to.state = state.map(|state| (saved::with_suffix(&stem, ".optimizer.safetensors"), state.tensors));
     std::fs::create_dir_all(&args.models)
         .map_err(|error| Error::config("cannot make the folder of the models").at_path(&args.models).because(error))?;
     saved::save(&model, &info, &to)?;

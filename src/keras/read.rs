@@ -14,8 +14,9 @@ use super::weight_mapping::{self, FoundLayer};
 use super::{archive, compile, keras3, legacy, optimizer};
 use crate::error::{Error, Result};
 use crate::model::json_file::{parse_json, read_json};
+use crate::model::saved::TensorFile;
 use crate::model::spec::{CompiledLoss, Plan, Spec, WeightInfo, mixed_policy};
-use crate::model::{CompileInfo, Model, foreign, saved};
+use crate::model::{CompileInfo, Model, foreign};
 
 /// A network that Keras saved, found complete: its architecture, and an array of the right shape for every weight.
 pub struct KerasModel {
@@ -32,8 +33,8 @@ pub struct KerasModel {
 pub struct OptimizerState {
     /// Steps taken.
     pub steps: u64,
-    /// A safetensors file: `<weight>.momentum` and the like, each in its weight's shape, `steps` in the metadata.
-    pub bytes: Vec<u8>,
+    /// `<weight>.momentum` and the like, each in its weight's shape, `steps` in the metadata.
+    pub tensors: TensorFile,
 }
 
 impl KerasModel {
@@ -119,7 +120,7 @@ impl KerasModel {
             }
         }
         let metadata = HashMap::from([("steps".to_owned(), found.steps.to_string())]);
-        Ok(Some(OptimizerState { steps: found.steps, bytes: saved::to_safetensors(tensors.into_iter(), metadata)? }))
+        Ok(Some(OptimizerState { steps: found.steps, tensors: TensorFile::new(tensors.into_iter(), metadata)? }))
     }
 }
 

@@ -166,7 +166,7 @@ impl Run {
         let (mut folder, changed, unbegun) = open_folder(self.resume.take(), record)?;
         let checkpoints = Checkpoints::new(&folder.checkpoints(), &labels).with_preparation(&self.config.load);
         let checkpoints = checkpoints.with_data(trained_on.clone());
-        let mut margins = Margins::new(images.train.num_images(), selected.device);
+        let mut margins = Margins::new(images.train.num_images(), selected.device).shared_by(&self.group);
         network.train_config.run.clone_from(&folder.name);
         resume::check_something_is_left(&network.train_config, &state, &folder, &changed)?;
         if is_resumed {

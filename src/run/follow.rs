@@ -15,7 +15,7 @@ impl Run {
         let Ready { selected, data, state, is_resumed, mut network, images, labels, .. } = self.prepare()?;
         let trained = Trained { data: &data, model: &network.model, state: &state };
         processes::agree(&self.group, &self.config, trained, &mut self.sinks)?;
-        let mut margins = Margins::new(images.train.num_images(), selected.device);
+        let mut margins = Margins::new(images.train.num_images(), selected.device).shared_by(&self.group);
         let resumed = self.resume.take();
         let folder = resumed.map(|resume| resume.folder.checkpoints()).unwrap_or_default();
         let checkpoints = Checkpoints::new(&folder, &labels).read_only();

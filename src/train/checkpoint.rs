@@ -18,7 +18,7 @@ use crate::data::LoadOptions;
 use crate::data::image::{Decode, Resize};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::model::saved::{self, Destination};
+use crate::model::saved::{self, Destination, TensorFile};
 use crate::model::trained_on::TrainedOn;
 use crate::model::{Model, ModelInfo};
 
@@ -107,7 +107,7 @@ impl Checkpoints {
         let stem = self.free_stem(kind, state.batches_seen);
         let data = |suffix: &str| self.folder.join(format!("{stem}{suffix}"));
         let state_file = match kind {
-            CheckpointKind::Last => Some((data(".state.safetensors"), state_to_bytes(optimizer, margins, state)?)),
+            CheckpointKind::Last => Some((data(".state.safetensors"), state_file(optimizer, margins, state)?)),
             CheckpointKind::Best => None,
         };
         let best = state.watch.best.map(|best| (format!("best_{monitor}"), best));
@@ -211,11 +211,11 @@ fn state_bytes(json_path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-fn state_to_bytes(optimizer: &Optimizer, margins: Option<&Margins>, state: &TrainState) -> Result<Vec<u8>> {
+fn state_file(optimizer: &Optimizer, margins: Option<&Margins>, state: &TrainState) -> Result<TensorFile> {
     let state = serde_json::to_string(state).expect("plain numbers");
     let metadata = [("progress".to_owned(), state), ("steps".to_owned(), optimizer.steps().to_string())];
     let margins = margins.map(|margins| (MARGINS.to_owned(), margins.to_tensor()));
-    saved::to_safetensors(optimizer.state().into_iter().chain(margins), metadata.into())
+    TensorFile::new(optimizer.state().into_iter().chain(margins), metadata.into())
 }
 
 /// Gives `optimizer` the state that the imported model at `json_path` was trained with: the number of steps taken, or none

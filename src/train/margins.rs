@@ -21,6 +21,8 @@ const ROWS: usize = 4;
 /// Sums over the epochs so far, on the device, for each of the N training images in the loader's order.
 #[derive(Debug)]
 pub struct Margins {
+    /// The four below in this order, `f32 [4, N]`: they are its rows.
+    all: Tensor,
     /// Of the margins, `f32 [N]`.
     sums: Tensor,
     /// How many margins they are, `f32 [N]`: exact up to 2^24.
@@ -30,7 +32,7 @@ pub struct Margins {
     /// By how many epochs it leads, `f32 [N]`.
     leads: Tensor,
     /// Of several processes: 1 for each image that this one has counted since they last put their margins together, `f32 [N]`.
-    counted_here: Tensor,
+    counted_here: Option<Tensor>,
     /// Made with the first batch.
     waiting: Option<Waiting>,
 }
@@ -93,9 +95,16 @@ pub struct ImageMargins {
 impl Margins {
     /// Of `num_images` images, none of which was counted.
     pub fn new(num_images: usize, device: Device) -> Self {
-        let zeros = || Tensor::zeros([num_images as i64], (Kind::Float, device));
-        let (sums, counts, rivals, leads, counted_here) = (zeros(), zeros(), zeros(), zeros(), zeros());
-        Margins { sums, counts, rivals, leads, counted_here, waiting: None }
+        let all = Tensor::zeros([ROWS as i64, num_images as i64], (Kind::Float, device));
+        let [sums, counts, rivals, leads] = [0, 1, 2, 3].map(|row| all.select(0, row));
+        Margins { all, sums, counts, rivals, leads, counted_here: None, waiting: None }
+    }
+
+    /// As they are counted by the processes of `group` together.
+    #[must_use]
+    pub fn shared_by(self, group: &Group) -> Self {
+        let counted_here = (!group.is_alone()).then(|| self.sums.zeros_like());
+        Margins { counted_here, ..self }
     }
 
     /// Adds a batch that was trained on. Images that were mixed with others (mixup, cutmix) do not count: they have two labels.
@@ -125,26 +134,26 @@ impl Margins {
             let _ = self.sums.index_add_(0, &numbers, &margins);
             let _ = self.counts.index_add_(0, &numbers, &margins.ones_like());
             self.vote(&numbers, &rivals.to_kind(Kind::Float));
-            let _ = self.counted_here.index_fill_(0, &numbers, 1.0);
+            if let Some(counted_here) = &mut self.counted_here {
+                let _ = counted_here.index_fill_(0, &numbers, 1.0);
+            }
         });
     }
 
     /// Takes over what the other processes of `group` have counted, once nothing waits: each image was at most one's since the last
     /// time.
     pub(super) fn put_together(&mut self, group: &Group) -> Result<()> {
-        if group.is_alone() {
-            return Ok(());
-        }
+        let Some(counted_here) = &mut self.counted_here else { return Ok(()) };
         tch::no_grad(|| {
-            let mut counted = self.counted_here.copy();
+            let mut counted = counted_here.copy();
             group.all_reduce(&mut counted, Reduction::Sum)?;
             let is_counted = counted.gt(0.0);
             for kept in [&mut self.sums, &mut self.counts, &mut self.rivals, &mut self.leads] {
-                let mut all = &*kept * &self.counted_here;
+                let mut all = &*kept * &*counted_here;
                 group.all_reduce(&mut all, Reduction::Sum)?;
                 kept.copy_(&all.where_self(&is_counted, kept));
             }
-            let _ = self.counted_here.zero_();
+            let _ = counted_here.zero_();
             Ok(())
         })
     }
@@ -159,9 +168,9 @@ impl Margins {
         let _ = self.leads.index_copy_(0, numbers, &leads);
     }
 
-    /// All of it as one tensor for a checkpoint, `f32 [4, N]`, once nothing waits.
+    /// All of it as one tensor for a checkpoint, `f32 [4, N]`, once nothing waits. It goes on changing with them.
     pub(super) fn to_tensor(&self) -> Tensor {
-        Tensor::stack(&[&self.sums, &self.counts, &self.rivals, &self.leads], 0)
+        self.all.shallow_clone()
     }
 
     /// Goes on from a checkpoint's tensor.
@@ -169,16 +178,14 @@ impl Margins {
     /// # Errors
     /// A model error where it is of another number of images.
     pub(super) fn restore(&mut self, stored: &Tensor) -> Result<()> {
-        let expected = [ROWS as i64, self.sums.size()[0]];
+        let expected = self.all.size();
         if stored.size() != expected {
             return Err(Error::model("the checkpoint's margins are of other images")
                 .expected(format!("{expected:?} numbers"))
                 .got(format!("{:?}", stored.size()))
                 .help("start a new run"));
         }
-        for (row, kept) in (0..).zip([&mut self.sums, &mut self.counts, &mut self.rivals, &mut self.leads]) {
-            kept.copy_(&stored.select(0, row));
-        }
+        self.all.copy_(stored);
         Ok(())
     }
 }

@@ -99,7 +99,8 @@ fn settings_and_state_of_training_are_taken_over() {
     );
     let state = keras.optimizer_state().unwrap().unwrap();
     assert!(state.steps > 0);
-    let tensors = safetensors::SafeTensors::deserialize(&state.bytes).unwrap();
+    let bytes = state.tensors.to_bytes();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     for (weight, shape) in
         [("conv2d.weight", vec![32, 1, 3, 3]), ("dense.weight", vec![10, 1600]), ("dense.bias", vec![10])]
     {

@@ -9,8 +9,9 @@ use super::convert::{self, TorchStep};
 use super::join::Join;
 use super::module::Module;
 use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::saved::{self, TensorFile};
 use crate::model::spec::{LayerPlan, LayerSpec, Source};
-use crate::model::{Model, saved};
 
 /// Attributes of `nn.Sequential` and its `nn.Module`, which no module in it can have as its name.
 const RESERVED: [&str; 60] = [
@@ -162,7 +163,8 @@ impl TorchNetwork {
                 ));
             }
         }
-        saved::to_safetensors(tensors.into_iter(), HashMap::from([("format".to_owned(), "pt".to_owned())]))
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        Ok(TensorFile::new(tensors.into_iter(), metadata)?.to_bytes())
     }
 
     /// What the network computes from `images`, `f32 [B, H, W, C]`, with the weights in `bytes`.

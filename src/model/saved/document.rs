@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::super::calibration::Calibration;
 use super::super::checksum::sha256;
@@ -17,6 +18,7 @@ use super::golden::Golden;
 use super::info::{CompileInfo, InputInfo, ModelInfo};
 use crate::data::ImageShape;
 use crate::error::{Error, Result};
+use crate::files::hex;
 
 /// The format's version, under `convnet.version`. In version 1 the JSON had no checksum of itself and no golden outputs.
 pub(super) const VERSION: u32 = 2;
@@ -84,10 +86,10 @@ impl ConvnetKey {
 }
 
 impl FileInfo {
-    /// `path`, whose content is to be `bytes`.
-    pub fn new(path: &Path, bytes: &[u8]) -> Self {
+    /// `path`, whose content `sha256` has taken in.
+    pub fn new(path: &Path, sha256: Sha256) -> Self {
         let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        FileInfo { file, sha256: sha256(bytes) }
+        FileInfo { file, sha256: hex(&sha256.finalize()) }
     }
 
     /// Its name.

@@ -8,16 +8,20 @@ mod locate;
 mod parts;
 mod tensors;
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
 use tch::Device;
+use tempfile::NamedTempFile;
 
 pub use self::golden::GoldenComparison;
 pub use self::info::{CompileInfo, InputInfo, ModelInfo};
 pub use self::locate::{LOGS, locate, run_places, with_suffix};
 pub use self::parts::{SavedParts, seal};
-pub(crate) use self::tensors::{bytes_of, tensor_of, to_safetensors};
+pub use self::tensors::TensorFile;
+pub(crate) use self::tensors::{bytes_of, tensor_of};
 pub use super::json_file::read_json;
 use super::seal::to_text;
 use super::{Calibration, Model, OutputKind, Spec};
@@ -31,14 +35,14 @@ use golden::Golden;
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// Where a model is saved: all files in one folder.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Destination {
     /// The architecture; it names the other files and is written last.
     pub json: PathBuf,
     /// The weights.
     pub weights: PathBuf,
-    /// An optimizer's state, and its bytes.
-    pub state: Option<(PathBuf, Vec<u8>)>,
+    /// An optimizer's state, and where it is to lie.
+    pub state: Option<(PathBuf, TensorFile)>,
     /// Whether the model gets golden outputs, by which it is verified: a pass of 16 images.
     pub has_golden: bool,
 }
@@ -57,29 +61,49 @@ impl Destination {
 /// An internal error where the disk does not take it, a device error where libtorch fails; before the renaming begins, nothing has
 /// changed then.
 pub fn save(model: &Model, info: &ModelInfo, to: &Destination) -> Result<()> {
-    let weights = weights_to_bytes(model)?;
-    let state = to.state.as_ref().map(|(path, bytes)| FileInfo::new(path, bytes));
     let golden = if to.has_golden { Golden::of(model)? } else { None };
-    let document = document::document(model, info, FileInfo::new(&to.weights, &weights), state, golden);
-    let text = to_text(document);
-    let mut files = vec![(&to.weights, &weights[..])];
-    files.extend(to.state.as_ref().map(|(path, bytes)| (path, &bytes[..])));
-    files.push((&to.json, text.as_bytes()));
-    let failed = |path: &Path, error| {
-        Error::internal("cannot save the model")
-            .at_path(path)
-            .because(error)
-            .help("free some space or choose another folder")
-    };
-    let mut aside = Vec::new();
-    for (path, bytes) in files {
-        let file = files::write_aside(path, |writer| writer.write_all(bytes)).map_err(|error| failed(path, error))?;
-        aside.push((path, file));
-    }
-    for (path, file) in aside {
-        files::rename_into_place(file, path).map_err(|error| failed(path, error))?;
+    let (weights, weights_info) = write_aside(&to.weights, &weights_file(model)?)?;
+    let state = to.state.as_ref().map(|(path, state)| write_aside(path, state)).transpose()?;
+    let (state, state_info) = state.unzip();
+    let text = to_text(document::document(model, info, weights_info, state_info, golden));
+    let json = files::write_aside(&to.json, |writer| writer.write_all(text.as_bytes()));
+    let json = json.map_err(|error| not_saved(&to.json, error))?;
+    let state = state.zip(to.state.as_ref()).map(|(file, (path, _))| (file, path));
+    for (file, path) in [(weights, &to.weights)].into_iter().chain(state).chain([(json, &to.json)]) {
+        files::rename_into_place(file, path).map_err(|error| not_saved(path, error))?;
     }
     Ok(())
+}
+
+/// The first half of writing `tensors` to `path` ([`files::write_aside`]), and what the JSON is to say of that file.
+fn write_aside(path: &Path, tensors: &TensorFile) -> Result<(NamedTempFile, FileInfo)> {
+    let mut sha256 = Sha256::new();
+    let file = files::write_aside(path, |writer| tensors.write(&mut Hashed { writer, sha256: &mut sha256 }));
+    let file = file.map_err(|error| not_saved(path, error))?;
+    Ok((file, FileInfo::new(path, sha256)))
+}
+
+/// Hashes what is written.
+struct Hashed<'a> {
+    writer: &'a mut dyn Write,
+    sha256: &'a mut Sha256,
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.writer.write(bytes)?;
+        self.sha256.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+fn not_saved(path: &Path, error: io::Error) -> Error {
+    let failed = Error::internal("cannot save the model").at_path(path).because(error);
+    failed.help("free some space or choose another folder")
 }
 
 /// Writes what the confidence of the saved model at `json_path` is worth into its JSON.
@@ -95,9 +119,9 @@ pub fn set_calibration(json_path: &Path, calibration: &Calibration) -> Result<()
         .map_err(|error| Error::internal("cannot save the calibration").at_path(json_path).because(error))
 }
 
-fn weights_to_bytes(model: &Model) -> Result<Vec<u8>> {
+fn weights_file(model: &Model) -> Result<TensorFile> {
     let named = model.weights().iter().map(|weight| (weight.name.clone(), weight.tensor.shallow_clone()));
-    to_safetensors(named, [("format".to_owned(), "pt".to_owned())].into())
+    TensorFile::new(named, [("format".to_owned(), "pt".to_owned())].into())
 }
 
 /// Loads the model whose JSON is at `json_path` onto `device`. Every weight's name, shape and kind and the checksums of the JSON and
