@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 use tch::{Device, Tensor};
 
-use crate::data::{ImageShape, Samples};
+use crate::data::{ImageShape, Numbers, Samples};
 use crate::device::threads;
 use crate::distributed::Group;
 use crate::error::Result;
@@ -47,24 +47,26 @@ impl DataLoader {
     /// turns out when their batch is needed.
     pub fn new(samples: &Samples, device: Device) -> Result<Self> {
         let Some(pixels) = samples.resident_pixels() else {
-            return Ok(Self::streaming(samples.clone(), device, threads::pool()?));
+            return Self::streaming(samples.clone(), device, threads::pool()?);
         };
         let shape = samples.shape();
         let sizes = [samples.len(), shape.height, shape.width, shape.channels].map(|size| size as i64);
-        let images = native::bytes_shared(pixels.clone(), &sizes)?;
+        let labels = native::shared(samples.shared_labels().clone(), &sizes[..1])?;
+        let images = native::shared(pixels.clone(), &sizes)?;
         native::guarded(|| {
             let images = images.to_device(device);
-            let labels = Tensor::from_slice(samples.labels()).to_device(device);
+            let labels = labels.to_device(device);
             let (feed, group) = (ImageFeed::Resident(images), Group::alone());
             Ok(DataLoader { feed, labels, device, holds_features: false, group })
         })
     }
 
-    fn streaming(samples: Samples, device: Device, pool: Arc<ThreadPool>) -> Self {
-        let labels = Tensor::from_slice(samples.labels()).to_device(device);
+    fn streaming(samples: Samples, device: Device, pool: Arc<ThreadPool>) -> Result<Self> {
+        let labels = native::shared(samples.shared_labels().clone(), &[samples.len() as i64])?;
+        let labels = native::guarded(|| Ok(labels.to_device(device)))?;
         let streaming = Streaming::new(samples, device, pool);
         let (feed, group) = (ImageFeed::Streaming(Box::new(streaming)), Group::alone());
-        DataLoader { feed, labels, device, holds_features: false, group }
+        Ok(DataLoader { feed, labels, device, holds_features: false, group })
     }
 
     /// Batches of `features [N, …]` in place of the images that they were made of.
@@ -121,9 +123,9 @@ impl DataLoader {
 
     /// The order of the images in training epoch `epoch` (from 0).
     pub fn shuffled(&self, seed: u64, epoch: u64) -> Order {
-        let mut numbers: Vec<i64> = (0..self.labels.size()[0]).collect();
+        let mut numbers: Vec<u32> = (0..self.num_images() as u32).collect();
         rng::shuffle(&mut rng::generator(seed, Stream::Epoch(epoch)), &mut numbers);
-        Order::new(numbers, &self.labels)
+        Order::new(Numbers::listed(numbers), &self.labels)
     }
 
     /// The order of training epoch `epoch` (from 0): that of the files, unless they are `shuffle`d.
@@ -135,12 +137,13 @@ impl DataLoader {
     pub fn spread(&self, count: usize) -> Order {
         let num_images = self.num_images();
         let count = count.min(num_images);
-        Order::new((0..count).map(|at| (at * num_images / count) as i64).collect(), &self.labels)
+        let numbers = (0..count).map(|at| (at as u64 * num_images as u64 / count as u64) as u32).collect();
+        Order::new(Numbers::listed(numbers), &self.labels)
     }
 
     /// The order of the files.
     pub fn in_order(&self) -> Order {
-        Order::new((0..self.labels.size()[0]).collect(), &self.labels)
+        Order::new(Numbers::InOrder(self.num_images()), &self.labels)
     }
 
     /// Batch `index` of the images in `order`: images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device. Nothing here
@@ -158,7 +161,7 @@ impl DataLoader {
 
     /// Which images batch `index` of `order` has: `i64 [B]`, on the device.
     pub fn numbers_of(&self, order: &Order, index: u64, batch_size: usize) -> Tensor {
-        order.batch(index, batch_size).0
+        order.numbers_of(order.range(index, batch_size))
     }
 
     /// Batch `index` in the order of the files: images `u8 [B, H, W, C]`, labels `i64 [B]`, on the device. Of images that

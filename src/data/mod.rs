@@ -15,6 +15,7 @@ pub mod look;
 pub mod moved;
 pub mod names;
 pub mod npy;
+mod numbers;
 pub mod options;
 pub mod parquet;
 mod pixel_cache;
@@ -29,6 +30,7 @@ pub mod statistics;
 pub mod stored;
 
 pub use dataset::{Dataset, Split, Splits};
+pub use numbers::Numbers;
 pub use options::LoadOptions;
 pub use samples::Samples;
 pub use shape::ImageShape;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 
-use super::Samples;
+use super::{Numbers, Samples};
 use crate::error::{Error, Result};
 
 /// Batches that wait to be taken, beside one for each thread.
@@ -25,7 +25,7 @@ pub struct Prefetch {
 
 struct Shared {
     samples: Samples,
-    order: Arc<Vec<i64>>,
+    order: Numbers,
     /// Which of the order each batch has.
     batches: Vec<Range<usize>>,
     state: Mutex<State>,
@@ -46,7 +46,7 @@ impl Prefetch {
     /// Begins with batch `first` of `batches`, each a range of the images of `samples` in `order`, decoded by the threads of `pool`.
     pub fn new(
         samples: Samples,
-        order: Arc<Vec<i64>>,
+        order: Numbers,
         batches: Vec<Range<usize>>,
         first: usize,
         pool: Arc<ThreadPool>,
@@ -133,8 +133,7 @@ impl Shared {
         }
         state.num_running += 1;
         drop(state);
-        let numbers = &self.order[self.batches[number].clone()];
-        let indices: Vec<usize> = numbers.iter().map(|&number| number as usize).collect();
+        let indices: Vec<usize> = self.order.range(self.batches[number].clone()).collect();
         // whoever waits for the batch must hear of it, whatever comes
         let pixels = panic::catch_unwind(AssertUnwindSafe(|| self.samples.images_of(&indices)));
         let pixels = pixels.unwrap_or_else(|_| Err(Error::internal("a thread that decodes images panicked")));

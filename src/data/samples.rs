@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::ImageShape;
 use super::image::Preprocessing;
+use super::numbers::{Numbers, check_count};
 use super::pixel_cache::PixelCache;
 use super::stored::{Identifier, ImageSource, ImageSources};
 use crate::device::threads;
@@ -22,16 +23,17 @@ const BLOCK: usize = 1024;
 /// What to do about an image that cannot be read.
 pub(super) const UNREADABLE_HELP: &str = "convnet data check finds all such images; `exclude` leaves them out";
 
-/// Labelled images of one shape. A clone shares the pixels.
+/// Labelled images of one shape. A clone shares everything.
 ///
-/// Invariants, checked when they are made: at least one image; as many labels as images; every label in `0..num_classes`.
+/// Invariants, checked when they are made: at least one image, at most 2^32 - 1; as many labels as images; every label in
+/// `0..num_classes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Samples {
     shape: ImageShape,
     images: Images,
-    labels: Vec<i64>,
-    /// The images' numbers in their split of the data set, where some of it was left out.
-    numbers: Option<Vec<usize>>,
+    labels: Arc<Vec<i64>>,
+    /// The images' numbers in their split of the data set.
+    numbers: Numbers,
     /// Whether they stay where they are and are brought to the device batch after batch, even where they are in memory.
     is_streamed: bool,
 }
@@ -41,7 +43,7 @@ enum Images {
     /// `u8 [N, H, W, C]`, row-major.
     Memory(Arc<Vec<u8>>),
     /// Row i is file `rows[i]`, prepared; where it is decoded already, image `rows[i]` of that file.
-    Stored { files: Arc<ImageSources>, rows: Vec<u32>, preparation: Preprocessing, decoded: Option<Arc<PixelCache>> },
+    Stored { files: Arc<ImageSources>, rows: Numbers, preparation: Preprocessing, decoded: Option<Arc<PixelCache>> },
 }
 
 impl Samples {
@@ -58,7 +60,8 @@ impl Samples {
                 .expected(format!("{} labels' images of {shape}", labels.len()))
                 .got(format!("{} bytes of pixels", pixels.len())));
         }
-        Ok(Samples { shape, images: Images::Memory(pixels.into()), labels, numbers: None, is_streamed: false })
+        let (images, numbers) = (Images::Memory(pixels.into()), Numbers::InOrder(labels.len()));
+        Ok(Samples { shape, images, labels: labels.into(), numbers, is_streamed: false })
     }
 
     /// Images that are read from `files` as they are needed, and prepared. `labels` as in [`Samples::new`].
@@ -71,7 +74,7 @@ impl Samples {
         labels: Vec<i64>,
         num_classes: usize,
     ) -> Result<Self> {
-        let rows = (0..u32::try_from(files.len()).unwrap_or(u32::MAX)).collect();
+        let rows = Numbers::InOrder(files.len());
         Self::stored_rows(files.into(), rows, preparation, labels, num_classes)
     }
 
@@ -81,19 +84,20 @@ impl Samples {
     /// As [`Samples::stored`].
     pub fn stored_rows(
         files: Arc<ImageSources>,
-        rows: Vec<u32>,
+        rows: Numbers,
         preparation: Preprocessing,
         labels: Vec<i64>,
         num_classes: usize,
     ) -> Result<Self> {
         preparation.check()?;
         check_labels(&labels, num_classes)?;
-        let are_there = rows.iter().all(|&row| (row as usize) < files.len());
+        let are_there = rows.iter().all(|row| row < files.len());
         if rows.len() != labels.len() || !are_there {
             return Err(Error::data("images and labels do not go together").expected(labels.len()).got(rows.len()));
         }
+        let numbers = Numbers::InOrder(labels.len());
         let images = Images::Stored { files, rows, preparation, decoded: None };
-        Ok(Samples { shape: preparation.shape, images, labels, numbers: None, is_streamed: true })
+        Ok(Samples { shape: preparation.shape, images, labels: labels.into(), numbers, is_streamed: true })
     }
 
     /// N, the number of images: never 0.
@@ -109,6 +113,11 @@ impl Samples {
 
     /// All labels: `i64 [N]`.
     pub fn labels(&self) -> &[i64] {
+        &self.labels
+    }
+
+    /// The same, to share.
+    pub(super) fn shared_labels(&self) -> &Arc<Vec<i64>> {
         &self.labels
     }
 
@@ -132,7 +141,7 @@ impl Samples {
     pub fn file(&self, index: usize) -> Option<ImageSource> {
         match &self.images {
             Images::Memory(_) => None,
-            Images::Stored { files, rows, .. } => files.get(*rows.get(index)? as usize),
+            Images::Stored { files, rows, .. } => files.get(rows.get(index)?),
         }
     }
 
@@ -157,9 +166,12 @@ impl Samples {
                 let image_bytes = pixels.len() / self.labels.len();
                 Ok(Cow::Borrowed(&pixels[index * image_bytes..(index + 1) * image_bytes]))
             }
-            Images::Stored { rows, decoded: Some(decoded), .. } => decoded.image(rows[index] as usize).map(Cow::Owned),
+            Images::Stored { rows, decoded: Some(decoded), .. } => {
+                let row = rows.get(index).ok_or_else(|| self.past_end(index))?;
+                decoded.image(row).map(Cow::Owned)
+            }
             Images::Stored { files, rows, preparation, decoded: None } => {
-                let file = files.get(rows[index] as usize).ok_or_else(|| self.past_end(index))?;
+                let file = rows.get(index).and_then(|row| files.get(row)).ok_or_else(|| self.past_end(index))?;
                 let decoded = file.decode(*preparation).map(Cow::Owned);
                 decoded.map_err(|error| match error.kind() {
                     ErrorKind::Data => error.help(UNREADABLE_HELP),
@@ -215,8 +227,10 @@ impl Samples {
             visit(pixels);
             return Ok(());
         }
-        let indices: Vec<usize> = (0..self.len()).collect();
-        indices.chunks(BLOCK).try_for_each(|block| self.images(block).map(|pixels| visit(&pixels)))
+        (0..self.len()).step_by(BLOCK).try_for_each(|first| {
+            let block: Vec<usize> = (first..self.len().min(first + BLOCK)).collect();
+            self.images(&block).map(|pixels| visit(&pixels))
+        })
     }
 
     /// The same images, all in memory.
@@ -242,12 +256,11 @@ impl Samples {
     /// # Errors
     /// A data error where an image cannot be read, a configuration error where the disk does not take the file.
     pub fn onto_disk(mut self, folder: &Path) -> Result<Self> {
-        let is_whole = |rows: &[u32], files: &ImageSources| rows.iter().copied().eq(0..files.len() as u32);
-        if !matches!(&self.images, Images::Stored { rows, files, .. } if is_whole(rows, files)) {
+        let Images::Stored { files, rows, preparation, .. } = &self.images else { return Ok(self) };
+        if *rows != Numbers::InOrder(files.len()) {
             // the file's images are those of all rows, in order
-            let Images::Stored { files, rows, preparation, .. } = &self.images else { return Ok(self) };
-            let files: ImageSources = rows.iter().filter_map(|&row| files.get(row as usize)).collect();
-            let rows = (0..rows.len() as u32).collect();
+            let files: ImageSources = rows.iter().filter_map(|row| files.get(row)).collect();
+            let rows = Numbers::InOrder(files.len());
             self.images = Images::Stored { files: files.into(), rows, preparation: *preparation, decoded: None };
         }
         let shape = (self.len(), self.shape.num_bytes().expect("the shape was checked"));
@@ -278,15 +291,14 @@ impl Samples {
             Images::Memory(_) => Images::Memory(self.images_of(indices)?.into()),
             Images::Stored { files, rows, preparation, decoded } => Images::Stored {
                 files: files.clone(),
-                rows: indices.iter().map(|&index| rows[index]).collect(),
+                rows: rows.at(indices),
                 preparation: *preparation,
                 decoded: decoded.clone(),
             },
         };
-        let labels = indices.iter().map(|&index| self.labels[index]).collect();
-        let numbers: Vec<usize> = indices.iter().map(|&index| self.number(index)).collect();
-        let numbers = if numbers.iter().copied().eq(0..numbers.len()) { None } else { Some(numbers) };
-        Ok(Samples { shape: self.shape, images, labels, numbers, is_streamed: self.is_streamed })
+        let labels: Vec<i64> = indices.iter().map(|&index| self.labels[index]).collect();
+        let numbers = self.numbers.at(indices);
+        Ok(Samples { shape: self.shape, images, labels: labels.into(), numbers, is_streamed: self.is_streamed })
     }
 
     /// The same images with other labels: `labels[l]` in place of l.
@@ -294,7 +306,7 @@ impl Samples {
     /// # Errors
     /// A data error where a label has no other, or one that is not in `0..num_classes`.
     pub fn relabelled(mut self, labels: &[i64], num_classes: usize) -> Result<Self> {
-        for label in &mut self.labels {
+        for label in Arc::make_mut(&mut self.labels) {
             let other = usize::try_from(*label).ok().and_then(|label| labels.get(label));
             *label = *other.ok_or_else(|| Error::data("a label has no other").got(*label))?;
         }
@@ -303,22 +315,22 @@ impl Samples {
     }
 
     /// The same images, which have these numbers in their split of the data set.
-    pub(super) fn numbered(self, numbers: Vec<usize>) -> Result<Self> {
+    pub(super) fn numbered(self, numbers: Numbers) -> Result<Self> {
         match numbers.len() == self.len() {
-            true => Ok(Samples { numbers: Some(numbers), ..self }),
+            true => Ok(Samples { numbers, ..self }),
             false => Err(Error::internal("images and their numbers do not go together").got(numbers.len())),
         }
     }
 
     /// The number that image `index` has in its split of the data set: another one than `index` where images were left out.
     pub fn number(&self, index: usize) -> usize {
-        self.numbers.as_ref().and_then(|numbers| numbers.get(index)).copied().unwrap_or(index)
+        self.numbers.get(index).unwrap_or(index)
     }
 
     /// How many images each class has: `[K]`.
     pub fn class_counts(&self, num_classes: usize) -> Vec<usize> {
         let mut counts = vec![0; num_classes];
-        for &label in &self.labels {
+        for &label in self.labels() {
             counts[label as usize] += 1;
         }
         counts
@@ -340,7 +352,7 @@ impl Samples {
             Images::Memory(pixels) => identifier.update(&pixels[..]),
             Images::Stored { files, rows, preparation, .. } => {
                 identifier.update(format!("files, {}", preparation.key()));
-                rows.iter().filter_map(|&row| files.get(row as usize)).for_each(|file| identifier.add(&file));
+                rows.iter().filter_map(|row| files.get(row)).for_each(|file| identifier.add(&file));
             }
         }
         hex(&identifier.finish())
@@ -367,6 +379,7 @@ fn check_labels(labels: &[i64], num_classes: usize) -> Result<()> {
     if labels.is_empty() {
         return Err(Error::data("there are no images").expected("at least one").got("none"));
     }
+    check_count(labels.len())?;
     match labels.iter().position(|&label| usize::try_from(label).map_or(true, |label| label >= num_classes)) {
         None => Ok(()),
         Some(index) => Err(Error::data(format!("label of image {index} is out of range"))

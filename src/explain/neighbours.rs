@@ -64,7 +64,7 @@ pub fn nearest(
         all.extend(cosines);
         on_batch(all.len(), numbers.len());
     }
-    let pairs = numbers.iter().map(|&number| number as usize).zip(all);
+    let pairs = numbers.iter().zip(all);
     let mut found: Vec<Neighbour> = pairs
         .filter(|(number, _)| Some(*number) != itself)
         .map(|(number, cosine)| Neighbour { number, distance: (1.0 - cosine).max(0.0) })

@@ -32,7 +32,7 @@ pub use graph::{GRAPH_SYMBOLS, Graph, GraphFunctions, set_numbers};
 pub use group::{GlooGroup, GradientReducer, Reduction, ReductionUnderWay, TcpStore};
 pub use math::settle_math_functions;
 pub use nccl::{Communicator, NcclFunctions, Symbol};
-pub use shared::bytes_shared;
+pub use shared::shared;
 pub use trace::traced;
 
 unsafe extern "C" {

@@ -7,7 +7,7 @@ use tch::Tensor;
 use super::loss::{Loss, Targets};
 use super::profile::{Phase, Profile, timed};
 use super::{Optimizer, TrainConfig};
-use crate::data::augment::{Changes, Mixer, changes_of};
+use crate::data::augment::{EpochChanges, Mixer};
 use crate::data::batches::{DataLoader, Order};
 use crate::distributed::{BatchScope, Rows};
 use crate::error::Result;
@@ -68,8 +68,8 @@ pub(super) struct Batch {
 pub(super) struct EpochPlan {
     /// The order of the images; of several processes, the images that this one takes.
     order: Order,
-    /// How each of them is changed, in that order; none where none is.
-    changes: Option<Changes>,
+    /// How each of them is changed; none where none is.
+    changes: Option<EpochChanges>,
 }
 
 impl Step<'_> {
@@ -90,7 +90,7 @@ impl Step<'_> {
         let order = self.train.order(*shuffle, *seed, epoch);
         let order = order.shared(self.train.group(), *batch_size, !Mixer::new(augment).is_none());
         let size = self.train.image_shape().map(|shape| [shape.height, shape.width].map(|size| size as i64));
-        let changes = size.and_then(|size| changes_of(augment, order.on_device(), size, *seed, epoch));
+        let changes = size.and_then(|size| EpochChanges::new(augment, size, *seed, epoch));
         EpochPlan { order, changes }
     }
 
@@ -174,7 +174,7 @@ impl Step<'_> {
         let (images, labels) = timed(self.profile, fetching, || self.train.batch_of(order, batch, *batch_size))?;
         let (mixed, labels) = timed(self.profile, Phase::Data, || {
             let images = match changes {
-                Some(changes) => changes.apply(&images, order.range(batch, *batch_size).start as i64),
+                Some(changes) => changes.apply(&images, order, order.range(batch, *batch_size)),
                 None => images,
             };
             let mixer = Mixer::new(augment);

@@ -10,10 +10,7 @@ use super::grid::Middles;
 const ERASED_AREA: [f64; 2] = [0.02, 0.33];
 /// The largest ratio of an erased rectangle's sides.
 const ERASED_ASPECT: f64 = 3.3;
-/// Images that are drawn for at once: what is in between takes 13 words an image, some of it three times.
-const BLOCK: i64 = 1 << 16;
-
-/// How some training images are changed in an epoch.
+/// How some training images are changed in an epoch: 13 words for each, and while they are drawn three times as many.
 #[derive(Debug)]
 pub struct Changes {
     config: AugmentConfig,
@@ -42,15 +39,13 @@ impl Changes {
     /// How `config` changes the images numbered `samples` (`i64 [N]`), of `[height, width]` pixels; none where it changes nothing.
     /// Random words begin at `key`: see `Draws::new`.
     pub fn new(config: &AugmentConfig, samples: &Tensor, key: u64, size: [i64; 2]) -> Option<Self> {
-        let changes_pixels = config.brightness > 0.0 || config.contrast > 0.0 || config.erase > 0.0;
-        if !(config.moves_pixels() || changes_pixels) {
+        if !config.changes_images() {
             return None;
         }
-        let blocks = samples.split(BLOCK, 0);
-        let drawn: Vec<Tensor> = blocks.iter().map(|block| drawn(config, &Draws::new(block, key), size)).collect();
+        let drawn = drawn(config, &Draws::new(samples, key), size);
         let places = size.map(|size| (Tensor::arange(size, (Kind::Float, samples.device())) + 0.5).unsqueeze(0));
         let middles = Middles::new(size, samples.device());
-        Some(Changes { config: *config, drawn: Tensor::cat(&drawn, 0), middles, places })
+        Some(Changes { config: *config, drawn, middles, places })
     }
 
     /// Changes `images` (`u8 [B, H, W, C]`), the `B` ones from number `first` on of those that were drawn for: `u8 [B, H, W, C]`,

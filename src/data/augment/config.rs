@@ -62,6 +62,11 @@ impl AugmentConfig {
         self.flip > 0.0 || self.shift > 0.0 || self.rotate > 0.0 || self.zoom > 0.0
     }
 
+    /// Whether single images change; mixing changes pairs.
+    pub(super) fn changes_images(&self) -> bool {
+        self.moves_pixels() || self.brightness > 0.0 || self.contrast > 0.0 || self.erase > 0.0
+    }
+
     fn amount(&mut self, key: &str) -> Option<&mut f64> {
         Some(match key {
             "flip" => &mut self.flip,

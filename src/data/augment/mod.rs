@@ -4,6 +4,7 @@
 mod changes;
 mod config;
 mod draws;
+mod epoch;
 mod grid;
 mod mix;
 
@@ -11,6 +12,7 @@ use tch::Tensor;
 
 pub use changes::Changes;
 pub use config::AugmentConfig;
+pub use epoch::EpochChanges;
 pub use grid::affine_grid;
 pub use mix::{Mixed, Mixer};
 

@@ -1,4 +1,6 @@
 use super::*;
+use crate::data::Samples;
+use crate::data::batches::DataLoader;
 use tch::{Device, Kind};
 
 const SEED: u64 = 4;
@@ -118,6 +120,7 @@ fn a_batch_of_an_epoch_is_changed_as_it_is_by_itself() {
     let last_two = changes.apply(&images().narrow(0, 2, 2), 2);
     assert!(last_two.equal(&changed("strong", 3).narrow(0, 2, 2)));
     assert!(last_two.is_contiguous(), "an image's channels are last in memory");
+    assert!(EpochChanges::new(&"mixup=1".parse().unwrap(), [6, 8], SEED, 3).is_none());
     assert!(changes_of(&"mixup=1".parse().unwrap(), &samples(), [6, 8], SEED, 3).is_none());
 }
 
@@ -126,4 +129,22 @@ fn one_image_is_changed_as_the_network_sees_it() {
     let (shape, pixels) = (ImageShape { height: 1, width: 3, channels: 1 }, [1, 2, 3]);
     let shown = |text: &str| augment_one(&text.parse().unwrap(), shape, 0, &pixels, 0);
     assert_eq!((shown("none"), shown("flip=1")), (vec![1, 2, 3], vec![3, 2, 1]));
+}
+
+#[test]
+fn an_epoch_of_many_images_is_changed_as_each_of_them_is() {
+    let strong: AugmentConfig = "flip=0.5,rotate=20,contrast=0.3,erase=0.5".parse().unwrap();
+    let (count, shape) = (999, ImageShape { height: 3, width: 2, channels: 1 });
+    let pixels = (0..count * 6).map(|value| (value % 251) as u8).collect();
+    let loader =
+        Samples::new(shape, pixels, vec![0; count], 1).and_then(|images| DataLoader::new(&images, Device::Cpu));
+    let loader = loader.unwrap();
+    let order = loader.shuffled(SEED, 3);
+    let changes = EpochChanges::new(&strong, [3, 2], SEED, 3).unwrap();
+    // a resumed epoch begins in the middle; the last batch is not whole; the first one comes again
+    for batch in (3..100).chain([0]) {
+        let (images, _) = loader.batch_of(&order, batch, 10).unwrap();
+        let expected = augment(&strong, &images, &loader.numbers_of(&order, batch, 10), SEED, 3);
+        assert!(changes.apply(&images, &order, order.range(batch, 10)).equal(&expected), "{batch}");
+    }
 }

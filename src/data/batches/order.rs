@@ -3,29 +3,32 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
+use crate::data::Numbers;
 use crate::distributed::Group;
 
 /// In which order images are given out: every image once; of several processes, the images that this one takes of each batch.
 #[derive(Debug)]
 pub struct Order {
     /// For the threads that decode.
-    pub(super) numbers: Arc<Vec<i64>>,
-    /// The same, `i64 [N]`.
-    on_device: Tensor,
-    /// The images' labels in this order, `i64 [N]`.
+    pub(super) numbers: Numbers,
+    /// The labels of all images in the data set's own order, `i64 [N]`, on the loader's device.
     labels: Tensor,
+    /// The numbers and the labels in this order, `i64 [N]` each, on a GPU: so that a step copies nothing to it.
+    on_gpu: Option<(Tensor, Tensor)>,
     /// Where the images of each batch end, where a process takes some of it; else batches follow from their size.
     ends: Option<Arc<[usize]>>,
 }
 
 impl Order {
     /// Of the images `numbers` of those with `labels` (`i64`), on whose device they lie.
-    pub(super) fn new(numbers: Vec<i64>, labels: &Tensor) -> Self {
-        let on_device = Tensor::from_slice(&numbers).to_device(labels.device());
-        let labels = labels.index_select(0, &on_device);
-        Order { numbers: Arc::new(numbers), on_device, labels, ends: None }
+    pub(super) fn new(numbers: Numbers, labels: &Tensor) -> Self {
+        let mut order = Order { numbers, labels: labels.shallow_clone(), on_gpu: None, ends: None };
+        if labels.device() != Device::Cpu {
+            order.on_gpu = Some(order.looked_up(0..order.numbers.len()));
+        }
+        order
     }
 
     /// What this process of `group` takes of each batch of `batch_size`: its rows and, where images are mixed `with_partners`, behind
@@ -36,36 +39,47 @@ impl Order {
             return self;
         }
         let (mut places, mut ends) = (Vec::new(), Vec::new());
-        let all: Vec<i64> = (0..self.numbers.len() as i64).collect();
-        for batch in all.chunks(batch_size) {
-            let rows = group.rows(batch.len()).computed();
-            places.extend_from_slice(&batch[rows.clone()]);
+        for first in (0..self.numbers.len()).step_by(batch_size) {
+            let count = batch_size.min(self.numbers.len() - first);
+            let rows = group.rows(count).computed();
+            places.extend(rows.clone().map(|row| first + row));
             if with_partners {
-                places.extend(rows.map(|row| batch[batch.len() - 1 - row]));
+                places.extend(rows.map(|row| first + count - 1 - row));
             }
             ends.push(places.len());
         }
-        let numbers = places.iter().map(|&place| self.numbers[place as usize]).collect();
-        let places = Tensor::from_slice(&places).to_device(self.labels.device());
-        let [on_device, labels] = [&self.on_device, &self.labels].map(|all| all.index_select(0, &places));
-        Order { numbers: Arc::new(numbers), on_device, labels, ends: Some(ends.into()) }
+        Order { ends: Some(ends.into()), ..Order::new(self.numbers.at(&places), &self.labels) }
     }
 
     /// The images' numbers.
-    pub fn numbers(&self) -> &[i64] {
+    pub fn numbers(&self) -> &Numbers {
         &self.numbers
     }
 
-    /// The same, `i64 [N]`, on the loader's device.
-    pub fn on_device(&self) -> &Tensor {
-        &self.on_device
+    /// The numbers at `places`, `i64 [B]` on the loader's device.
+    pub fn numbers_of(&self, places: Range<usize>) -> Tensor {
+        match &self.on_gpu {
+            Some((numbers, _)) => numbers.narrow(0, places.start as i64, places.len() as i64),
+            None => self.looked_up(places).0,
+        }
     }
 
-    /// The numbers and labels of batch `index`, `i64 [B]` each, on the loader's device: views.
+    /// The numbers and labels of batch `index`, `i64 [B]` each, on the loader's device.
     pub(super) fn batch(&self, index: u64, batch_size: usize) -> (Tensor, Tensor) {
         let range = self.range(index, batch_size);
         let part = |all: &Tensor| all.narrow(0, range.start as i64, range.len() as i64);
-        (part(&self.on_device), part(&self.labels))
+        match &self.on_gpu {
+            Some((numbers, labels)) => (part(numbers), part(labels)),
+            None => self.looked_up(range),
+        }
+    }
+
+    /// The numbers and labels at `places`, copied to the loader's device.
+    fn looked_up(&self, places: Range<usize>) -> (Tensor, Tensor) {
+        let numbers: Vec<i64> = self.numbers.range(places).map(|number| number as i64).collect();
+        let numbers = Tensor::from_slice(&numbers).to_device(self.labels.device());
+        let labels = self.labels.index_select(0, &numbers);
+        (numbers, labels)
     }
 
     /// Which of the numbers are batch `index`'s.

@@ -7,8 +7,8 @@ use rayon::ThreadPool;
 use tch::{Device, Tensor};
 
 use super::order::Order;
-use crate::data::Samples;
 use crate::data::prefetch::Prefetch;
+use crate::data::{Numbers, Samples};
 use crate::error::{Error, Result};
 use crate::native::{self, Feed};
 
@@ -30,8 +30,9 @@ pub(super) struct Streaming {
 
 /// The order that is followed, and the batches on their way.
 struct Current {
-    numbers: Arc<Vec<i64>>,
+    numbers: Numbers,
     batch_size: usize,
+    num_batches: usize,
     /// How many images the largest batch has.
     largest: usize,
     /// The batch that is expected to be asked for.
@@ -54,25 +55,29 @@ impl Streaming {
     /// The pixels of batch `index` of `order`, `u8 [B, H, W, C]` on the device. Batches that are asked for one after the
     /// other are decoded ahead.
     pub fn batch(&self, order: &Order, index: u64, batch_size: usize) -> Result<Tensor> {
-        let mut current = self.current.borrow_mut();
-        let is_next = current.as_ref().is_some_and(|current| {
+        let mut slot = self.current.borrow_mut();
+        let is_next = slot.as_ref().is_some_and(|current| {
             // the numbers are held, so that their address is their own
-            Arc::ptr_eq(&current.numbers, &order.numbers) && current.batch_size == batch_size && current.next == index
+            current.numbers.are_shared_with(&order.numbers) && current.batch_size == batch_size && current.next == index
         });
         if !is_next {
             // what is decoded of the order before ends first
-            *current = None;
-            *current = Some(self.begin(order, index, batch_size)?);
+            *slot = None;
+            *slot = Some(self.begin(order, index, batch_size)?);
         }
-        let current = current.as_mut().expect("it was just made");
+        let current = slot.as_mut().expect("it was just made");
         let shape = self.samples.shape();
         let count = order.range(index, batch_size).len();
         let sizes = [count, shape.height, shape.width, shape.channels].map(|size| size as i64);
         let pixels = match self.device {
             Device::Cuda(gpu) => self.next_from(current, gpu, &sizes)?,
-            _ => native::bytes_shared(Arc::new(current.prefetch.take()?), &sizes)?.to_device(self.device),
+            _ => native::shared(Arc::new(current.prefetch.take()?), &sizes)?.to_device(self.device),
         };
         current.next += 1;
+        if current.next as usize == current.num_batches {
+            // the next order is drawn before its first batch is asked for: this one's memory is free by then
+            *slot = None;
+        }
         Ok(pixels)
     }
 
@@ -81,10 +86,19 @@ impl Streaming {
             feed.clear();
         }
         let batches = order.ranges(batch_size);
+        let num_batches = batches.len();
         let largest = batches.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
         let prefetch =
             Prefetch::new(self.samples.clone(), order.numbers.clone(), batches, index as usize, self.pool.clone());
-        Ok(Current { numbers: order.numbers.clone(), batch_size, largest, next: index, prefetch, failed: None })
+        Ok(Current {
+            numbers: order.numbers.clone(),
+            batch_size,
+            num_batches,
+            largest,
+            next: index,
+            prefetch,
+            failed: None,
+        })
     }
 
     /// The next batch, `u8` of `sizes` on the GPU; then the copies of those that are decoded begin.

@@ -56,7 +56,7 @@ fn streaming_gives_what_is_given_from_the_device() {
     let resident = DataLoader::new(&host, Device::Cpu).unwrap();
     for num_threads in [1, 2, 8] {
         let streaming =
-            DataLoader::streaming(host.clone(), Device::Cpu, Arc::new(threads::build(num_threads).unwrap()));
+            DataLoader::streaming(host.clone(), Device::Cpu, Arc::new(threads::build(num_threads).unwrap())).unwrap();
         for epoch in 0..2 {
             let (order, same) = (streaming.shuffled(1, epoch), resident.shuffled(1, epoch));
             // a run that is resumed begins in the middle

@@ -23,7 +23,7 @@ fn batches(count: usize, size: usize) -> Vec<Range<usize>> {
 
 #[test]
 fn batches_come_in_order_whatever_the_number_of_threads() {
-    let order: Arc<Vec<i64>> = Arc::new((0..100).rev().collect());
+    let order = Numbers::listed((0..100).rev().collect());
     for num_threads in [1, 2, 8] {
         let prefetch = Prefetch::new(samples(100), order.clone(), batches(100, 7), 2, pool(num_threads));
         let mut pixels = Vec::new();
@@ -38,7 +38,7 @@ fn batches_come_in_order_whatever_the_number_of_threads() {
 
 #[test]
 fn no_more_than_a_few_batches_are_decoded_ahead() {
-    let prefetch = Prefetch::new(samples(200), Arc::new((0..200).collect()), batches(200, 1), 0, pool(3));
+    let prefetch = Prefetch::new(samples(200), Numbers::InOrder(200), batches(200, 1), 0, pool(3));
     for taken in 0..20 {
         std::thread::sleep(std::time::Duration::from_millis(5));
         assert!(prefetch.shared.lock().next_to_begin <= taken + 3 + WAITING);
@@ -51,7 +51,7 @@ fn an_image_that_cannot_be_read_is_an_error_in_its_place() {
     let files = ["none.png", "neither.png"].map(|name| ImageSource::File(name.into())).into_iter().collect();
     let preparation = Preprocessing::from(SHAPE);
     let samples = Samples::stored(files, preparation, vec![0; 2], 1).unwrap();
-    let prefetch = Prefetch::new(samples, vec![1, 0].into(), batches(2, 1), 0, pool(2));
+    let prefetch = Prefetch::new(samples, Numbers::listed(vec![1, 0]), batches(2, 1), 0, pool(2));
     for name in ["neither.png", "none.png"] {
         let error = prefetch.take().unwrap_err();
         assert_eq!(error.exit_code(), 3);
@@ -62,7 +62,7 @@ fn an_image_that_cannot_be_read_is_an_error_in_its_place() {
 #[test]
 fn one_thread_serves_several_that_are_taken_in_turns_or_given_up() {
     let pool = pool(1);
-    let begin = || Prefetch::new(samples(200), Arc::new((0..200).collect()), batches(200, 1), 0, pool.clone());
+    let begin = || Prefetch::new(samples(200), Numbers::InOrder(200), batches(200, 1), 0, pool.clone());
     let (first, second) = (begin(), begin());
     drop(begin());
     for number in 0..200 {

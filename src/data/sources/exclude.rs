@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::image_list::{ImageList, Kept};
 use super::table::Table;
+use crate::data::numbers::Numbers;
 use crate::data::stored::ImageSource;
 use crate::data::{Split, Splits};
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ pub(super) fn from_splits(splits: Splits, list: &Path) -> Result<Splits> {
         splits.samples.iter().map(|(&split, samples)| (split, samples.labels().iter().map(name).collect())).collect();
     let kept = kept(list, &KnownImages { classes, path: &|_, _| None })?;
     splits.map(|split, samples| match kept.get(&split) {
-        Some(kept) => samples.select(kept)?.numbered(kept.clone()),
+        Some(kept) => samples.select(kept)?.numbered(Numbers::of(kept.iter().copied())?),
         None => Ok(samples),
     })
 }

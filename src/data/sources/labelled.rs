@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::data::Split;
+use crate::data::numbers::check_count;
 use crate::data::stored::{ImageSource, ImageSources};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// An image that is not read yet.
 #[derive(Debug, Clone)]
@@ -67,17 +68,13 @@ impl LabelledImages {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
-    /// Where they lie, without anything else.
+    /// Where they lie, and each one's split and class, a number of [`LabelledImages::classes`].
     ///
     /// # Errors
     /// A data error where there are more than a number of 32 bits can tell apart.
-    pub(super) fn into_sources(self) -> Result<ImageSources> {
-        match u32::try_from(self.len()) {
-            Ok(_) => Ok(self.sources),
-            Err(_) => {
-                Err(Error::data("there are too many images").expected(format!("at most {}", u32::MAX)).got(self.len()))
-            }
-        }
+    pub(super) fn into_parts(self) -> Result<(ImageSources, Vec<Split>, Vec<u32>)> {
+        check_count(self.len())?;
+        Ok((self.sources, self.splits, self.classes))
     }
 
     /// Where they lie.
@@ -93,11 +90,6 @@ impl LabelledImages {
     /// The class of image `index`, which is there.
     pub(super) fn class(&self, index: usize) -> &str {
         &self.names[self.classes[index] as usize]
-    }
-
-    /// The class of each image, a number of [`LabelledImages::classes`].
-    pub(super) fn class_numbers(&self) -> &[u32] {
-        &self.classes
     }
 
     /// The classes that images have.

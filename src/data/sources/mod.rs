@@ -23,6 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::image::Preprocessing;
+use super::numbers::Numbers;
 use super::options::Cache;
 use super::samples::UNREADABLE_HELP;
 use super::{Dataset, ImageShape, LoadOptions, Samples, Split, Splits};
@@ -63,17 +64,18 @@ pub fn splits_of(images: ImageList, options: &LoadOptions, purpose: Purpose) -> 
     let preparation = Preprocessing { shape, resize: options.resize, decode: options.decode };
     let labels: HashMap<&str, i64> = classes.iter().map(String::as_str).zip(0..).collect();
     let labels: Vec<i64> = list.images.classes().iter().map(|class| labels[class.as_str()]).collect();
+    let (files, splits, class_numbers) = list.images.into_parts()?;
     let mut found: BTreeMap<Split, (Vec<u32>, Vec<i64>)> = BTreeMap::new();
-    for ((row, split), class) in (0..).zip(list.images.splits()).zip(list.images.class_numbers()) {
-        let (rows, of_images) = found.entry(*split).or_default();
+    for ((row, split), class) in (0..).zip(splits).zip(class_numbers) {
+        let (rows, of_images) = found.entry(split).or_default();
         rows.push(row);
-        of_images.push(labels[*class as usize]);
+        of_images.push(labels[class as usize]);
     }
-    let files = Arc::new(list.images.into_sources()?);
+    let files = Arc::new(files);
     let samples = found.into_iter().map(|(split, (rows, labels))| {
-        let samples = Samples::stored_rows(files.clone(), rows, preparation, labels, classes.len());
+        let samples = Samples::stored_rows(files.clone(), Numbers::listed(rows), preparation, labels, classes.len());
         let samples = samples.and_then(|samples| match list.kept.get(&split) {
-            Some(kept) => samples.numbered(kept.clone()),
+            Some(kept) => samples.numbered(Numbers::of(kept.iter().copied())?),
             None => Ok(samples),
         });
         Ok((split, samples.map_err(|error| error.at(split))?))
