@@ -66,10 +66,11 @@ fn check_version(libtorch: &Path) {
 
 /// Compiles the functions that `src/native/` declares.
 fn compile_native(libtorch: &Path) {
-    const SOURCES: [&str; 14] = [
+    const SOURCES: [&str; 15] = [
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/shared.cpp",
+        "src/native/moved.cpp",
         "src/native/pool.cpp",
         "src/native/conv_pool.cpp",
         "src/native/pooled_conv.cpp",

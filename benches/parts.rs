@@ -8,6 +8,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use convnet::data::augment::changes_of;
 use convnet::data::batches::DataLoader;
 use convnet::data::image::{Preprocessing, decode_bytes};
 use convnet::data::{ImageShape, Samples};
@@ -181,8 +182,26 @@ fn batches(criterion: &mut Criterion) {
     group.bench_function("assembled in a shuffled order", |bencher| {
         bencher.iter(|| loader.batch_of(&order, 7, BATCH as usize).expect("there are so many"));
     });
-    group.throughput(Throughput::Bytes(3 * 8 * count as u64)); // numbers, and labels taken from labels
+    group.throughput(Throughput::Bytes(4 * count as u64)); // its numbers
     group.bench_function("an epoch's order", |bencher| bencher.iter(|| loader.shuffled(0, 1)));
+    group.finish();
+}
+
+/// Images that are mirrored and shifted.
+fn augmentation(criterion: &mut Criterion) {
+    let pixels = Tensor::randint(256, [32, 224, 224, 3], (Kind::Uint8, Device::Cpu));
+    let numbers = Tensor::arange(32, (Kind::Int64, Device::Cpu));
+    let mut group = criterion.benchmark_group("light augmentation of 32 images of 224 pixels");
+    group.throughput(Throughput::Bytes(2 * pixels.numel() as u64));
+    // a zoom by nothing leaves it to libtorch's bilinear sampling
+    for (name, text) in [("fused", "light"), ("libtorch", "light,zoom=1e-9")] {
+        if name == "fused" && !native::is_fused() {
+            continue;
+        }
+        let changes = changes_of(&text.parse().expect("it is known"), &numbers, [224, 224], 0, 0);
+        let changes = changes.expect("it changes images");
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(changes.apply(&pixels, 0))));
+    }
     group.finish();
 }
 
@@ -231,6 +250,6 @@ fn cast(criterion: &mut Criterion) {
 criterion_group! {
     name = parts;
     config = Criterion::default().sample_size(30).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
-    targets = peaks, conv_pool, max_pool, batch_norm, dropout, adam, decode, batches, small_parts, cast
+    targets = peaks, conv_pool, max_pool, batch_norm, dropout, adam, decode, batches, augmentation, small_parts, cast
 }
 criterion_main!(parts);

@@ -59,12 +59,22 @@ impl AugmentConfig {
 
     /// Whether the places of pixels change.
     pub(super) fn moves_pixels(&self) -> bool {
-        self.flip > 0.0 || self.shift > 0.0 || self.rotate > 0.0 || self.zoom > 0.0
+        self.flip > 0.0 || self.shift > 0.0 || self.turns_or_zooms()
+    }
+
+    /// Whether pixels come from between others.
+    pub(super) fn turns_or_zooms(&self) -> bool {
+        self.rotate > 0.0 || self.zoom > 0.0
     }
 
     /// Whether single images change; mixing changes pairs.
     pub(super) fn changes_images(&self) -> bool {
-        self.moves_pixels() || self.brightness > 0.0 || self.contrast > 0.0 || self.erase > 0.0
+        self.moves_pixels() || self.changes_values()
+    }
+
+    /// Whether the values of pixels change, wherever they go.
+    pub(super) fn changes_values(&self) -> bool {
+        self.brightness > 0.0 || self.contrast > 0.0 || self.erase > 0.0
     }
 
     fn amount(&mut self, key: &str) -> Option<&mut f64> {
