@@ -159,6 +159,16 @@ impl DataLoader {
         })
     }
 
+    /// The images, or features, numbered `numbers` (`i64 [B]` on the device) and their labels; none where they do not lie on the device.
+    pub fn chosen(&self, numbers: &Tensor) -> Option<(Tensor, Tensor)> {
+        match &self.feed {
+            ImageFeed::Resident(images) => {
+                Some((images.index_select(0, numbers), self.labels.index_select(0, numbers)))
+            }
+            ImageFeed::Streaming(_) => None,
+        }
+    }
+
     /// Which images batch `index` of `order` has: `i64 [B]`, on the device.
     pub fn numbers_of(&self, order: &Order, index: u64, batch_size: usize) -> Tensor {
         order.numbers_of(order.range(index, batch_size))

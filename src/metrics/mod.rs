@@ -12,4 +12,4 @@ mod sums;
 pub use interval::wilson_interval;
 pub use metric::{BatchResult, Definition, Direction, Metric, in_top_k};
 pub use scores::Scores;
-pub use sums::{RunningSums, Sums};
+pub use sums::{BatchSums, RunningSums, Sums};

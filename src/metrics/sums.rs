@@ -57,6 +57,42 @@ impl Sums {
     }
 }
 
+/// The sums of one batch, on the device.
+#[derive(Debug)]
+pub struct BatchSums {
+    metrics: Vec<Metric>,
+    /// In the order of `metrics`, `f64 [M]`.
+    sums: Tensor,
+    count: u64,
+}
+
+impl BatchSums {
+    /// Of `metrics`.
+    pub fn of(metrics: &[Metric], batch: &BatchResult) -> Self {
+        let sums = tch::no_grad(|| {
+            let sums: Vec<Tensor> = metrics.iter().map(|metric| (metric.definition().sum)(batch)).collect();
+            Tensor::stack(&sums, 0)
+        });
+        BatchSums { metrics: metrics.to_vec(), sums, count: batch.num_images() as u64 }
+    }
+
+    /// What was added up.
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    /// `f64 [M]`, in the order of the metrics.
+    pub fn sums(&self) -> &Tensor {
+        &self.sums
+    }
+
+    /// The same, in the same memory.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        BatchSums { metrics: self.metrics.clone(), sums: self.sums.shallow_clone(), count: self.count }
+    }
+}
+
 /// [`Sums`] of the batches so far, kept on the device and read rarely.
 #[derive(Debug)]
 pub struct RunningSums {
@@ -78,11 +114,23 @@ impl RunningSums {
 
     /// Adds a batch. Does not wait for the device.
     pub fn add(&mut self, batch: &BatchResult) {
-        tch::no_grad(|| {
-            let of_batch: Vec<Tensor> = self.metrics.iter().map(|metric| (metric.definition().sum)(batch)).collect();
-            self.totals += Tensor::stack(&of_batch, 0);
-        });
-        self.count += batch.num_images() as u64;
+        self.add_sums(&BatchSums::of(&self.metrics, batch));
+    }
+
+    /// Adds the sums of a batch, where they are of the metrics that are added up here: tells whether they are. Does not wait for the
+    /// device.
+    pub fn add_sums(&mut self, batch: &BatchSums) -> bool {
+        let are_same = self.metrics == batch.metrics;
+        if are_same {
+            tch::no_grad(|| self.totals += &batch.sums);
+            self.count += batch.count;
+        }
+        are_same
+    }
+
+    /// What is added up.
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
     }
 
     /// The same metrics without any images so far.

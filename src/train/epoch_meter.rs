@@ -1,13 +1,19 @@
 //! The sums of an epoch under way, and the losses that were not looked at yet.
 
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 use super::nan_check::{self, PendingLoss};
 use super::step::TrainedBatch;
 use crate::distributed::Group;
 use crate::error::Result;
-use crate::metrics::{BatchResult, RunningSums, Sums};
-use crate::model::Model;
+use crate::metrics::{BatchResult, BatchSums, Metric, RunningSums, Sums};
+use crate::model::{Model, Outputs};
+
+/// The sums of `metrics` of a batch: of its `outputs`, `labels` (`i64 [B]`) and mean `loss` (a scalar).
+pub(super) fn batch_sums(metrics: &[Metric], outputs: &Outputs, labels: &Tensor, loss: &Tensor) -> BatchSums {
+    let (classes, ranking) = (&outputs.classes(), &|| outputs.ranking());
+    BatchSums::of(metrics, &BatchResult { loss, classes, ranking, labels })
+}
 
 /// Adds up an epoch's metrics on the device, and finds the batch at which the loss stopped being finite.
 pub(super) struct EpochMeter {
@@ -30,12 +36,11 @@ impl EpochMeter {
     /// # Errors
     /// A numeric error where the loss is not finite.
     pub fn add(&mut self, model: &Model, epoch: u64, batch: &TrainedBatch, learning_rate: f64) -> Result<()> {
-        self.sums.add(&BatchResult {
-            loss: &batch.loss,
-            classes: &batch.outputs.classes(),
-            ranking: &|| batch.outputs.ranking(),
-            labels: batch.targets.dominant(),
-        });
+        let is_added = batch.sums.as_ref().is_some_and(|sums| self.sums.add_sums(sums));
+        if !is_added {
+            let of_batch = batch_sums(self.sums.metrics(), &batch.outputs, batch.targets.dominant(), &batch.loss);
+            self.sums.add_sums(&of_batch);
+        }
         let is_on_cpu = model.device() == Device::Cpu;
         self.pending.push(PendingLoss {
             batch: batch.batch + 1,

@@ -1,6 +1,6 @@
 //! Steps on a GPU by one launch each: a step is recorded once as a CUDA graph and done again for every whole batch.
 //!
-//! Augmentation, batches that are not whole, the first steps and the metrics stay outside. Nothing is trusted: once it is recorded, two
+//! Augmentation, batches that are not whole, the first steps and the margins of single images stay outside. Nothing is trusted: once it is recorded, two
 //! steps are computed both ways from the same weights and state, and where they differ, or anything fails, the training goes on with
 //! what the plain steps gave, without the graph.
 
@@ -92,10 +92,10 @@ impl Graph {
                 }
             }
             Graph::Trusted(mut recorded) => {
-                let batch = step.begin_batch(next.plan, next.start.batch, next.start.batches_seen)?;
+                let batch = recorded.begin(step, next)?;
                 optimizer.count_step();
                 recorded.replay(&batch, &optimizer.recorded_numbers(next.learning_rate))?;
-                on_batch(&recorded.trained(batch, next.start))?;
+                on_batch(&recorded.trained(batch, next))?;
                 *self = Graph::Trusted(recorded);
             }
         }
@@ -131,11 +131,11 @@ fn both_ways(
     let again = native::guarded(|| {
         let mut recorded = match recorded {
             Some(recorded) => recorded,
-            None => Box::new(RecordedStep::record(functions, step, optimizer, &seen.batch)?),
+            None => Box::new(RecordedStep::record(functions, step, optimizer, next.plan, &seen.batch)?),
         };
         step.seed(next.start.batches_seen)?;
         recorded.replay(&seen.batch, &optimizer.recorded_numbers(next.learning_rate))?;
-        Ok((after.fault_of_now(&before, &seen, recorded.outputs()), recorded))
+        Ok((after.fault_of_now(&before, &seen, recorded.given(&seen.batch.targets.labels)), recorded))
     });
     optimizer.forget_gradient();
     after.put_back();

@@ -11,6 +11,7 @@ use crate::data::augment::{EpochChanges, Mixer};
 use crate::data::batches::{DataLoader, Order};
 use crate::distributed::{BatchScope, Rows};
 use crate::error::Result;
+use crate::metrics::BatchSums;
 use crate::model::{Model, Outputs};
 use crate::native;
 use crate::rng::{Stream, derive};
@@ -55,6 +56,8 @@ pub(super) struct TrainedBatch {
     pub is_counted: bool,
     /// The mean loss with penalties, a scalar.
     pub loss: Tensor,
+    /// The sums of its metrics, where they are computed with the step.
+    pub sums: Option<BatchSums>,
 }
 
 /// A batch that the network is to be trained on: see [`TrainedBatch`].
@@ -142,7 +145,8 @@ impl Step<'_> {
         let Batch { numbers, images, targets } = self.begin_batch(plan, at.batch, step)?;
         let (outputs, loss) = timed(self.profile, Phase::Forward, || self.compute(&images, &targets))?;
         let is_counted = rows.count > 0;
-        Ok(TrainedBatch { batch: at.batch, step, share, numbers, images, targets, outputs, is_counted, loss })
+        let batch = at.batch;
+        Ok(TrainedBatch { batch, step, share, numbers, images, targets, outputs, is_counted, loss, sums: None })
     }
 
     /// The epoch's batch `batch`, for step `step`: draws from now on are those of the step.
@@ -152,6 +156,19 @@ impl Step<'_> {
         let numbers = self.train.numbers_of(&plan.order, batch, self.config.batch_size);
         let numbers = numbers.narrow(0, 0, targets.labels.size()[0]);
         Ok(Batch { numbers, images, targets })
+    }
+
+    /// Which images the epoch's batch `batch` has and their labels, `i64 [B]` each on the device, for step `step`: draws from now on are
+    /// those of the step. Of one process, whose images are not mixed.
+    pub fn begin_unfetched(&self, plan: &EpochPlan, batch: u64, step: u64) -> Result<(Tensor, Tensor)> {
+        self.seed(step)?;
+        Ok(plan.order.batch(batch, self.config.batch_size))
+    }
+
+    /// The images numbered `numbers` and their labels, by two operators on the device: none where they are not there, or are changed
+    /// before they are trained on.
+    pub fn fetched(&self, plan: &EpochPlan, numbers: &Tensor) -> Option<(Tensor, Tensor)> {
+        if plan.changes.is_some() { None } else { self.train.chosen(numbers) }
     }
 
     /// Has libtorch draw what step `step` draws.

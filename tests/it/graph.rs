@@ -138,14 +138,15 @@ fn a_run_is_resumed_with_a_graph_or_without() {
 fn what_a_graph_has_for_ever_is_found_and_the_training_is_the_plain_one() {
     let folder = tempfile::tempdir().unwrap();
     let stand_in = StandIn::new(folder.path(), stand_in::folder());
-    for (baked, fault) in [
-        ("Float 0", "it has no finite numbers in the weights"), // the learning rate
-        ("Byte 4", "in the outputs"),                           // the images
-        ("Long 1", "in the loss"),                              // the labels
-        ("seed", "in the outputs"),                             // dropout masks
+    for (name, flags, baked, fault) in [
+        ("fetching", "", "Float 0", "it has no finite numbers in the weights"), // the learning rate
+        ("fetching", "", "Long 1", "in the outputs"),                           // which images
+        ("fetching", "", "seed", "in the outputs"),                             // dropout masks
+        ("given", "--augment strong", "Byte 4", "in the outputs"),              // the images
+        ("given", "--augment strong", "Long 1", "in the loss"),                 // the labels
     ] {
-        fs::remove_dir_all(folder.path().join("logs/baked")).ok();
-        let (said, launches) = graphed(&stand_in.with("STAND_IN_BAKE", baked), "baked", "");
+        fs::remove_dir_all(folder.path().join("logs").join(name)).ok();
+        let (said, launches) = graphed(&stand_in.with("STAND_IN_BAKE", baked), name, flags);
         let expected = "warning: the recorded step is not the plain one: ";
         assert!(said.starts_with(expected) && said.contains(fault) && said.lines().count() == 1, "{baked}: {said}");
         assert!(said.contains("training goes on without --cuda-graph") && launches == 1, "{baked}: {said}");

@@ -15,10 +15,10 @@ const MOST: [(&str, u64); 10] = [
     ("--augment strong", 75),
     ("--model vgg-small", 96),
     ("--model wide-cnn", 83),
-    ("--cuda-graph", 24),
-    ("--cuda-graph --precision bf16", 24),
-    ("--cuda-graph --augment strong", 46),
-    ("--cuda-graph --model vgg-small", 24),
+    ("--cuda-graph", 10),
+    ("--cuda-graph --precision bf16", 10),
+    ("--cuda-graph --augment strong", 34),
+    ("--cuda-graph --model vgg-small", 10),
 ];
 /// A step within the epoch, after which nothing is told.
 const STEPS: std::ops::Range<i64> = 1..7;

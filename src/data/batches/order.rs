@@ -65,7 +65,7 @@ impl Order {
     }
 
     /// The numbers and labels of batch `index`, `i64 [B]` each, on the loader's device.
-    pub(super) fn batch(&self, index: u64, batch_size: usize) -> (Tensor, Tensor) {
+    pub fn batch(&self, index: u64, batch_size: usize) -> (Tensor, Tensor) {
         let range = self.range(index, batch_size);
         let part = |all: &Tensor| all.narrow(0, range.start as i64, range.len() as i64);
         match &self.on_gpu {

@@ -28,6 +28,14 @@ impl Seen {
     }
 }
 
+/// What a recorded step gave.
+pub(super) struct Given {
+    pub outputs: Tensor,
+    pub loss: Tensor,
+    /// The sums of its metrics, and what they are of its outputs and the labels.
+    pub sums: [Tensor; 2],
+}
+
 /// All that a step changes, as it was.
 pub(super) struct Snapshot(Vec<Part>);
 
@@ -52,14 +60,20 @@ impl Snapshot {
         tch::no_grad(|| self.0.iter().for_each(|part| part.tensor.shallow_clone().copy_(&part.then)));
     }
 
-    /// What now is not as it was here, by a step from `before` that gave `outputs` where `seen` is what it should give; none where all is.
+    /// What now is not as it was here, by a step from `before` that gave `given` where `seen` is what it should give; none where all is.
     /// Waits for the device.
-    pub fn fault_of_now(&self, before: &Snapshot, seen: &Seen, outputs: [&Tensor; 2]) -> Option<String> {
+    pub fn fault_of_now(&self, before: &Snapshot, seen: &Seen, given: Given) -> Option<String> {
         let parts = self.0.iter().zip(&before.0);
         let changes =
             parts.map(|(part, before)| (part.what, &part.tensor, &part.then, norm(&(&part.then - &before.then))));
-        let given = ["the outputs", "the loss"].into_iter().zip(outputs).zip(&seen.outputs);
-        let given = given.map(|((what, now), then)| (what, now, then, norm(then)));
+        let Given { outputs, loss, sums: [sums, expected_sums] } = &given;
+        let [seen_outputs, seen_loss] = &seen.outputs;
+        let given = [
+            ("the outputs", outputs, seen_outputs),
+            ("the loss", loss, seen_loss),
+            ("the metrics", sums, expected_sums),
+        ];
+        let given = given.into_iter().map(|(what, now, then)| (what, now, then, norm(then)));
         given.chain(changes).find_map(|(what, now, then, scale)| {
             let distance = norm(&(now - then));
             if !distance.is_finite() {

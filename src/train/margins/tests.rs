@@ -7,6 +7,7 @@ const KIND: OutputKind = OutputKind { head: Head::Softmax, evaluated: Form::Logi
 fn batch(numbers: &[i64], labels: &[i64], logits: &[[f32; 3]], others: Option<(Tensor, f64)>) -> TrainedBatch {
     TrainedBatch {
         is_counted: true,
+        sums: None,
         batch: 0,
         step: 0,
         share: 1.0,
