@@ -170,15 +170,25 @@ impl Samples {
                 let row = rows.get(index).ok_or_else(|| self.past_end(index))?;
                 decoded.image(row).map(Cow::Owned)
             }
-            Images::Stored { files, rows, preparation, decoded: None } => {
-                let file = rows.get(index).and_then(|row| files.get(row)).ok_or_else(|| self.past_end(index))?;
-                let decoded = file.decode(*preparation).map(Cow::Owned);
-                decoded.map_err(|error| match error.kind() {
-                    ErrorKind::Data => error.help(UNREADABLE_HELP),
-                    _ => error,
-                })
+            Images::Stored { preparation, decoded: None, .. } => {
+                let mut image = preparation.black()?;
+                self.image_into(index, &mut image)?;
+                Ok(Cow::Owned(image))
             }
         }
+    }
+
+    /// As [`Samples::image`], into `target`, `u8 [H, W, C]`; after an error there is anything in it. What is decoded is written there.
+    fn image_into(&self, index: usize, target: &mut [u8]) -> Result<()> {
+        let Images::Stored { files, rows, preparation, decoded: None } = &self.images else {
+            target.copy_from_slice(&self.image(index)?);
+            return Ok(());
+        };
+        let file = rows.get(index).and_then(|row| files.get(row)).ok_or_else(|| self.past_end(index))?;
+        file.decode_into(*preparation, target).map_err(|error| match error.kind() {
+            ErrorKind::Data => error.help(UNREADABLE_HELP),
+            _ => error,
+        })
     }
 
     /// The pixels of the images at `indices`, in that order: `u8 [B, H, W, C]`. The pool's threads ([`threads`])
@@ -193,14 +203,8 @@ impl Samples {
         let image_bytes = self.shape.num_bytes().expect("the shape was checked");
         let mut pixels = vec![0; indices.len() * image_bytes];
         let images = pixels.par_chunks_exact_mut(image_bytes).zip(indices);
-        let copy = |(target, &index): (&mut [u8], &usize)| match self.image(index) {
-            Ok(image) => {
-                target.copy_from_slice(&image);
-                None
-            }
-            Err(error) => Some(error),
-        };
-        match threads::install(|| images.find_map_first(copy))? {
+        let failed = |(target, &index): (&mut [u8], &usize)| self.image_into(index, target).err();
+        match threads::install(|| images.find_map_first(failed))? {
             None => Ok(pixels),
             Some(error) => Err(error),
         }
@@ -211,10 +215,10 @@ impl Samples {
     /// # Errors
     /// As [`Samples::images`].
     pub fn images_of(&self, indices: &[usize]) -> Result<Vec<u8>> {
-        let mut pixels = Vec::with_capacity(indices.len().saturating_mul(self.shape.num_bytes().unwrap_or(0)));
-        for &index in indices {
-            pixels.extend_from_slice(&self.image(index)?);
-        }
+        let image_bytes = self.shape.num_bytes().expect("the shape was checked");
+        let mut pixels = vec![0; indices.len() * image_bytes];
+        let mut images = pixels.chunks_exact_mut(image_bytes).zip(indices);
+        images.try_for_each(|(target, &index)| self.image_into(index, target))?;
         Ok(pixels)
     }
 

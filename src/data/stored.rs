@@ -69,12 +69,12 @@ impl ImageSource {
         ImageSource::Row { images, name: parquet::row_name(row), row }
     }
 
-    /// The prepared pixels, `u8 [H, W, C]`.
+    /// Writes the prepared pixels, `u8 [H, W, C]`, to `target`; after an error there is anything in it.
     ///
     /// # Errors
     /// A data error that names the image, as [`image::decode`].
-    pub fn decode(&self, preparation: Preprocessing) -> Result<Vec<u8>> {
-        let decoded = self.bytes().and_then(|bytes| image::decode_bytes(&bytes, preparation));
+    pub fn decode_into(&self, preparation: Preprocessing, target: &mut [u8]) -> Result<()> {
+        let decoded = self.bytes().and_then(|bytes| image::decode_bytes_into(&bytes, preparation, target));
         decoded.map_err(|error| error.at(self))
     }
 

@@ -54,6 +54,15 @@ pub fn decode(path: &Path, preparation: impl Into<Preprocessing>) -> Result<Vec<
 /// As [`decode`].
 pub fn decode_bytes(bytes: &[u8], preparation: impl Into<Preprocessing>) -> Result<Vec<u8>> {
     let preparation = preparation.into();
+    let mut pixels = preparation.black()?;
+    decode_bytes_into(bytes, preparation, &mut pixels).map(|()| pixels)
+}
+
+/// As [`decode_bytes`], into `target`, an image of the wanted shape; after an error there is anything in it.
+///
+/// # Errors
+/// As [`decode_bytes`].
+pub fn decode_bytes_into(bytes: &[u8], preparation: Preprocessing, target: &mut [u8]) -> Result<()> {
     preparation.check()?;
     guard::caught(broken, || {
         let image = decode_upright(bytes, &preparation)?;
@@ -62,7 +71,7 @@ pub fn decode_bytes(bytes: &[u8], preparation: impl Into<Preprocessing>) -> Resu
             true => (3, image.into_rgb8().into_raw()),
             false => (1, image.into_luma8().into_raw()),
         };
-        preparation.apply(pixels, ImageShape { height, width, channels })
+        preparation.apply_into(&pixels, ImageShape { height, width, channels }, target)
     })
 }
 

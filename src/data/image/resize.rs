@@ -108,37 +108,77 @@ impl Preprocessing {
         }
     }
 
+    /// How many bytes a prepared image has; none where no image can have the wanted shape.
+    fn num_bytes(&self) -> Result<usize> {
+        self.check()?;
+        self.shape.num_bytes().ok_or_else(|| Error::data("images cannot have that size").got(self.shape))
+    }
+
+    /// An image in the wanted shape, all black.
+    ///
+    /// # Errors
+    /// As [`Preprocessing::check`].
+    pub(in crate::data) fn black(&self) -> Result<Vec<u8>> {
+        Ok(vec![0; self.num_bytes()?])
+    }
+
     /// Prepares an image of shape `from`, `u8 [H, W, C]` with C 1 or 3.
     ///
     /// # Errors
     /// As [`Preprocessing::check`], and where `from` has another number of channels.
-    pub fn apply(&self, pixels: Vec<u8>, from: ImageShape) -> Result<Vec<u8>> {
-        self.check()?;
+    pub fn apply(&self, pixels: &[u8], from: ImageShape) -> Result<Vec<u8>> {
+        let mut prepared = self.black()?;
+        self.apply_into(pixels, from, &mut prepared).map(|()| prepared)
+    }
+
+    /// As [`Preprocessing::apply`], into `target`, an image of the wanted shape; after an error there is anything in it.
+    ///
+    /// # Errors
+    /// As [`Preprocessing::apply`], and where `target` has another number of bytes.
+    pub fn apply_into(&self, pixels: &[u8], from: ImageShape, target: &mut [u8]) -> Result<()> {
+        let num_bytes = self.num_bytes()?;
+        if target.len() != num_bytes {
+            return Err(Error::internal("the prepared image has no such room").expected(num_bytes).got(target.len()));
+        }
         if ![1, 3].contains(&from.channels) {
             return Err(Error::data("only images of 1 or 3 channels can be prepared").got(from));
         }
         let channels = self.shape.channels;
         // colour becomes grey before its size changes, as in Pillow; grey becomes colour after, which gives the same bytes in
         // a third of the memory
-        let pixels = if channels < from.channels { to_grey(&pixels) } else { pixels };
-        let pixels = self.resized(pixels, ImageShape { channels: channels.min(from.channels), ..from })?;
-        Ok(if channels > from.channels { to_colour(&pixels) } else { pixels })
+        match from.channels {
+            3 if channels == 1 => self.resize_into(&to_grey(pixels), ImageShape { channels, ..from }, target),
+            1 if channels == 3 => {
+                let mut grey = vec![0; target.len() / 3];
+                self.resize_into(pixels, from, &mut grey)?;
+                to_colour(&grey, target);
+                Ok(())
+            }
+            _ => self.resize_into(pixels, from, target),
+        }
     }
 
     /// The image in the wanted size, in its own channels.
-    fn resized(&self, pixels: Vec<u8>, from: ImageShape) -> Result<Vec<u8>> {
+    fn resize_into(&self, pixels: &[u8], from: ImageShape, target: &mut [u8]) -> Result<()> {
         let ImageShape { height, width, .. } = self.shape;
-        if (from.height, from.width) == (height, width) {
-            return Ok(pixels);
+        let image = Plain { width: from.width, height: from.height, channels: from.channels, pixels };
+        if from.num_bytes() != Some(pixels.len()) {
+            return Err(Error::internal("an image has not the bytes of its shape").expected(from).got(pixels.len()));
         }
-        let image = Plain { width: from.width, height: from.height, channels: from.channels, pixels: &pixels };
+        if (from.height, from.width) == (height, width) {
+            target.copy_from_slice(pixels);
+            return Ok(());
+        }
         match self.resize {
-            Resize::Stretch => image.resized(width, height, image.whole()),
-            Resize::Crop => image.resized(width, height, image.middle(width, height)),
+            Resize::Stretch => image.resize_into(width, height, image.whole(), target),
+            Resize::Crop => image.resize_into(width, height, image.middle(width, height), target),
             Resize::Fit => {
                 let (inner_width, inner_height) = image.contained(width, height);
-                let inner = image.resized(inner_width, inner_height, image.whole())?;
-                Ok(pad(&inner, (inner_width, inner_height), ImageShape { channels: from.channels, ..self.shape }))
+                let mut inner = vec![0; inner_width * inner_height * from.channels];
+                image.resize_into(inner_width, inner_height, image.whole(), &mut inner)?;
+                let shape = ImageShape { channels: from.channels, ..self.shape };
+                pad(&inner, (inner_width, inner_height), shape, target);
+                Ok(())
             }
         }
     }
@@ -148,8 +188,8 @@ fn to_grey(pixels: &[u8]) -> Vec<u8> {
     pixels.as_chunks::<3>().0.iter().map(|&colour| luma(colour)).collect()
 }
 
-fn to_colour(pixels: &[u8]) -> Vec<u8> {
-    pixels.iter().flat_map(|&grey| [grey; 3]).collect()
+fn to_colour(pixels: &[u8], target: &mut [u8]) {
+    target.as_chunks_mut::<3>().0.iter_mut().zip(pixels).for_each(|(colour, &grey)| *colour = [grey; 3]);
 }
 
 /// Luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in the fixed point of Pillow's `convert("L")`.
@@ -197,34 +237,33 @@ impl Plain<'_> {
     }
 
     /// `part` of the image at another size: a triangle filter as wide as a new pixel, as Pillow's `BILINEAR`.
-    fn resized(&self, width: usize, height: usize, part: Region) -> Result<Vec<u8>> {
+    fn resize_into(&self, width: usize, height: usize, part: Region, target: &mut [u8]) -> Result<()> {
         let failed = |error: &dyn fmt::Display| Error::data(format!("cannot resize the image: {error}"));
         let kind = if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
         let source = ImageRef::new(self.width as u32, self.height as u32, self.pixels, kind);
         let source = source.map_err(|error| failed(&error))?;
-        let mut resized = Image::new(width as u32, height as u32, kind);
+        let resized = Image::from_slice_u8(width as u32, height as u32, target, kind);
+        let mut resized = resized.map_err(|error| failed(&error))?;
         let [left, top, part_width, part_height] = part;
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(left, top, part_width, part_height)
             .use_alpha(false);
-        Resizer::new().resize(&source, &mut resized, &options).map_err(|error| failed(&error))?;
-        Ok(resized.into_vec())
+        Resizer::new().resize(&source, &mut resized, &options).map_err(|error| failed(&error))
     }
 }
 
-/// `inner` in the middle of a black image of `shape`, which is no smaller.
-fn pad(inner: &[u8], (inner_width, inner_height): (usize, usize), shape: ImageShape) -> Vec<u8> {
+/// Makes `padded`, an image of `shape`, black with `inner` in its middle, which is no larger.
+fn pad(inner: &[u8], (inner_width, inner_height): (usize, usize), shape: ImageShape, padded: &mut [u8]) {
     // as Python rounds half a pixel
     let middle = |outer: usize, inner: usize| ((outer - inner) as f64 / 2.0).round_ties_even() as usize;
     let (left, top) = (middle(shape.width, inner_width), middle(shape.height, inner_height));
-    let mut padded = vec![0; shape.height * shape.width * shape.channels];
+    padded.fill(0);
     let row_bytes = inner_width * shape.channels;
     for (y, row) in inner.chunks_exact(row_bytes).enumerate() {
         let start = ((top + y) * shape.width + left) * shape.channels;
         padded[start..start + row_bytes].copy_from_slice(row);
     }
-    padded
 }
 
 #[cfg(test)]

@@ -25,10 +25,7 @@ impl Samples {
         prepared.resize(self.len() * prepared_bytes, 0);
         let images = prepared.par_chunks_exact_mut(prepared_bytes).zip(pixels.par_chunks_exact(image_bytes));
         let failed = threads::install(|| {
-            images.find_map_first(|(target, image)| {
-                let image = preparation.apply(image.to_vec(), self.shape);
-                image.map(|image| target.copy_from_slice(&image)).err()
-            })
+            images.find_map_first(|(target, image)| preparation.apply_into(image, self.shape, target).err())
         })?;
         failed.map_or(Ok(()), Err)?;
         Ok(Samples { shape: preparation.shape, images: Images::Memory(prepared.into()), ..self })
