@@ -145,6 +145,16 @@ impl Samples {
         }
     }
 
+    /// Where each image is read from, in their order; none where they are in memory.
+    pub(super) fn files(&self) -> Box<dyn Iterator<Item = ImageSource> + '_> {
+        match &self.images {
+            Images::Memory(_) => Box::new(std::iter::empty()),
+            // one behind the other is faster
+            Images::Stored { files, rows, .. } if *rows == Numbers::InOrder(files.len()) => Box::new(files.iter()),
+            Images::Stored { files, rows, .. } => Box::new(rows.iter().filter_map(|row| files.get(row))),
+        }
+    }
+
     /// How images are prepared that are read as they are needed; `None` where they are in memory.
     pub fn preparation(&self) -> Option<Preprocessing> {
         match &self.images {
@@ -354,9 +364,9 @@ impl Samples {
         self.labels.iter().for_each(|label| identifier.update(label.to_le_bytes()));
         match &self.images {
             Images::Memory(pixels) => identifier.update(&pixels[..]),
-            Images::Stored { files, rows, preparation, .. } => {
+            Images::Stored { preparation, .. } => {
                 identifier.update(format!("files, {}", preparation.key()));
-                rows.iter().filter_map(|row| files.get(row)).for_each(|file| identifier.add(&file));
+                self.files().for_each(|file| identifier.add(&file));
             }
         }
         hex(&identifier.finish())

@@ -29,3 +29,30 @@ fn a_folder_that_was_moved_or_copied_is_the_same_and_one_that_was_changed_is_not
     let memory = samples(&place.path().join("f"), &names[..1]);
     assert_ne!(relative_fingerprint(&memory).unwrap(), first);
 }
+
+/// Which order images have decides how their files are found, not what is hashed of these.
+#[test]
+fn the_fingerprint_is_of_the_files_in_the_order_of_their_paths() {
+    let place = tempfile::tempdir().unwrap();
+    let names = ["a/1.png", "a/2.png", "a-b/1.png", "b.png"];
+    for name in names {
+        std::fs::create_dir_all(place.path().join(name).parent().unwrap()).unwrap();
+        std::fs::write(place.path().join(name), name).unwrap();
+    }
+    let expected = |order: [usize; 4]| {
+        let mut sha256 = Sha256::new();
+        sha256.update("1 1 1 stretch 4 ");
+        (0..4_i64).for_each(|label| sha256.update(label.to_le_bytes()));
+        for name in names {
+            sha256.update(format!("{name}\0"));
+            sha256.update((name.len() as u64).to_le_bytes());
+            sha256.update(name);
+        }
+        order.iter().for_each(|&index| sha256.update(format!("{}\0", names[index])));
+        hex(&sha256.finalize())
+    };
+    for order in [[0, 1, 2, 3], [3, 1, 0, 2], [0, 1, 3, 2]] {
+        let samples = samples(place.path(), &order.map(|index| names[index]));
+        assert_eq!(relative_fingerprint(&samples).unwrap(), expected(order), "{order:?}");
+    }
+}

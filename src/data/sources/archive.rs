@@ -164,7 +164,18 @@ impl ArchiveContents {
 
     fn into_tree(self) -> Tree {
         let ArchiveContents { images, sources, folders, left_out, class_names } = self;
-        Tree { images: images.into_iter().collect(), sources, folders, left_out, class_names }
+        let mut tree = Tree::default();
+        (tree.folders, tree.left_out, tree.class_names) = (folders, left_out, class_names);
+        let mut images: Vec<(Box<str>, usize)> = images.into_iter().collect();
+        images.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
+        for (path, number) in images {
+            let mut folder: Vec<String> = path.split('/').map(str::to_owned).collect();
+            folder.pop();
+            if let Some(image) = sources.get(number) {
+                tree.add_image(&folder, image);
+            }
+        }
+        tree
     }
 }
 

@@ -43,7 +43,7 @@ fn add(entry: &Entry, root: &Path, tree: &mut Tree) -> Result<()> {
     let class_names = if entry.name() == class_names::FILE { class_names::read(path)? } else { None };
     match class_names {
         Some(names) => drop(tree.class_names.insert(parts, names)),
-        None if is_image_name(path) => tree.add_image(&parts, ImageSource::File(path.clone())),
+        None if is_image_name(path) => tree.add_image(&parts[..parts.len() - 1], ImageSource::File(path.clone())),
         None => tree.left_out.add(path),
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! Manifests: a line for each image with its path, its label and, perhaps, its split.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -227,8 +229,8 @@ struct Builder<'a> {
     images: LabelledImages,
     /// What the images are counted in, for messages: lines from 1, rows from 0.
     unit: &'static str,
-    /// The line or row that named a path first.
-    seen: HashMap<String, usize>,
+    /// By a hash of each path, which image it is, and the line or row that named it.
+    seen: HashMap<u64, (u32, u32)>,
 }
 
 impl<'a> Builder<'a> {
@@ -260,13 +262,30 @@ impl<'a> Builder<'a> {
         if is_file_name {
             check_below(&path)?;
         }
-        if let Some(before) = self.seen.insert(path.clone(), number) {
+        let folder = self.manifest.parent().unwrap_or(Path::new(""));
+        let image = ImageSource::File(locate(folder, &path));
+        if let Some(before) = self.number_of(&path, &image, number) {
             let got = format!("{path}, as in {} {before}", self.unit);
             return Err(Error::data("the image is in the manifest twice").got(got));
         }
-        let folder = self.manifest.parent().unwrap_or(Path::new(""));
-        self.images.push(LabelledImage { split, class, image: ImageSource::File(locate(folder, path)) });
+        self.images.push(LabelledImage { split, class, image });
         Ok(())
+    }
+
+    /// The line or row that named `path` before line or row `number`, where `image` lies; none where it is new.
+    fn number_of(&mut self, path: &str, image: &ImageSource, number: usize) -> Option<u32> {
+        let [index, number] = [self.images.len(), number].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        match self.seen.entry(self.seen.hasher().hash_one(path)) {
+            Entry::Vacant(entry) => {
+                entry.insert((index, number));
+                None
+            }
+            Entry::Occupied(entry) => {
+                let (before, number) = *entry.get();
+                // two paths may have one hash
+                (self.images.sources().get(before as usize).as_ref() == Some(image)).then_some(number)
+            }
+        }
     }
 
     fn finish(self) -> Result<ImageList> {
@@ -298,8 +317,8 @@ fn check_below(path: &str) -> Result<()> {
 }
 
 /// The file that `path` names in `folder`: written on Windows, it has `\\` between folders.
-fn locate(folder: &Path, path: String) -> PathBuf {
-    let file = folder.join(&path);
+fn locate(folder: &Path, path: &str) -> PathBuf {
+    let file = folder.join(path);
     match path.contains('\\') && !file.exists() {
         true => folder.join(path.replace('\\', "/")),
         false => file,

@@ -1,23 +1,29 @@
 //! What lies in a folder or an archive, told apart into splits and classes by the folders' names and by what is in them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::class_names::ClassNames;
 use super::image_list::ImageList;
-use super::labelled::{LabelledImage, LabelledImages};
+use super::labelled::LabelledImage;
 use crate::data::Split;
 use crate::data::image::{self, LeftOut};
 use crate::data::names::{composed, quoted};
 use crate::data::stored::{ImageSource, ImageSources};
 use crate::error::{Error, Result};
 
-/// What lies below a data set's folder or in an archive: paths relative to it, `/` between their parts or in parts.
+/// What lies below a data set's folder or in an archive: paths relative to it, in their parts.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    /// Files that are images by their names: the paths, and which of `sources` they are.
-    pub images: Vec<(Box<str>, usize)>,
-    /// Where images lie.
-    pub sources: ImageSources,
+    /// Files that are images by their names.
+    sources: ImageSources,
+    /// Which folder each of them lies in, a number of `image_folders`.
+    places: Vec<u32>,
+    /// Folders that images lie in, in the order of the first image of each.
+    image_folders: Vec<Vec<String>>,
+    /// Where each folder is among them, before any is stripped.
+    numbers: HashMap<Vec<String>, u32>,
     /// Folders.
     pub folders: Vec<Vec<String>>,
     /// Files that are none.
@@ -36,15 +42,63 @@ enum FolderLayout {
 }
 
 impl Tree {
-    /// Adds an image.
-    pub fn add_image(&mut self, parts: &[String], image: ImageSource) {
-        self.images.push((parts.join("/").into(), self.sources.len()));
+    /// Adds an image that lies in `folder`.
+    pub fn add_image(&mut self, folder: &[String], image: ImageSource) {
+        let number = match self.numbers.get(folder) {
+            Some(number) => *number,
+            None => {
+                let number = u32::try_from(self.image_folders.len()).expect("memory is full before there are so many");
+                self.image_folders.push(folder.to_vec());
+                self.numbers.insert(folder.to_vec(), number);
+                number
+            }
+        };
+        self.places.push(number);
         self.sources.push(image);
     }
 
-    /// Each image's path in its parts.
-    fn paths(&self) -> impl Iterator<Item = Vec<&str>> {
-        self.images.iter().map(|(path, _)| path.split('/').collect())
+    /// The images with their folders' numbers.
+    fn images(&self) -> impl Iterator<Item = (usize, ImageSource)> + '_ {
+        self.places.iter().map(|&place| place as usize).zip(self.sources.iter())
+    }
+
+    /// The first image in the folder of that number.
+    fn first_in(&self, folder: usize) -> Option<ImageSource> {
+        self.sources.get(self.places.iter().position(|&place| place as usize == folder)?)
+    }
+
+    /// Whether the images are in the order of their paths' parts, as those of a folder that was walked are.
+    fn is_sorted(&self) -> bool {
+        let mut before: Option<(usize, String)> = None;
+        self.images().all(|(folder, image)| {
+            let name = last_part(&image).into_owned();
+            let is_behind = |(other, other_name): &(usize, String)| {
+                by_parts((&self.image_folders[*other], other_name), (&self.image_folders[folder], &name)).is_le()
+            };
+            let is_behind = before.as_ref().is_none_or(is_behind);
+            before = Some((folder, name));
+            is_behind
+        })
+    }
+
+    /// Brings the images into the order of their paths' parts.
+    fn sort(&mut self) {
+        if self.is_sorted() {
+            return;
+        }
+        let names = self.images().map(|(folder, image)| (folder, Box::from(last_part(&image))));
+        let mut order: Vec<(usize, (usize, Box<str>))> = names.enumerate().collect();
+        order.sort_by(|(_, (a, name_a)), (_, (b, name_b))| {
+            by_parts((&self.image_folders[*a], name_a), (&self.image_folders[*b], name_b))
+        });
+        let mut sorted = Tree::default();
+        for (index, (folder, _)) in order {
+            if let Some(image) = self.sources.get(index) {
+                sorted.add_image(&self.image_folders[folder], image);
+            }
+        }
+        let Tree { sources, places, image_folders, .. } = sorted;
+        (self.sources, self.places, self.image_folders) = (sources, places, image_folders);
     }
 
     /// Tells splits and classes by the folders' names. A folder called `train`, `test` or `val` is a split where it holds class
@@ -53,7 +107,7 @@ impl Tree {
     /// # Errors
     /// A data error where nothing looks like class folders, and where an image's class cannot be told.
     pub fn into_labelled(mut self, name: String) -> Result<ImageList> {
-        if self.images.is_empty() {
+        if self.sources.is_empty() {
             let got = if self.left_out.is_empty() { "no such file".to_owned() } else { self.left_out.to_string() };
             let error = Error::data("there are no images in class folders")
                 .expected(format!("folders as train/<class>/ or <class>/ with {}", image::EXTENSIONS.join(", ")))
@@ -64,7 +118,7 @@ impl Tree {
             });
         }
         self.strip_common_folder();
-        self.images.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
+        self.sort();
         let layout = self.layout()?;
         let depth = match layout {
             FolderLayout::Classes => 1,
@@ -73,15 +127,18 @@ impl Tree {
         let mut notes = Vec::new();
         notes.extend(self.left_out.note());
         notes.extend(self.deeper_note(depth));
-        let images = self.images.iter().filter_map(|(path, number)| {
-            let image = self.sources.get(*number)?;
-            let folders: Vec<&str> = path.split('/').collect();
-            Some(match place(&folders[..folders.len() - 1], layout) {
-                Ok((split, class)) => Ok(LabelledImage { split, class, image }),
-                Err(error) => Err(error.at(&image)),
+        let place_of = |(folder, parts): (usize, &Vec<String>)| {
+            place(&texts(parts), layout).map_err(|error| match self.first_in(folder) {
+                Some(image) => error.at(&image),
+                None => error,
             })
+        };
+        let places = self.image_folders.iter().enumerate().map(place_of).collect::<Result<Vec<_>>>()?;
+        let images = self.images().map(|(folder, image)| {
+            let (split, class) = places[folder].clone();
+            LabelledImage { split, class, image }
         });
-        let images = images.collect::<Result<LabelledImages>>()?;
+        let images = images.collect();
         // beside class folders an empty train/ is no class
         let is_class = |parts: &&Vec<String>| {
             parts.len() == depth && (layout == FolderLayout::Splits || Split::from_name(&parts[0]).is_none())
@@ -97,8 +154,8 @@ impl Tree {
 
     fn layout(&self) -> Result<FolderLayout> {
         let of = |is_nested: bool| -> BTreeSet<&str> {
-            let folders = self.paths().filter(|parts| parts.len() > 1 && (parts.len() > 2) == is_nested);
-            folders.map(|parts| parts[0]).collect()
+            let folders = self.image_folders.iter().filter(|parts| !parts.is_empty() && (parts.len() > 1) == is_nested);
+            folders.map(|parts| parts[0].as_str()).collect()
         };
         let is_split = |name: &&str| Split::from_name(name).is_some();
         let (flat, nested) = (of(false), of(true));
@@ -121,19 +178,20 @@ impl Tree {
 
     /// A stray image beside a common folder of `train/` and `test/`, or in it, would make one class of all that is below.
     fn check_no_splits_below(&self) -> Result<()> {
-        // a split, then a class, then a file
-        let place =
-            |parts: &[&str]| (1..parts.len().saturating_sub(2)).find(|&depth| Split::from_name(parts[depth]).is_some());
-        let first = self.paths().find_map(|parts| place(&parts).map(|depth| parts[..depth].to_vec()));
+        // a split, then a class
+        let place = |parts: &[String]| {
+            (1..parts.len().saturating_sub(1)).find(|&depth| Split::from_name(&parts[depth]).is_some())
+        };
+        let first = self.image_folders.iter().find_map(|parts| place(parts).map(|depth| parts[..depth].to_vec()));
         let Some(common) = first else { return Ok(()) };
-        let split_of = |parts: &[&str]| match parts.starts_with(&common) && place(parts) == Some(common.len()) {
-            true => Split::from_name(parts[common.len()]),
+        let split_of = |parts: &Vec<String>| match parts.starts_with(&common) && place(parts) == Some(common.len()) {
+            true => Split::from_name(&parts[common.len()]),
             false => None,
         };
-        let splits: HashSet<Split> = self.paths().filter_map(|parts| split_of(&parts)).collect();
-        let stray = self.paths().position(|parts| split_of(&parts).is_none());
-        let is_one_class = self.paths().all(|parts| parts[0] == common[0]);
-        match stray.and_then(|at| self.sources.get(self.images[at].1)) {
+        let splits: HashSet<Split> = self.image_folders.iter().filter_map(split_of).collect();
+        let stray = self.image_folders.iter().position(|parts| split_of(parts).is_none());
+        let is_one_class = self.image_folders.iter().all(|parts| parts.first() == common.first());
+        match stray.and_then(|folder| self.first_in(folder)) {
             Some(image) if splits.contains(&Split::Train) && (splits.len() > 1 || is_one_class) => {
                 Err(Error::data("an image lies beside the folders of the splits")
                     .expected(format!("all images in {0}/train/<class>/ and the like", common.join("/")))
@@ -146,11 +204,11 @@ impl Tree {
 
     /// Where every image lies deeper than its class's folder, the classes may be there.
     fn deeper_note(&self, depth: usize) -> Option<String> {
-        if self.paths().any(|parts| parts.len() <= depth + 1) {
+        if self.image_folders.iter().any(|parts| parts.len() <= depth) {
             return None;
         }
         let at = |depth: usize| -> Vec<&str> {
-            let names: BTreeSet<&str> = self.paths().map(|parts| parts[depth]).collect();
+            let names: BTreeSet<&str> = self.image_folders.iter().map(|parts| parts[depth].as_str()).collect();
             names.into_iter().collect()
         };
         let (classes, below) = (at(depth - 1), at(depth));
@@ -167,22 +225,38 @@ impl Tree {
 
     /// The folder that all images lie below, in a folder of it; none where it may be a split.
     fn common_folder(&self) -> Option<String> {
-        let common = self.paths().next()?[0].to_owned();
-        let is_common =
-            Split::from_name(&common).is_none() && self.paths().all(|parts| parts.len() > 2 && parts[0] == common);
-        is_common.then_some(common)
+        let common = self.image_folders.first()?.first()?;
+        let is_common = Split::from_name(common).is_none()
+            && self.image_folders.iter().all(|parts| parts.len() > 1 && parts[0] == *common);
+        is_common.then(|| common.clone())
     }
 
     /// Archives often hold one folder with everything in it.
     fn strip_common_folder(&mut self) {
         while let Some(common) = self.common_folder() {
-            self.images.iter_mut().for_each(|(path, _)| *path = path[common.len() + 1..].into());
+            self.image_folders.iter_mut().for_each(|parts| drop(parts.remove(0)));
             self.folders.retain_mut(|parts| parts.len() > 1 && parts.remove(0) == common);
             let class_names = std::mem::take(&mut self.class_names).into_iter();
             let below = class_names.filter(|(parts, _)| parts.len() > 1 && parts[0] == common);
             self.class_names = below.map(|(parts, names)| (parts[1..].to_vec(), names)).collect();
         }
     }
+}
+
+/// The last part of an image's path in its folder or archive.
+fn last_part(image: &ImageSource) -> Cow<'_, str> {
+    match image {
+        ImageSource::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
+        ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } | ImageSource::Row { name, .. } => {
+            name.rsplit(['/', '\\']).next().unwrap_or_default().into()
+        }
+    }
+}
+
+/// The order of two paths, each a folder's parts and a name.
+fn by_parts(a: (&[String], &str), b: (&[String], &str)) -> Ordering {
+    let parts = |(folder, name)| -> Vec<&str> { texts(folder).into_iter().chain([name]).collect() };
+    if a.0 == b.0 { a.1.cmp(b.1) } else { parts(a).cmp(&parts(b)) }
 }
 
 fn texts(parts: &[String]) -> Vec<&str> {

@@ -83,3 +83,13 @@ fn a_line_without_an_end_is_not_read_to_its_end() {
         assert!(error.contains("lines of at most 1048576 bytes"), "{error}");
     }
 }
+
+#[test]
+fn an_image_that_two_lines_name_is_refused_and_many_are_not() {
+    let lines: String = (0..1000).map(|number| format!("a/{number}.png,{}\n", number % 7)).collect();
+    assert_eq!(read("m.csv", &format!("path,label\n{lines}")).unwrap().len(), 1000);
+    let error = read("m.csv", &format!("path,label\n{lines}a/998.png,1\n")).unwrap_err().to_string();
+    for part in ["the image is in the manifest twice", "a/998.png, as in line 1000", "line 1002"] {
+        assert!(error.contains(part), "{error}");
+    }
+}

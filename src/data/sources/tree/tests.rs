@@ -1,11 +1,13 @@
 use super::*;
 
 fn tree(paths: &[&str]) -> Result<ImageList> {
-    let parts = |path: &str| path.split('/').map(String::from).collect::<Vec<_>>();
+    let parts = |path: &str| path.split('/').filter(|part| !part.is_empty()).map(String::from).collect::<Vec<_>>();
     let folders = paths.iter().filter(|path| !path.ends_with("png")).map(|path| parts(path)).collect();
     let mut tree = Tree { folders, ..Tree::default() };
     let images = paths.iter().filter(|path| path.ends_with("png"));
-    images.for_each(|path| tree.add_image(&parts(path), ImageSource::File(path.into())));
+    images.for_each(|path| {
+        tree.add_image(&parts(path.rsplit_once('/').map_or("", |(folder, _)| folder)), ImageSource::File(path.into()))
+    });
     tree.into_labelled("set".into())
 }
 
