@@ -6,8 +6,8 @@
     python3 scripts/growth.py --from growth.json --png docs/images/growth.png       # draws what was measured
 
 DATA is a folder with Fashion-MNIST's (or MNIST's) four .gz files; the first 10,000 training images are repeated as often as need be.
-They lie in IDX files, which convnet holds in memory, or as PNG in shards (.tar) from which each batch is read and decoded anew
-(`--cache none`). Each point is a process of its own that trains the default network, or of other widths; its fastest epoch counts, and its
+They lie in IDX files, which convnet holds in memory, or as PNG in shards (.tar) or class folders, from which each batch is read and decoded
+anew (`--cache none`). Each point is a process of its own that trains the default network, or of other widths; its fastest epoch counts, and its
 peak memory. Neither validation nor test is in it.
 """
 
@@ -29,7 +29,7 @@ WIDTHS = [8, 16, 32, 64, 128, 256]
 DISTINCT, SHARD = 10_000, 1_000
 BATCH_IMAGES, WIDTH_IMAGES = 20_000, 2_000
 BATCH = 128
-IN_MEMORY, SHARDS = "in memory (IDX)", "streamed (PNG in shards)"
+IN_MEMORY, SHARDS, FOLDERS = "in memory (IDX)", "streamed (PNG in shards)", "streamed (PNG in class folders)"
 NETWORK = "Conv2D {0} 3 relu\nMaxPooling2D 2\nConv2D {1} 3 relu\nMaxPooling2D 2\nDropout 0.2\nFlatten\nDense softmax\n"
 
 
@@ -64,10 +64,35 @@ def shard_folder(data, folder, count):
     return new
 
 
-def write_shards(data, folder):
+def class_folders(data, folder, count):
+    """The images in class folders: links to as many distinct files as there are."""
+    new, distinct = folder / f"folders-{count}", folder / "distinct-files"
+    if new.exists():
+        return new
+    if not distinct.exists():
+        distinct.mkdir()
+        for image, (png, _) in enumerate(pngs(data)):
+            (distinct / f"{image}.png").write_bytes(png)
+    labels = works.images_of(data, works.WORK["default-128"], "train", DISTINCT)[1]
+    for name in sorted(set(labels)):
+        (new / "train" / str(name)).mkdir(parents=True)
+    for image in range(count):
+        os.link(distinct / f"{image % DISTINCT}.png", new / "train" / str(labels[image % DISTINCT]) / f"{image:07}.png")
+    return new
+
+
+def pngs(data):
+    """Each distinct image's PNG and its label."""
     from PIL import Image
 
-    images, labels = works.images_of(data, works.WORK["default-128"], "train", DISTINCT)
+    for image, label in zip(*works.images_of(data, works.WORK["default-128"], "train", DISTINCT)):
+        png = io.BytesIO()
+        Image.fromarray(image[:, :, 0]).save(png, "png")
+        yield png.getvalue(), label
+
+
+def write_shards(data, folder):
+    images = pngs(data)
     folder.mkdir()
 
     def add(tar, name, content):
@@ -78,10 +103,9 @@ def write_shards(data, folder):
     for number in range(DISTINCT // SHARD):
         with tarfile.open(folder / f"{number:06}.tar", "w") as tar:
             for image in range(number * SHARD, (number + 1) * SHARD):
-                png = io.BytesIO()
-                Image.fromarray(images[image, :, :, 0]).save(png, "png")
-                add(tar, f"{image:06}.png", png.getvalue())
-                add(tar, f"{image:06}.cls", str(labels[image]).encode())
+                png, label = next(images)
+                add(tar, f"{image:06}.png", png)
+                add(tar, f"{image:06}.cls", str(label).encode())
 
 
 def train(folder, data, images, batch=BATCH, width=32, cache="auto"):
@@ -103,10 +127,11 @@ def measured(data, largest, parts):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         if "images" in parts:
-            found["images"] = {IN_MEMORY: [], SHARDS: []}
+            found["images"] = {IN_MEMORY: [], SHARDS: [], FOLDERS: []}
             for count in [count for count in COUNTS if count <= largest]:
                 found["images"][IN_MEMORY].append(train(folder, idx_folder(data, folder, count), count))
                 found["images"][SHARDS].append(train(folder, shard_folder(data, folder, count), count, cache="none"))
+                found["images"][FOLDERS].append(train(folder, class_folders(data, folder, count), count, cache="none"))
         if "batch" in parts:
             some = idx_folder(data, folder, BATCH_IMAGES)
             found["batch"] = [train(folder, some, BATCH_IMAGES, batch=batch) for batch in BATCHES]
@@ -138,7 +163,7 @@ def draw(found, png):
                 axis.set_ylabel(words)
             if row == 1:
                 axis.set_xlabel(label)
-    axes[0][0].legend(frameon=False)
+    axes[1][0].legend(frameon=False, loc="upper left", fontsize=8, handlelength=1.2, borderaxespad=0)
     figure.savefig(png, dpi=100)
 
 
