@@ -38,6 +38,11 @@ impl Numbers {
         }
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Number `index`; `None` past the end.
     pub fn get(&self, index: usize) -> Option<usize> {
         match self {
