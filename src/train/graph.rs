@@ -92,10 +92,10 @@ impl Graph {
                 }
             }
             Graph::Trusted(mut recorded) => {
-                let batch = recorded.begin(step, next)?;
+                let batch = recorded.begin(step, next.plan, next.start)?;
                 optimizer.count_step();
                 recorded.replay(&batch, &optimizer.recorded_numbers(next.learning_rate))?;
-                on_batch(&recorded.trained(batch, next))?;
+                on_batch(&recorded.trained(batch, next.start))?;
                 *self = Graph::Trusted(recorded);
             }
         }

@@ -5,8 +5,7 @@ use tch::Tensor;
 use super::super::Optimizer;
 use super::super::epoch_meter::batch_sums;
 use super::super::loss::Targets;
-use super::super::step::{Batch, EpochPlan, Step, TrainedBatch};
-use super::Next;
+use super::super::step::{Batch, EpochPlan, Step, StepStart, TrainedBatch};
 use super::check::Given;
 use crate::error::Result;
 use crate::metrics::{BatchSums, Metric};
@@ -74,16 +73,16 @@ impl RecordedStep {
         Ok(RecordedStep { graph, numbers, images, labels, optimizer_numbers, computed })
     }
 
-    /// The batch of the `next` step, which is begun. Images that the step fetches itself are there once it is taken, until the next.
+    /// The batch of the step at `start` of the epoch of `plan`, which is begun. Images that the step fetches itself are there once it is taken, until the next.
     ///
     /// # Errors
     /// A data error where an image's file cannot be read, a device error where libtorch fails.
-    pub fn begin(&self, step: &Step, next: Next) -> Result<Batch> {
-        let (batch, number) = (next.start.batch, next.start.batches_seen);
+    pub fn begin(&self, step: &Step, plan: &EpochPlan, start: StepStart) -> Result<Batch> {
+        let (batch, number) = (start.batch, start.batches_seen);
         if self.numbers.is_none() {
-            return step.begin_batch(next.plan, batch, number);
+            return step.begin_batch(plan, batch, number);
         }
-        let (numbers, labels) = step.begin_unfetched(next.plan, batch, number)?;
+        let (numbers, labels) = step.begin_unfetched(plan, batch, number)?;
         Ok(Batch { numbers, images: self.images.shallow_clone(), targets: Targets { labels, others: None } })
     }
 
@@ -115,15 +114,15 @@ impl RecordedStep {
         }
     }
 
-    /// `batch`, which the `next` step was taken on. The outputs are those until the step behind it.
-    pub fn trained(&self, batch: Batch, next: Next) -> TrainedBatch {
+    /// `batch`, which the step at `start` was taken on. The outputs are those until the step behind it.
+    pub fn trained(&self, batch: Batch, start: StepStart) -> TrainedBatch {
         let Batch { numbers, images, targets } = batch;
         let Computed { outputs: Outputs { values, kind, form }, loss, sums } = &self.computed;
         let mut own_loss = loss.empty_like();
         own_loss.copy_(loss); // it is looked at some steps later
         TrainedBatch {
-            batch: next.start.batch,
-            step: next.start.batches_seen,
+            batch: start.batch,
+            step: start.batches_seen,
             share: 1.0,
             numbers,
             images,
