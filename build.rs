@@ -70,7 +70,7 @@ fn compile_native(libtorch: &Path) {
         "src/native/settings.cpp",
         "src/native/feed.cpp",
         "src/native/shared.cpp",
-        "src/native/moved.cpp",
+        "src/native/flip.cpp",
         "src/native/pool.cpp",
         "src/native/conv_pool.cpp",
         "src/native/pooled_conv.cpp",

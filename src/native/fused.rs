@@ -48,7 +48,7 @@ unsafe extern "C" {
         behind: c_int,
         out: *mut *mut c_void,
     ) -> *mut c_char;
-    fn convnet_moved(images: *const c_void, moves: *const c_void, out: *mut *mut c_void) -> *mut c_char;
+    fn convnet_flip_and_shift(images: *const c_void, moves: *const c_void, out: *mut *mut c_void) -> *mut c_char;
     fn convnet_adam(
         gradient: *const c_void,
         momentum: *mut c_void,
@@ -213,16 +213,16 @@ pub struct AdamStep {
     pub epsilon: f64,
 }
 
-/// `images`, `u8 [B, H, W, C]` on the CPU, mirrored and shifted by whole pixels, with zeros where nothing came from: `u8 [B, H, W, C]`,
-/// row-major. `moves`, `i32 [B, 3]`, say of each whether it is mirrored, left for right, and then by how many pixels further right and
+/// `images`, `u8 [B, H, W, C]` on the CPU, flipped left for right and shifted by whole pixels, with zeros where nothing came from: `u8 [B, H, W, C]`,
+/// row-major. `moves`, `i32 [B, 3]`, say of each whether it is flipped, and then by how many pixels further right and
 /// down its pixels come from.
 ///
 /// # Errors
 /// A device error where the tensors are others.
-pub fn moved(images: &Tensor, moves: &Tensor) -> Result<Tensor> {
+pub fn flip_and_shift(images: &Tensor, moves: &Tensor) -> Result<Tensor> {
     let mut moved = ptr::null_mut();
     // SAFETY: the tensors live, and so does `moved`; it returns null or a string that is ours.
-    checked(unsafe { convnet_moved(images.as_ptr().cast(), moves.as_ptr().cast(), &raw mut moved) })?;
+    checked(unsafe { convnet_flip_and_shift(images.as_ptr().cast(), moves.as_ptr().cast(), &raw mut moved) })?;
     // SAFETY: a new tensor, which nobody else has.
     Ok(unsafe { Tensor::from_ptr(moved.cast()) })
 }

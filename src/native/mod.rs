@@ -26,7 +26,8 @@ pub use cast::cast_together;
 pub use failure::{failure, guarded, throw};
 pub use feed::Feed;
 pub use fused::{
-    AdamStep, BatchNorm, Behind, FUSED_VARIABLE, adam, batch_norm, conv_pool, dropout, is_fused, max_pool, moved,
+    AdamStep, BatchNorm, Behind, FUSED_VARIABLE, adam, batch_norm, conv_pool, dropout, flip_and_shift, is_fused,
+    max_pool,
 };
 pub use graph::{GRAPH_SYMBOLS, Graph, GraphFunctions, set_numbers};
 pub use group::{GlooGroup, GradientReducer, Reduction, ReductionUnderWay, TcpStore};

@@ -11,13 +11,14 @@ use crate::native;
 const ERASED_AREA: [f64; 2] = [0.02, 0.33];
 /// The largest ratio of an erased rectangle's sides.
 const ERASED_ASPECT: f64 = 3.3;
+
 /// How some training images are changed in an epoch: 13 words for each, and while they are drawn three times as many.
 #[derive(Debug)]
 pub struct Changes {
     config: AugmentConfig,
     /// What is drawn for each image, a [`Column`] each: `f32 [N, 13]`, on the images' device.
     drawn: Tensor,
-    /// On the CPU, where all pixels go to places of others: `i32 [N, 3]`, see [`native::moved`].
+    /// On the CPU, where pixels go to places of others, not between them: `i32 [N, 3]`, see [`native::flip_and_shift`].
     moves: Option<Tensor>,
     middles: Middles,
     /// Where the pixels' middles are, counted in pixels: `f32 [1, H]` and `f32 [1, W]`.
@@ -60,7 +61,7 @@ impl Changes {
         let config = &self.config;
         let of_images = |all: &Tensor| all.narrow(0, first, images.size()[0]);
         let moved = self.moves.as_ref().map(|moves| {
-            native::moved(images, &of_images(moves)).expect("what is drawn for images on the CPU moves them")
+            native::flip_and_shift(images, &of_images(moves)).unwrap_or_else(|error| native::throw(error))
         });
         let images = moved.as_ref().unwrap_or(images);
         if moved.is_some() && !config.changes_values() {
@@ -127,7 +128,7 @@ fn origins(config: &AugmentConfig, draws: &Draws, size: [i64; 2]) -> [Tensor; 6]
     [&cos * &mirror, &sin * (-height / width), shift_x, sin * mirror * (width / height), cos, shift_y]
 }
 
-/// What [`native::moved`] takes, of images for which `drawn` was drawn without rotation and zoom: `i32 [N, 3]`.
+/// What [`native::flip_and_shift`] takes, of images for which `drawn` was drawn without rotation and zoom: `i32 [N, 3]`.
 fn moves(drawn: &Tensor, [height, width]: [i64; 2]) -> Tensor {
     let is_mirrored = drawn.select(1, 0).lt(0.0).to_kind(Kind::Float);
     // from libtorch's coordinates back to pixels

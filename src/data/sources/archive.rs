@@ -166,8 +166,6 @@ impl ArchiveContents {
         let ArchiveContents { images, sources, folders, left_out, class_names } = self;
         let mut tree = Tree::default();
         (tree.folders, tree.left_out, tree.class_names) = (folders, left_out, class_names);
-        let mut images: Vec<(Box<str>, usize)> = images.into_iter().collect();
-        images.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
         for (path, number) in images {
             let mut folder: Vec<String> = path.split('/').map(str::to_owned).collect();
             folder.pop();

@@ -59,13 +59,17 @@ impl LabelledImages {
 
     /// Image `index`; `None` past the end.
     pub fn get(&self, index: usize) -> Option<LabelledImage> {
-        let image = self.sources.get(index)?;
-        Some(LabelledImage { split: self.splits[index], class: self.class(index).to_owned(), image })
+        self.sources.get(index).map(|image| self.labelled(index, image))
     }
 
     /// All of them, in their order.
     pub fn iter(&self) -> impl Iterator<Item = LabelledImage> + '_ {
-        (0..self.len()).filter_map(|index| self.get(index))
+        self.sources.iter().enumerate().map(|(index, image)| self.labelled(index, image))
+    }
+
+    /// `image`, which is number `index`.
+    fn labelled(&self, index: usize, image: ImageSource) -> LabelledImage {
+        LabelledImage { split: self.splits[index], class: self.class(index).to_owned(), image }
     }
 
     /// Where they lie, and each one's split and class, a number of [`LabelledImages::classes`].

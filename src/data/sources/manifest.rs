@@ -264,7 +264,7 @@ impl<'a> Builder<'a> {
         }
         let folder = self.manifest.parent().unwrap_or(Path::new(""));
         let image = ImageSource::File(locate(folder, &path));
-        if let Some(before) = self.number_of(&path, &image, number) {
+        if let Some(before) = self.named_before(&path, &image, number) {
             let got = format!("{path}, as in {} {before}", self.unit);
             return Err(Error::data("the image is in the manifest twice").got(got));
         }
@@ -273,7 +273,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The line or row that named `path` before line or row `number`, where `image` lies; none where it is new.
-    fn number_of(&mut self, path: &str, image: &ImageSource, number: usize) -> Option<u32> {
+    fn named_before(&mut self, path: &str, image: &ImageSource, number: usize) -> Option<u32> {
         let [index, number] = [self.images.len(), number].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
         match self.seen.entry(self.seen.hasher().hash_one(path)) {
             Entry::Vacant(entry) => {

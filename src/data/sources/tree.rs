@@ -248,7 +248,8 @@ fn last_part(image: &ImageSource) -> Cow<'_, str> {
     match image {
         ImageSource::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
         ImageSource::Part { name, .. } | ImageSource::Memory { name, .. } | ImageSource::Row { name, .. } => {
-            name.rsplit(['/', '\\']).next().unwrap_or_default().into()
+            // of a/b.png/. it is b.png
+            name.rsplit(['/', '\\']).find(|part| !["", ".", ".."].contains(part)).unwrap_or_default().into()
         }
     }
 }

@@ -90,3 +90,37 @@ impl Snapshot {
 fn norm(x: &Tensor) -> f64 {
     x.to_kind(tch::Kind::Double).norm().double_value(&[])
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    #[test]
+    fn what_is_off_is_named_and_noise_is_not() {
+        let filled = |value: f64| Tensor::full([4], value, (Kind::Double, Device::Cpu));
+        let seen = || Seen {
+            batch: Batch {
+                numbers: filled(0.0),
+                images: filled(0.0),
+                targets: Targets { labels: filled(0.0), others: None },
+            },
+            outputs: [filled(3.0), filled(2.0)],
+        };
+        let fault = |outputs, loss, sums: [f64; 2]| {
+            let given = Given { outputs: filled(outputs), loss: filled(loss), sums: sums.map(filled) };
+            Snapshot(Vec::new()).fault_of_now(&Snapshot(Vec::new()), &seen(), given)
+        };
+        assert_eq!(fault(3.0, 2.0, [5.0, 5.0]), None);
+        assert_eq!(fault(3.02, 1.99, [5.04, 5.0]), None);
+        for (given, part) in [
+            (fault(3.2, 2.0, [5.0, 5.0]), "6.7 % off in the outputs"),
+            (fault(3.0, 1.0, [5.0, 5.0]), "50.0 % off in the loss"),
+            (fault(3.0, 2.0, [6.0, 5.0]), "20.0 % off in the metrics"),
+            (fault(3.0, 2.0, [f64::NAN, 5.0]), "no finite numbers in the metrics"),
+        ] {
+            assert!(given.as_ref().is_some_and(|fault| fault.contains(part)), "{given:?}");
+        }
+    }
+}

@@ -73,7 +73,8 @@ impl RecordedStep {
         Ok(RecordedStep { graph, numbers, images, labels, optimizer_numbers, computed })
     }
 
-    /// The batch of the step at `start` of the epoch of `plan`, which is begun. Images that the step fetches itself are there once it is taken, until the next.
+    /// The batch of the step at `start` of the epoch of `plan`, which is begun. Images that the step fetches itself are there once it is
+    /// taken, until the next.
     ///
     /// # Errors
     /// A data error where an image's file cannot be read, a device error where libtorch fails.

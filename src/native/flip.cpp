@@ -1,4 +1,4 @@
-// Images that are mirrored and shifted by whole pixels, as bytes, in one pass.
+// Images that are flipped and shifted by whole pixels, as bytes, in one pass.
 
 #include "caught.h"
 #include "parallel.h"
@@ -46,7 +46,7 @@ void move_row(const uint8_t *from, uint8_t *to, const Move &move, int64_t width,
 
 // `images`, u8 [B, H, W, C] in this order in memory, each mirrored and shifted as its row of `moves`, i32 [B, 3], says: whether it is
 // mirrored, and by how many pixels the sources are further right and down.
-extern "C" char *convnet_moved(const at::Tensor *images, const at::Tensor *moves, at::Tensor **out) {
+extern "C" char *convnet_flip_and_shift(const at::Tensor *images, const at::Tensor *moves, at::Tensor **out) {
   return caught([&] {
     TORCH_CHECK(images->device().is_cpu() && images->scalar_type() == at::kByte && images->dim() == 4, "images are u8 [B, H, W, C]");
     const int64_t count = images->size(0), height = images->size(1), width = images->size(2), channels = images->size(3);
